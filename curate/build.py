@@ -1,0 +1,269 @@
+"""The build: upstream files to a mix. The order of the stages; the only file that knows them all.
+
+    scan (parallel, per upstream shard) -> decide (tables) -> materialise (parallel, per output shard) -> publish
+
+Everything is prepared in `OUT/.work` and moved into place at the end, the manifest last. A build that was killed
+finds its finished pieces there and goes on; a finished one finds that nothing changed.
+"""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from . import (
+    candidates,
+    caps,
+    cards,
+    contamination,
+    duplicates,
+    engine,
+    ledger,
+    manifest,
+    materialise,
+    policy,
+    sampledata,
+    screen,
+    splits,
+)
+from .errors import UsageError
+from .inputs import Input, find
+from .mixture import Mixture
+from .progress import say, track
+from .scan import ScanTask, scan
+from .shards import leftovers
+from .text import find_model
+
+WORK = ".work"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the command adds to the mixture.
+
+    Attributes:
+        only: read these sources and no others; empty reads all.
+        allow_missing: go on without these if they are not there.
+        limit: read only the first rows of each source.
+        workers: processes; the mix does not depend on it.
+        fresh: forget earlier scans and pieces.
+        language_model: path of fastText's `lid.176.ftz`, or None for the installed one.
+    """
+
+    only: tuple[str, ...] = ()
+    allow_missing: tuple[str, ...] = ()
+    limit: int | None = None
+    workers: int = 1
+    fresh: bool = False
+    language_model: Path | None = None
+
+
+def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions) -> dict[str, Any]:
+    """Build a mix into `out` and give its manifest; does nothing when it lies there already.
+
+    Raises:
+        UsageError: mixture, root, out or an upstream file cannot be used; nothing in `out` has changed.
+        WorkError: the work failed on its way; the same command goes on where it stopped.
+    """
+    language_model = find_model(options.language_model)
+    with _working(out, options.fresh) as work:
+        if root is None:
+            root = _sample_root(mixture, work)
+        inputs, missing = find(mixture, root, options.only, options.allow_missing)
+        notes = _notes(mixture, inputs, missing, options)
+        for note in notes:
+            say(f"note: {note}")
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "scan"):
+            scans = _scan(inputs, mixture, work / "scans", options, language_model)
+        settings = {
+            "mixture": asdict(mixture),
+            "only": options.only,
+            "allow_missing": options.allow_missing,
+            "limit": options.limit,
+        }
+        digest = manifest.inputs_digest(settings, [path for _, path in scans])
+        finished = None if options.fresh else manifest.read_finished(out, digest)
+        if finished is not None:
+            say(f"{out} is up to date")
+            return finished
+        stage = work / f"mix-{digest[:20]}"
+        _remove_all(other for other in work.glob("mix-*") if other != stage)
+        with _timed(seconds, "decide"):
+            rows = candidates.load(scans, options.limit)
+            decided = decide(rows, mixture, inputs)
+            ledger.write(stage / "ledger.parquet", decided)
+        with _timed(seconds, "write"):
+            files = _materialise(decided, inputs, scans, mixture, stage, options.workers)
+        document = manifest.compose(
+            mixture=mixture,
+            digest=digest,
+            settings=settings,
+            inputs=inputs,
+            missing=missing,
+            notes=notes,
+            decided=decided,
+            evaluation=contamination.coverage(decided, mixture.evaluation),
+        )
+        written = cards.write(stage, document, [entry.facts for entry in inputs], files)
+        document["files"] = manifest.file_facts(stage, [*files, *written, "ledger.parquet"])
+        document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
+        manifest.write(stage, document)
+        _publish(stage, out)
+        _remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
+    return document
+
+
+def decide(rows: pl.DataFrame, mixture: Mixture, inputs: Sequence[Input]) -> pl.DataFrame:
+    """Decide on every record: adds `split`, `licence`, `verdict`, `outcome`, `score`; a pure function of its input.
+
+    A record falls at the first stage that drops it; later stages no longer see it, except as what protects
+    others (evaluation items, rows of protected splits).
+    """
+    sources = {entry.source: entry.facts for entry in inputs}
+    table = policy.resolve(splits.assign(rows, mixture), sources)
+    table = table.with_columns(score=pl.lit(None, pl.Float64))
+    spared = contamination.is_evaluation(mixture.evaluation)
+    stages: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = [
+        ("screen", screen.empty_text),
+        ("screen", lambda alive: screen.small_images(alive, mixture.images)),
+        ("screen", lambda alive: screen.other_languages(alive, mixture.languages)),
+        ("licences", lambda alive: policy.excluded(alive, mixture.licence_policy)),
+        ("splits", lambda alive: splits.held_out(alive, mixture)),
+        ("contamination", lambda alive: contamination.exact(alive, table, mixture.evaluation)),
+        ("splits", lambda alive: splits.conflicts(alive, table)),
+        ("duplicates", lambda alive: duplicates.exact(alive, spared)),
+        ("caps", lambda alive: caps.over(alive, mixture)),
+    ]
+    for name, stage in stages:
+        drops = stage(table.filter(pl.col("reason") == ""))
+        table = table.update(drops.with_columns(stage=pl.lit(name)), on="index")
+    return table.with_columns(outcome=pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped")))
+
+
+def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], options: BuildOptions) -> list[str]:
+    """Say what this build leaves out that a full one would have."""
+    notes = [
+        f"{entry.source}: read as {entry.layout}; {', '.join(entry.unread)} lies there too, "
+        "a copy of the same rows, and was not read (choose with `layout:` in the mixture)"
+        for entry in inputs
+        if entry.unread
+    ]
+    if missing:
+        notes.append(f"left out, as allowed: {', '.join(missing)}")
+    read = {entry.source for entry in inputs}
+    unchecked = [f"{item.source} {item.split}" for item in mixture.evaluation if item.source not in read]
+    if unchecked:
+        notes.append(f"not kept clean of evaluation sets that were not read: {', '.join(unchecked)}")
+    if options.limit is not None:
+        notes.append(f"only the first {options.limit} rows of each source were read: evaluation sets may be incomplete")
+    return notes
+
+
+def _sample_root(mixture: Mixture, work: Path) -> Path:
+    if not mixture.sample_data:
+        raise UsageError(f"mixture {mixture.name} reads real sources: give their folder with --root")
+    root = work / "sample-data"
+    if not root.exists():
+        sampledata.write(root, mixture.seed)
+    return root
+
+
+def _scan(
+    inputs: Sequence[Input], mixture: Mixture, out: Path, options: BuildOptions, language_model: Path
+) -> list[tuple[str, Path]]:
+    tasks = [
+        ScanTask(
+            source=entry.source,
+            folder=entry.folder,
+            layout=entry.layout,
+            shard=shard,
+            out=out,
+            max_pixels=mixture.images.max_pixels,
+            language=entry.facts.languages[0],
+            language_model=language_model,
+            limit=options.limit,
+        )
+        for entry in inputs
+        for shard in entry.shards
+    ]
+    paths = list(track(engine.run(scan, tasks, options.workers), len(tasks), "reading"))
+    return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def _materialise(
+    decided: pl.DataFrame,
+    inputs: Sequence[Input],
+    scans: Sequence[tuple[str, Path]],
+    mixture: Mixture,
+    stage: Path,
+    workers: int,
+) -> list[str]:
+    """Write all shards and pointers; give their paths relative to the mix, sorted."""
+    by_source = {entry.source: entry for entry in inputs}
+    kept = decided.filter(pl.col("outcome") == "kept")
+    tasks = []
+    for plan in materialise.plan(kept, mixture.shard_megabytes * 1_000_000):
+        entry = by_source[plan.path.split("/")[1]]
+        paths = tuple(path for _, path in scans)
+        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout))
+    files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
+    for source in by_source:
+        restricted = [file for file in files if file.startswith(f"restricted/{source}/")]
+        pointers = materialise.write_pointers(stage, source, restricted)
+        if pointers:
+            files.append(pointers)
+    return sorted(files)
+
+
+def _publish(stage: Path, out: Path) -> None:
+    """Move a finished mix into place: card and manifest, by which it is known, go first and come last."""
+    for name in (manifest.NAME, cards.README):
+        (out / name).unlink(missing_ok=True)
+    _remove_all(path for path in out.iterdir() if path.name in manifest.ENTRIES)
+    for path in sorted(stage.iterdir(), key=lambda path: (path.name == manifest.NAME, path.name == cards.README)):
+        path.rename(out / path.name)
+    stage.rmdir()
+
+
+@contextmanager
+def _working(out: Path, fresh: bool) -> Iterator[Path]:
+    """Give `OUT/.work`, held against a second build; refuse a folder that is somebody else's."""
+    work = out / WORK
+    if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
+        raise UsageError(f"{out} is not empty and holds no mix; choose another --out")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / "lock").open("w")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"{out}: another build is writing there; wait for it") from error
+        if fresh:
+            _remove_all(path for path in work.iterdir() if path.name != "lock")
+        _remove_all(leftovers(work))
+        yield work
+
+
+def _remove_all(paths: Any) -> None:
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started

@@ -1,0 +1,80 @@
+"""What pass 2 knows of every record read: one row each, a few hundred bytes, no text and no image."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+DROPS = pl.Schema({"index": pl.UInt32, "reason": pl.String, "evidence": pl.String, "score": pl.Float64})
+"""What a stage gives back: the rows that it drops, by `index`, and why; a row at most once."""
+
+PROTECTION = {"train": 0, "validation": 1, "test": 2}
+"""How protected a split is: scores are made on the higher ones, so they keep what several splits share."""
+
+
+def load(scans: Sequence[tuple[str, Path]], limit: int | None) -> pl.DataFrame:
+    """Read (source, scan file) pairs, in reading order, into one table.
+
+    Columns: `index` (place in reading order over all), `scan` and `scan_row` (where the record lies), `id`,
+    `source`, `rank` (place of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
+    `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
+    licence, per row), `question_chars`, `answer_chars`, `pixels` (digests), `min_side`, `area`,
+    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`.
+
+    Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
+    limit only the first rows of each source are there; the others count as not read.
+    """
+    frames = [_light(path, source, number) for number, (source, path) in enumerate(scans)]
+    table = pl.concat(frames).with_columns(rank=pl.col("source").rle_id())
+    if limit is not None:
+        table = table.filter(pl.int_range(pl.len()).over("rank") < limit)
+    occurrence = pl.int_range(1, pl.len() + 1).over("id")
+    return table.with_columns(
+        id=pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"),
+    ).with_row_index("index")
+
+
+def _light(path: Path, source: str, number: int) -> pl.DataFrame:
+    text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
+    return (
+        pl.scan_parquet(path)
+        .select(
+            scan=pl.lit(number, pl.UInt32),
+            scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),
+            id=pl.concat_str(pl.lit(f"{source}/"), "key"),
+            source=pl.lit(source),
+            upstream_split=pl.col("split"),
+            task=pl.col("task"),
+            group=pl.col("group"),
+            stage=pl.col("stage"),
+            reason=pl.col("reason"),
+            evidence=pl.col("evidence"),
+            language=pl.col("language"),
+            wording=pl.col("licence"),
+            question_chars=pl.col("question").str.len_chars(),
+            answer_chars=pl.col("answer").str.len_chars(),
+            pixels=pl.col("pixel_sha256"),
+            min_side=pl.min_horizontal(pl.col("image_width").list.min(), pl.col("image_height").list.min()),
+            area=_area(),
+            image_bytes=pl.col("image_bytes").list.sum(),
+            text_bytes=text_bytes,
+            text_key=pl.col("text_key"),
+            question_answer_key=pl.col("question_answer_key"),
+        )
+        .collect()
+    )
+
+
+def _area() -> pl.Expr:
+    """Give the smallest width times the smallest height of a record's images, 0 where it has none."""
+    return (pl.col("image_width").list.min() * pl.col("image_height").list.min()).fill_null(0)
+
+
+def dropped(rows: pl.DataFrame, reason: str, evidence: pl.Expr, score: pl.Expr | None = None) -> pl.DataFrame:
+    """Give all `rows` as drops for one reason."""
+    return rows.select(
+        index=pl.col("index"),
+        reason=pl.lit(reason),
+        evidence=evidence.cast(pl.String),
+        score=pl.lit(None, pl.Float64) if score is None else score.cast(pl.Float64),
+    )

@@ -1,0 +1,132 @@
+"""Verify a finished mix against its own manifest and ledger, and the ledger against what must always hold."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import ledger, manifest
+from .features import mix_schema
+from .progress import track
+from .record import TASKS, VERDICTS
+from .shards import file_sha256
+
+MAX_FINDINGS_PER_FILE = 20
+
+
+def check(mix: Path) -> list[str]:
+    """List all that is wrong with a mix, each finding with its file; empty when nothing is.
+
+    Raises:
+        UsageError: the folder is no finished mix.
+    """
+    document = manifest.read(mix)
+    findings = list(_files(mix, document))
+    shards = [file for file in document["files"] if file.split("/")[0] in ("data", "restricted")]
+    groups: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    for shard in track(sorted(shards), len(shards), "checking"):
+        if (mix / shard).is_file():
+            findings += _few(shard, _shard(mix, shard, groups, ids))
+    findings += _ledger(mix, document, ids)
+    return findings
+
+
+def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
+    for file, facts in document["files"].items():
+        path = mix / file
+        if not path.is_file():
+            yield f"{file}: is missing"
+        elif file_sha256(path) != facts["sha256"]:
+            yield f"{file}: its bytes are not those that the build wrote"
+    for entry in manifest.ENTRIES:
+        found = [mix / entry] if (mix / entry).is_file() else sorted((mix / entry).rglob("*"))
+        for path in found:
+            name = path.relative_to(mix).as_posix()
+            if path.is_file() and name != manifest.NAME and name not in document["files"]:
+                yield f"{name}: is not in the manifest"
+
+
+def _few(file: str, findings: Iterator[str]) -> list[str]:
+    """Take a file's first findings, and say how many more there are."""
+    found = [f"{file}: {finding}" for finding in findings]
+    rest = len(found) - MAX_FINDINGS_PER_FILE
+    return found if rest <= 0 else [*found[:MAX_FINDINGS_PER_FILE], f"{file}: and {rest} more"]
+
+
+def _shard(mix: Path, shard: str, groups: dict[str, str], ids: dict[str, str]) -> Iterator[str]:
+    """Check the records of one shard; remembers each group's split and each id's in `groups` and `ids`."""
+    folder, source, name = shard.split("/")
+    try:
+        table = pq.ParquetFile(mix / shard)
+        if not table.schema_arrow.equals(mix_schema()):
+            yield "its columns are not those of a mix"
+            return
+        for batch in table.iter_batches(batch_size=256):
+            for row in batch.to_pylist():
+                yield from (f"{row['id']}: {problem}" for problem in _record(row, folder, source, name))
+                if groups.setdefault(row["group"], row["split"]) != row["split"]:
+                    yield f"{row['id']}: its group {row['group']} also stands in {groups[row['group']]}"
+                if row["id"] in ids:
+                    yield f"{row['id']}: stands in the mix twice"
+                ids[row["id"]] = row["split"]
+    except (pa.ArrowException, OSError) as error:
+        yield f"cannot be read as parquet ({str(error).splitlines()[0]})"
+
+
+def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iterator[str]:
+    absent = [column for column, value in row.items() if value is None]
+    if absent or any(image["bytes"] is None for image in row["images"]):
+        yield f"has no {', '.join(absent) or 'bytes in an image'}"
+        return
+    if row["source"] != source or name.split("-")[0] != row["split"]:
+        yield f"is of {row['source']} {row['split']} and lies in {source}/{name}"
+    if row["task"] not in TASKS:
+        yield f"has the unknown task {row['task']!r}"
+    if not row["license"] or row["license_verdict"] not in VERDICTS:
+        yield f"has licence {row['license']!r} with verdict {row['license_verdict']!r}"
+    if (folder == "data") != (row["license_verdict"] == "redistributable"):
+        yield f"is {row['license_verdict']} and lies in {folder}/"
+    digests = [hashlib.sha256(image["bytes"]).hexdigest() for image in row["images"]]
+    if digests != row["image_sha256"] or len(digests) != len(row["image_phash"]):
+        yield "its image bytes do not have the digests beside them"
+    roles = [turn["role"] for turn in row["messages"]]
+    parts = [part["type"] for turn in row["messages"][:1] for part in turn["content"]]
+    if roles != ["user", "assistant"] or parts.count("image") != len(row["images"]):
+        yield "its messages do not fit its images"
+    if not row["answer"]:
+        yield "has no answer"
+
+
+def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
+    path = mix / "ledger.parquet"
+    try:
+        table = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        return [f"ledger.parquet: cannot be read ({str(error).splitlines()[0]})"]
+    if dict(table.schema) != dict(ledger.SCHEMA):
+        return ["ledger.parquet: its columns are not those of a ledger"]
+    findings = [f"ledger.parquet: {problem}" for problem in ledger.problems(table)]
+    if findings:
+        return findings
+    for source, counts in ledger.counts(table).items():
+        claimed = document["sources"].get(source, {})
+        findings += [
+            f"{manifest.NAME}: {source}.{name} is {claimed.get(name)}, the ledger has {value}"
+            for name, value in counts.items()
+            if claimed.get(name) != value
+        ]
+    kept = dict(table.filter(pl.col("outcome") == "kept").select("id", "split").iter_rows())
+    differing = sorted(kept.items() ^ ids.items())
+    findings += _few("ledger.parquet", (_difference(key, split, kept) for key, split in differing))
+    return findings
+
+
+def _difference(key: str, split: str, kept: Mapping[str, str]) -> str:
+    if kept.get(key) == split:
+        return f"{key} is kept for {split} and not there in the mix"
+    return f"{key} is in the mix for {split} and not kept for it"

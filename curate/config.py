@@ -1,0 +1,183 @@
+"""Strict YAML: data to frozen dataclasses, with every problem named at once and nothing ignored."""
+
+import dataclasses
+import re
+import reprlib
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from .errors import UsageError
+
+Config = TypeVar("Config")
+
+_PLAIN: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
+_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Give ` (did you mean 'x'?)` for the known name that is most like `name`, or "" when none is."""
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file, refusing a key that stands twice in one mapping, and aliases (they can make a file endless).
+
+    Raises:
+        UsageError: the file is not there, cannot be read or is not YAML; says where.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UsageError(f"{path}{where}: {error.problem}; mend the YAML there") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
+        raise UsageError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from None
+    except RecursionError:
+        raise UsageError(f"{path}: is nested too deeply; mend the YAML") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key is None or key in seen:
+                problem = "a key must be a plain word" if key is None else f"key {key!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse(cls: type[Config], data: Any, where: str) -> Config:
+    """Make an instance of a frozen dataclass, and of those nested in it, from plain YAML data.
+
+    Field types may be str, int, float (takes whole numbers; finite), bool, Any, Literal, a dataclass, X | None,
+    tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem.
+
+    Raises:
+        UsageError: keys are unknown (the nearest known one is named) or missing, or values of a wrong type;
+            all problems in one line.
+    """
+    problems: list[str] = []
+    value: Config = _dataclass(cls, data, where, problems.append, top=True)
+    if problems:
+        raise UsageError("; ".join(problems))
+    return value
+
+
+Report = Callable[[str], None]
+
+
+def _value(kind: Any, data: Any, where: str, report: Report) -> Any:
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return data
+    if origin in (Union, types.UnionType):
+        return _optional(inner, data, where, report)
+    if origin is Literal:
+        return _choice(inner, data, where, report)
+    if origin in (tuple, list):
+        return _sequence(origin, inner, data, where, report)
+    if origin is dict:
+        return _mapping(inner[1], data, where, report)
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind, data, where, report)
+    return _plain(kind, data, where, report)
+
+
+def _plain(kind: type, data: Any, where: str, report: Report) -> Any:
+    fits = isinstance(data, _PLAIN[kind]) and (kind is bool or not isinstance(data, bool))
+    if not fits:
+        report(f"{where}: must be {_NAMES[kind]}, is {_shown(data)}{_hint(kind, data)}")
+        return data
+    if kind is float and not abs(data) <= sys.float_info.max:
+        report(f"{where}: must be a finite number, is {_shown(data)}")
+        return data
+    return float(data) if kind is float else data
+
+
+def _hint(kind: type, data: Any) -> str:
+    """Name the remedy where YAML 1.1 reads a value as something else than it looks like."""
+    if kind is str and isinstance(data, (bool, int, float, date)):
+        return "; put it in quotes"
+    if kind is float and isinstance(data, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", data):
+        return "; YAML wants a point and a sign, as in 1.0e-5"
+    return ""
+
+
+def _shown(data: Any) -> str:
+    return str(data) if isinstance(data, date) else "null" if data is None else reprlib.repr(data)
+
+
+def _optional(kinds: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
+    (kind,) = (kind for kind in kinds if kind is not type(None))
+    return None if data is None else _value(kind, data, where, report)
+
+
+def _choice(choices: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
+    if not any(data == choice and type(data) is type(choice) for choice in choices):
+        hint = nearest(data, [str(choice) for choice in choices]) if isinstance(data, str) else ""
+        report(f"{where}: must be one of {', '.join(map(str, choices))}, is {_shown(data)}{hint}")
+    return data
+
+
+def _sequence(origin: type, inner: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
+    if not isinstance(data, list):
+        report(f"{where}: must be a list, is {_shown(data)}")
+        return data
+    fixed = origin is tuple and not (len(inner) == 2 and inner[1] is Ellipsis)
+    if fixed and len(inner) != len(data):
+        report(f"{where}: must be a list of {len(inner)}, has {len(data)}")
+        return data
+    kinds = inner if fixed else (inner[0],) * len(data)
+    pairs = zip(kinds, data, strict=True)
+    return origin(_value(kind, item, f"{where}[{place}]", report) for place, (kind, item) in enumerate(pairs))
+
+
+def _mapping(kind: Any, data: Any, where: str, report: Report) -> Any:
+    if not isinstance(data, Mapping):
+        report(f"{where}: must be a mapping, is {_shown(data)}")
+        return data
+    for key in data:
+        if not isinstance(key, str):
+            report(f"{where}: key {_shown(key)} must be a text; put it in quotes")
+    return {key: _value(kind, item, f"{where}.{key}", report) for key, item in data.items()}
+
+
+def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = False) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if not isinstance(data, Mapping):
+        report(f"{where}: must be a mapping with {', '.join(fields)}")
+        return data
+    at = f"{where}: " if top else f"{where}."
+    hints = get_type_hints(cls)
+    problems = [f"{at}{key}: unknown key{nearest(str(key), fields)}" for key in data if key not in fields]
+    problems += [f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _required(field)]
+    present = [name for name in fields if name in data]
+    values = {name: _value(hints[name], data[name], f"{at}{name}", problems.append) for name in present}
+    for problem in problems:
+        report(problem)
+    return data if problems else cls(**values)
+
+
+def _required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

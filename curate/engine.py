@@ -1,0 +1,71 @@
+"""Run a function over tasks in worker processes, each task once, results in the tasks' order."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import TypeVar
+
+from .errors import WorkError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+    """Yield `function(task)` for every task, in order.
+
+    One worker runs in this process; more are spawned, so that no lock or thread of this process is copied
+    into them. A task must be safe to repeat: after a crash the caller runs the same tasks again.
+
+    Raises:
+        WorkError: a worker died (killed, out of memory).
+        Exception: whatever `function` raised; tasks not yet begun are dropped.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        yield from map(function, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_follow_parent)
+    try:
+        with _ctrl_c_held_back():
+            results = pool.map(function, tasks)
+        yield from results
+    except BrokenProcessPool as error:
+        raise WorkError(
+            "a worker process died, most often for want of memory; "
+            "run the same command again, with fewer --workers: finished work is kept"
+        ) from error
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Start workers that never see Ctrl-C, which a terminal sends to all: they inherit the signal as blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow_parent() -> None:
+    """End with the parent even when it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

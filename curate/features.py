@@ -1,0 +1,47 @@
+"""The columns of a mix, as `datasets` and Arrow know them."""
+
+import json
+
+import datasets
+import pyarrow as pa
+
+FEATURES = datasets.Features(
+    {
+        "id": datasets.Value("string"),
+        "source": datasets.Value("string"),
+        "split": datasets.Value("string"),
+        "task": datasets.Value("string"),
+        "modality": datasets.Value("string"),
+        "images": datasets.List(datasets.Image()),
+        "messages": datasets.List(
+            {
+                "role": datasets.Value("string"),
+                "content": datasets.List({"type": datasets.Value("string"), "text": datasets.Value("string")}),
+            }
+        ),
+        "question": datasets.Value("string"),
+        "answer": datasets.Value("string"),
+        "choices": datasets.List(datasets.Value("string")),
+        "answer_type": datasets.Value("string"),
+        "language": datasets.Value("string"),
+        "group": datasets.Value("string"),
+        "license": datasets.Value("string"),
+        "license_verdict": datasets.Value("string"),
+        "attribution": datasets.Value("string"),
+        "upstream": {
+            "dataset": datasets.Value("string"),
+            "revision": datasets.Value("string"),
+            "file": datasets.Value("string"),
+            "row": datasets.Value("int64"),
+        },
+        "image_sha256": datasets.List(datasets.Value("string")),
+        "image_phash": datasets.List(datasets.Value("string")),
+    }
+)
+"""The columns of a mix, as `datasets` loads them."""
+
+
+def mix_schema() -> pa.Schema:
+    """Give the Arrow schema of a mix's shards, with the metadata from which `datasets` knows its features."""
+    info = {"info": {"features": FEATURES.to_dict()}}
+    return FEATURES.arrow_schema.with_metadata({"huggingface": json.dumps(info, sort_keys=True)})

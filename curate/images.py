@@ -1,0 +1,127 @@
+"""One canonical pixel form for every image, and the digests taken from it."""
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from .errors import RowError
+
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
+"""What the sources use; Pillow's other readers (some start Ghostscript) never see upstream bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is stored about an image.
+
+    Attributes:
+        sha256: of the original bytes, 64 hex digits.
+        pixel_sha256: of width, height and RGB pixels of the canonical form, 64 hex digits: equal for
+            lossless copies in other formats.
+        phash: 256-bit DCT perceptual hash of the canonical form (`imagehash.phash`), 64 hex digits.
+        width, height: of the canonical form, in pixels, both at least 1.
+        bytes: length of the original.
+    """
+
+    sha256: str
+    pixel_sha256: str
+    phash: str
+    width: int
+    height: int
+    bytes: int
+
+
+def measure(data: bytes, max_pixels: int) -> ImageFacts:
+    """Decode the original bytes of an image once and take all its facts.
+
+    Raises:
+        RowError: as `canonical`.
+    """
+    image = canonical(data, max_pixels)
+    pixels = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
+    pixels.update(image.tobytes())
+    return ImageFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        pixel_sha256=pixels.hexdigest(),
+        phash=str(imagehash.phash(image, hash_size=16)),
+        width=image.width,
+        height=image.height,
+        bytes=len(data),
+    )
+
+
+def canonical(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
+
+    Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
+    (Pillow's own conversion) would leave most radiographs white.
+
+    Raises:
+        RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
+            that size is allocated; `unreadable-image` when the bytes are cut short, broken or of a
+            format not in `FORMATS`. The evidence is the same on each run.
+    """
+    with _pillow_settings(max_pixels):
+        try:
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+        except UnidentifiedImageError:
+            raise RowError("unreadable-image", "unknown format or broken header") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            claimed = re.search(r"\d+ pixels", str(error))
+            raise RowError("too-many-pixels", claimed[0] if claimed else _reason(error)) from None
+        except Exception as error:  # decoders fed broken bytes raise nearly anything, MemoryError included
+            raise RowError("unreadable-image", _reason(error)) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _stretched(image).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """Scale deep grey linearly to 0..255; a constant image becomes black, and so do NaN and -inf."""
+    values = np.asarray(image).astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    # halved first: the range of a float image can be larger than the largest float
+    scaled = (values / 2 - low / 2) / (high / 2 - low / 2) * 255 if high > low else np.zeros_like(values)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+@contextmanager
+def _pillow_settings(max_pixels: int) -> Iterator[None]:
+    """Decode by our own rules, whatever else in the process has set Pillow's globals to.
+
+    The budget is given to Pillow itself, since some of its readers (WebP, GIF) allocate while they open
+    and check just before; cut files raise instead of turning half grey.
+    """
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _reason(error: Exception) -> str:
+    """Give the first line of a decoder's message without memory addresses, which change from run to run."""
+    text = re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "", str(error)).strip()
+    return text.splitlines()[0].strip()[:200] if text else type(error).__name__

@@ -1,0 +1,173 @@
+"""The mixture: which sources go into a mix, and by which rules. Loads `mixtures/*.yaml`."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from . import facts
+from .config import nearest, parse, read_yaml
+from .errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRule:
+    """What becomes of upstream's splits.
+
+    Attributes:
+        train, validation, test: `keep` the rows of that upstream split in the split of the same name,
+            `exclude` them (they still protect: see `contamination` and `splits`), or `train` on them, which
+            spends a benchmark: it is no longer one for what is trained on the mix.
+        holdout: share of the groups, 0 to 1, of rows without a split, or trained on by `train`, that goes to
+            validation.
+    """
+
+    train: Literal["keep", "exclude"] = "keep"
+    validation: Literal["keep", "exclude", "train"] = "keep"
+    test: Literal["keep", "exclude", "train"] = "keep"
+    holdout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChoice:
+    """How one source takes part.
+
+    Attributes:
+        weight: share of the training stream relative to the other sources' weights, > 0.
+        cap: at most this many training records, chosen by a hash of seed and id; None keeps all.
+        layout: read this layout and no other; None takes the first that is there.
+        splits: overrides the mixture's `splits` for this source.
+    """
+
+    weight: float = 1.0
+    cap: int | None = None
+    layout: str | None = None
+    splits: SplitRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRule:
+    """Which images are usable: `min_side` in pixels, `max_pixels` as claimed by the header."""
+
+    min_side: int = 32
+    max_pixels: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LicencePolicy:
+    """What the mix is for, and what becomes of records whose licence is unclear.
+
+    With `use: commercial`, records whose licence forbids or does not state commercial use are dropped.
+    With `unclear: restrict` unclear records are kept for local training and never published.
+    """
+
+    use: Literal["research", "commercial"] = "research"
+    unclear: Literal["restrict", "exclude"] = "restrict"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSet:
+    """One split of one source that training records must share nothing with."""
+
+    source: str
+    split: Literal["validation", "test"] = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """A mixture as its YAML says it; the order of `sources` decides which of two duplicates survives.
+
+    Attributes:
+        name: the file's stem.
+        version: MAJOR.MINOR.PATCH of the mixture, not of medmix.
+        languages: ISO 639-1 codes to keep; empty keeps all.
+        seed: goes into every choice that is left to a hash.
+        sample_data: the build makes its own upstream data (`medmix sample-data`) when no root is given.
+        shard_megabytes: size at which an output shard is closed, 1 MB = 1e6 bytes of images and text.
+    """
+
+    name: str
+    version: str
+    description: str
+    sources: dict[str, SourceChoice]
+    languages: tuple[str, ...] = ()
+    images: ImageRule = ImageRule()
+    licence_policy: LicencePolicy = LicencePolicy()
+    splits: SplitRule = SplitRule()
+    evaluation: tuple[EvaluationSet, ...] = ()
+    seed: int = 0
+    sample_data: bool = False
+    shard_megabytes: int = 256
+
+    def split_rule(self, source: str) -> SplitRule:
+        """Give the rule for a source: its own, else the mixture's."""
+        return self.sources[source].splits or self.splits
+
+
+def names() -> list[str]:
+    """List the mixtures that come with medmix."""
+    return sorted(Path(entry.name).stem for entry in files("medmix.mixtures").iterdir() if entry.name.endswith(".yaml"))
+
+
+def load(name_or_path: str) -> Mixture:
+    """Load a mixture by name, or from a YAML file.
+
+    Raises:
+        UsageError: there is no such mixture, or it has problems; all of them are named at once.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        data = read_yaml(path)
+        stem = path.stem
+    elif name_or_path in names():
+        data = read_yaml(Path(str(files("medmix.mixtures") / f"{name_or_path}.yaml")))
+        stem = name_or_path
+    else:
+        raise UsageError(
+            f"mixture {name_or_path!r} is unknown{nearest(name_or_path, names())}; "
+            f"there are {', '.join(names())}, or give a path that ends in .yaml"
+        )
+    where = f"{stem}.yaml"
+    mixture = parse(Mixture, data, where)
+    problems = _problems(mixture, stem)
+    if problems:
+        raise UsageError("; ".join(f"{where}: {problem}" for problem in problems))
+    return mixture
+
+
+def _problems(mixture: Mixture, stem: str) -> list[str]:
+    problems = []
+    if mixture.name != stem:
+        problems.append(f"name: is {mixture.name!r}, but the file is called {stem!r}; make them equal")
+    parts = mixture.version.split(".")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        problems.append(f"version: {mixture.version!r} is not MAJOR.MINOR.PATCH")
+    if not mixture.sources:
+        problems.append("sources: names no source")
+    known = facts.source_ids()
+    for source, choice in mixture.sources.items():
+        if source not in known:
+            problems.append(f"sources.{source}: no such source{nearest(source, known)}")
+        if choice.weight <= 0:
+            problems.append(f"sources.{source}.weight: must be above 0")
+        if choice.cap is not None and choice.cap < 1:
+            problems.append(f"sources.{source}.cap: must be 1 or more")
+        if choice.splits and not 0 <= choice.splits.holdout <= 1:
+            problems.append(f"sources.{source}.splits.holdout: must lie between 0 and 1")
+    problems += [
+        f"evaluation: {item.source!r} is not among the mixture's sources{nearest(item.source, list(mixture.sources))}"
+        for item in mixture.evaluation
+        if item.source not in mixture.sources
+    ]
+    problems += [
+        f"evaluation: {item.source} {item.split} is trained on by its `splits`; it cannot be kept clean of"
+        for item in mixture.evaluation
+        if item.source in mixture.sources and getattr(mixture.split_rule(item.source), item.split) == "train"
+    ]
+    if not 0 <= mixture.splits.holdout <= 1:
+        problems.append("splits.holdout: must lie between 0 and 1")
+    if mixture.images.min_side < 1 or mixture.images.max_pixels < 1:
+        problems.append("images: min_side and max_pixels must be 1 or more")
+    if mixture.shard_megabytes < 1:
+        problems.append("shard_megabytes: must be 1 or more")
+    return problems

@@ -1,0 +1,141 @@
+"""The record, and the decision on it: the one contract between all rooms of curate."""
+
+from dataclasses import dataclass
+
+TASKS = ("caption", "report", "vqa", "mcqa", "qa")
+
+SPLITS = ("train", "validation", "test")
+
+VERDICTS = ("redistributable", "research-only", "credentialed", "unclear")
+
+REASONS = {
+    "unparsable-row": "the upstream row lacks a field or cannot be read",
+    "missing-image": "the image file that the row names is not there",
+    "unsafe-path": "the image name leads out of the source's folder",
+    "unreadable-image": "the image bytes are empty, cut short, broken or of no known format",
+    "too-many-pixels": "the image header claims more pixels than the mixture's budget",
+    "too-small": "a side of the image is shorter than the mixture's minimum",
+    "empty-text": "the answer, or the question of a task that has one, is empty",
+    "no-answer": "upstream does not publish the answer of this row",
+    "language": "the language is not among those that the mixture keeps",
+    "licence": "the mixture's licence policy leaves this licence out",
+    "held-out": "the mixture leaves this upstream split out",
+    "contaminated": "an evaluation item has the same image or, for text-only records, the same text",
+    "duplicate": "another record has the same images and the same text",
+    "split-conflict": "another record of the same group stands in a more protected split",
+    "capped": "the mixture's cap for the source is reached",
+}
+"""Why a record may be dropped; the ledger knows no other words."""
+
+
+# Records and what they hold are made by the million and never changed; frozen ones would take four times as long
+# to make, more than it takes to parse their row.
+@dataclass(slots=True, unsafe_hash=True)
+class ImageRef:
+    """Where the original bytes of an image lie, without reading them.
+
+    `path` is POSIX and relative to the source's folder. Alone it names a file; with `member` it names
+    a zip archive and the member in it; with `row` it names a parquet or arrow table whose
+    row `row` (from 0) of the struct column `column` holds the bytes under the field `bytes`.
+    """
+
+    path: str
+    member: str | None = None
+    row: int | None = None
+    column: str = "image"
+
+    def __str__(self) -> str:
+        inside = self.member if self.member is not None else self.row
+        return self.path if inside is None else f"{self.path}#{inside}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """One training sample as upstream has it, before any clean-up.
+
+    Attributes:
+        source: id of the source, `slake`.
+        key: upstream's own key, unique within the source and stable from build to build; where upstream
+            has none, file stem and row number (`train/17`).
+        split: upstream's split, one of `SPLITS`, or "" where upstream has no split.
+        task: one of `TASKS`.
+        file, row: the upstream file (POSIX, relative to the source's folder) and the row in it, from 0.
+        group: patient, study, article or case, in a namespace of its own (`medpix/synpic100`, `pmc/PMC1`).
+        images: in upstream's order; empty for text-only records.
+        question: "" for tasks that ask none (caption, report).
+        answer: what the model is to say; the option's text for multiple choice.
+        choices: the options' texts, in upstream's order; the letter is the position.
+        correct: position of the answer among `choices`, or None.
+        answer_type: `open`, `closed`, or "" where upstream does not say.
+        context: text shown before the question (an abstract), or "".
+        explanation: text that follows the answer in the same turn, or "".
+        modality: as upstream names it, lower case, or "" for the source's own.
+        language: ISO 639-1 code where upstream declares it for the row, or "".
+        licence: as upstream writes it for this row, or "" where only the source as a whole has one.
+        attribution: whom to credit beyond the source itself (an article), or "".
+    """
+
+    source: str
+    key: str
+    split: str
+    task: str
+    file: str
+    row: int
+    group: str
+    answer: str
+    question: str = ""
+    choices: tuple[str, ...] = ()
+    correct: int | None = None
+    answer_type: str = ""
+    context: str = ""
+    explanation: str = ""
+    images: tuple[ImageRef, ...] = ()
+    modality: str = ""
+    language: str = ""
+    licence: str = ""
+    attribution: str = ""
+
+    @property
+    def id(self) -> str:
+        """`<source>/<key>`."""
+        return f"{self.source}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A row of upstream that is no record; it is in the ledger all the same.
+
+    `reason` is one of `REASONS`; the other fields are those of `Record`.
+    """
+
+    source: str
+    key: str
+    split: str
+    file: str
+    row: int
+    reason: str
+    evidence: str
+
+    @property
+    def id(self) -> str:
+        """`<source>/<key>`."""
+        return f"{self.source}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One row of the ledger: what became of one record, and why.
+
+    `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `REASONS`, or ""
+    for kept records; `evidence` the record, item or text that it hangs on; `score` the measurement
+    behind it, or None where the decision is exact.
+    """
+
+    id: str
+    source: str
+    split: str
+    outcome: str
+    stage: str
+    reason: str = ""
+    evidence: str = ""
+    score: float | None = None

@@ -1,0 +1,56 @@
+"""Copies that must not be used, by their name or by the marks that they leave in a folder.
+
+Facts name them (`refused`). Of a credentialed source no copy on the Hub is authorised, so there a download from
+the Hub is refused whatever it is called.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import facts
+
+_MARKED = (".fetched.json", "README.md", "dataset_info.json", "dataset_infos.json", ".git/config")
+"""Files that name the dataset they came with."""
+
+_MARKED_BYTES = 1_000_000
+_HUB_METADATA = ".cache/huggingface"
+
+
+def of_name(name: str) -> str | None:
+    """Say why a Hub id, or its address, must not be used; None where nothing is known against it."""
+    bare = re.sub(r"^(https?://)?[^/]+/datasets/|^datasets/", "", name.strip()).strip("/").casefold()
+    return next((_line(copy) for copy in _copies() if bare == copy.dataset.casefold()), None)
+
+
+def of_folder(folder: Path, source: str | None = None) -> str | None:
+    """Say why a folder, which holds `source` if one is given, must not be read; None where nothing is found."""
+    names = [part.casefold() for part in folder.resolve().parts]
+    texts = [text.casefold() for text in _marks(folder)]
+    for copy in _copies():
+        owner, _, name = copy.dataset.casefold().partition("/")
+        called_so = any(part.endswith((f"{owner}--{name}", f"{owner}_{name}")) for part in names)
+        if called_so or (owner, name) in zip(names, names[1:], strict=False):
+            return f"{folder}: {_line(copy)}; take it away"
+        if any(re.search(rf"(?<![\w.-]){re.escape(f'{owner}/{name}')}(?![\w-])", text) for text in texts):
+            return f"{folder}: names the dataset it came from: {_line(copy)}; take it away"
+    if source is not None and (folder / _HUB_METADATA).is_dir() and facts.load(source).access == "credentialed":
+        return f"{folder}: was downloaded from the Hub, where no copy of {source} is authorised; take it away"
+    return None
+
+
+def _copies() -> list[facts.Refused]:
+    return [copy for source in facts.source_ids() for copy in facts.load(source).refused]
+
+
+def _line(copy: facts.Refused) -> str:
+    return f"{copy.dataset} {copy.reason}"
+
+
+def _marks(folder: Path) -> Iterator[str]:
+    for name in _MARKED:
+        try:
+            with (folder / name).open("rb") as handle:
+                yield handle.read(_MARKED_BYTES).decode(errors="replace")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+            continue

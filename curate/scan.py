@@ -1,0 +1,216 @@
+"""Pass 1: read one upstream shard, clean its text, measure its images, store all that beside it.
+
+A scan decides nothing. It holds the record as upstream has it (text cleaned) and what was measured on it, so
+that a mixture's thresholds can change without decoding an image again.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import images, originals, text
+from .errors import RowError
+from .record import ImageRef, Record, Rejected
+from .shards import file_sha256, replacing, row_groups
+from .sources import Shard, layouts
+from .tables import opened
+
+BATCH_ROWS = 256
+MEASURED_LIBRARIES = ("pillow", "imagehash", "fasttext")
+
+_STRINGS = pa.list_(pa.string())
+_NUMBERS = pa.list_(pa.int64())
+
+SCHEMA = pa.schema(
+    [
+        *[(name, pa.string()) for name in ("key", "split", "file")],
+        ("row", pa.int64()),
+        *[(name, pa.string()) for name in ("stage", "reason", "evidence", "task", "group", "question", "answer")],
+        ("choices", _STRINGS),
+        ("correct", pa.int64()),
+        *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
+        *[(name, pa.string()) for name in ("licence", "attribution")],
+        (
+            "images",
+            pa.list_(
+                pa.struct(
+                    [("path", pa.string()), ("member", pa.string()), ("row", pa.int64()), ("column", pa.string())]
+                )
+            ),
+        ),
+        ("image_files", pa.list_(pa.struct([("bytes", pa.int64()), ("mtime_ns", pa.int64())]))),
+        *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "pixel_sha256")],
+        *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
+        *[(name, pa.string()) for name in ("text_key", "question_answer_key")],
+    ]
+)
+"""The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
+
+`image_files` is the size and time of the file that holds each image, nulls where there is none: by them a
+later run sees that an image came, went or changed. `text_key` stands for all of the text, `question_answer_key` for
+question and answer alone.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTask:
+    """One shard to scan; the fields are all that the scan's content depends on, besides the files.
+
+    Attributes:
+        source, layout, shard: what to read; `folder` is the source's own.
+        out: where scans are stored; the file's name there is the task's digest.
+        max_pixels: budget of `images.canonical`.
+        language, language_model: the source's default, and fastText's `lid.176.ftz`.
+        limit: read at most this many rows, or None.
+    """
+
+    source: str
+    folder: Path
+    layout: str
+    shard: Shard
+    out: Path
+    max_pixels: int
+    language: str
+    language_model: Path
+    limit: int | None = None
+
+
+def scan(task: ScanTask) -> Path:
+    """Scan a shard, unless a scan of the same bytes with the same settings lies there, and give its file.
+
+    Raises:
+        InputError: an upstream file is unusable as a whole.
+    """
+    path = task.out / f"{task.source}-{_digest(task)}.parquet"
+    if path.exists() and _images_unchanged(path, task.folder):
+        return path
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for group in row_groups(_rows(task)):
+            writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA), row_group_size=len(group))
+    return path
+
+
+def _digest(task: ScanTask) -> str:
+    settings = {
+        "code": _code_digest(),
+        "libraries": {name: version(name) for name in MEASURED_LIBRARIES},
+        "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
+        "task": [task.source, task.layout, asdict(task.shard), task.max_pixels, task.language, task.limit],
+        "language_model": _file_digest(task.language_model),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _file_digest(path: Path) -> str:
+    with opened(path):
+        state = path.stat()
+        return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:
+    """Digest a file once for all the shards that are pieces of it."""
+    return file_sha256(path)
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Digest this package's code: a scan by another version of it is no longer true."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _images_unchanged(path: Path, folder: Path) -> bool:
+    seen: set[str] = set()
+    for batch in pq.ParquetFile(path).iter_batches(columns=["images", "image_files"]):
+        for refs, held in zip(batch["images"].to_pylist(), batch["image_files"].to_pylist(), strict=True):
+            for ref, file in zip(refs, held, strict=True):
+                if ref["path"] in seen:
+                    continue
+                seen.add(ref["path"])
+                if _held_by(folder, ImageRef(**ref)) != file:
+                    return False
+    return True
+
+
+def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
+    size, mtime_ns = originals.stat(folder, ref) or (None, None)
+    return {"bytes": size, "mtime_ns": mtime_ns}
+
+
+def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
+    """Give the scan's rows, each with its approximate size in bytes."""
+    read = next(layout.read for layout in layouts(task.source) if layout.name == task.layout)
+    upstream = islice(read(task.folder, task.shard), task.limit)
+    detector = text.LanguageDetector(task.language_model)
+    with originals.ImageStore(task.folder) as store:
+        measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
+        while batch := list(islice(upstream, BATCH_ROWS)):
+            rows = [
+                _rejected(row) if isinstance(row, Rejected) else _measured(row, measure, task.folder) for row in batch
+            ]
+            _add_languages(rows, detector, task.language)
+            for row in rows:
+                yield row, 500 + sum(len(row[name]) for name in ("question", "answer", "context", "explanation"))
+
+
+def _rejected(row: Rejected) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(SCHEMA.names, None),
+        **{name: "" for name in SCHEMA.names if SCHEMA.field(name).type == pa.string()},
+        **{name: [] for name in SCHEMA.names if pa.types.is_list(SCHEMA.field(name).type)},
+        **asdict(row),
+        "stage": "read",
+    }
+
+
+def _measure(store: originals.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
+    data = store.read(ref)
+    try:
+        return images.measure(data, max_pixels)
+    except RowError as error:
+        raise RowError(error.reason, f"{ref}: {error.evidence}") from error
+
+
+def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
+    row = asdict(record)
+    for name in ("question", "answer", "context", "explanation"):
+        row[name] = text.clean(row[name])
+    row["choices"] = [text.clean(choice) for choice in record.choices]
+    row.update(stage="", reason="", evidence="")
+    row["text_key"] = text.text_key(row["question"], row["answer"], row["context"], *row["choices"])
+    row["question_answer_key"] = text.text_key(row["question"], row["answer"])
+    row["image_files"] = [_held_by(folder, ref) for ref in record.images]
+    facts = []
+    for ref in record.images:
+        try:
+            facts.append(measure(ref))
+        except RowError as error:
+            row.update(stage="images", reason=error.reason, evidence=error.evidence)
+            break
+    row["image_sha256"] = [image.sha256 for image in facts]
+    row["image_phash"] = [image.phash for image in facts]
+    row["pixel_sha256"] = [image.pixel_sha256 for image in facts]
+    row["image_bytes"] = [image.bytes for image in facts]
+    row["image_width"] = [image.width for image in facts]
+    row["image_height"] = [image.height for image in facts]
+    return row
+
+
+def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, default: str) -> None:
+    """Fill in `language` where upstream declares none, from all the text of the row."""
+    open_rows = [row for row in rows if not row["language"] and row["task"]]
+    texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
+    for row, language in zip(open_rows, text.languages_of(texts, detector, default), strict=True):
+        row["language"] = language

@@ -1,0 +1,81 @@
+"""Parquet out: the only code that writes data files, whole or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_BYTES = 16_000_000
+ROW_GROUP_ROWS = 500
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to beside `path`; it takes the place of `path` only when the block ends well.
+
+    The bytes are flushed to the disk before the rename, so that after a crash a file is whole or absent.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """List the half-written files below a folder that processes left which were killed."""
+    return list(folder.rglob(".*.tmp"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple[dict[str, Any], int]]) -> int:
+    """Write (row, size in bytes) pairs as parquet and give the number of rows; memory holds one row group.
+
+    Row groups close at a fixed number of rows or bytes, so equal rows give equal bytes. Content-defined
+    chunks let a changed row leave the other pages as they are.
+    """
+    count = 0
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(
+            temporary, schema, compression="zstd", use_content_defined_chunking=True, write_page_index=True
+        ) as writer,
+    ):
+        for group in row_groups(rows):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema), row_group_size=len(group))
+            count += len(group)
+    return count
+
+
+def row_groups(rows: Iterable[tuple[dict[str, Any], int]]) -> Iterator[list[dict[str, Any]]]:
+    """Gather (row, size in bytes) pairs into lists of at most `ROW_GROUP_ROWS` rows and about `ROW_GROUP_BYTES`."""
+    group: list[dict[str, Any]] = []
+    size = 0
+    for row, row_bytes in rows:
+        group.append(row)
+        size += row_bytes
+        if len(group) >= ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def file_sha256(path: Path) -> str:
+    """Give the hex SHA-256 of a file, read in pieces."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

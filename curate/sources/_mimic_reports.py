@@ -1,0 +1,90 @@
+"""The reports of MIMIC-CXR: members of `mimic-cxr-reports.zip`, or text files in the patients' folders."""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from ..errors import InputError, RowError
+from ..tables import AGAIN, opened
+
+ARCHIVE = "mimic-cxr-reports.zip"
+MAX_BYTES = 2**20
+"""Reports have a few thousand characters; a member that claims more is a bomb."""
+
+_PATH = re.compile(r"files/(p1\d)/\1\d{6}/s5\d{7}\.txt")
+
+
+class Reports:
+    """The reports of a folder, one at a time by their path."""
+
+    def __init__(self, folder: Path, archive: zipfile.ZipFile | None) -> None:
+        self._folder = folder
+        self._archive = archive
+
+    def text(self, path: str) -> str:
+        """Give the text of a report.
+
+        Raises:
+            RowError: `no-answer` when there is no such report, `unparsable-row` when it is no readable text.
+        """
+        try:
+            return self._bytes(path).decode("utf-8-sig")
+        except (KeyError, FileNotFoundError):
+            raise RowError("no-answer", f"there is no report {path}") from None
+        except UnicodeDecodeError:
+            raise RowError("unparsable-row", f"{path}: is not UTF-8 text") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, IsADirectoryError) as error:
+            raise RowError("unparsable-row", f"{path}: is damaged ({type(error).__name__})") from None
+
+    def _bytes(self, path: str) -> bytes:
+        if self._archive is not None:
+            info = self._archive.getinfo(path)
+            _check_size(path, info.file_size)
+            return self._archive.read(info)
+        file = self._folder / path
+        _check_size(path, file.stat().st_size)
+        return file.read_bytes()
+
+    def paths(self, part: str) -> Iterator[str]:
+        """Give the paths of the reports of a part (`p10`), in the archive's order or sorted."""
+        if self._archive is None:
+            place = self._folder / "files" / part
+            yield from sorted(path.relative_to(self._folder).as_posix() for path in place.glob("p*/s*.txt"))
+            return
+        yield from (name for name in self._archive.namelist() if is_path(name) and PurePosixPath(name).parts[1] == part)
+
+    def strangers(self) -> Iterator[str]:
+        """Give the text files of the archive that are no report by their path."""
+        names = self._archive.namelist() if self._archive is not None else []
+        return (name for name in names if name.endswith(".txt") and not is_path(name))
+
+
+def is_path(path: str) -> bool:
+    """Tell whether a path is one of a report as upstream documents it."""
+    return _PATH.fullmatch(path) is not None
+
+
+@contextmanager
+def reports(folder: Path) -> Iterator[Reports]:
+    """Open the reports of a source's folder, the archive where there is one.
+
+    Raises:
+        InputError: the archive is no zip archive.
+    """
+    path = folder / ARCHIVE
+    if not path.exists():
+        yield Reports(folder, None)
+        return
+    try:
+        with opened(path), zipfile.ZipFile(path) as archive:
+            yield Reports(folder, archive)
+    except zipfile.BadZipFile as error:
+        raise InputError(path, f"is not a whole zip archive ({error})", AGAIN) from None
+
+
+def _check_size(path: str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise RowError("unparsable-row", f"{path}: claims {size} bytes")

@@ -1,0 +1,160 @@
+"""Reader of IU X-Ray, or Open-i (Demner-Fushman et al. 2016): chest films with de-identified reports.
+
+Kaggle: two tables, of reports and of films, as in raddar/chest-xrays-indiana-university. Original: an XML file per
+report and a folder of PNG, as in NLM's NLMCXR_reports.tgz and NLMCXR_png.tgz. R2Gen: `annotation.json` of
+https://github.com/cuhksz-nlp/R2Gen, the only one with splits; its reports are the findings alone.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+from xml.etree import ElementTree
+
+from ..errors import RowError
+from ..record import ImageRef, Record, Rejected
+from ..tables import csv_rows, field, json_items, whole_text
+from . import Layout, Shard, records
+
+SOURCE = "iu_xray"
+_REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
+_ANNOTATION = "annotation.json"
+_XML, _PNG = "ecgen-radiology", "NLMCXR_png"
+_R2GEN_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_R2GEN_ID = re.compile(r"CXR(\d+)_.+")
+
+
+def _kaggle_shards(folder: Path) -> list[Shard]:
+    there = (folder / _REPORTS).exists() and (folder / _PROJECTIONS).exists()
+    return [Shard((_REPORTS, _PROJECTIONS))] if there else []
+
+
+def _read_kaggle(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    """Give the reports, then a `Rejected` for each row of the projections that belongs to none."""
+    films: dict[str, list[str]] = {}
+    for _, value in _projections(folder):
+        if not isinstance(value, RowError):
+            films.setdefault(value["uid"], []).append(f"images/images_normalized/{value['filename']}")
+    rows = csv_rows(folder / _REPORTS, ("uid", "findings", "impression"))
+    uids = set()
+    for report in records(SOURCE, shard, rows, partial(_kaggle_record, films)):
+        uids.add(report.key)
+        yield report
+    orphans = (
+        (row, value) for row, value in _projections(folder) if isinstance(value, RowError) or value["uid"] not in uids
+    )
+    yield from records(SOURCE, Shard((_PROJECTIONS,)), orphans, _orphan, stem="projection")
+
+
+def _projections(folder: Path) -> Iterator[tuple[int, dict[str, str] | RowError]]:
+    return csv_rows(folder / _PROJECTIONS, ("uid", "filename"))
+
+
+def _kaggle_record(films: dict[str, list[str]], row: int, value: Any) -> Record:
+    uid = field(value, "uid", str)
+    answer = _sections(field(value, "findings", str), field(value, "impression", str))
+    return _record(uid, "", _REPORTS, row, answer, films.get(uid, []))
+
+
+def _orphan(row: int, value: Any) -> NoReturn:
+    raise RowError("unparsable-row", f"no report has the uid {field(value, 'uid', str)!r}")
+
+
+def _xml_shards(folder: Path) -> list[Shard]:
+    """Give one shard of all reports: each file holds a single row."""
+    names = sorted((path.name for path in folder.glob(f"{_XML}/*.xml")), key=lambda name: (len(name), name))
+    return [Shard(tuple(f"{_XML}/{name}" for name in names))] if names else []
+
+
+def _read_xml(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    films = f"{_PNG}/" if (folder / _PNG).exists() else ""
+    for file in shard.files:
+        yield from records(SOURCE, Shard((file,)), [(0, whole_text(folder / file))], partial(_xml_record, file, films))
+
+
+def _xml_record(file: str, films: str, row: int, text: str) -> Record:
+    report = _xml(text)
+    sections = {name: _section(report, name) for name in ("FINDINGS", "IMPRESSION")}
+    names = [image.get("id", "") for image in report.iter("parentImage")]
+    if "" in names:
+        raise RowError("unparsable-row", "a parentImage without an id")
+    images = [f"{films}{name}.png" for name in names]
+    return _record(PurePosixPath(file).stem, "", file, row, _sections(*sections.values()), images)
+
+
+def _xml(text: str) -> ElementTree.Element:
+    if "<!DOCTYPE" in text:  # no entities, so no expansion without end and no other file
+        raise RowError("unparsable-row", "XML with a document type")
+    try:
+        return ElementTree.fromstring(text)  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise RowError("unparsable-row", f"not XML: {error}") from None
+
+
+def _section(report: ElementTree.Element, name: str) -> str:
+    return " ".join("".join(part.itertext()) for part in report.iter("AbstractText") if part.get("Label") == name)
+
+
+def _r2gen_shards(folder: Path) -> list[Shard]:
+    for place in ("", "R2Gen/", "iu_xray/"):
+        if (folder / place / _ANNOTATION).exists():
+            return [Shard((f"{place}{_ANNOTATION}",))]
+    return []
+
+
+def _read_r2gen(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    return records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
+
+
+def _r2gen_items(path: Path) -> Iterator[tuple[str, Any]]:
+    """Give (split, item) for each item of each split, or for a split that is no list as a whole."""
+    for _, split, items in json_items(path):
+        yield from ((split, item) for item in (items if isinstance(items, list) else [items]))
+
+
+def _r2gen_record(shard: Shard, row: int, split_and_item: tuple[str, Any]) -> Record:
+    split, item = split_and_item
+    if split not in _R2GEN_SPLITS:
+        raise RowError("unparsable-row", f"split {split!r}, expected {', '.join(_R2GEN_SPLITS)}")
+    name = field(item, "id", str)
+    match = _R2GEN_ID.fullmatch(name)
+    if not match:
+        raise RowError("unparsable-row", f"field 'id' is {name!r}, expected CXR, the report's number, _ and more")
+    images = field(item, "image_path", list)
+    if not all(isinstance(image, str) for image in images):
+        raise RowError("unparsable-row", "field 'image_path' holds what is no text")
+    place = PurePosixPath(shard.files[0]).parent
+    films = [str(place / "images" / image) for image in images]
+    return _record(match[1], _R2GEN_SPLITS[split], shard.files[0], row, field(item, "report", str), films)
+
+
+def _sections(findings: str, impression: str) -> str:
+    parts = {"Findings": findings.strip(), "Impression": impression.strip()}
+    return "\n".join(f"{title}: {text}" for title, text in parts.items() if text)
+
+
+def _record(uid: str, split: str, file: str, row: int, answer: str, films: list[str]) -> Record:
+    if not uid:
+        raise RowError("unparsable-row", "field 'uid' is empty")
+    if not films:
+        raise RowError("missing-image", f"report {uid} has no film")
+    return Record(
+        source=SOURCE,
+        key=uid,
+        split=split,
+        task="report",
+        file=file,
+        row=row,
+        group=f"iu_xray/{uid}",
+        answer=answer,
+        images=tuple(ImageRef(film) for film in films),
+        modality="x-ray",
+    )
+
+
+LAYOUTS = (
+    Layout("kaggle", f"{_REPORTS} and {_PROJECTIONS}", _kaggle_shards, _read_kaggle),
+    Layout("original", f"{_XML}/*.xml", _xml_shards, _read_xml),
+    Layout("r2gen", _ANNOTATION, _r2gen_shards, _read_r2gen),
+)

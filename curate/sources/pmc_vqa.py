@@ -1,0 +1,130 @@
+"""Reader of PMC-VQA (Zhang et al. 2024): generated multiple-choice questions on figures of PubMed Central articles.
+
+Two versions, of different questions, as in https://huggingface.co/datasets/RadGenome/PMC-VQA: the first answers with
+an option's text and repeats its letter as `Answer_label`, the second with the letter. Options begin with their letter,
+` A:Lung `. `test_clean.csv` repeats checked rows of `test.csv`; both are read as test, so that whichever an evaluation
+takes is kept out of training.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
+
+from ..errors import RowError
+from ..record import ImageRef, Record, Rejected
+from ..tables import csv_columns, csv_fields, csv_pieces
+from . import SHARD_ROWS, Layout, Shard, _pmc, in_pieces, records
+
+SOURCE = "pmc_vqa"
+_LETTERS = "ABCD"
+_CHOICES = tuple(f"Choice {letter}" for letter in _LETTERS)
+_PREFIXES = tuple(f"{letter}:" for letter in _LETTERS)
+_BLANKS_AND_QUOTES = " \t\r\n\xa0\u200a\"'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """How a version of the data differs from the other.
+
+    Attributes:
+        files: csv file -> split.
+        archive, unpacked: where its figures lie.
+        label: the column with the letter where `Answer` is the text, or "" where it is the letter itself.
+    """
+
+    files: dict[str, str]
+    archive: str
+    unpacked: tuple[str, ...]
+    label: str
+
+
+_VERSIONS = (
+    _Version(
+        {"train.csv": "train", "test.csv": "test", "test_clean.csv": "test"},
+        "images.zip",
+        ("images/images", "images"),
+        "Answer_label",
+    ),
+    _Version({"train_2.csv": "train", "test_2.csv": "test"}, "images_2.zip", ("images_2/figures", "figures"), ""),
+)
+
+
+def _shards(folder: Path) -> list[Shard]:
+    files = {file: split for version in _VERSIONS for file, split in version.files.items()}
+    found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
+    return [piece for shard in found for piece in in_pieces(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
+
+
+def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    file = shard.files[0]
+    version = next(version for version in _VERSIONS if file in version.files)
+    header = csv_columns(folder / file)
+    answer = "Anwser" if "Anwser" in header else "Answer"  # as old copies spell it
+    columns = ("Figure_path", "Question", answer, version.label or answer, *_CHOICES)
+    rows = csv_fields(folder / file, columns, shard.piece)
+    pick = itemgetter(*(header.index(column) for column in columns if column in header))
+    locate = _pmc.figures(folder, version.archive, version.unpacked)
+    return records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
+
+
+def _record(
+    shard: Shard,
+    stem: str,
+    pick: Callable[[list[str]], tuple[str, ...]],
+    locate: Callable[[str], ImageRef],
+    row: int,
+    fields: list[str],
+) -> Record:
+    figure, question, answer, label, *lettered = pick(fields)
+    choices = _choices(lettered)
+    correct = _correct(answer, label, choices)
+    article = _pmc.article(figure)
+    return Record(
+        source=SOURCE,
+        key=f"{stem}/{row}",
+        split=shard.split,
+        task="mcqa",
+        file=shard.files[0],
+        row=row,
+        group=f"pmc/{article or figure}",
+        question=question,
+        choices=choices,
+        correct=correct,
+        answer=choices[correct],
+        answer_type="closed",
+        images=(locate(figure),),
+        attribution=article,
+    )
+
+
+def _choices(lettered: list[str]) -> tuple[str, ...]:
+    choices = tuple(
+        [text.strip().removeprefix(prefix).strip() for text, prefix in zip(lettered, _PREFIXES, strict=True)]
+    )
+    if not all(choices):
+        raise RowError("unparsable-row", f"an option is empty: {choices}")
+    return choices
+
+
+def _correct(answer: str, label: str, choices: tuple[str, ...]) -> int:
+    """Give the place of the option that the label names; an answer that is no label must be its text."""
+    letter = label.strip(_BLANKS_AND_QUOTES)
+    correct = _LETTERS.find(letter) if len(letter) == 1 else -1
+    if correct < 0:
+        raise RowError("unparsable-row", f"the label is {label!r}, which names no option")
+    if answer not in (label, choices[correct]) and not _same(answer, choices[correct]):
+        raise RowError("unparsable-row", f"the answer {answer!r} is not option {letter} of {choices}")
+    return correct
+
+
+def _same(text: str, choice: str) -> bool:
+    return text.strip(_BLANKS_AND_QUOTES) == choice.strip(_BLANKS_AND_QUOTES)
+
+
+LAYOUTS = (
+    Layout(
+        "original", "{train,test,test_clean}.csv and images.zip, {train,test}_2.csv and images_2.zip", _shards, _read
+    ),
+)

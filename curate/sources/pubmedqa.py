@@ -1,0 +1,140 @@
+"""PubMedQA (Jin et al. 2019): a question on an abstract, answered yes, no or maybe.
+
+Original: `ori_pqal.json` (labelled), `ori_pqaa.json` (artificial) and `ori_pqau.json` (unlabelled), objects keyed
+by PMID, as in https://github.com/pubmedqa/pubmedqa. Hub: a folder of parquet for each of the three, as in
+https://huggingface.co/datasets/qiaojin/PubMedQA. Neither marks the 500 labelled test items: they are those of
+`test_ground_truth.json`. Where that file is not there, all labelled items count as test, so that none of those that
+are can get into training.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import tables
+from ..errors import RowError
+from ..record import Record, Rejected
+from . import Layout, Shard, _hub, records
+
+SOURCE = "pubmedqa"
+_FILES = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
+_FOLDERS = ("pqa_labeled", "pqa_artificial", "pqa_unlabeled")
+_LABELLED = ("ori_pqal", "pqa_labeled")
+_UNLABELLED = ("ori_pqau", "pqa_unlabeled")
+_TRUTH = ("data/test_ground_truth.json", "test_ground_truth.json")
+_DECISIONS = ("yes", "no", "maybe")
+
+
+def _original_shards(root: Path) -> list[Shard]:
+    for folder in ("data/", ""):
+        found = [_shard(root, f"{folder}{name}") for name in _FILES if (root / f"{folder}{name}").exists()]
+        if found:
+            return found
+    return []
+
+
+def _hub_shards(root: Path) -> list[Shard]:
+    found = [shard for name in _FOLDERS for shard in _hub.shards(root, (name, f"*/{name}"))]
+    return [_shard(root, shard.files[0]) for shard in found]
+
+
+def _shard(root: Path, file: str) -> Shard:
+    truth = next((name for name in _TRUTH if (root / name).exists()), None)
+    if not _is_one_of(file, _LABELLED):
+        return Shard((file,), "train")
+    return Shard((file, truth)) if truth else Shard((file,), "test")
+
+
+def _is_one_of(file: str, names: tuple[str, ...]) -> bool:
+    return any(name in file for name in names)
+
+
+def _test_pmids(root: Path, shard: Shard) -> frozenset[str]:
+    return frozenset(pmid for file in shard.files[1:] for _, pmid, _ in tables.json_items(root / file))
+
+
+def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    test = _test_pmids(root, shard)
+
+    def make(row: int, value: tuple[str, Any]) -> Record:
+        pmid, item = value
+        return _record(
+            shard,
+            row,
+            pmid,
+            test,
+            question=tables.field(item, "QUESTION", str),
+            contexts=tables.field(item, "CONTEXTS", list),
+            conclusion=tables.field(item, "LONG_ANSWER", str),
+            decision=_decision(shard, item),
+        )
+
+    rows = ((row, (pmid, item)) for row, pmid, item in tables.json_items(root / shard.files[0]))
+    return records(SOURCE, shard, rows, make)
+
+
+def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    test = _test_pmids(root, shard)
+
+    def make(row: int, item: dict[str, Any]) -> Record:
+        return _record(
+            shard,
+            row,
+            str(tables.field(item, "pubid", int)),
+            test,
+            question=tables.field(item, "question", str),
+            contexts=tables.field(tables.field(item, "context", dict), "contexts", list),
+            conclusion=tables.field(item, "long_answer", str),
+            decision=_decision(shard, item),
+        )
+
+    columns = ("pubid", "question", "context.contexts", "long_answer")
+    rows = tables.parquet_rows(root / shard.files[0], columns, optional=("final_decision",))
+    # the three folders call their files by the same names
+    return records(SOURCE, shard, rows, make, stem=shard.files[0].removesuffix(".parquet"))
+
+
+def _decision(shard: Shard, item: Any) -> str:
+    """Give the decision, or "" for the unlabelled part, which has none."""
+    if _is_one_of(shard.files[0], _UNLABELLED):
+        return ""
+    decision = tables.field(item, "final_decision", str)
+    if decision not in _DECISIONS:
+        raise RowError("unparsable-row", f"field 'final_decision' is {decision!r}, expected {', '.join(_DECISIONS)}")
+    return decision
+
+
+def _record(
+    shard: Shard,
+    row: int,
+    pmid: str,
+    test: frozenset[str],
+    *,
+    question: str,
+    contexts: list[Any],
+    conclusion: str,
+    decision: str,
+) -> Record:
+    if not all(isinstance(context, str) for context in contexts):
+        raise RowError("unparsable-row", "the contexts are not all texts")
+    return Record(
+        source=SOURCE,
+        key=pmid,
+        split=shard.split or ("test" if pmid in test else "train"),
+        task="qa",
+        file=shard.files[0],
+        row=row,
+        group=f"pubmed/{pmid}",
+        question=question,
+        context="\n\n".join(contexts),
+        answer=decision or conclusion,
+        answer_type="closed" if decision else "open",
+        explanation=conclusion if decision else "",
+        attribution=f"PMID {pmid}",
+    )
+
+
+LAYOUTS = (
+    Layout("original", "data/ori_pqal.json, data/test_ground_truth.json", _original_shards, _read_original),
+    Layout("hub", "pqa_labeled/train-*.parquet", _hub_shards, _read_hub),
+)

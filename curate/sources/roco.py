@@ -1,0 +1,110 @@
+"""Reader of ROCO: figures of PubMed Central articles with their captions.
+
+Format: text files per split and kind (github.com/razorx89/roco-dataset), namely `captions.txt` as
+`id<TAB> caption`, `licences.txt` as `id,PMC1_figure.jpg,CC BY` under a header and `dlinks.txt` as
+`id<TAB>wget .../PMC1.tar.gz ...<TAB>figure.jpg`; or the parquet files of ROCOv2, which do not name the article.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..errors import RowError
+from ..record import SPLITS, ImageRef, Record, Rejected
+from ..tables import field, parquet_rows, text_lines
+from . import Layout, Shard, _hub, records
+
+_KINDS = ("radiology", "non-radiology")
+_CAPTIONS, _LICENCES, _LINKS = "captions.txt", "licences.txt", "dlinks.txt"
+_FIGURE = re.compile(r"(PMC\d+)_(.+)")
+_LINK = re.compile(r"([^\t]+)\t[^\t]*/(PMC\d+)\.tar\.gz[^\t]*\t(.+)")
+
+_Figure = tuple[str, str]
+"""Article and file name of a figure."""
+
+
+def _original_shards(folder: Path) -> list[Shard]:
+    shards = []
+    for place, split in ((f"data/{split}/{kind}", split) for split in SPLITS for kind in _KINDS):
+        if (folder / place / _CAPTIONS).exists():
+            joined = [f"{place}/{name}" for name in (_LICENCES, _LINKS) if (folder / place / name).exists()]
+            shards.append(Shard((f"{place}/{_CAPTIONS}", *joined), split))
+    return shards
+
+
+def _read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    captions, *joined = (folder / file for file in shard.files)
+    links = {key: figure for path in joined if path.name == _LINKS for key, figure in _links(path)}
+    licences = {key: entry for path in joined if path.name == _LICENCES for key, *entry in _licences(path)}
+    stem = str(PurePosixPath(shard.files[0]).relative_to("data").with_suffix(""))
+    return records("roco", shard, text_lines(captions), partial(_original_record, shard, links, licences), stem=stem)
+
+
+def _links(path: Path) -> Iterator[tuple[str, _Figure]]:
+    for _, line in text_lines(path):
+        if match := _LINK.fullmatch(line):
+            yield match[1], (match[2], match[3])
+
+
+def _licences(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Give (id, figure, licence) of each line; figures may have commas in their names."""
+    for _, line in text_lines(path):
+        key, _, rest = line.partition(",")
+        figure, comma, licence = rest.rpartition(",")
+        if comma and key != "ROCO_ID":
+            yield key, figure, licence
+
+
+def _original_record(
+    shard: Shard, links: dict[str, _Figure], licences: dict[str, list[str]], row: int, line: str
+) -> Record:
+    key, tab, caption = line.partition("\t")
+    if not tab or not key:
+        raise RowError("unparsable-row", "no id and caption with a tab between")
+    named, licence = licences.get(key, ("", ""))
+    match = _FIGURE.fullmatch(named)
+    article, figure = (match[1], match[2]) if match else links.get(key, ("", ""))
+    place = PurePosixPath(shard.files[0]).parent
+    return Record(
+        source="roco",
+        key=key,
+        split=shard.split,
+        task="caption",
+        file=shard.files[0],
+        row=row,
+        group=f"pmc/{article}" if article else f"roco/{key}",
+        answer=caption.removeprefix(" "),
+        images=(ImageRef(f"{place}/images/{key}.jpg"),),
+        modality=place.name,
+        licence=licence,
+        attribution=f"{article} ({figure})" if article else "",
+    )
+
+
+def _read_hub(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    rows = parquet_rows(folder / shard.files[0], ("image_id", "caption"))
+    return records("roco", shard, rows, partial(_hub_record, shard))
+
+
+def _hub_record(shard: Shard, row: int, value: Any) -> Record:
+    key = field(value, "image_id", str)
+    return Record(
+        source="roco",
+        key=key,
+        split=shard.split,
+        task="caption",
+        file=shard.files[0],
+        row=row,
+        group=f"roco/{key}",
+        answer=field(value, "caption", str).removeprefix(" "),
+        images=(ImageRef(shard.files[0], row=row),),
+        modality="radiology",
+    )
+
+
+LAYOUTS = (
+    Layout("original", "data/{train,validation,test}/radiology/captions.txt", _original_shards, _read_original),
+    Layout("hub", _hub.EXPECTS, _hub.shards, _read_hub),
+)

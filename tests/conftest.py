@@ -1,0 +1,33 @@
+"""What all tests share: no network, no home of the user's, and the real samples where there are some."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+HOME = tempfile.TemporaryDirectory(prefix="medmix-tests-")
+os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=HOME.name, HF_DATASETS_CACHE=f"{HOME.name}/datasets", TQDM_DISABLE="1")
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX and not str(address).startswith(("('127.", "('::1")):
+            raise AssertionError(f"a test wants to connect to {address}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with small samples of the real datasets, kept beside the checkout."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("no sample of real data beside the checkout")
+    return path

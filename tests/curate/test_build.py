@@ -1,0 +1,304 @@
+"""The main job end to end on the sample data, and what must hold whatever happens to it."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import datasets
+import polars as pl
+import pytest
+
+from medmix.curate import build as builds
+from medmix.curate import manifest, materialise, mixture
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.check import check
+from medmix.curate.errors import UsageError, WorkError
+
+SAMPLE = mixture.load("sample")
+SOURCES = tuple(SAMPLE.sources)
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Give every byte of a mix that equal input must repeat."""
+    files = {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.relative_to(out).parts[0] != builds.WORK
+    }
+    document = json.loads(files[manifest.NAME])
+    assert document.pop("timings").keys() == {"scan", "decide", "write"}
+    return {**files, manifest.NAME: json.dumps(document).encode()}
+
+
+def ledger_of(out: Path) -> pl.DataFrame:
+    return pl.read_parquet(out / "ledger.parquet")
+
+
+def test_every_row_read_is_kept_or_dropped_for_a_reason(mix):
+    ledger = ledger_of(mix)
+    document = manifest.read(mix)
+    assert document["sources"].keys() == set(SOURCES)
+    for source, entry in document["sources"].items():
+        mine = ledger.filter(pl.col("source") == source)
+        assert mine.height == entry["read"] == entry["kept"] + entry["dropped"]
+        assert entry["kept"] > 0
+
+
+def test_the_sample_shows_every_reason_at_work(mix):
+    reasons = set(ledger_of(mix)["reason"]) - {""}
+    assert reasons >= {
+        "missing-image",
+        "unsafe-path",
+        "unreadable-image",
+        "too-many-pixels",
+        "too-small",
+        "empty-text",
+        "language",
+        "contaminated",
+        "duplicate",
+        "split-conflict",
+    }
+
+
+def test_a_sound_mix_has_no_findings(mix):
+    assert check(mix) == []
+
+
+def test_no_group_stands_in_two_splits(mix):
+    rows = datasets.concatenate_datasets(list(load(mix).values())).select_columns(["group", "split"])
+    splits_of: dict[str, set[str]] = {}
+    for row in rows:
+        splits_of.setdefault(row["group"], set()).add(row["split"])
+    assert len(splits_of) > 100
+    assert all(len(splits) == 1 for splits in splits_of.values())
+
+
+def load(mix: Path, *config, **options):
+    return datasets.load_dataset(str(mix), *config, cache_dir=str(mix.parent / "cache"), **options)
+
+
+def test_datasets_loads_it_whole_by_source_and_streamed(mix):
+    document = manifest.read(mix)
+    whole = load(mix)
+    assert {split: rows.num_rows for split, rows in whole.items()} == document["totals"]["kept_by_split"]
+    slake = load(mix, "slake")
+    assert {split: rows.num_rows for split, rows in slake.items()} == document["sources"]["slake"]["kept_by_split"]
+    first = next(iter(load(mix, "slake", split="train", streaming=True)))
+    assert first["id"] == slake["train"][0]["id"]
+    assert first["images"][0].size == slake["train"][0]["images"][0].size
+    assert first["messages"][0]["content"][0] == {"type": "image", "text": None}
+
+
+def test_original_bytes_are_kept(mix, root):
+    rows = load(mix, "slake", split="train").cast_column("images", datasets.List(datasets.Image(decode=False)))
+    row = rows[0]
+    upstream = json.loads((root / "slake" / row["upstream"]["file"]).read_text(encoding="utf-8"))
+    name = upstream[row["upstream"]["row"]]["img_name"]
+    (original,) = (path for path in (root / "slake").rglob("source.jpg") if path.as_posix().endswith(name))
+    assert row["images"][0]["bytes"] == original.read_bytes()
+
+
+def test_only_what_may_be_redistributed_lies_in_data(mix):
+    data = pl.concat([pl.read_parquet(path, columns=["license_verdict"]) for path in mix.glob("data/*/*.parquet")])
+    restricted = pl.concat(
+        [pl.read_parquet(path, columns=["license_verdict"]) for path in mix.glob("restricted/*/*.parquet")]
+    )
+    assert set(data["license_verdict"]) == {"redistributable"}
+    assert "redistributable" not in set(restricted["license_verdict"])
+    pointers = pl.concat([pl.read_parquet(path) for path in mix.glob("pointers/*.parquet")])
+    assert pointers.height == restricted.height
+    assert not {"images", "messages", "question", "answer"} & set(pointers.columns)
+
+
+def test_two_workers_write_the_same_bytes(mix, root, tmp_path):
+    build(SAMPLE, root, tmp_path / "mix", BuildOptions(workers=2))
+    assert content(tmp_path / "mix") == content(mix)
+
+
+def test_small_shards_hold_the_same_records(mix, root, tmp_path, monkeypatch):
+    whole = materialise.plan
+    monkeypatch.setattr(materialise, "plan", lambda kept, size: whole(kept, 20_000))
+    build(SAMPLE, root, tmp_path / "mix", BuildOptions())
+    shards = sorted(path.name for path in (tmp_path / "mix" / "data" / "slake").glob("train-*"))
+    assert len(shards) > 2
+    assert shards[0] == f"train-00000-of-{len(shards):05d}.parquet"
+    assert check(tmp_path / "mix") == []
+    ids = [row["id"] for row in load(tmp_path / "mix", split="train").select_columns("id")]
+    assert sorted(ids) == sorted(row["id"] for row in load(mix, split="train").select_columns("id"))
+
+
+def test_built_again_nothing_is_written(mix, root):
+    before = {path: path.stat().st_mtime_ns for path in mix.rglob("*") if path.is_file() and path.name != "lock"}
+    build(SAMPLE, root, mix, BuildOptions())
+    after = {path: path.stat().st_mtime_ns for path in mix.rglob("*") if path.is_file() and path.name != "lock"}
+    assert after == before
+
+
+def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(mix, root, tmp_path):
+    out = tmp_path / "mix"
+    command = [
+        sys.executable,
+        "-m",
+        "medmix",
+        "build",
+        "--mixture",
+        "sample",
+        "--root",
+        root,
+        "--out",
+        out,
+        "--workers",
+        "2",
+    ]
+    checkout = Path(__file__).resolve().parents[2]
+    moments = random.Random(0)
+    kills = 0
+    for _ in range(6):
+        process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(moments.uniform(1.5, 5.0))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+        if (out / manifest.NAME).exists():
+            assert check(out) == []
+    subprocess.run(command, cwd=checkout, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    assert kills > 0
+    assert content(out) == content(mix)
+    assert not list(out.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("stage", ["scan", "decide", "materialise", "publish"])
+def test_failed_at_any_stage_and_run_again_it_writes_the_same_bytes(mix, root, tmp_path, monkeypatch, stage):
+    out = tmp_path / "mix"
+    with monkeypatch.context() as patch:
+        fail_midway(patch, stage)
+        with pytest.raises(OSError, match="No space left"):
+            build(SAMPLE, root, out, BuildOptions())
+    assert not (out / manifest.NAME).exists()
+    build(SAMPLE, root, out, BuildOptions())
+    assert content(out) == content(mix)
+
+
+def test_what_a_killed_worker_left_is_cleared_away(mix, root, tmp_path):
+    half = tmp_path / "mix" / builds.WORK / "mix-0" / "data" / ".train-00000-of-00001.parquet.123.tmp"
+    half.parent.mkdir(parents=True)
+    half.write_text("half")
+    (tmp_path / "mix" / builds.WORK / "scans").mkdir()
+    (tmp_path / "mix" / builds.WORK / "scans" / ".slake.parquet.123.tmp").write_text("half")
+    build(SAMPLE, root, tmp_path / "mix", BuildOptions())
+    assert content(tmp_path / "mix") == content(mix)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def fail_midway(patch, stage: str) -> None:
+    """Let the disk be full after some of a stage's files are written."""
+    module, name, after = {
+        "scan": (builds, "scan", 3),
+        "decide": (builds, "decide", 0),
+        "materialise": (materialise, "write", 3),
+        "publish": (Path, "rename", 3),
+    }[stage]
+    real = getattr(module, name)
+    calls = 0
+
+    def failing(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise OSError(28, "No space left on device", "somewhere")
+        return real(*arguments, **options)
+
+    patch.setattr(module, name, failing)
+
+
+def test_an_image_that_comes_later_is_picked_up(root, tmp_path):
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "slake", sources / "slake")
+    options = BuildOptions(only=("slake",))
+    (image,) = sorted((sources / "slake").rglob("source.jpg"))[:1]
+    data = image.read_bytes()
+    image.unlink()
+    first = build(SAMPLE, sources, tmp_path / "mix", options)["sources"]["slake"]
+    image.write_bytes(data)
+    second = build(SAMPLE, sources, tmp_path / "mix", options)["sources"]["slake"]
+    assert first["dropped_by_reason"]["missing-image"] > second["dropped_by_reason"].get("missing-image", 0)
+    assert second["read"] == first["read"]
+
+
+def test_an_image_that_changes_during_the_build_stops_it(root, tmp_path, monkeypatch):
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "slake", sources / "slake")
+    real = builds.decide
+
+    def change_then_decide(*arguments):
+        for image in (sources / "slake").rglob("source.jpg"):
+            image.write_bytes(image.read_bytes() + b"more")
+        return real(*arguments)
+
+    monkeypatch.setattr(builds, "decide", change_then_decide)
+    with pytest.raises(WorkError, match=r"source\.jpg: the image changed while the build ran"):
+        build(SAMPLE, sources, tmp_path / "mix", BuildOptions(only=("slake",)))
+    assert not (tmp_path / "mix" / manifest.NAME).exists()
+
+
+def test_a_limit_reads_the_first_rows_of_each_source(root, tmp_path):
+    document = build(SAMPLE, root, tmp_path / "mix", BuildOptions(limit=7))
+    assert {entry["read"] for entry in document["sources"].values()} == {7}
+    assert any("only the first 7 rows" in note for note in document["notes"])
+
+
+def test_a_missing_source_stops_the_build_unless_allowed_by_name(root, tmp_path):
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "medqa", sources / "medqa")
+    others = tuple(source for source in SOURCES if source != "medqa")
+    with pytest.raises(UsageError, match=f"to go on without: --allow-missing {','.join(others)}"):
+        build(SAMPLE, sources, tmp_path / "mix", BuildOptions())
+    document = build(SAMPLE, sources, tmp_path / "mix", BuildOptions(allow_missing=others))
+    assert document["missing"] == list(others)
+    assert document["sources"].keys() == {"medqa"}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (BuildOptions(only=("slak",)), "--only 'slak' is not in mixture sample (did you mean 'slake'?)"),
+        (
+            BuildOptions(allow_missing=("roko",)),
+            "--allow-missing 'roko' is not in mixture sample (did you mean 'roco'?)",
+        ),
+    ],
+)
+def test_unknown_names_are_met_with_the_nearest(root, tmp_path, options, line):
+    with pytest.raises(UsageError) as caught:
+        build(SAMPLE, root, tmp_path / "mix", options)
+    assert str(caught.value) == line
+
+
+def test_a_folder_that_is_no_mix_is_left_alone(root, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="is not empty and holds no mix"):
+        build(SAMPLE, root, tmp_path, BuildOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_two_builds_into_one_folder_do_not_mix(root, tmp_path):
+    import fcntl
+
+    work = tmp_path / "mix" / builds.WORK
+    work.mkdir(parents=True)
+    with (work / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UsageError, match="another build is writing there"):
+            build(SAMPLE, root, tmp_path / "mix", BuildOptions())
+
+
+def test_an_output_folder_that_cannot_be_made_is_said_at_once(root, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"mix: cannot write there \(Not a directory\); choose another --out"):
+        build(SAMPLE, root, tmp_path / "file" / "mix", BuildOptions())

@@ -1,0 +1,116 @@
+"""Whatever is changed in a finished mix is found and named."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from medmix.curate import manifest
+from medmix.curate.check import check
+from medmix.curate.errors import UsageError
+from medmix.curate.shards import file_sha256
+
+SHARD = "data/slake/train-00000-of-00001.parquet"
+
+
+@pytest.fixture
+def copy(mix, tmp_path) -> Path:
+    """A mix of one's own to break."""
+    shutil.copytree(mix, tmp_path / "mix", ignore=shutil.ignore_patterns(".work"))
+    return tmp_path / "mix"
+
+
+def rewrite(mix: Path, shard: str, change) -> None:
+    """Change the first row of a shard, and the manifest so that its digest fits again."""
+    table = pq.read_table(mix / shard)
+    rows = table.to_pylist()
+    change(rows[0])
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), mix / shard)
+    document = json.loads((mix / manifest.NAME).read_text())
+    document["files"][shard]["sha256"] = file_sha256(mix / shard)
+    (mix / manifest.NAME).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("file", [SHARD, "README.md", "ledger.parquet", "ATTRIBUTION.md", "pointers/medqa.parquet"])
+def test_one_changed_byte_is_found(copy, file):
+    data = bytearray((copy / file).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / file).write_bytes(data)
+    assert f"{file}: its bytes are not those that the build wrote" in check(copy)
+
+
+def test_a_file_that_is_gone_or_new_is_found(copy):
+    (copy / "CITATION.bib").unlink()
+    shutil.copy(copy / SHARD, copy / "data/slake/extra.parquet")
+    assert check(copy) == [
+        "CITATION.bib: is missing",
+        "data/slake/extra.parquet: is not in the manifest",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"license": ""}, "has licence '' with verdict 'redistributable'"),
+        ({"license_verdict": "unclear"}, "is unclear and lies in data/"),
+        ({"license_verdict": "fine"}, "has licence 'CC-BY-4.0' with verdict 'fine'"),
+        ({"source": "roco"}, "is of roco train and lies in slake/train-00000-of-00001.parquet"),
+        ({"split": "test"}, "is of slake test and lies in slake/train-00000-of-00001.parquet"),
+        ({"task": "guess"}, "has the unknown task 'guess'"),
+        ({"image_sha256": ["0" * 64]}, "its image bytes do not have the digests beside them"),
+        ({"images": []}, "its messages do not fit its images"),
+        ({"answer": ""}, "has no answer"),
+        ({"group": None, "messages": None}, "has no messages, group"),
+    ],
+)
+def test_a_wrong_record_is_found_even_when_its_digest_fits(copy, change, finding):
+    rewrite(copy, SHARD, lambda row: row.update(change))
+    first = pq.read_table(copy / SHARD, columns=["id"])["id"][0].as_py()
+    assert f"{SHARD}: {first}: {finding}" in check(copy)
+
+
+def test_a_group_in_two_splits_is_found(copy):
+    test = "data/slake/test-00000-of-00001.parquet"
+    group = pq.read_table(copy / test, columns=["group"])["group"][0].as_py()
+    rewrite(copy, SHARD, lambda row: row.update(group=group))
+    assert any(f"its group {group} also stands in test" in finding for finding in check(copy))
+
+
+def test_a_record_that_the_ledger_does_not_keep_is_found(copy):
+    rewrite(copy, SHARD, lambda row: row.update(id="slake/new"))
+    findings = check(copy)
+    assert "ledger.parquet: slake/new is in the mix for train and not kept for it" in findings
+    assert any(finding.endswith(" is kept for train and not there in the mix") for finding in findings)
+
+
+def test_wrong_sums_are_found(copy):
+    path = copy / "ledger.parquet"
+    ledger = pl.read_parquet(path)
+    ledger[1:].write_parquet(path)
+    assert any("read is" in finding for finding in check(copy))
+
+
+def test_a_ledger_that_contradicts_itself_is_found(copy):
+    path = copy / "ledger.parquet"
+    pl.read_parquet(path).with_columns(outcome=pl.lit("lost")).write_parquet(path)
+    assert any("is neither kept nor dropped" in finding for finding in check(copy))
+
+
+def test_a_shard_that_is_no_parquet_is_found(copy):
+    (copy / SHARD).write_text("no parquet")
+    assert any(finding.startswith(f"{SHARD}: cannot be read as parquet") for finding in check(copy))
+
+
+def test_a_folder_that_is_no_mix_is_met_with_the_next_command(tmp_path):
+    with pytest.raises(UsageError, match=r"is no finished mix .* medmix build --out"):
+        check(tmp_path)
+    (tmp_path / manifest.NAME).write_text('{"format": 1')
+    with pytest.raises(UsageError, match="cannot be read"):
+        check(tmp_path)
+    (tmp_path / manifest.NAME).write_text('{"format": 99}')
+    with pytest.raises(UsageError, match="not of format 1"):
+        check(tmp_path)

@@ -1,0 +1,191 @@
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+import yaml
+
+from medmix.curate import facts, licences, mixture
+from medmix.curate.errors import UsageError
+from medmix.curate.record import TASKS, VERDICTS
+from medmix.curate.sources import layouts
+
+FOURTEEN = [
+    "iu_xray",
+    "medmcqa",
+    "medqa",
+    "mimic_cxr",
+    "omnimedvqa",
+    "pathvqa",
+    "pmc_oa",
+    "pmc_vqa",
+    "pubmedqa",
+    "roco",
+    "slake",
+    "ubench",
+    "vqa_med_2019",
+    "vqa_rad",
+]
+
+GOOD = {
+    "id": "good",
+    "title": "Good",
+    "modality": "x-ray",
+    "task": "vqa",
+    "samples": 3,
+    "languages": ["en"],
+    "access": "open",
+    "upstream": {
+        "hub": {"dataset": "someone/good", "revision": "abc"},
+        "original": {"dataset": "Zenodo 1", "revision": None},
+    },
+    "licence": {
+        "id": "MIT",
+        "verdict": "redistributable",
+        "evidence": "the card",
+        "read": "2026-11-23",
+        "declared": "mit",
+    },
+    "group": "the image",
+    "splits": {"train": 3, "test": None},
+    "faults": ["one"],
+    "unverified": [],
+    "attribution": "Good (2026)",
+    "citation": "@misc{good}",
+}
+
+
+def written(folder: Path, stem: str = "good", licence: dict | None = None, **changes: object) -> Path:
+    path = folder / f"{stem}.yaml"
+    data = GOOD | changes | {"licence": GOOD["licence"] | (licence or {})}
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return path
+
+
+def test_all_fourteen_are_there():
+    assert list(facts.source_ids()) == FOURTEEN
+
+
+@pytest.mark.parametrize("source", FOURTEEN)
+def test_each_source_is_told_in_full(source):
+    entry = facts.load(source)
+    assert entry.id == source
+    told = [field.name for field in fields(entry) if isinstance(getattr(entry, field.name), str)]
+    assert all(getattr(entry, name).strip() for name in told)
+    assert entry.licence.evidence
+    assert "\n" not in entry.attribution
+    assert all("\n" not in line for line in (*entry.faults, *entry.unverified))
+    assert entry.faults
+
+
+@pytest.mark.parametrize("source", FOURTEEN)
+def test_a_verdict_is_that_of_the_licence_or_stricter(source):
+    licence = facts.load(source).licence
+    assert licence.verdict in (licences.verdict(licence.id), "unclear")
+
+
+@pytest.mark.parametrize("source", FOURTEEN)
+def test_a_citation_is_one_whole_bibtex_entry(source):
+    citation = facts.load(source).citation
+    assert citation.startswith("@")
+    assert citation.count("{") == citation.count("}")
+    assert all(f"{key} = " in citation for key in ("author", "title", "year"))
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict", "access"),
+    [
+        ("mimic_cxr", "credentialed", "credentialed"),
+        ("iu_xray", "research-only", "open"),
+        ("pathvqa", "unclear", "open"),
+        ("medqa", "unclear", "open"),
+        ("vqa_rad", "redistributable", "open"),
+    ],
+)
+def test_verdicts(source, verdict, access):
+    entry = facts.load(source)
+    assert (entry.licence.verdict, entry.access) == (verdict, access)
+
+
+@pytest.mark.parametrize(
+    ("source", "samples"),
+    [("pathvqa", 32_632), ("vqa_rad", 2_248), ("slake", 14_028), ("vqa_med_2019", 15_292), ("medmcqa", 193_155)],
+)
+def test_split_sizes_add_up_to_the_samples(source, samples):
+    entry = facts.load(source)
+    assert entry.samples == samples == sum(size or 0 for size in entry.splits.values())
+
+
+def test_every_source_of_every_mixture_has_facts():
+    named = {source for name in mixture.names() for source in mixture.load(name).sources}
+    assert named <= set(facts.source_ids())
+
+
+def test_the_words_are_those_of_the_record():
+    assert get_args(get_type_hints(facts.Licence)["verdict"]) == VERDICTS
+    assert get_args(get_type_hints(facts.Facts)["task"]) == TASKS
+
+
+@pytest.mark.parametrize("source", FOURTEEN)
+def test_every_layout_that_is_read_has_its_upstream(source):
+    assert {layout.name for layout in layouts(source)} <= facts.load(source).upstream.keys()
+
+
+def test_hub_copies_are_pinned_by_a_whole_commit():
+    upstreams = {source: facts.load(source).upstream for source in FOURTEEN}
+    pins = {source: upstream["hub"].revision for source, upstream in upstreams.items() if "hub" in upstream}
+    assert {"medmcqa", "medqa", "pathvqa", "pubmedqa", "roco", "slake", "vqa_rad"} <= pins.keys()
+    assert all(re.fullmatch("[0-9a-f]{40}", pin or "") for pin in pins.values())
+
+
+def test_provenance_names_the_layout_and_falls_back_to_the_first(tmp_path):
+    entry = facts.parse_file(written(tmp_path))
+    assert entry.provenance("original") == {"dataset": "Zenodo 1", "revision": ""}
+    assert entry.provenance("hub") == {"dataset": "someone/good", "revision": "abc"}
+    first = next(iter(entry.upstream))
+    assert entry.provenance("other") == entry.provenance(first)
+
+
+def test_an_unknown_source_names_the_nearest():
+    with pytest.raises(UsageError, match=r"source 'slak' is unknown.*did you mean 'slake'"):
+        facts.load("slak")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"stem": "other"}, "id: is 'good', but the file is called 'other'"),
+        ({"samples": 0}, "samples: must be 1 or more"),
+        ({"samples": "many"}, "samples: must be a whole number"),
+        ({"languages": []}, "languages: names none"),
+        ({"upstream": {}}, "upstream: names no layout"),
+        ({"task": "vqaa"}, "task: must be one of .*did you mean 'vqa'"),
+        ({"splits": {"train": "all"}}, "splits.train: must be a whole number"),
+        ({"access": "credentialed"}, "verdict: is redistributable, but access is credentialed"),
+        ({"licence": {"id": "MTI"}}, "licence.id: 'MTI' is unknown .*did you mean 'MIT'"),
+        ({"licence": {"verdict": "free"}}, "licence.verdict: must be one of"),
+        ({"licence": {"id": "CC-BY-NC-4.0"}}, "is redistributable, but CC-BY-NC-4.0 is research-only"),
+        ({"licence": {"read": "yesterday"}}, "licence.read: 'yesterday' is no day"),
+        ({"licence": {"licence": "MIT"}}, "licence.licence: unknown key"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, changes, problem):
+    path = written(tmp_path, **changes)
+    with pytest.raises(UsageError, match=rf"{path.name}: .*{problem}"):
+        facts.parse_file(path)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path):
+    with pytest.raises(UsageError, match=r"samples: .*; good.yaml: licence.id: "):
+        facts.parse_file(written(tmp_path, samples=0, licence={"id": "MTI"}))
+
+
+def test_unclear_may_be_stricter_than_the_licence(tmp_path):
+    assert facts.parse_file(written(tmp_path, licence={"verdict": "unclear"})).licence.verdict == "unclear"
+
+
+def test_the_summary_is_plain_data(tmp_path):
+    summary = facts.parse_file(written(tmp_path)).summary()
+    assert summary["upstream"]["original"] == {"dataset": "Zenodo 1", "revision": ""}
+    assert yaml.safe_load(yaml.safe_dump(summary)) == summary

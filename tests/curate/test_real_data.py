@@ -1,0 +1,55 @@
+"""The real samples through the whole build: what is read, kept and dropped, to the row."""
+
+import pytest
+
+from medmix.curate import manifest, mixture
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.check import check
+
+SOURCES = ("vqa_rad", "slake", "pathvqa", "vqa_med_2019", "roco", "iu_xray", "medqa", "medmcqa", "pubmedqa")
+
+EXPECTED = {
+    # source: (read, kept, dropped by reason)
+    "vqa_rad": (1117, 453, {"contaminated": 593, "duplicate": 49, "split-conflict": 22}),
+    "slake": (2043, 0, {"missing-image": 2043}),
+    "pathvqa": (896, 835, {"duplicate": 61}),
+    "vqa_med_2019": (1368, 0, {"missing-image": 1368}),
+    "roco": (910, 0, {"missing-image": 910}),
+    "iu_xray": (600, 0, {"missing-image": 600}),
+    "medqa": (500, 500, {}),
+    "medmcqa": (800, 800, {}),
+    "pubmedqa": (300, 300, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def mix(real_data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("real") / "mix"
+    build(mixture.load("v1"), real_data, out, BuildOptions(only=SOURCES, workers=2))
+    return out
+
+
+def test_every_row_of_the_real_samples_has_its_fate(mix):
+    counts = {
+        source: (entry["read"], entry["kept"], entry["dropped_by_reason"])
+        for source, entry in manifest.read(mix)["sources"].items()
+    }
+    assert counts == EXPECTED
+
+
+def test_the_real_mix_is_sound(mix):
+    assert check(mix) == []
+
+
+def test_what_was_not_compared_is_said(mix):
+    coverage = {entry["source"]: (entry["items"], entry["unread"]) for entry in manifest.read(mix)["evaluation"]}
+    assert coverage == {
+        "pathvqa": (188, 0),
+        "vqa_rad": (151, 0),
+        "vqa_med_2019": (250, 250),
+        "slake": (349, 349),
+        "pmc_vqa": (0, 0),
+        "medqa": (500, 0),
+        "medmcqa": (800, 0),
+        "pubmedqa": (135, 0),
+    }

@@ -1,0 +1,187 @@
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from medmix.curate.errors import UsageError, WorkError
+from medmix.train import checkpoint, loop
+from medmix.train.recipe import Recipe, load
+
+from .conftest import records, tiny_recipe, write_mix
+
+Step = Any
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "train_log.jsonl").read_text().splitlines()]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    folder = checkpoint.find(run)
+    files = sorted(folder.rglob("*.safetensors"))
+    return {f"{file.relative_to(folder)}:{key}": value for file in files for key, value in load_file(file).items()}
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = weights(one), weights(other)
+    return losses(one) == losses(other) and a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, action: Any) -> None:
+    """Do something just before the given step of the next run."""
+    train_step: Step = loop.train_step
+    done = 0
+
+    def counted(*args: Any) -> tuple[float, float]:
+        nonlocal done
+        done += 1
+        if done == step:
+            action()
+        result: tuple[float, float] = train_step(*args)
+        return result
+
+    monkeypatch.setattr(loop, "train_step", counted)
+
+
+def killed() -> None:
+    raise MemoryError
+
+
+@pytest.fixture(scope="module")
+def dropout() -> Recipe:
+    """Random numbers in every step, an epoch's end within the run, the last checkpoint not at a round step."""
+    return tiny_recipe("run.steps=7", "run.checkpoint_every=2", "lora.dropout=0.2", "optim.warmup_steps=2")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(mix: Path, dropout: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    loop.train(mix, dropout, run, False)
+    return run
+
+
+def test_the_smoke_recipe_learns_from_the_image(mix: Path, tmp_path: Path) -> None:
+    summary = loop.train(mix, load("smoke-cpu", ("run.steps=40",)), tmp_path / "run", False)
+    assert summary["steps"] == 40
+    assert summary["first_loss"] > 5
+    assert summary["last_loss"] < 0.5
+
+
+def test_the_same_run_twice_is_the_same(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
+    loop.train(mix, dropout, tmp_path / "run", False)
+    assert same(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 7])
+def test_a_killed_run_goes_on_exactly(
+    mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(step, patch, killed)
+        with pytest.raises(MemoryError):
+            loop.train(mix, dropout, run, False)
+    with (run / "train_log.jsonl").open("a") as log:
+        log.write('{"step": ')  # torn by the kill
+    summary = loop.train(mix, dropout, run, False)
+    assert same(run, uninterrupted)
+    assert (summary["steps"], summary["first_loss"]) == (7, losses(run)[0])
+
+
+def test_ctrl_c_leaves_the_step_behind_it(
+    mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        stop_at(3, patch, lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(mix, dropout, run, False)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert checkpoint.find(run).name == "step-00000003"
+    loop.train(mix, dropout, run, False)
+    assert same(run, uninterrupted)
+
+
+def test_a_finished_run_says_so(
+    mix: Path, dropout: Recipe, uninterrupted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = weights(uninterrupted)
+    summary = loop.train(mix, dropout, uninterrupted, False)
+    assert f"{uninterrupted}: all 7 steps are done; next: medmix eval {uninterrupted}" in capsys.readouterr().err
+    assert summary["steps"] == 7 and summary["last_loss"] == losses(uninterrupted)[-1]
+    assert weights(uninterrupted).keys() == before.keys()
+
+
+def test_micro_batches_change_memory_and_not_the_result(mix: Path, tmp_path: Path) -> None:
+    for size in (8, 2):
+        loop.train(mix, tiny_recipe("run.steps=3", f"run.micro_batch={size}"), tmp_path / str(size), False)
+    assert losses(tmp_path / "8") == pytest.approx(losses(tmp_path / "2"), rel=1e-4)
+
+
+def test_epochs_see_every_record_as_often(mix: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    loop.train(mix, tiny_recipe("run.steps=null", "run.epochs=2", "run.batch=16", "run.micro_batch=16"), run, False)
+    last = json.loads((run / "train_log.jsonl").read_text().splitlines()[-1])
+    assert (last["step"], last["epoch"]) == (5, 2.0)  # 72 records, the last step has 8
+
+
+def test_another_recipe_or_mix_is_refused(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
+    other = tiny_recipe("run.steps=9", "run.checkpoint_every=2", "lora.dropout=0.2", "optim.warmup_steps=2")
+    with pytest.raises(UsageError) as caught:
+        loop.train(mix, other, uninterrupted, False)
+    assert str(caught.value) == (
+        f"{uninterrupted} holds a run that differs: run.steps was 7, is 9; give another --out, or remove that folder"
+    )
+    with pytest.raises(UsageError, match=r"the mix .*small had digest \w{12}, this one has \w{12}"):
+        loop.train(write_mix(tmp_path / "mix", {"train": records(3, "train")}), dropout, uninterrupted, False)
+
+
+def test_a_loss_that_is_not_finite_names_the_batch(
+    mix: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "learning_rate", lambda *args: float("nan"))
+    with pytest.raises(WorkError, match=r"^the loss is nan in the batch of (\w+/train-\d+, ){3}\w+/train-\d+; lower"):
+        loop.train(mix, tiny, tmp_path / "run", False)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    mix: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    stop_at(4, monkeypatch, lambda: monkeypatch.setattr(torch, "save", full))
+    with pytest.raises(WorkError, match=r"step-00000004 cannot be written .*No space left"):
+        loop.train(mix, tiny, run, False)
+    assert sorted(path.name for path in run.iterdir()) == ["step-00000002", "train_log.jsonl"]
+
+
+def test_the_last_two_checkpoints_stay(uninterrupted: Path) -> None:
+    assert [path.name for path in checkpoint.steps(uninterrupted)] == ["step-00000006", "step-00000007"]
+
+
+def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
+    mix = write_mix(tmp_path / "mix", {"test": records(2, "test")})
+    with pytest.raises(UsageError, match=r"mix has no training records; .*medmix build"):
+        loop.train(mix, tiny, tmp_path / "run", False)
+
+
+def test_a_file_in_place_of_the_run(mix: Path, tmp_path: Path, tiny: Recipe) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UsageError, match="cannot be made a folder"):
+        loop.train(mix, tiny, tmp_path / "run", False)
+
+
+def test_the_learning_rate_warms_up_and_falls() -> None:
+    optim = tiny_recipe("optim.lr=1.0", "optim.warmup_steps=4").optim
+    assert [loop.learning_rate(optim, step, 12) for step in (0, 1, 3, 4, 8)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
+    assert loop.learning_rate(optim, 11, 12) < 0.05
+    constant = tiny_recipe("optim.lr=1.0", "optim.schedule=constant").optim
+    assert loop.learning_rate(constant, 11, 12) == 1.0

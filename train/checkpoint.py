@@ -1,0 +1,251 @@
+"""A checkpoint: everything needed to go on training, or to answer, whole or absent.
+
+step-00000100/
+  checkpoint.json       step, records seen, the mix, versions; what the other files mean
+  recipe.yaml           the resolved recipe; pixels and template are prepared as it says
+  tokenizer/
+  tower.safetensors  projector.safetensors
+  language/             config.json, and weights.safetensors: what no upstream could give back
+  adapter/              LoRA as peft saves it, where the recipe has it
+  optimizer.pt          AdamW's state, to resume
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+import medmix
+from medmix.curate.errors import UsageError, WorkError
+from medmix.curate.shards import file_sha256
+
+from . import tokenizer as tokenizers
+from .model import VisionLanguageModel
+from .recipe import Recipe, as_dict, from_dict
+
+KEPT = 2
+"""How many checkpoints of a run stay on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What `checkpoint.json` says.
+
+    Attributes:
+        step: optimiser steps done.
+        records: training records seen, over all epochs.
+        mix, mix_digest: the folder trained on, and `stream.digest` of it.
+        versions: of medmix and the libraries that made the checkpoint.
+    """
+
+    step: int
+    records: int
+    mix: str
+    mix_digest: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A loaded checkpoint."""
+
+    path: Path
+    model: VisionLanguageModel
+    tokenizer: PreTrainedTokenizerBase
+    recipe: Recipe
+    state: State
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of medmix and of the libraries that numbers may depend on."""
+    libraries = ("torch", "transformers", "peft", "timm", "tokenizers")
+    return {"medmix": medmix.__version__, **{name: version(name) for name in libraries}}
+
+
+def save(
+    run: Path,
+    model: VisionLanguageModel,
+    tokenizer: PreTrainedTokenizerBase,
+    recipe: Recipe,
+    state: State,
+    optimizer: torch.optim.Optimizer,
+) -> Path:
+    """Write a checkpoint of this step into the run's folder, and remove all but the last `KEPT`.
+
+    Raises:
+        WorkError: it cannot be written; earlier checkpoints are untouched.
+    """
+    path = run / f"step-{state.step:08d}"
+    try:
+        with _whole_folder(path) as folder:
+            _save_model(folder, model)
+            tokenizer.save_pretrained(folder / "tokenizer")
+            torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+            (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
+            (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+        for old in steps(run)[:-KEPT]:
+            shutil.rmtree(old)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
+        raise WorkError(f"{path} cannot be written ({error}); make room and type the same command again") from error
+    return path
+
+
+def steps(run: Path) -> list[Path]:
+    """List the checkpoints in a run's folder, the last one last."""
+    return sorted(path for path in run.glob("step-*") if (path / "checkpoint.json").is_file())
+
+
+def find(path: Path) -> Path:
+    """Give the checkpoint that a path means: itself, or the last one of a run.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if (path / "checkpoint.json").is_file():
+        return path
+    found = steps(path)
+    if not found:
+        raise UsageError(f"{path} holds no checkpoint; type: medmix train --mixture NAME --out {path}")
+    return found[-1]
+
+
+def read(path: Path) -> tuple[Recipe, State]:
+    """Read a checkpoint's recipe and state, without its weights.
+
+    Raises:
+        UsageError: a file of it is missing or broken.
+    """
+    try:
+        state = State(**json.loads((path / "checkpoint.json").read_bytes()))
+        return from_dict(yaml.safe_load((path / "recipe.yaml").read_bytes()), f"{path / 'recipe.yaml'}"), state
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} is no checkpoint that can be read ({error})") from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Load a checkpoint, or the last one of a run, onto the CPU, in evaluation mode.
+
+    Raises:
+        UsageError: there is none, a file of it is missing or broken, or the weights of a pretrained
+            language model that it builds on are not there.
+    """
+    path = find(path)
+    recipe, state = read(path)
+    tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
+    model = VisionLanguageModel(recipe, tokenizer)
+    try:
+        model.tower.load_state_dict(load_file(path / "tower.safetensors"))
+        model.projector.load_state_dict(load_file(path / "projector.safetensors"))
+        _load_parameters(model.base_parameters(), load_file(path / "language" / "weights.safetensors"))
+        if isinstance(model.language, peft.PeftModel):
+            peft.set_peft_model_state_dict(model.language, load_file(path / "adapter" / "adapter_model.safetensors"))
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+        raise UsageError(f"{path} is no checkpoint that can be read ({error})") from error
+    return Checkpoint(path, model.eval(), tokenizer, recipe, state)
+
+
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Load the optimiser's state of a checkpoint."""
+    optimizer.load_state_dict(torch.load(path / "optimizer.pt", "cpu", weights_only=True))
+
+
+def refuse_other(path: Path, recipe: Recipe, mix_digest: str) -> None:
+    """Raise unless a checkpoint was made with this recipe and this mix.
+
+    Raises:
+        UsageError: it was not; every difference is named.
+    """
+    old, state = read(path)
+    found = differences(old, recipe)
+    if state.mix_digest != mix_digest:
+        found.append(f"the mix {state.mix} had digest {state.mix_digest[:12]}, this one has {mix_digest[:12]}")
+    if found:
+        raise UsageError(
+            f"{path.parent} holds a run that differs: {'; '.join(found)}; give another --out, or remove that folder"
+        )
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """List the settings that differ, as `optim.lr was 5e-05, is 0.0001`."""
+    before, now = _flat(as_dict(old)), _flat(as_dict(new))
+    return [
+        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key)
+    ]
+
+
+def digest(path: Path) -> str:
+    """Give the SHA-256 over recipe, tokenizer and weights of a checkpoint, 64 hex digits."""
+    total = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.suffix == ".safetensors" or file.name in ("recipe.yaml", "tokenizer.json"):
+            total.update(f"{file.relative_to(path).as_posix()} {file_sha256(file)}\n".encode())
+    return total.hexdigest()
+
+
+def _save_model(folder: Path, model: VisionLanguageModel) -> None:
+    save_file(_tensors(model.tower.state_dict()), folder / "tower.safetensors")
+    save_file(_tensors(model.projector.state_dict()), folder / "projector.safetensors")
+    model.base.config.save_pretrained(folder / "language")
+    own = {
+        name: tensor for name, tensor in model.base_parameters().items() if model.random_start or tensor.requires_grad
+    }
+    save_file(_tensors(own), folder / "language" / "weights.safetensors")
+    if isinstance(model.language, peft.PeftModel):
+        # without the flag peft asks the Hub whether the base model's vocabulary has grown
+        model.language.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+
+
+def _tensors(named: dict[str, Any]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+
+def _load_parameters(parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in saved.items():
+            parameters[name].copy_(tensor)
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to write to beside `path`; it becomes `path` only when the block ends well."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for written in [*temporary.rglob("*"), temporary]:
+            _sync(written)
+        temporary.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for key, item in value.items() for k, v in _flat(item, f"{prefix}.{key}".strip(".")).items()}

@@ -1,0 +1,292 @@
+"""The train recipe: what is trained, on which text and images, and how. Loads `recipes/train/*.yaml`."""
+
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.errors import UsageError
+
+PARTS = ("tower", "projector", "embeddings", "language", "lora")
+"""What a recipe may train: the vision tower, the projector, the token embeddings with the output layer,
+the whole language model, LoRA adapters on the language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Weights made elsewhere: `path` is where they lie here, `repo` the Hub repository that they come from."""
+
+    repo: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """The vision tower and the pixels that it sees.
+
+    Attributes:
+        timm: name of a timm Vision Transformer.
+        size: side of the square that an image is fitted into, in pixels.
+        mean, std: per channel, of pixels in 0..1.
+        kwargs: further arguments of the timm model; size and number of classes are not among them.
+        weights: a state dict (`.safetensors`, or `.bin` and `.pt`), or None for a random start.
+        cls_token: whether the class token goes to the language model before the patch tokens.
+        max_images: the first so many images of a record are used.
+        max_pixels: an image whose header claims more pixels stops the run.
+    """
+
+    timm: str
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    weights: Weights | None = None
+    cls_token: bool = False
+    max_images: int = 4
+    max_pixels: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaShape:
+    """Arguments of `transformers.LlamaConfig` for a language model that starts at random."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_position_embeddings: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The language model and its tokenizer.
+
+    Either `weights` names a folder in transformers' layout with its tokenizer, or `shape` and
+    `vocab_size` describe a random start with a byte-level BPE trained on the mix's own training text.
+
+    Attributes:
+        bos, eos, pad: the special tokens as the vocabulary spells them. The ids in a model's own
+            config are not used, because some published ones contradict their tokenizer.
+    """
+
+    weights: Weights | None = None
+    shape: LlamaShape | None = None
+    vocab_size: int | None = None
+    bos: str = "<s>"
+    eos: str = "</s>"
+    pad: str = "<pad>"
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers named in `targets`."""
+
+    r: int
+    alpha: int
+    targets: tuple[str, ...]
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """How a conversation becomes text; `{prompt}` in the template is what the user says.
+
+    A prompt that is too long loses its start, an answer that is too long its end, each by its own limit
+    in tokens, so that a prompt never depends on its answer.
+    """
+
+    template: str = "User: {prompt}\nAssistant:\n"
+    max_prompt_tokens: int = 1024
+    max_answer_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Optim:
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), linear warm-up, then `schedule`.
+
+    `clip` bounds the norm of the whole gradient; `cosine` falls to 0 at the last step.
+    """
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How long and in which portions.
+
+    Attributes:
+        epochs, steps: exactly one is given; in an epoch every training record comes once.
+        batch: records per optimiser step.
+        micro_batch: records per forward pass; divides `batch`, and changes memory but not the result.
+        precision: of the forward pass; with `bf16` frozen language weights are held in bf16 as well.
+        checkpoint_every: steps between two checkpoints; the last two are kept.
+    """
+
+    batch: int
+    micro_batch: int
+    epochs: int | None = None
+    steps: int | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    checkpoint_every: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Greedy answers: so many records at a time, so many new tokens at most."""
+
+    batch: int = 16
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A train recipe as its YAML says it; `train` names what is trained, out of `PARTS`."""
+
+    name: str
+    train: tuple[str, ...]
+    vision: Vision
+    language: Language
+    optim: Optim
+    run: Run
+    lora: Lora | None = None
+    text: Text = Text()
+    generation: Generation = Generation()
+    seed: int = 0
+
+
+def recipe_names() -> list[str]:
+    """List the train recipes that come with medmix."""
+    folder = files("medmix.recipes") / "train"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, the value in YAML.
+
+    Raises:
+        UsageError: there is no such recipe, or it has problems; all of them are named at once.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(name_or_path) not in recipe_names():
+            raise UsageError(
+                f"recipe {str(name_or_path)!r} is unknown{nearest(str(name_or_path), recipe_names())}; "
+                f"there are {', '.join(recipe_names())}, or give a path that ends in .yaml"
+            )
+        path = Path(str(files("medmix.recipes") / "train" / f"{name_or_path}.yaml"))
+    data = read_yaml(path)
+    for override in overrides:
+        _override(data, override)
+    recipe = from_dict(data, path.name)
+    if recipe.name != path.stem:
+        raise UsageError(
+            f"{path.name}: name: is {recipe.name!r}, but the file is called {path.stem!r}; make them equal"
+        )
+    return recipe
+
+
+def from_dict(data: Any, where: str) -> Recipe:
+    """Check a recipe's plain form; `where` is the file to name in messages.
+
+    Raises:
+        UsageError: keys, types or values are wrong, or contradict each other; all are named at once.
+    """
+    recipe = parse(Recipe, data, where)
+    problems = _problems(recipe)
+    if problems:
+        raise UsageError("; ".join(f"{where}: {problem}" for problem in problems))
+    return recipe
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
+    plain: dict[str, Any] = _plain(asdict(recipe))
+    return plain
+
+
+def _problems(recipe: Recipe) -> list[str]:
+    """List the values out of range and the settings that contradict each other."""
+    vision, language, lora, text, optim, run = (
+        recipe.vision, recipe.language, recipe.lora, recipe.text, recipe.optim, recipe.run
+    )  # fmt: skip
+    train = set(recipe.train)
+    random_start = language.weights is None
+    rules = [
+        (not train, "train: names nothing to train"),
+        (len(train) < len(recipe.train), "train: names a part twice"),
+        (("lora" in train) != (lora is not None), "lora: give this section if and only if train names lora"),
+        ("language" in train and "lora" in train, "train: lora is for a frozen language model; drop lora or language"),
+        ("language" in train and "embeddings" in train, "train: language includes embeddings; drop one"),
+        (random_start and (not language.shape or not language.vocab_size),
+         "language: give either weights, or both shape and vocab_size"),
+        (not random_start and (language.shape or language.vocab_size),
+         "language: weights bring their own shape and vocabulary; drop shape and vocab_size, or weights"),
+        (language.shape and language.shape.hidden_size % (2 * language.shape.num_attention_heads),
+         "language.shape: hidden_size must be a multiple of twice num_attention_heads"),
+        ("img_size" in vision.kwargs, "vision.kwargs.img_size: set vision.size instead"),
+        ("num_classes" in vision.kwargs, "vision.kwargs.num_classes: the tower has no classifier; drop it"),
+        (min(vision.std) <= 0, "vision.std: must be above 0"),
+        (lora and not lora.targets, "lora.targets: names no module"),
+        (lora and not 0 <= lora.dropout < 1, "lora.dropout: must lie in 0 <= dropout < 1"),
+        (text.template.count("{prompt}") != 1, "text.template: must hold {prompt} once"),
+        (optim.lr <= 0, "optim.lr: must be above 0"),
+        (optim.clip <= 0, "optim.clip: must be above 0"),
+        (optim.weight_decay < 0, "optim.weight_decay: must be 0 or more"),
+        (optim.warmup_steps < 0, "optim.warmup_steps: must be 0 or more"),
+        (not all(0 <= beta < 1 for beta in optim.betas), "optim.betas: must lie in 0 <= beta < 1"),
+        ((run.epochs is None) == (run.steps is None), "run: give either epochs or steps"),
+        (run.micro_batch > 0 and run.batch % run.micro_batch, "run.micro_batch: must divide run.batch"),
+    ]  # fmt: skip
+    counts = {
+        "vision.size": vision.size,
+        "vision.max_images": vision.max_images,
+        "vision.max_pixels": vision.max_pixels,
+        "language.vocab_size": language.vocab_size,
+        "lora.r": lora.r if lora else None,
+        "text.max_prompt_tokens": text.max_prompt_tokens,
+        "text.max_answer_tokens": text.max_answer_tokens,
+        "run.batch": run.batch,
+        "run.micro_batch": run.micro_batch,
+        "run.epochs": run.epochs,
+        "run.steps": run.steps,
+        "run.checkpoint_every": run.checkpoint_every,
+        "generation.batch": recipe.generation.batch,
+        "generation.max_new_tokens": recipe.generation.max_new_tokens,
+    }
+    return [
+        *(f"train: {part!r} is no part{nearest(part, PARTS)}" for part in recipe.train if part not in PARTS),
+        *(problem for broken, problem in rules if broken),
+        *(f"{key}: must be 1 or more" for key, value in counts.items() if value is not None and value < 1),
+    ]
+
+
+def _override(data: Any, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {override}: write it as key.sub=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {override}: the value {text!r} is no YAML") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        if not isinstance(data, dict) or not isinstance(data.setdefault(parent, {}), dict):
+            raise UsageError(f"--set {override}: {parent!r} is no section of the recipe")
+        data = data[parent]
+    if not isinstance(data, dict):
+        raise UsageError(f"--set {override}: the recipe is no mapping")
+    data[last] = value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
