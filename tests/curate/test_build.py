@@ -1,12 +1,13 @@
 """The main job end to end on the sample data, and what must hold whatever happens to it."""
 
 import json
-import random
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -139,36 +140,19 @@ def test_built_again_nothing_is_written(mix, root):
     assert after == before
 
 
-def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(mix, root, tmp_path):
+@pytest.mark.parametrize("files", [1, 8, 16, 24, 40, 56])
+def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(mix, root, tmp_path, files):
     out = tmp_path / "mix"
-    command = [
-        sys.executable,
-        "-m",
-        "medmix",
-        "build",
-        "--mixture",
-        "sample",
-        "--root",
-        root,
-        "--out",
-        out,
-        "--workers",
-        "2",
-    ]
-    checkout = Path(__file__).resolve().parents[2]
-    moments = random.Random(0)
-    kills = 0
-    for _ in range(6):
-        process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(1.5, 5.0))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-        if (out / manifest.NAME).exists():
-            assert check(out) == []
-    subprocess.run(command, cwd=checkout, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    assert kills > 0
+    command = [sys.executable, "-m", "medmix", "build", "--mixture", "sample", "--root", root, "--out", out]
+    start = partial(subprocess.Popen, [*command, "--workers", "2"], cwd=Path(__file__).resolve().parents[2])
+    with start(stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        while sum(len(names) for _, _, names in os.walk(out)) < files and process.poll() is None:
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / manifest.NAME).exists()
+    with start(stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        assert process.wait() == 0
     assert content(out) == content(mix)
     assert not list(out.rglob("*.tmp"))
 
