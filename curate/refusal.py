@@ -6,6 +6,7 @@ the Hub is refused whatever it is called.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from . import facts
@@ -30,7 +31,7 @@ def of_folder(folder: Path, source: str | None = None) -> str | None:
     for copy in _copies():
         owner, _, name = copy.dataset.casefold().partition("/")
         called_so = any(part.endswith((f"{owner}--{name}", f"{owner}_{name}")) for part in names)
-        if called_so or (owner, name) in zip(names, names[1:], strict=False):
+        if called_so or (owner, name) in pairwise(names):
             return f"{folder}: {_line(copy)}; take it away"
         if any(re.search(rf"(?<![\w.-]){re.escape(f'{owner}/{name}')}(?![\w-])", text) for text in texts):
             return f"{folder}: names the dataset it came from: {_line(copy)}; take it away"
