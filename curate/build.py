@@ -24,6 +24,7 @@ from . import (
     contamination,
     duplicates,
     engine,
+    expectations,
     ledger,
     manifest,
     materialise,
@@ -77,8 +78,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             root = _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
         notes = _notes(mixture, inputs, missing, options)
-        for note in notes:
-            say(f"note: {note}")
+        _say_notes(notes)
         seconds: dict[str, float] = {}
         with _timed(seconds, "scan"):
             scans = _scan(inputs, mixture, work / "scans", options, language_model)
@@ -88,15 +88,21 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "allow_missing": options.allow_missing,
             "limit": options.limit,
         }
-        digest = manifest.inputs_digest(settings, [path for _, path in scans])
+        complete = expectations.complete(inputs)
+        digest = manifest.inputs_digest({**settings, "complete": complete}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
+            _say_warnings(finished["warnings"])
             say(f"{out} is up to date")
             return finished
         stage = work / f"mix-{digest[:20]}"
         _remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "decide"):
             rows = candidates.load(scans, options.limit)
+            counted = not mixture.sample_data and options.limit is None
+            differences = expectations.differences(rows, inputs, complete) if counted else []
+            _say_notes(expectations.notes(differences))
+            _say_warnings(expectations.warnings(differences))
             decided = decide(rows, mixture, inputs)
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
@@ -107,7 +113,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=notes,
+            notes=[*notes, *expectations.notes(differences)],
+            warnings=expectations.warnings(differences),
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
         )
@@ -164,6 +171,16 @@ def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], op
     if options.limit is not None:
         notes.append(f"only the first {options.limit} rows of each source were read: evaluation sets may be incomplete")
     return notes
+
+
+def _say_notes(lines: Sequence[str]) -> None:
+    for line in lines:
+        say(f"note: {line}")
+
+
+def _say_warnings(lines: Sequence[str]) -> None:
+    for line in lines:
+        say(f"warning: {line}")
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:

@@ -48,6 +48,7 @@ def compose(
     inputs: Sequence[Input],
     missing: Sequence[str],
     notes: Sequence[str],
+    warnings: Sequence[str],
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
@@ -78,6 +79,7 @@ def compose(
         "sources": sources,
         "missing": list(missing),
         "notes": list(notes),
+        "warnings": list(warnings),
         "totals": {
             "read": decided.height,
             "kept": kept.height,

@@ -1,0 +1,78 @@
+"""What a build says when it reads other rows than upstream has."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from medmix.curate import holdings, manifest, mixture
+from medmix.curate.build import BuildOptions, build
+
+REAL = replace(mixture.load("sample"), sample_data=False)
+ONLY_MEDQA = BuildOptions(only=("medqa",))
+NOTE = "read as samples, with fewer rows than upstream has: medqa 117 of 12,723"
+WARNING = (
+    "medqa: not the number of rows that upstream has, though it is a full copy: "
+    "train 81 instead of 10,178, test 24 instead of 1,273; is a file missing, or has upstream changed?"
+)
+
+
+@pytest.fixture
+def sources(root, tmp_path):
+    """A root with the sample of MedQA alone."""
+    shutil.copytree(root / "medqa", tmp_path / "sources" / "medqa")
+    return tmp_path / "sources"
+
+
+def as_complete_download(folder):
+    """Turn the sample into the Hub's layout, with the record of a finished download."""
+    for split in ("train", "test"):
+        file = next(folder.rglob(f"phrases_no_exclude_{split}.jsonl"))
+        file.rename(folder / file.name)
+    shutil.rmtree(folder / "data_clean")
+    files = {file.name: holdings.FetchedFile(file.stat().st_size, "00") for file in folder.iterdir()}
+    holdings.write_record(folder, holdings.Fetched("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
+
+
+def test_a_sample_is_a_note(sources, tmp_path, capsys):
+    document = build(REAL, sources, tmp_path / "mix", ONLY_MEDQA)
+    assert NOTE in document["notes"]
+    assert document["warnings"] == []
+    assert f"note: {NOTE}\n" in capsys.readouterr().err
+    assert f"- {NOTE}\n" in (tmp_path / "mix" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_full_copy_with_other_rows_is_a_warning_that_a_second_run_repeats(sources, tmp_path, capsys):
+    as_complete_download(sources / "medqa")
+    document = build(REAL, sources, tmp_path / "mix", ONLY_MEDQA)
+    assert document["warnings"] == [WARNING]
+    assert NOTE not in document["notes"]
+    assert capsys.readouterr().err.count(f"warning: {WARNING}\n") == 1
+    assert build(REAL, sources, tmp_path / "mix", ONLY_MEDQA) == document
+    assert capsys.readouterr().err.count(f"warning: {WARNING}\n") == 1
+
+
+def test_equal_input_gives_equal_words_and_a_found_record_other_ones(sources, tmp_path):
+    as_complete_download(sources / "medqa")
+    record = sources / "medqa" / holdings.RECORD
+    kept = record.read_bytes()
+    record.unlink()
+    assert build(REAL, sources, tmp_path / "mix", ONLY_MEDQA)["warnings"] == []
+    record.write_bytes(kept)
+    assert build(REAL, sources, tmp_path / "mix", ONLY_MEDQA)["warnings"] == [WARNING]
+    build(REAL, sources, tmp_path / "other", ONLY_MEDQA)
+    texts = [json.loads((tmp_path / name / manifest.NAME).read_text()) for name in ("mix", "other")]
+    assert [{**text, "timings": None} for text in texts] == [{**texts[0], "timings": None}] * 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options"),
+    [(mixture.load("sample"), ONLY_MEDQA), (REAL, replace(ONLY_MEDQA, limit=5))],
+    ids=["sample data", "limit"],
+)
+def test_nobody_expects_all_of_upstream_of_sample_data_or_with_a_limit(sources, tmp_path, chosen, options):
+    as_complete_download(sources / "medqa")
+    document = build(chosen, sources, tmp_path / "mix", options)
+    assert document["warnings"] == []
+    assert not any("read as samples" in note for note in document["notes"])
