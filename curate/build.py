@@ -98,7 +98,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         stage = work / f"mix-{digest[:20]}"
         _remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "decide"):
-            rows = candidates.load(scans, options.limit)
+            rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
             differences = expectations.differences(rows, inputs, complete) if counted else []
             _say_notes(expectations.notes(differences))
@@ -229,7 +229,8 @@ def _materialise(
     for plan in materialise.plan(kept, mixture.shard_megabytes * 1_000_000):
         entry = by_source[plan.path.split("/")[1]]
         paths = tuple(path for _, path in scans)
-        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout))
+        section = mixture.sections().get(entry.source)
+        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
     files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
     for source in by_source:
         restricted = [file for file in files if file.startswith(f"restricted/{source}/")]

@@ -189,8 +189,8 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
         row[name] = text.clean(row[name])
     row["choices"] = [text.clean(choice) for choice in record.choices]
     row.update(stage="", reason="", evidence="")
-    row["text_key"] = text.text_key(row["question"], row["answer"], row["context"], *row["choices"])
-    row["question_answer_key"] = text.text_key(row["question"], row["answer"])
+    texts = row["question"], row["answer"], row["context"], row["choices"]
+    row["text_key"], row["question_answer_key"] = text.record_keys(*texts)
     row["image_files"] = [_held_by(folder, ref) for ref in record.images]
     facts = []
     for ref in record.images:

@@ -26,6 +26,9 @@ from .errors import InputError, RowError
 
 AGAIN = "get the file again from upstream"
 MAX_CSV_FIELD = 2**24
+MAX_LINE = 2**20
+"""Characters within which the first line of a file of lines ends."""
+
 MAX_MEMBER_BYTES = 2**29
 """Ten times the largest list of any source; an archive that claims more is a bomb."""
 
@@ -233,13 +236,16 @@ def whole_text(path: Path, member: str | None = None) -> str:
 
 
 def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, str]]:
-    """Give (row, line) without the line end, which may be LF or CRLF; blank lines count and give nothing.
+    """Give (row, line) without the line end, which may be LF, CRLF or, in a file without any LF, CR.
+
+    Blank lines count and give nothing.
 
     Raises:
         InputError: the file is empty or no UTF-8 text.
     """
     row = -1
-    with _text_from(path, piece.offset if piece else 0, newline="\n") as handle:
+    end = "\n" if piece else _line_end(path)
+    with _text_from(path, piece.offset if piece else 0, newline=end) as handle:
         for row, line in _numbered(handle, piece):
             if not line.isspace():
                 yield row, line.removesuffix("\n").removesuffix("\r")
@@ -247,8 +253,15 @@ def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, st
         raise InputError(path, "is empty", AGAIN)
 
 
+def _line_end(path: Path) -> str:
+    """Tell whether lines end with LF or, as on old Macs, with CR alone; a CR within a line of LF files is text."""
+    with _text_from(path, 0, newline="") as handle:
+        start = handle.read(MAX_LINE)
+    return "\r" if "\r" in start and "\n" not in start else "\n"
+
+
 def line_pieces(path: Path, rows: int) -> list[Piece]:
-    """Cut a text file into pieces of so many lines; the whole file is read once.
+    """Cut a text file into pieces of so many lines, ended by LF; the whole file is read once.
 
     Raises:
         InputError: the file cannot be read.
