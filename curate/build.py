@@ -39,6 +39,7 @@ from .mixture import Mixture
 from .progress import say, track
 from .scan import ScanTask, scan
 from .shards import leftovers
+from .sources import layouts
 from .text import find_model
 
 WORK = ".work"
@@ -162,6 +163,9 @@ def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], op
         for entry in inputs
         if entry.unread
     ]
+    for entry in inputs:
+        layout = next(layout for layout in layouts(entry.source) if layout.name == entry.layout)
+        notes += [f"{entry.source}: {line}" for line in layout.notes(entry.folder)]
     if missing:
         notes.append(f"left out, as allowed: {', '.join(missing)}")
     read = {entry.source for entry in inputs}

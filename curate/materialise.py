@@ -135,6 +135,7 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "messages": messages(record, task.section),
         "question": record.question,
         "answer": record.answer,
+        "alternatives": list(record.alternatives),
         "choices": list(record.choices),
         "answer_type": record.answer_type,
         "language": record.language,
@@ -155,7 +156,7 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
 def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
     fields = {name: scanned[name] for name in Record.__dataclass_fields__ if name in scanned}
     fields["images"] = tuple(ImageRef(**ref) for ref in scanned["images"])
-    fields["choices"] = tuple(scanned["choices"])
+    fields |= {name: tuple(scanned[name]) for name in ("alternatives", "choices")}
     fields["modality"] = scanned["modality"] or task.facts.modality
     if task.section:
         fields["answer"] = reports.section(scanned["answer"], task.section)
