@@ -5,6 +5,7 @@ reader of the source turns into a `Rejected`.
 """
 
 import csv
+import gzip
 import io
 import json
 import pickle
@@ -217,9 +218,23 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[Iterator[list[str]]]:
 
 @contextmanager
 def _text_from(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
+    if path.suffix == ".gz":
+        with _unpacked(path) as handle:
+            yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+        return
     with opened(path), path.open("rb") as handle:
         handle.seek(offset)
         yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[gzip.GzipFile]:
+    """Open a gzip file to be read from its start: there is no way to begin in its middle."""
+    try:
+        with opened(path), gzip.open(path) as handle:
+            yield handle
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(path, f"is not a whole gzip file ({error})", AGAIN) from None
 
 
 def whole_text(path: Path, member: str | None = None) -> str:
