@@ -107,6 +107,9 @@ def read(folder: Path, shards: int | None) -> Iterator[object]:
 
 def child(folder: Path, what: str, patients: int, reports: str) -> None:
     """Make the tree, or run one measurement; print what came out."""
+    if what == "make":
+        print(json.dumps(write_tree(folder, patients, reports)))
+        return
     loops = {
         "walk": lambda: walk(str(folder / "files")),
         "all": lambda: read(folder, None),

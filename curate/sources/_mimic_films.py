@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import RowError
-from ..tables import csv_rows
+from ..tables import csv_columns, csv_fields
 
 PARTS = tuple(f"p{number}" for number in range(10, 20))
 SPLIT = "mimic-cxr-2.0.0-split.csv"
@@ -50,15 +50,15 @@ def rows(path: Path, columns: Sequence[str], part: str) -> Iterator[tuple[int, d
     Raises:
         InputError: the table cannot be read, or lacks a column.
     """
-    for row, value in csv_rows(path, columns):
-        own = "" if isinstance(value, RowError) else f"p{value['subject_id'][:2]}"
+    header = csv_columns(path)
+    subject = header.index("subject_id") if "subject_id" in header else 0  # where it lacks, csv_fields says so
+    for row, fields in csv_fields(path, columns):
+        own = "" if isinstance(fields, RowError) else f"p{fields[subject][:2]}"
         if own == part or (own not in PARTS and part == PARTS[0]):
-            yield row, _checked(value)
+            yield row, fields if isinstance(fields, RowError) else _checked(dict(zip(header, fields, strict=True)))
 
 
-def _checked(value: dict[str, str] | RowError) -> dict[str, str] | RowError:
-    if isinstance(value, RowError):
-        return value
+def _checked(value: dict[str, str]) -> dict[str, str] | RowError:
     odd = [name for name, pattern in _IDS.items() if name in value and not pattern.fullmatch(value[name])]
     return RowError("unparsable-row", f"field {odd[0]!r} is {value[odd[0]]!r}") if odd else value
 

@@ -1,13 +1,17 @@
 """DICOM films: what a viewer would show of them, what cannot be read, and what a mix holds of them."""
 
 import gzip
+import hashlib
 import io
 import struct
 import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pydicom
 import pytest
 from hypothesis import given, settings
@@ -15,9 +19,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medmix.curate import dicom as dicoms
+from medmix.curate import mixture
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.check import check
 from medmix.curate.dicom import is_dicom
 from medmix.curate.errors import RowError, UsageError
 from medmix.curate.images import canonical, measure
+from medmix.curate.sampledata import mimic_cxr
 from medmix.curate.sampledata.dicom import Window, dicom
 from medmix.curate.stored import original_sha256, stored
 
@@ -311,3 +319,59 @@ def test_a_changed_byte_of_the_png_is_seen(place: int) -> None:
     held = bytearray(stored(data, "film.dcm", BUDGET)[0])
     held[place] ^= 1
     assert original_sha256(bytes(held)) != measure(data, BUDGET).sha256
+
+
+class TestMix:
+    """A mix of the DICOM edition of MIMIC-CXR, as its user meets it."""
+
+    @pytest.fixture
+    def sources(self, tmp_path: Path) -> Path:
+        for name, content in mimic_cxr.original_tree(0).files.items():
+            path = tmp_path / "sources" / "mimic_cxr" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return tmp_path / "sources"
+
+    @pytest.fixture
+    def built(self, sources: Path, tmp_path: Path) -> dict[str, Any]:
+        return self.build(sources, tmp_path)
+
+    def build(self, sources: Path, folder: Path) -> dict[str, Any]:
+        document = build(mixture.load("sample"), sources, folder / "mix", BuildOptions(only=("mimic_cxr",)))
+        return dict(document["sources"]["mimic_cxr"])
+
+    def test_every_film_can_be_loaded_and_names_its_file(
+        self, sources: Path, built: dict[str, Any], tmp_path: Path
+    ) -> None:
+        assert (built["layout"], built["dataset"], built["kept"]) == ("original", "PhysioNet mimic-cxr", 40)
+        rows = datasets.load_dataset(str(tmp_path / "mix"), split="train", cache_dir=str(tmp_path / "cache"))
+        raw = rows.cast_column("images", datasets.List(datasets.Image(decode=False)))
+        for row, held in zip(rows, raw, strict=True):
+            for image, kept, digest in zip(row["images"], held["images"], row["image_sha256"], strict=True):
+                (file,) = sources.rglob(kept["path"].removesuffix(".png"))
+                assert hashlib.sha256(file.read_bytes()).hexdigest() == digest
+                assert image.mode == "L"
+                assert np.array_equal(image, grey(file.read_bytes()))
+        assert check(tmp_path / "mix") == []
+        assert "original-sha256" in (tmp_path / "mix" / "README.md").read_text()
+
+    def test_another_film_under_a_digest_is_found(self, built: dict[str, Any], tmp_path: Path) -> None:
+        (shard, *_) = sorted((tmp_path / "mix").glob("restricted/mimic_cxr/*.parquet"))
+        table = pq.read_table(shard)
+        rows = table.to_pylist()
+        rows[0]["images"][0] = rows[2]["images"][0]
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
+        name = shard.relative_to(tmp_path / "mix")
+        findings = check(tmp_path / "mix")
+        assert f"{name}: {rows[0]['id']}: its image bytes do not have the digests beside them" in findings
+
+    def test_a_film_that_no_list_names_and_a_report_that_changed_are_seen_by_the_next_build(
+        self, sources: Path, built: dict[str, Any], tmp_path: Path
+    ) -> None:
+        film = next(sources.rglob("*.dcm"))
+        film.with_name("stranger.dcm").write_bytes(film.read_bytes())
+        (report, *_) = sources.rglob("*.txt")
+        report.write_text("")
+        again = self.build(sources, tmp_path)
+        assert again["read"] == built["read"] + 1
+        assert again["dropped_by_reason"] == {"empty-text": 1, "unparsable-row": 1}
