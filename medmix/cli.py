@@ -81,7 +81,10 @@ def sources(as_json: bool) -> None:
 @cli.command("sample-data")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal bytes.")
-def sample_data(out: Path, seed: int) -> None:
+@click.option(
+    "--layout", metavar="NAME", help="For sources that have it: original, hub, ...  [default: each one's own]"
+)
+def sample_data(out: Path, seed: int, layout: str | None) -> None:
     """Write miniature upstream trees.
 
     They are made by code, licence-free, in the exact upstream layouts.
@@ -89,11 +92,12 @@ def sample_data(out: Path, seed: int) -> None:
     \b
     Example:
       medmix sample-data --out sources
+      medmix sample-data --out hub-sources --layout hub
       medmix build --mixture sample --root sources --out mixes/sample
     """
     from medmix.curate import sampledata
 
-    rows = sampledata.write(out, seed)
+    rows = sampledata.write(out, seed, layout)
     say(f"{sum(rows.values())} rows of {len(rows)} sources in {out}")
 
 
