@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from . import (
+    articles,
     candidates,
     caps,
     cards,
@@ -90,7 +91,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "limit": options.limit,
         }
         complete = expectations.complete(inputs)
-        digest = manifest.inputs_digest({**settings, "complete": complete}, [path for _, path in scans])
+        beside = {"complete": complete, "articles": articles.digest(root), "revisions": _revisions(inputs)}
+        digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
             _say_warnings(finished["warnings"])
@@ -104,6 +106,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             differences = expectations.differences(rows, inputs, complete) if counted else []
             _say_notes(expectations.notes(differences))
             _say_warnings(expectations.warnings(differences))
+            rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
             decided = decide(rows, mixture, inputs)
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
@@ -185,6 +188,10 @@ def _say_notes(lines: Sequence[str]) -> None:
 def _say_warnings(lines: Sequence[str]) -> None:
     for line in lines:
         say(f"warning: {line}")
+
+
+def _revisions(inputs: Sequence[Input]) -> dict[str, str]:
+    return {entry.source: entry.facts.provenance(entry.layout)["revision"] for entry in inputs}
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:
