@@ -5,7 +5,8 @@ The table is all `*.csv` in `ROOT/pmc_articles/`, each with one of two headers:
     article,licence,retracted,read,where    what `medmix fetch --articles` writes: `PMC1`, the licence as PMC
                                             writes it ("" where it has none), true or false, the day on which it
                                             was read (YYYY-MM-DD), and at which address
-    ...,Accession ID,Last Updated,...,License    `oa_file_list.csv` and its like, which PMC offered until 2026
+    ...,Accession ID,Last Updated (YYYY-MM-DD HH:MM:SS),...,License    `oa_file_list.csv` and its like, which PMC
+                                            offered until 2026; blanks and brackets of the header do not count
 
 What was asked of PMC counts before a file list, and what was read later before what was read earlier.
 """
@@ -49,7 +50,8 @@ class Article:
 
 
 _COLUMNS = tuple(field.name for field in fields(Article))
-_FILE_LIST = {"article": "Accession ID", "licence": "License", "read": "Last Updated"}
+_OWN = {name: name for name in ("article", "licence", "read")}
+_FILE_LIST = {"article": "accessionid", "licence": "license", "read": "lastupdated"}
 
 
 def digest(root: Path) -> str:
@@ -64,7 +66,7 @@ def table(root: Path) -> pl.DataFrame:
     Raises:
         InputError: a file of it cannot be read, or has another header.
     """
-    frames = [_frame(path) for path in _files(root)]
+    frames = [_checked(path, _frame(path)) for path in _files(root)]
     if not frames:
         return pl.DataFrame(schema={"article": pl.String, "licence": pl.String})
     rows = pl.concat(frames).sort("asked", "read", maintain_order=True)
@@ -78,15 +80,27 @@ def _files(root: Path) -> list[Path]:
 def _frame(path: Path) -> pl.DataFrame:
     try:
         lines = pl.scan_csv(path, infer_schema=False, encoding="utf8-lossy")
-        names = lines.collect_schema().names()
-        for asked, columns in ((True, {name: name for name in ("article", "licence", "read")}), (False, _FILE_LIST)):
-            if set(columns.values()) <= set(names):
-                chosen = {name: pl.col(column).fill_null("").str.strip_chars() for name, column in columns.items()}
+        names = {_plain(name): name for name in lines.collect_schema().names()}
+        for asked, columns in ((True, _OWN), (False, _FILE_LIST)):
+            if set(columns.values()) <= names.keys():
+                texts = {name: pl.col(names[column]).fill_null("") for name, column in columns.items()}
+                chosen = {name: text.str.strip_chars() for name, text in texts.items()}
                 return lines.select(**chosen, asked=pl.lit(asked)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "mend or remove it") from None
     remedy = f"give it the columns {', '.join(_COLUMNS)}, or remove it"
-    raise InputError(path, f"is no table of article licences: its columns are {', '.join(names)}", remedy)
+    raise InputError(path, f"is no table of article licences: its columns are {', '.join(names.values())}", remedy)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\(.*\)|\s", "", name).lower()
+
+
+def _checked(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    strange = rows.filter(~pl.col("article").str.contains(r"^PMC\d+$"))["article"].head(1)
+    for article in strange:
+        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; mend or remove the file")
+    return rows
 
 
 def add_wordings(rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]) -> pl.DataFrame:

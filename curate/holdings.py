@@ -127,6 +127,12 @@ def look_at(sources: Iterable[str], root: Path) -> list[Holding]:
     return [look(source, root) for source in tuple(dict.fromkeys(sources)) or facts.source_ids()]
 
 
+def findings(held: Iterable[Holding], asked_for: bool) -> list[Holding]:
+    """Give those that are not as they should be; one that is absent only if it was asked for by name."""
+    fine = WHOLE if asked_for else (*WHOLE, "absent")
+    return [holding for holding in held if holding.state not in fine]
+
+
 def look(source: str, root: Path) -> Holding:
     """Look what lies under `root` of a source; reads names and sizes, and a few rows of each split.
 

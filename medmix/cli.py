@@ -4,7 +4,6 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError, UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_build, print_holdings, print_json, print_outcomes, print_table
+from medmix.printing import print_added, print_build, print_holdings, print_json, print_outcomes, print_table
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
@@ -107,15 +106,14 @@ def sample_data(out: Path, seed: int, layout: str | None) -> None:
 @click.option("--check", "only_check", is_flag=True, help="Only look what lies there.")
 @click.option("--articles", "only_articles", is_flag=True, help="Only fetch licences of PubMed Central articles.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles: bool, as_json: bool) -> int | None:
+def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles: bool, as_json: bool) -> int:
     """Download sources, or say how to get them.
 
-    What lies on the Hub comes at the pinned commit and is compared with the Hub's digests; run again, it goes on where
-    it stopped. For the others it prints what to do, which is done (0) when printed. Without SOURCE, all of them.
+    What lies on the Hub comes at the pinned commit; run again, it goes on where it stopped. For the others it prints
+    what to do, and ends with 0. Without SOURCE, all of them.
 
-    --check ends with 1 if a source is damaged or of another version than the pinned one, or if one that is named is
-    not there. --articles asks PubMed Central for the licence of each article whose figures lie there, for the sources
-    that name none themselves; the answers go into ROOT/pmc_articles/.
+    --check ends with 1 if a source is damaged or not of the pinned version, or one that is named is not there.
+    --articles asks PubMed Central for the licences of figures whose rows name none, into ROOT/pmc_articles/.
 
     \b
     Examples:
@@ -128,17 +126,17 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
     if only_articles:
         if sources or only_check:
             raise UsageError("--articles stands alone: it looks at all sources under --root")
-        return say(f"{downloads.licences(root)} licences added to {root / 'pmc_articles'}")
+        print_added(downloads.licences(root), root / "pmc_articles", as_json)
+        return 0
     if only_check:
-        held = [asdict(holding) for holding in holdings.look_at(sources, root)]
-        (print_json if as_json else print_holdings)(held)
-        fine = holdings.WHOLE if sources else (*holdings.WHOLE, "absent")
-        return 0 if all(holding["state"] in fine for holding in held) else EXIT_WORK_FAILED
-    outcomes = [asdict(outcome) for outcome in downloads.bring(sources, root)]
-    (print_json if as_json else print_outcomes)(outcomes)
-    if problems := [outcome["problem"] for outcome in outcomes if outcome["problem"]]:
+        held = holdings.look_at(sources, root)
+        print_holdings(held, as_json)
+        return EXIT_WORK_FAILED if holdings.findings(held, asked_for=bool(sources)) else 0
+    outcomes = downloads.bring(sources, root)
+    print_outcomes(outcomes, as_json)
+    if problems := [outcome.problem for outcome in outcomes if outcome.problem]:
         raise WorkError("; ".join(problems))
-    return None
+    return 0
 
 
 @cli.command()

@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medmix.curate.progress import say
+
+if TYPE_CHECKING:  # both are slow to import, and most commands need neither
+    from medmix.curate.downloads import Outcome
+    from medmix.curate.holdings import Holding
 
 
 def print_json(document: Any, sort_keys: bool = False) -> None:
@@ -38,28 +44,44 @@ def print_build(manifest: dict[str, Any]) -> None:
     click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
 
 
-def print_holdings(holdings: Sequence[dict[str, Any]]) -> None:
-    """Print what lies there of each source, the problems under each."""
-    print_table(holdings, ("source", "state", "layout", "revision"))
-    for holding in holdings:
-        for problem in holding["problems"]:
-            click.echo(f"{holding['source']}: {problem}")
+def print_holdings(held: "Sequence[Holding]", as_json: bool) -> None:
+    """Print what lies there of each source, and the problems below."""
+    rows = [asdict(holding) for holding in held]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, ("source", "state", "layout", "revision"))
+    for holding in held:
+        for problem in holding.problems:
+            click.echo(f"{holding.source}: {problem}")
 
 
-def print_outcomes(outcomes: Sequence[dict[str, Any]]) -> None:
+def print_outcomes(outcomes: "Sequence[Outcome]", as_json: bool) -> None:
     """Print what became of each source, what to do by hand, and which ones are not complete."""
-    for outcome in outcomes:
-        source, folder = outcome["source"], outcome["folder"]
-        if outcome["state"] in ("fetched", "there"):
-            held = f", {outcome['dataset']} at {outcome['revision']}" if outcome["dataset"] else ""
-            said = "is fetched" if outcome["state"] == "fetched" else "is there already"
-            click.echo(f"{source}: {said}: {folder}{held}")
-        if outcome["steps"]:
-            click.echo(
-                f"{source}: to get it by hand:" if outcome["state"] == "by hand" else f"{source}: to complete it:"
-            )
-            for number, step in enumerate(outcome["steps"], 1):
-                click.echo(f"  {number}. {step}")
-    lacking = [outcome["source"] for outcome in outcomes if outcome["state"] in ("by hand", "failed")]
+    if as_json:
+        print_json([asdict(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            _print_outcome(outcome)
+    lacking = [outcome.source for outcome in outcomes if outcome.state in ("by hand", "failed")]
     if lacking:
         say(f"not complete yet: {', '.join(lacking)}")
+
+
+def _print_outcome(outcome: "Outcome") -> None:
+    if outcome.state in ("fetched", "there"):
+        held = f", {outcome.dataset} at {outcome.revision}" if outcome.dataset else ""
+        said = "is fetched" if outcome.state == "fetched" else "is there already"
+        click.echo(f"{outcome.source}: {said}: {outcome.folder}{held}")
+    if outcome.steps:
+        click.echo(f"{outcome.source}: to {'get' if outcome.state == 'by hand' else 'complete'} it by hand:")
+    for number, step in enumerate(outcome.steps, 1):
+        click.echo(f"  {number}. {step}")
+
+
+def print_added(count: int, folder: Path, as_json: bool) -> None:
+    """Print how many licences a table has got."""
+    if as_json:
+        print_json({"folder": str(folder), "added": count})
+    else:
+        say(f"{count} licences added to {folder}")

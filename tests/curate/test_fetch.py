@@ -5,7 +5,6 @@ import hashlib
 import json
 import shutil
 import time
-from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
