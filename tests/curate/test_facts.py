@@ -1,12 +1,13 @@
 import re
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 
-from medmix.curate import facts, licences, mixture
+from medmix.curate import facts, licences, mixture, sampledata
 from medmix.curate.errors import UsageError
 from medmix.curate.record import TASKS, VERDICTS
 from medmix.curate.sources import layouts
@@ -130,6 +131,41 @@ def test_the_words_are_those_of_the_record():
 @pytest.mark.parametrize("source", FOURTEEN)
 def test_every_layout_that_is_read_has_its_upstream(source):
     assert {layout.name for layout in layouts(source)} <= facts.load(source).upstream.keys()
+
+
+FETCHED = [source for source in FOURTEEN if facts.load(source).fetched_layout()]
+
+NOT_IN_THE_SAMPLE = {"pubmedqa": {"pqa_unlabeled/train-00000-of-00001.parquet"}}
+"""Files that upstream has and the sample data leaves out."""
+
+
+@pytest.mark.parametrize("source", FOURTEEN)
+def test_every_source_can_be_fetched_or_says_what_to_do(source):
+    entry = facts.load(source)
+    assert entry.fetched_layout() or len(entry.steps) > 1
+    assert not re.findall(r"\{(?!folder\})\w+\}", " ".join(entry.steps))
+
+
+@pytest.mark.parametrize("source", FETCHED)
+def test_what_is_fetched_is_just_what_its_reader_wants(source, tmp_path):
+    entry = facts.load(source)
+    name = entry.fetched_layout()
+    tree = sampledata.TREES[source][name](0).files
+    patterns = entry.upstream[name].files
+    known = {*tree, *NOT_IN_THE_SAMPLE.get(source, set())}
+    assert [pattern for pattern in patterns if not any(fnmatchcase(file, pattern) for file in known)] == []
+    for file in (file for file in tree if any(fnmatchcase(file, pattern) for pattern in patterns)):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(tree[file])
+    found = {layout.name: layout.shards(tmp_path) for layout in layouts(source)}
+    assert [layout for layout, shards in found.items() if shards] == [name]
+    assert {file for shard in found[name] for file in shard.files} <= set(tree)
+    assert {shard.split for shard in found[name] if shard.split} >= set(entry.expected(name)) - {""}
+
+
+def test_what_is_fetched_is_pinned_by_a_whole_commit():
+    pins = {source: facts.load(source).upstream[facts.load(source).fetched_layout()].revision for source in FETCHED}
+    assert {source: pin for source, pin in pins.items() if not re.fullmatch("[0-9a-f]{40}", pin or "")} == {}
 
 
 def test_hub_copies_are_pinned_by_a_whole_commit():

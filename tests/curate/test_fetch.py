@@ -5,6 +5,8 @@ import hashlib
 import json
 import shutil
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
@@ -76,16 +78,40 @@ def test_a_source_comes_whole_at_its_commit_and_only_once(hub, run, tmp_path, so
     assert out.splitlines()[0].startswith(f"{source}: is there already: {tmp_path / source}, ")
 
 
-@pytest.mark.parametrize("source", ["slake", "pmc_oa"])
-def test_what_was_fetched_is_built_and_its_commit_stands_in_the_manifest(hub, run, tmp_path, source):
-    commit = serve(hub, source)
-    assert run("fetch", source, "--root", tmp_path)[0] == 0
-    build = ("build", "--mixture", "sample", "--only", source, "--root", tmp_path, "--out", tmp_path / "mix")
-    status, out, _ = run(*build, "--workers", "1", "--json")
+@pytest.fixture
+def unpinned(monkeypatch) -> None:
+    """Take the pin from PMC-OA, as from a source whose facts name no commit."""
+    load = facts.load
+
+    def without_pin(source: str) -> facts.Facts:
+        entry = load(source)
+        if source != "pmc_oa":
+            return entry
+        return replace(entry, upstream={"original": replace(entry.upstream["original"], revision=None)})
+
+    monkeypatch.setattr(facts, "load", without_pin)
+
+
+def build_of(run, source: str, root: Path) -> dict:
+    """Build a fetched source alone; gives its part of the manifest."""
+    arguments = ("--mixture", "sample", "--only", source, "--root", root, "--out", root / "mix", "--workers", "1")
+    status, out, _ = run("build", *arguments, "--json")
     assert status == 0
-    entry = json.loads(out)["sources"][source]
+    return json.loads(out)["sources"][source]
+
+
+def test_what_was_fetched_is_built(hub, run, tmp_path):
+    serve(hub, "slake")
+    assert run("fetch", "slake", "--root", tmp_path)[0] == 0
+    entry = build_of(run, "slake", tmp_path)
     assert entry["kept"] > 0
-    assert entry["revision"] == commit
+    assert (entry["dataset"], entry["revision"]) == ("BoKelvin/SLAKE", SLAKE.revision)
+
+
+def test_without_a_pin_the_commit_that_was_fetched_stands_in_the_manifest(hub, run, tmp_path, unpinned):
+    commit = serve(hub, "pmc_oa")
+    assert run("fetch", "pmc_oa", "--root", tmp_path)[0] == 0
+    assert build_of(run, "pmc_oa", tmp_path)["revision"] == commit
 
 
 def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(hub, run, tmp_path):
@@ -239,7 +265,7 @@ def test_offline_by_the_environment(hub, run, tmp_path, monkeypatch):
     assert (status, one_error(err)) == (1, "HF_HUB_OFFLINE is set; unset it to fetch")
 
 
-def test_an_answer_that_is_none_of_the_hubs(hub, run, tmp_path):
+def test_an_answer_that_is_none_of_the_hubs(hub, run, tmp_path, unpinned):
     serve(hub, "pmc_oa")
     hub.fail("/revision/main", 200)
     status, _, err = run("fetch", "pmc_oa", "--root", tmp_path)
@@ -273,7 +299,7 @@ def test_one_that_fails_does_not_keep_the_others(hub, run, tmp_path):
     assert "not complete yet: medqa" in err
 
 
-def test_without_a_pin_the_commit_is_said_recorded_and_kept_to(hub, run, tmp_path):
+def test_without_a_pin_the_commit_is_said_recorded_and_kept_to(hub, run, tmp_path, unpinned):
     files = upstream("pmc_oa")
     first = serve(hub, "pmc_oa")
     hub.fail(f"/lfs/{hashlib.sha256(files['pmc_oa.jsonl']).hexdigest()}", "drop", times=100)
