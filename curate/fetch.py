@@ -138,6 +138,8 @@ def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path
         for data in track_bytes(_stream(url, content.bytes, remote.bytes), remote.bytes, content.bytes, label):
             handle.write(data)
             content.add(data)
+        handle.flush()
+        os.fsync(handle.fileno())
     if not content.is_right():
         part.unlink()
         raise WorkError(f"{remote.path} did not arrive as {dataset} has it (another digest); {AGAIN}")
