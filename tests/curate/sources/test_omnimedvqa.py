@@ -12,6 +12,7 @@ from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
 from medmix.curate.originals import ImageStore
 from medmix.curate.record import ImageRef, Record, Rejected
+from medmix.curate.tables import archives
 
 from .reading import by_split, records, rows, there, write, write_json
 
@@ -139,7 +140,7 @@ def test_broken_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match="expected a JSON list"):
         rows("omnimedvqa", tmp_path, "archive")
     write_archive(tmp_path, {f"OmniMedVQA/{LIST}": json.dumps([ROW] * 9)})
-    monkeypatch.setattr(tables, "MAX_MEMBER_BYTES", 100)
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 100)
     with pytest.raises(InputError, match=r"has a member .* of \d+ bytes; do not use it"):
         rows("omnimedvqa", tmp_path, "archive")
     path = tmp_path / "OmniMedVQA.zip"

@@ -1,0 +1,90 @@
+"""Rows of parquet and Arrow files."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InputError
+from .fields import check_columns
+from .opening import AGAIN, opened
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """Give the names of a parquet file's columns.
+
+    Raises:
+        InputError: the file is no parquet.
+    """
+    with opened(path), _parquet(path) as table:
+        return list(table.schema_arrow.names)
+
+
+def parquet_rows(
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    unread: Sequence[str] = (),
+    batch_rows: int = 256,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give (row, column -> value) for each row of a parquet file, only the named columns; memory holds one batch.
+
+    Optional columns that are not there are absent from the row. A nested field is named `image.bytes`. Unread
+    columns must be there too, and are left for others to read.
+
+    Raises:
+        InputError: the file is no parquet, or lacks a required column; all missing ones are named.
+    """
+    with opened(path), _parquet(path) as table:
+        there = table.schema_arrow.names
+        check_columns(path, (*required, *unread), there)
+        wanted = [*required, *(column for column in optional if column.split(".")[0] in there)]
+        row = 0
+        for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
+            for value in batch.to_pylist():
+                yield row, value
+                row += 1
+
+
+def arrow_rows(
+    path: Path, required: Sequence[str], unread: Sequence[str] = (), batch_rows: int = 256
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Give (row, column -> value) for each row of an Arrow IPC stream, only the required columns.
+
+    The file is mapped, so that of unread columns, which must be there too, no byte is touched.
+
+    Raises:
+        InputError: the file is no Arrow stream, or lacks a required column; all missing ones are named.
+    """
+    with opened(path), _readable_as("an Arrow stream", path), pa.memory_map(str(path)) as source:
+        row = 0
+        with pa.ipc.open_stream(source) as stream:
+            check_columns(path, (*required, *unread), stream.schema.names)
+            for batch in stream:
+                chosen = batch.select(list(required))
+                for start in range(0, len(chosen), batch_rows):
+                    for value in chosen.slice(start, batch_rows).to_pylist():
+                        yield row, value
+                        row += 1
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    with _readable_as("parquet", path), pq.ParquetFile(path) as table:
+        yield table
+
+
+@contextmanager
+def _readable_as(form: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (pa.ArrowException, OSError) as error:  # OSError: damaged pages and footers
+        if path.is_dir():
+            raise IsADirectoryError from None
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(path, f"is not readable as {form} ({lines[0]})", AGAIN) from None

@@ -1,0 +1,58 @@
+"""Fields of a row, and columns of a table, of the expected names and types."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import InputError, RowError
+from .opening import AGAIN
+
+Kind = TypeVar("Kind")
+
+
+def field(row: Any, name: str, kind: type[Kind]) -> Kind:
+    """Give a field of a row that is a mapping, of the expected type.
+
+    Raises:
+        RowError: `unparsable-row` when the row is a `RowError` itself or no mapping, or lacks the field, or
+            has it with another type.
+    """
+    if type(row) is dict and type(value := row.get(name)) is kind:
+        return value
+    if isinstance(row, RowError):
+        raise row
+    if not isinstance(row, dict):
+        raise RowError("unparsable-row", f"{kind_of(row)}, expected an object")
+    if name not in row:
+        raise RowError("unparsable-row", f"no field {name!r}")
+    value = row[name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RowError("unparsable-row", f"field {name!r} is {kind_of(value)}")
+    return value
+
+
+def text_or_number(row: Any, name: str) -> str:
+    """Give a field that upstream writes as a text in some rows and as a whole number in others, as text.
+
+    Raises:
+        RowError: as `field` does.
+    """
+    value = field(row, name, object)
+    return str(value) if type(value) is int else field(row, name, str)
+
+
+def kind_of(value: Any) -> str:
+    """Say what kind of JSON value something is, as `an object`."""
+    names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", type(None): "null"}
+    return names.get(type(value), type(value).__name__)
+
+
+def check_columns(path: Path, required: Sequence[str], there: Sequence[str]) -> None:
+    """Make sure that a table has all the columns that are needed; those of a nested field are named `image.bytes`.
+
+    Raises:
+        InputError: names all that are missing.
+    """
+    missing = [column for column in required if column.split(".")[0] not in there]
+    if missing:
+        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(there)}", AGAIN)

@@ -1,0 +1,58 @@
+"""Opening files of upstream: what is wrong with one as a whole, said in a line."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from ..errors import InputError
+
+AGAIN = "get the file again from upstream"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[None]:
+    """Turn what the system says about a file into one line about the input."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise InputError(path, "is not UTF-8 text", AGAIN) from None
+    except FileNotFoundError:
+        raise InputError(path, "is not there", AGAIN) from None
+    except IsADirectoryError:
+        raise InputError(path, "is a folder, expected a file", AGAIN) from None
+    except PermissionError:
+        raise InputError(path, "may not be read", "give yourself the right to read it") from None
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[gzip.GzipFile]:
+    """Open a gzip file to be read from its start: there is no way to begin in its middle.
+
+    Raises:
+        InputError: the file cannot be opened, or is no whole gzip file.
+    """
+    try:
+        with opened(path), gzip.open(path) as handle:
+            yield handle
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(path, f"is not a whole gzip file ({error})", AGAIN) from None
+
+
+@contextmanager
+def text_from(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
+    """Open a UTF-8 text file at a byte, or one packed by gzip at its start; `newline` as `open` has it.
+
+    Raises:
+        InputError: the file cannot be opened, or is no whole gzip file.
+    """
+    if path.suffix == ".gz":
+        with unpacked(path) as handle:
+            yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+        return
+    with opened(path), path.open("rb") as handle:
+        handle.seek(offset)
+        yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
