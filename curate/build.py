@@ -98,6 +98,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         with _timed(seconds, "decide"):
             rows = candidates.load(scans, options.limit)
             decided = decide(rows, mixture, inputs)
+            unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
+            for note in unclear:
+                say(f"note: {note}")
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
             files = _materialise(decided, inputs, scans, mixture, stage, options.workers)
@@ -107,7 +110,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=notes,
+            notes=[*notes, *unclear],
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
         )

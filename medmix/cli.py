@@ -13,6 +13,7 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError, UsageError
 from medmix.curate.progress import say
+from medmix.printing import print_licences, print_table
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
@@ -75,7 +76,7 @@ def sources(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
     else:
-        _print_table(entries, ("id", "modality", "task", "samples", "licence", "verdict", "access"))
+        print_table(entries, ("id", "modality", "task", "samples", "licence", "verdict", "access"))
 
 
 @cli.command("sample-data")
@@ -180,6 +181,39 @@ def check(mix: Path, as_json: bool) -> int:
 
 
 @cli.command()
+@click.argument("mix", required=False, type=click.Path(path_type=Path))
+@click.option("--mixture", "mixture_name", help="Instead of a mix: name of a mixture, or path of its YAML file.")
+@click.option("--root", type=click.Path(path_type=Path), help="With --mixture: count the rows that lie there.")
+@click.option("--use", type=click.Choice(["research", "commercial"]), help="Show what remains.  [default: the mix's]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def licences(mix: Path | None, mixture_name: str | None, root: Path | None, use: Any, as_json: bool) -> int:
+    """Tell what a mix may be used for.
+
+    Which uses are allowed for which part, and what blocks the rest; exit 1 if the mix breaks its own policy.
+
+    \b
+    Examples:
+      medmix licences mixes/v1 --use commercial
+      medmix licences --mixture v1
+    """
+    from medmix.curate import licence_report, mixture
+
+    if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
+        raise UsageError("give the folder of a mix, or --mixture NAME, which --root may go with")
+    if mix is not None:
+        report = licence_report.of_mix(mix, use)
+    else:
+        report = licence_report.of_mixture(mixture.load(str(mixture_name)), root, use)
+    for note in report["notes"]:
+        say(f"note: {note}")
+    if as_json:
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        print_licences(report)
+    return EXIT_WORK_FAILED if report["findings"] else 0
+
+
+@cli.command()
 @click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Folder of a mix, or its name.")
 @click.option("--recipe", default="openmedq-7b", show_default=True, help="Name, or path of a YAML file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: ./runs/MIX-RECIPE]")
@@ -268,13 +302,6 @@ def _print_build(manifest: dict[str, Any]) -> None:
         }
         for source, entry in manifest["sources"].items()
     ]
-    _print_table(rows, ("source", "read", "kept", "dropped"))
+    print_table(rows, ("source", "read", "kept", "dropped"))
     totals = manifest["totals"]
     click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
-
-
-def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

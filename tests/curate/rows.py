@@ -16,6 +16,8 @@ DEFAULTS: dict[str, Any] = {
     "evidence": "",
     "language": "en",
     "wording": "",
+    "member": "",
+    "third_party": "",
     "question_chars": 10,
     "answer_chars": 3,
     "pixels": [],
