@@ -68,6 +68,7 @@ def _use(use: str, holdings: Sequence[Holding]) -> dict[str, Any]:
     refused = sum(_records(found) for found in blocked.values())
     return {
         "use": use,
+        "what": USES[use],
         "allowed": _records(holdings) - refused,
         "blocked": refused,
         "blocked_by": [

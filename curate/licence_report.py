@@ -1,4 +1,4 @@
-"""What `medmix licences` tells: the licences of a mix, of a mixture by facts alone, or of the rows that it would read."""
+"""What `medmix licences` tells: the licences of a mix, of a mixture by facts, or of the rows that it would read."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,9 +57,7 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
         entries = [facts.load(source) for source in mixture.sources]
         counts = Counter({(entry.id, entry.licence.id, entry.licence.verdict): entry.samples for entry in entries})
         mixed = [entry.id for entry in entries if entry.licence.per_record or entry.licence.members]
-        notes = (
-            [f"records have licences of their own, seen with --root or in a mix: {', '.join(mixed)}"] if mixed else []
-        )
+        notes = [f"seen only with --root or in a mix, record by record: {', '.join(mixed)}"] if mixed else []
     report = _report(_holdings(counts), mixture.licence_policy, use)
     return {"mixture": mixture.name, **report, "notes": notes, "findings": []}
 

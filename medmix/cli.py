@@ -13,7 +13,7 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError, UsageError
 from medmix.curate.progress import say
-from medmix.printing import print_licences, print_table
+from medmix.printing import print_build, print_licences, print_table
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
@@ -152,7 +152,7 @@ def build(
     if as_json:
         click.echo(json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True))
     else:
-        _print_build(manifest)
+        print_build(manifest)
         say(f"the mix is in {out}; next: medmix check {out}")
 
 
@@ -290,18 +290,3 @@ def _needs_train() -> None:
 
     if find_spec("torch") is None:
         raise UsageError("training needs more packages; install them: pip install 'medmix[train]'")
-
-
-def _print_build(manifest: dict[str, Any]) -> None:
-    rows = [
-        {
-            "source": source,
-            "read": entry["read"],
-            "kept": entry["kept"],
-            "dropped": ", ".join(f"{count} {reason}" for reason, count in entry["dropped_by_reason"].items()),
-        }
-        for source, entry in manifest["sources"].items()
-    ]
-    print_table(rows, ("source", "read", "kept", "dropped"))
-    totals = manifest["totals"]
-    click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")

@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Tables on standard output: what the commands print for people."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,29 @@ def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_build(manifest: dict[str, Any]) -> None:
+    """Print what a build read, kept and dropped, by source."""
+    rows = [
+        {
+            "source": source,
+            "read": entry["read"],
+            "kept": entry["kept"],
+            "dropped": ", ".join(f"{count} {reason}" for reason, count in entry["dropped_by_reason"].items()),
+        }
+        for source, entry in manifest["sources"].items()
+    ]
+    print_table(rows, ("source", "read", "kept", "dropped"))
+    totals = manifest["totals"]
+    click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
+
+
 def print_licences(report: dict[str, Any]) -> None:
     """Print what `licence_report` found: holdings, uses, duties, pairs that do not combine, what remains."""
     columns = ("source", "licence", "records", "verdict", "allows", "asks")
     print_table([{**holding, **_terms(holding)} for holding in report["holdings"]], columns)
     click.echo("\nof all of it:")
     for entry in report["uses"]:
-        click.echo(f"  {entry['use']}: {entry['allowed']} of {report['records']} records")
+        click.echo(f"  {entry['use']} ({entry['what']}): {entry['allowed']} of {report['records']} records")
         for block in entry["blocked_by"]:
             sources = ", ".join(block["sources"])
             click.echo(f"    {block['records']} blocked by {block['licence']} ({sources}): {block['why']}")
