@@ -12,6 +12,7 @@ from medmix.curate import manifest, mixture
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.errors import UsageError
 from medmix.curate.licence_report import of_mix, of_mixture
+from medmix.curate.licences import TERMS
 
 SAMPLE = mixture.load("sample")
 
@@ -46,6 +47,50 @@ def test_a_sound_mix_is_told_by_source_and_licence(mix):
         mine = {part["licence"]: part["records"] for part in report["holdings"] if part["source"] == source}
         assert mine == entry["kept_by_licence"]
     assert kept(report) == {source: entry["kept"] for source, entry in sorted(document["sources"].items())}
+
+
+def test_nd_material_and_what_else_may_not_be_changed_or_sold_is_not_in_data(mix):
+    folders: dict[str, set[str]] = {"data": set(), "restricted": set()}
+    for path in mix.glob("*/*/*.parquet"):
+        folders[path.relative_to(mix).parts[0]] |= set(pq.read_table(path, columns=["license"])["license"].to_pylist())
+    terms = [TERMS[licence] for licence in folders["data"]]
+    assert terms and all(each.redistribute and each.derivatives and each.commercial for each in terms)
+    assert folders["restricted"] >= {"CC-BY-NC-ND-4.0", "LicenseRef-CC-BY-ND", "LicenseRef-unclear"}
+
+
+def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_was_read(mix):
+    rows = pq.read_table(mix / "data/roco", columns=["license", "license_evidence"]).to_pylist()
+    assert {(row["license_evidence"]["declared"], row["license_evidence"]["where"]) for row in rows} == {
+        ("mit", "the row's own licence")
+    }
+    assert {row["license_evidence"]["upstream"]: row["license"] for row in rows} == {
+        "CC BY": "LicenseRef-CC-BY",
+        "CC BY-SA": "LicenseRef-CC-BY-SA",
+        "CC0": "CC0-1.0",
+    }
+    said = manifest.read(mix)["sources"]["roco"]["licence"]
+    assert (said["declared"]["wording"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
+
+
+def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, tmp_path):
+    shutil.copytree(root / "roco", tmp_path / "roco")
+    folder = tmp_path / "roco/data/train/radiology"
+    licences, captions = (folder / "licences.txt"), (folder / "captions.txt")
+    header, first, second, *others = licences.read_text().splitlines()
+    strange = f"{first.rpartition(',')[0]},CC BY 9.0"
+    licences.write_text("\n".join([header, strange, f"{second.rpartition(',')[0]},CC BY", *others]))
+    line = captions.read_text().splitlines()[1]
+    captions.write_text(captions.read_text().replace(line, f"{line} Image courtesy of Dr X."))
+    document = build(SAMPLE, tmp_path, tmp_path / "mix", BuildOptions(only=("roco",)))
+    assert "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)" in document["notes"]
+    assert document["sources"]["roco"]["kept_of_third_parties"] == 1
+    unclear = pq.read_table(tmp_path / "mix/restricted/roco").to_pylist()
+    evidence = {row["id"]: row["license_evidence"]["where"] for row in unclear if row["license_verdict"] == "unclear"}
+    key = line.partition("\t")[0]
+    assert evidence[f"roco/{key}"] == (
+        "the caption credits a third party ('courtesy of Dr X.'), which LicenseRef-CC-BY does not cover"
+    )
+    assert evidence[f"roco/{strange.partition(',')[0]}"] == "the row's own licence"
 
 
 def test_what_remains_for_commercial_use_is_what_a_commercial_build_keeps(mix, commercial):
