@@ -97,7 +97,7 @@ def one_error(err: str) -> str:
         (["licences", "mix", "--mixture", "v1"], "give the folder of a mix, or --mixture NAME"),
         (["licences", "mix", "--root", "sources"], "give the folder of a mix, or --mixture NAME"),
         (["licences", "--mixture", "v1", "--use", "fun"], "Invalid value for '--use'"),
-        (["licences", "--mixture", "vi"], "mixture 'vi' is unknown (did you mean 'v1'?)"),
+        (["licences", "--mixture", "smaple"], "mixture 'smaple' is unknown (did you mean 'sample'?)"),
         (["licences", "--mixture", "v1", "--root", "nowhere"], "nowhere is not a folder"),
         (["train", "--mixture", "v1"], "no mix at v1 or mixes/v1; build it first: medmix build --mixture v1"),
         (["sample-data", "--out", "."], "{here}: already there; name a new folder with --out, or remove it first"),

@@ -1,6 +1,7 @@
 """What `medmix licences` finds in a mix, in a mixture, and in the rows of a root."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def test_a_sound_mix_is_told_by_source_and_licence(mix):
 
 def test_nd_material_and_what_else_may_not_be_changed_or_sold_is_not_in_data(mix):
     folders: dict[str, set[str]] = {"data": set(), "restricted": set()}
-    for path in mix.glob("*/*/*.parquet"):
-        folders[path.relative_to(mix).parts[0]] |= set(pq.read_table(path, columns=["license"])["license"].to_pylist())
+    for folder, found in folders.items():
+        for path in (mix / folder).rglob("*.parquet"):
+            found |= set(pq.read_table(path, columns=["license"])["license"].to_pylist())
     terms = [TERMS[licence] for licence in folders["data"]]
     assert terms and all(each.redistribute and each.derivatives and each.commercial for each in terms)
     assert folders["restricted"] >= {"CC-BY-NC-ND-4.0", "LicenseRef-CC-BY-ND", "LicenseRef-unclear"}
@@ -76,19 +78,20 @@ def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, 
     shutil.copytree(root / "roco", tmp_path / "roco")
     folder = tmp_path / "roco/data/train/radiology"
     licences, captions = (folder / "licences.txt"), (folder / "captions.txt")
-    header, first, second, *others = licences.read_text().splitlines()
-    strange = f"{first.rpartition(',')[0]},CC BY 9.0"
-    licences.write_text("\n".join([header, strange, f"{second.rpartition(',')[0]},CC BY", *others]))
-    line = captions.read_text().splitlines()[1]
-    captions.write_text(captions.read_text().replace(line, f"{line} Image courtesy of Dr X."))
+    *others, strange, credited = licences.read_text().splitlines()
+    strange, credited = (
+        f"{line.rpartition(',')[0]},{code}" for line, code in ((strange, "CC BY 9.0"), (credited, "CC BY"))
+    )
+    licences.write_text("\n".join([*others, strange, credited]))
+    key = credited.partition(",")[0]
+    captions.write_text(re.sub(rf"^{key}\t.*", r"\g<0> Courtesy of Dr X.", captions.read_text(), flags=re.MULTILINE))
     document = build(SAMPLE, tmp_path, tmp_path / "mix", BuildOptions(only=("roco",)))
     assert "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)" in document["notes"]
     assert document["sources"]["roco"]["kept_of_third_parties"] == 1
     unclear = pq.read_table(tmp_path / "mix/restricted/roco").to_pylist()
     evidence = {row["id"]: row["license_evidence"]["where"] for row in unclear if row["license_verdict"] == "unclear"}
-    key = line.partition("\t")[0]
     assert evidence[f"roco/{key}"] == (
-        "the caption credits a third party ('courtesy of Dr X.'), which LicenseRef-CC-BY does not cover"
+        "the caption credits a third party ('Courtesy of Dr X.'), which LicenseRef-CC-BY does not cover"
     )
     assert evidence[f"roco/{strange.partition(',')[0]}"] == "the row's own licence"
 
