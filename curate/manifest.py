@@ -30,6 +30,9 @@ FORMAT = 1
 SEAL = "manifest_sha256"
 """Stands in `timings`, so that manifests of equal mixes are equal but for those."""
 
+TOUCHED = f"{NAME}: its bytes are not those that the build wrote, so that nothing can be held against it"
+"""The finding on a manifest that is not `is_untouched`."""
+
 LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
 
@@ -127,7 +130,8 @@ def is_untouched(mix: Path) -> bool:
     """Tell whether every byte of a manifest is as it was written."""
     text = (mix / NAME).read_text(encoding="utf-8")
     document = json.loads(text)
-    return text == _text(document) and document["timings"].get(SEAL) == _seal(document)
+    timings = document.get("timings")
+    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == _seal(document)
 
 
 def _text(document: Mapping[str, Any]) -> str:

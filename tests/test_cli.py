@@ -147,7 +147,7 @@ def test_build_and_check_in_one_json_document_each(run, tmp_path):
     (out / "manifest.json").write_text(settings.replace('"use": "research"', '"use": "commercial"'))
     status, stdout, _ = run("licences", out)
     assert status == 1
-    assert "finding: manifest.json: its bytes are not those that the build wrote\nfinding: medqa: " in stdout
+    assert "\nfinding: manifest.json: its bytes are not those that the build wrote, so that " in stdout
     (out / "manifest.json").write_text(settings)
     (out / "README.md").write_text("changed")
     status, stdout, _ = run("check", out)

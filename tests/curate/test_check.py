@@ -65,7 +65,7 @@ def test_one_changed_byte_is_found(copy, file, share):
 def test_one_changed_byte_of_the_manifest_is_found(copy):
     path = copy / manifest.NAME
     good = path.read_bytes()
-    for place in range(0, len(good), len(good) // 50):
+    for place in range(0, len(good), len(good) // 500):
         data = bytearray(good)
         data[place] ^= 1
         path.write_bytes(data)
@@ -74,7 +74,7 @@ def test_one_changed_byte_of_the_manifest_is_found(copy):
         except UsageError as error:  # no longer JSON, or of another format
             assert str(path) in str(error)
         else:
-            assert f"{manifest.NAME}: its bytes are not those that the build wrote" in findings
+            assert findings == [manifest.TOUCHED]
 
 
 def test_the_manifest_is_untouched_only_as_it_was_written(copy):
