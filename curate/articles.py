@@ -61,16 +61,17 @@ def digest(root: Path) -> str:
 
 
 def table(root: Path) -> pl.DataFrame:
-    """Read the table: `article` and `licence`, each article once.
+    """Read the table: `article`, `licence` and `article_read` (YYYY-MM-DD), each article once.
 
     Raises:
         InputError: a file of it cannot be read, or has another header.
     """
     frames = [_checked(path, _frame(path)) for path in _files(root)]
     if not frames:
-        return pl.DataFrame(schema={"article": pl.String, "licence": pl.String})
+        return pl.DataFrame(schema=dict.fromkeys(("article", "licence", "article_read"), pl.String))
     rows = pl.concat(frames).sort("asked", "read", maintain_order=True)
-    return rows.unique("article", keep="last", maintain_order=True).select("article", "licence")
+    latest = rows.unique("article", keep="last", maintain_order=True)
+    return latest.select("article", "licence", article_read=pl.col("read").str.head(10))
 
 
 def _files(root: Path) -> list[Path]:
@@ -106,16 +107,22 @@ def _checked(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
 def add_wordings(rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]) -> pl.DataFrame:
     """Give the rows without wording that of their article, in sources whose facts say `article_licences`.
 
+    Adds `article` and `article_read`: which article a wording is from and when that was read, "" for a row's own.
+
     Args:
         rows: with `source`, `group` and `wording`.
-        licences: `article` and `licence`, each article once.
+        licences: as `table` gives it.
         sources: facts by source.
     """
     concerned = [source for source, entry in sources.items() if entry.article_licences]
     is_open = pl.col("source").is_in(concerned) & (pl.col("wording").fill_null("") == "")
     article = pl.when(is_open).then(pl.col("group").str.strip_prefix(NAMESPACE))
     joined = rows.with_columns(article=article).join(licences, on="article", how="left", maintain_order="left")
-    return joined.with_columns(wording=pl.coalesce("licence", "wording")).drop("article", "licence")
+    found = pl.col("licence").fill_null("") != ""
+    from_article = {name: pl.when(found).then(name).otherwise(pl.lit("")) for name in ("article", "article_read")}
+    return joined.with_columns(wording=pl.when(found).then("licence").otherwise("wording"), **from_article).drop(
+        "licence"
+    )
 
 
 def named(root: Path) -> list[str]:

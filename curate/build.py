@@ -108,6 +108,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             _say_warnings(expectations.warnings(differences))
             rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
             decided = decide(rows, mixture, inputs)
+            unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
+            for note in unclear:
+                say(f"note: {note}")
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
             files = _materialise(decided, inputs, scans, mixture, stage, options.workers)
@@ -117,7 +120,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=[*notes, *expectations.notes(differences)],
+            notes=[*notes, *expectations.notes(differences), *unclear],
             warnings=expectations.warnings(differences),
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
@@ -125,7 +128,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         written = cards.write(stage, document, [entry.facts for entry in inputs], files)
         document["files"] = manifest.file_facts(stage, [*files, *written, "ledger.parquet"])
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
-        manifest.write(stage, document)
+        document = manifest.write(stage, document)
         _publish(stage, out)
         _remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
     return document

@@ -22,8 +22,8 @@ def load(scans: Sequence[tuple[str, Path]], limit: int | None, sections: Mapping
     Columns: `index` (place in reading order over all), `scan` and `scan_row` (where the record lies), `id`,
     `source`, `rank` (place of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
-    licence, per row), `question_chars`, `answer_chars`, `pixels` (digests), `min_side`, `area`,
-    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `section` (of the report, where
+    licence, per row), `member`, `third_party`, `question_chars`, `answer_chars`, `pixels` (digests), `min_side`,
+    `area`, `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `section` (of the report, where
     only one is taught, else "").
 
     Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
@@ -56,6 +56,8 @@ def _light(path: Path, source: str, number: int, section: reports.Section | None
             evidence=pl.col("evidence"),
             language=pl.col("language"),
             wording=pl.col("licence"),
+            member=pl.col("member"),
+            third_party=pl.col("third_party"),
             question_chars=pl.col("question").str.len_chars(),
             answer_chars=pl.col("answer").str.len_chars(),
             pixels=pl.col("pixel_sha256"),

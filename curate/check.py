@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import ledger, manifest
+from . import ledger, licences, manifest
 from .features import mix_schema
 from .progress import track
 from .record import TASKS, VERDICTS
@@ -25,6 +25,8 @@ def check(mix: Path) -> list[str]:
         UsageError: the folder is no finished mix.
     """
     document = manifest.read(mix)
+    if not manifest.is_untouched(mix):
+        return [manifest.TOUCHED]
     findings = list(_files(mix, document))
     shards = [file for file in document["files"] if file.split("/")[0] in ("data", "restricted")]
     groups: dict[str, str] = {}
@@ -87,10 +89,7 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
         yield f"is of {row['source']} {row['split']} and lies in {source}/{name}"
     if row["task"] not in TASKS:
         yield f"has the unknown task {row['task']!r}"
-    if not row["license"] or row["license_verdict"] not in VERDICTS:
-        yield f"has licence {row['license']!r} with verdict {row['license_verdict']!r}"
-    if (folder == "data") != (row["license_verdict"] == "redistributable"):
-        yield f"is {row['license_verdict']} and lies in {folder}/"
+    yield from _licence(row, folder)
     digests = [original_sha256(image["bytes"]) for image in row["images"]]
     if digests != row["image_sha256"] or len(digests) != len(row["image_phash"]):
         yield "its image bytes do not have the digests beside them"
@@ -100,6 +99,18 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
         yield "its messages do not fit its images"
     if not row["answer"]:
         yield "has no answer"
+
+
+def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
+    licence, said, evidence = row["license"], row["license_verdict"], row["license_evidence"]
+    if licence not in licences.TERMS or said not in VERDICTS:
+        yield f"has licence {licence!r} with verdict {said!r}"
+    elif said not in (licences.verdict(licence), "unclear"):
+        yield f"is {said}, but {licence} is {licences.verdict(licence)}"
+    if not evidence["where"] or not evidence["read"]:
+        yield f"does not say where and when its licence {licence!r} was read"
+    if (folder == "data") != (said == "redistributable"):
+        yield f"is {said} and lies in {folder}/"
 
 
 def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:

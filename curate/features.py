@@ -28,6 +28,12 @@ FEATURES = datasets.Features(
         "group": datasets.Value("string"),
         "license": datasets.Value("string"),
         "license_verdict": datasets.Value("string"),
+        "license_evidence": {
+            "declared": datasets.Value("string"),
+            "upstream": datasets.Value("string"),
+            "where": datasets.Value("string"),
+            "read": datasets.Value("string"),
+        },
         "attribution": datasets.Value("string"),
         "upstream": {
             "dataset": datasets.Value("string"),
@@ -39,7 +45,11 @@ FEATURES = datasets.Features(
         "image_phash": datasets.List(datasets.Value("string")),
     }
 )
-"""The columns of a mix, as `datasets` loads them."""
+"""The columns of a mix, as `datasets` loads them.
+
+`license` is the effective one. `license_evidence` tells what the Hub card declares, what upstream says of the record,
+where that was read and why it counts, and when.
+"""
 
 
 def mix_schema() -> pa.Schema:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import medmix
 
 from . import ledger
 from .errors import UsageError
+from .facts import Facts
 from .inputs import Input
 from .mixture import Mixture
 from .shards import file_sha256, write_text
@@ -24,6 +26,12 @@ ENTRIES = (NAME, "README.md", "data", "restricted", "pointers", "ledger.parquet"
 
 FORMAT = 1
 """Raised when the layout of a mix changes so that older readers would misread it."""
+
+SEAL = "manifest_sha256"
+"""Stands in `timings`, so that manifests of equal mixes are equal but for those."""
+
+TOUCHED = f"{NAME}: its bytes are not those that the build wrote, so that nothing can be held against it"
+"""The finding on a manifest that is not `is_untouched`."""
 
 LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
@@ -65,6 +73,8 @@ def compose(
             **counts.get(entry.source, ledger.NOTHING),
             "kept_by_verdict": ledger.by(mine, "verdict"),
             "kept_by_licence": ledger.by(mine, "licence"),
+            "kept_of_third_parties": mine.filter(pl.col("third_party") != "").height,
+            "licence": _licence(entry.facts),
             "kept_by_task": ledger.by(mine, "task"),
             "kept_by_language": ledger.by(mine, "language"),
             "images": int(mine["pixels"].list.len().sum()),
@@ -91,6 +101,12 @@ def compose(
     }
 
 
+def _licence(source: Facts) -> dict[str, dict[str, str]]:
+    """Give who says what about a source's licence, and what follows."""
+    licence = source.licence
+    return {name: asdict(getattr(licence, name)) for name in ("declared", "upstream", "effective")}
+
+
 def _libraries() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
@@ -106,9 +122,29 @@ def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def write(mix: Path, document: Mapping[str, Any]) -> None:
-    """Write the manifest of a mix."""
-    write_text(mix / NAME, json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the manifest of a mix and give it, with its own digest among the timings, since it covers those too."""
+    sealed = {**document, "timings": {**document["timings"], SEAL: _seal(document)}}
+    write_text(mix / NAME, _text(sealed))
+    return sealed
+
+
+def is_untouched(mix: Path) -> bool:
+    """Tell whether every byte of a manifest is as it was written."""
+    text = (mix / NAME).read_text(encoding="utf-8")
+    document = json.loads(text)
+    timings = document.get("timings")
+    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == _seal(document)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _seal(document: Mapping[str, Any]) -> str:
+    """Digest a manifest, all but the digest itself."""
+    timings = {name: value for name, value in document["timings"].items() if name != SEAL}
+    return hashlib.sha256(_text({**document, "timings": timings}).encode()).hexdigest()
 
 
 def read(mix: Path) -> dict[str, Any]:

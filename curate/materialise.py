@@ -18,10 +18,14 @@ from .facts import Facts
 from .features import mix_schema
 from .originals import ImageStore
 from .record import ImageRef, Record
+from .rulings import rule
 from .shards import replacing, write_rows
 from .stored import stored
 
 MAX_SHARDS = 100_000
+
+DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
+"""What writing a record needs of pass 2."""
 
 POINTER_SCHEMA = pa.schema(
     [
@@ -40,7 +44,7 @@ class ShardPlan:
 
     Attributes:
         path: POSIX, relative to the mix: `data/slake/train-00000-of-00002.parquet`.
-        rows: `scan`, `scan_row`, `id`, `split`, `licence`, `verdict` of its records, in writing order.
+        rows: `DECIDED` of its records, in writing order.
     """
 
     path: str
@@ -78,7 +82,7 @@ def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
         parts = numbered.partition_by("part", maintain_order=True)
         for number, part in enumerate(parts):
             path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
-            shards.append(ShardPlan(path, part.select("scan", "scan_row", "id", "split", "licence", "verdict")))
+            shards.append(ShardPlan(path, part.select(DECIDED)))
     return shards
 
 
@@ -125,6 +129,8 @@ def _joined(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[st
 
 def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> dict[str, Any]:
     record = _record(scanned, task)
+    said = decided["wording"], scanned["member"], scanned["third_party"], decided["article"], decided["article_read"]
+    ruling = rule(task.facts, *said)
     return {
         "id": decided["id"],
         "source": record.source,
@@ -140,8 +146,14 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "answer_type": record.answer_type,
         "language": record.language,
         "group": record.group,
-        "license": decided["licence"],
-        "license_verdict": decided["verdict"],
+        "license": ruling.licence,
+        "license_verdict": ruling.verdict,
+        "license_evidence": {
+            "declared": task.facts.licence.declared.wording,
+            "upstream": ruling.upstream,
+            "where": ruling.evidence,
+            "read": ruling.read,
+        },
         "attribution": "; ".join(filter(None, (record.attribution, task.facts.attribution))),
         "upstream": {
             **task.facts.provenance(task.layout),

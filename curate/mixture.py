@@ -62,11 +62,17 @@ class LicencePolicy:
     """What the mix is for, and what becomes of records whose licence is unclear.
 
     With `use: commercial`, records whose licence forbids or does not state commercial use are dropped.
-    With `unclear: restrict` unclear records are kept for local training and never published.
+    With `unclear: restrict` unclear records are kept for local training and never published; None restricts them
+    for research and excludes them for commercial use, which cannot keep them.
     """
 
     use: Literal["research", "commercial"] = "research"
-    unclear: Literal["restrict", "exclude"] = "restrict"
+    unclear: Literal["restrict", "exclude"] | None = None
+
+    @property
+    def keeps_unclear(self) -> bool:
+        """Whether unclear records stay in the mix."""
+        return self.use == "research" and self.unclear != "exclude"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +186,11 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
         problems.append("splits.holdout: must lie between 0 and 1")
     if mixture.images.min_side < 1 or mixture.images.max_pixels < 1:
         problems.append("images: min_side and max_pixels must be 1 or more")
+    if mixture.licence_policy.use == "commercial" and mixture.licence_policy.unclear == "restrict":
+        problems.append(
+            "licence_policy: contradicts itself: `use: commercial` cannot keep records whose licence is unclear; "
+            "set `unclear: exclude`, or `use: research`"
+        )
     if mixture.shard_megabytes < 1:
         problems.append("shard_megabytes: must be 1 or more")
     return problems

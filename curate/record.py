@@ -74,6 +74,8 @@ class Record:
         language: ISO 639-1 code where upstream declares it for the row, or "".
         licence: as upstream writes it for this row, or "" where only the source as a whole has one.
         attribution: whom to credit beyond the source itself (an article), or "".
+        member: the collection inside the source that the row comes from, in upstream's words, or ""; by it facts
+            know of licences that rows do not state.
     """
 
     source: str
@@ -96,6 +98,7 @@ class Record:
     language: str = ""
     licence: str = ""
     attribution: str = ""
+    member: str = ""
 
     @property
     def id(self) -> str:

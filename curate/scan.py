@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import dicom, images, originals, text
+from . import dicom, images, originals, text, third_party
 from .errors import RowError
 from .record import ImageRef, Record, Rejected
 from .shards import file_sha256, replacing, row_groups
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
         ("choices", _STRINGS),
         ("correct", pa.int64()),
         *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
-        *[(name, pa.string()) for name in ("licence", "attribution")],
+        *[(name, pa.string()) for name in ("licence", "attribution", "member", "third_party")],
         (
             "images",
             pa.list_(
@@ -58,7 +58,8 @@ SCHEMA = pa.schema(
 """The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
 
 `image_files` is the size and time of the file that holds each image, nulls where there is none: by them a
-later run sees that an image came, went or changed. `text_key` stands for all of the text, `question_answer_key` for
+later run sees that an image came, went or changed. `third_party` is what a figure's caption says of an owner beside
+the article. `text_key` stands for all of the text, `question_answer_key` for
 question and answer alone.
 """
 
@@ -209,6 +210,7 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
     for name in ("alternatives", "choices"):
         row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
+    row["third_party"] = third_party.credit(row["answer"]) if record.task == "caption" else ""
     texts = row["question"], row["answer"], row["context"], row["choices"]
     row["text_key"], row["question_answer_key"] = text.record_keys(*texts)
     row["image_files"] = [_held_by(folder, ref) for ref in record.images]

@@ -5,13 +5,22 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
 import medmix
 from medmix.curate.errors import MedmixError, UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_added, print_build, print_holdings, print_json, print_outcomes, print_table
+from medmix.printing import (
+    print_added,
+    print_build,
+    print_holdings,
+    print_json,
+    print_licences,
+    print_outcomes,
+    print_table,
+)
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
@@ -219,6 +228,45 @@ def check(mix: Path, as_json: bool) -> int:
             click.echo(finding)
         say(f"{mix}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
     return EXIT_WORK_FAILED if findings else 0
+
+
+@cli.command()
+@click.argument("mix", required=False, type=click.Path(path_type=Path))
+@click.option("--mixture", "mixture_name", help="Instead of a mix: name of a mixture, or path of its YAML file.")
+@click.option("--root", type=click.Path(path_type=Path), help="With --mixture: count the rows that lie there.")
+@click.option("--use", type=click.Choice(["research", "commercial"]), help="Show what remains.  [default: the mix's]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def licences(
+    mix: Path | None,
+    mixture_name: str | None,
+    root: Path | None,
+    use: Literal["research", "commercial"] | None,
+    as_json: bool,
+) -> int:
+    """Tell what a mix may be used for.
+
+    Which uses are allowed for which part, and what blocks the rest; exit 1 if the mix breaks its own policy.
+
+    \b
+    Examples:
+      medmix licences mixes/v1 --use commercial
+      medmix licences --mixture v1
+    """
+    from medmix.curate import licence_report, mixture
+
+    if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
+        raise UsageError("give the folder of a mix, or --mixture NAME, which --root may go with")
+    if mix is not None:
+        report = licence_report.of_mix(mix, use)
+    else:
+        report = licence_report.of_mixture(mixture.load(str(mixture_name)), root, use)
+    for note in report["notes"]:
+        say(f"note: {note}")
+    if as_json:
+        print_json(report)
+    else:
+        print_licences(report)
+    return EXIT_WORK_FAILED if report["findings"] else 0
 
 
 @cli.command()

@@ -85,3 +85,36 @@ def print_added(count: int, folder: Path, as_json: bool) -> None:
         print_json({"folder": str(folder), "added": count})
     else:
         say(f"{count} licences added to {folder}")
+
+
+def print_licences(report: dict[str, Any]) -> None:
+    """Print what `licence_report` found: holdings, uses, duties, pairs that do not combine, what remains."""
+    columns = ("source", "licence", "records", "verdict", "allows", "asks")
+    print_table([{**holding, **_terms(holding)} for holding in report["holdings"]], columns)
+    click.echo("\nof all of it:")
+    for entry in report["uses"]:
+        click.echo(f"  {entry['use']} ({entry['what']}): {entry['allowed']} of {report['records']} records")
+        for block in entry["blocked_by"]:
+            sources = ", ".join(block["sources"])
+            click.echo(f"    {block['records']} blocked by {block['licence']} ({sources}): {block['why']}")
+    for entry in report["duties"]:
+        if entry["records"]:
+            click.echo(f"  {entry['duty'].replace('_', '-')}: asked for {entry['records']} records")
+    if report["not_combinable"]:
+        click.echo("\nnot to be combined into one adapted work; in the mix each record keeps its own licence:")
+    for pair in report["not_combinable"]:
+        click.echo(f"  {' and '.join(pair['licences'])}: {pair['why']}")
+    click.echo(f"\nwhat remains for {report['use']} use:")
+    remaining = [{**entry, "left out": ", ".join(entry["left_out"])} for entry in report["remaining"]]
+    print_table(remaining, ("source", "records", "remain", "left out"))
+    for finding in report["findings"]:
+        click.echo(f"finding: {finding}")
+
+
+def _terms(holding: dict[str, Any]) -> dict[str, str]:
+    allows = ("redistribute", "derivatives", "commercial")
+    asks = ("attribution", "share_alike", "agreement", "credentialed")
+    return {
+        name: ", ".join(term.replace("_", "-") for term in terms if holding[term]) or "nothing"
+        for name, terms in (("allows", allows), ("asks", asks))
+    }

@@ -66,6 +66,7 @@ def _record(shard: Shard, row: int, value: Any) -> Record:
         images=(_image(shard, image),),
         modality=field(value, modality, str).lower(),
         attribution=dataset,
+        member=dataset,
     )
 
 

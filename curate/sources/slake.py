@@ -60,6 +60,7 @@ def _record(shard: Shard, base: PurePosixPath, packed: bool, row: int, value: An
         images=(ImageRef(str(base / ARCHIVE), member=image) if packed else ImageRef(str(base / image)),),
         modality=field(value, "modality", str).lower(),
         language=field(value, "q_lang", str),
+        member=f"{value.get('location') or ''} {value['modality']}",
     )
 
 

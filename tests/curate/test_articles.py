@@ -66,7 +66,7 @@ def put(root, name: str, text: str) -> None:
 
 
 def licences(root) -> dict[str, str]:
-    return dict(articles.table(root).sort("article").iter_rows())
+    return dict(articles.table(root).sort("article").select("article", "licence").iter_rows())
 
 
 def fill(root) -> tuple[int, int]:
@@ -121,11 +121,12 @@ def test_rows_without_wording_take_that_of_their_article():
             "wording": ["", "", None, "", "NO-CC CODE", "", ""],
         }
     )
-    table = pl.DataFrame({"article": ["PMC1", "PMC2"], "licence": ["CC BY", ""]})
+    table = pl.DataFrame({"article": ["PMC1", "PMC2"], "licence": ["CC BY", ""], "article_read": "2026-11-23"})
     sources = {source: facts.load(source) for source in ("pmc_oa", "roco", "slake")}
     done = articles.add_wordings(rows, table, sources)
-    assert done.columns == rows.columns
     assert done["wording"].to_list() == ["CC BY", "", None, "", "NO-CC CODE", "", ""]
+    assert done["article"].to_list() == ["PMC1", "", "", "", "", "", ""]
+    assert done["article_read"].to_list() == ["2026-11-23", "", "", "", "", "", ""]
 
 
 def test_which_articles_the_sources_name(root, tmp_path):

@@ -14,6 +14,8 @@ from medmix.curate.check import check
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import file_sha256
 
+NO_EVIDENCE = {"declared": "cc-by-4.0", "upstream": "CC BY 4.0", "where": "", "read": "2026-11-23"}
+
 SHARD = "data/slake/train-00000-of-00001.parquet"
 
 
@@ -32,15 +34,57 @@ def rewrite(mix: Path, shard: str, change) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), mix / shard)
     document = json.loads((mix / manifest.NAME).read_text())
     document["files"][shard]["sha256"] = file_sha256(mix / shard)
-    (mix / manifest.NAME).write_text(json.dumps(document))
+    manifest.write(mix, document)
 
 
-@pytest.mark.parametrize("file", [SHARD, "README.md", "ledger.parquet", "ATTRIBUTION.md", "pointers/medqa.parquet"])
-def test_one_changed_byte_is_found(copy, file):
+KINDS = [
+    SHARD,
+    "restricted/medqa/train-00000-of-00001.parquet",
+    "pointers/medqa.parquet",
+    "ledger.parquet",
+    "README.md",
+    "ATTRIBUTION.md",
+    "CITATION.bib",
+]
+
+
+def test_every_kind_of_file_is_among_those_changed_here(copy):
+    kinds = {path.relative_to(copy).parts[0] for path in copy.rglob("*") if path.is_file()}
+    assert kinds == {file.split("/")[0] for file in KINDS} | {manifest.NAME}
+
+
+@pytest.mark.parametrize("file", KINDS)
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_one_changed_byte_is_found(copy, file, share):
     data = bytearray((copy / file).read_bytes())
-    data[len(data) // 2] ^= 1
+    data[int((len(data) - 1) * share)] ^= 1
     (copy / file).write_bytes(data)
     assert f"{file}: its bytes are not those that the build wrote" in check(copy)
+
+
+def test_one_changed_byte_of_the_manifest_is_found(copy):
+    path = copy / manifest.NAME
+    good = path.read_bytes()
+    for place in range(0, len(good), len(good) // 500):
+        data = bytearray(good)
+        data[place] ^= 1
+        path.write_bytes(data)
+        try:
+            findings = check(copy)
+        except UsageError as error:  # no longer JSON, or of another format
+            assert str(path) in str(error)
+        else:
+            assert findings == [manifest.TOUCHED]
+
+
+def test_the_manifest_is_untouched_only_as_it_was_written(copy):
+    path = copy / manifest.NAME
+    assert manifest.is_untouched(copy)
+    good = path.read_text()
+    path.write_text(good.replace('"decide": ', '"decide": 1'))
+    assert not manifest.is_untouched(copy)
+    path.write_text(good + " ")
+    assert not manifest.is_untouched(copy)
 
 
 def test_a_file_that_is_gone_or_new_is_found(copy):
@@ -57,7 +101,11 @@ def test_a_file_that_is_gone_or_new_is_found(copy):
     [
         ({"license": ""}, "has licence '' with verdict 'redistributable'"),
         ({"license_verdict": "unclear"}, "is unclear and lies in data/"),
-        ({"license_verdict": "fine"}, "has licence 'CC-BY-4.0' with verdict 'fine'"),
+        ({"license": "CC-BY-NC-4.0"}, "is redistributable, but CC-BY-NC-4.0 is research-only"),
+        ({"license": "CC-BY-ND-4.0"}, "is redistributable, but CC-BY-ND-4.0 is research-only"),
+        ({"license": "LicenseRef-free"}, "has licence 'LicenseRef-free' with verdict 'redistributable'"),
+        ({"license_evidence": NO_EVIDENCE}, "does not say where and when its licence"),
+        ({"license_verdict": "fine"}, " with verdict 'fine'"),
         ({"source": "roco"}, "is of roco train and lies in slake/train-00000-of-00001.parquet"),
         ({"split": "test"}, "is of slake test and lies in slake/train-00000-of-00001.parquet"),
         ({"task": "guess"}, "has the unknown task 'guess'"),
@@ -70,7 +118,8 @@ def test_a_file_that_is_gone_or_new_is_found(copy):
 def test_a_wrong_record_is_found_even_when_its_digest_fits(copy, change, finding):
     rewrite(copy, SHARD, lambda row: row.update(change))
     first = pq.read_table(copy / SHARD, columns=["id"])["id"][0].as_py()
-    assert f"{SHARD}: {first}: {finding}" in check(copy)
+    mine = [line for line in check(copy) if line.startswith(f"{SHARD}: {first}: ")]
+    assert any(finding in line for line in mine)
 
 
 def test_a_group_in_two_splits_is_found(copy):

@@ -42,11 +42,9 @@ GOOD = {
         "original": {"dataset": "Zenodo 1", "revision": None},
     },
     "licence": {
-        "id": "MIT",
-        "verdict": "redistributable",
-        "evidence": "the card",
-        "read": "2026-11-23",
-        "declared": "mit",
+        "declared": {"wording": "mit", "evidence": "the card", "read": "2026-11-23"},
+        "upstream": {"wording": "MIT", "evidence": "the repository", "read": "2026-11-22"},
+        "effective": {"id": "MIT", "verdict": "redistributable", "evidence": "both", "read": "2026-11-23"},
     },
     "group": "the image",
     "splits": {"train": 3, "test": None},
@@ -59,7 +57,8 @@ GOOD = {
 
 def written(folder: Path, stem: str = "good", licence: dict | None = None, **changes: object) -> Path:
     path = folder / f"{stem}.yaml"
-    data = GOOD | changes | {"licence": GOOD["licence"] | (licence or {})}
+    parts = {name: part | (licence or {}).get(name, {}) for name, part in GOOD["licence"].items()}
+    data = GOOD | changes | {"licence": (licence or {}) | parts}
     path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return path
 
@@ -74,7 +73,8 @@ def test_each_source_is_told_in_full(source):
     assert entry.id == source
     told = [field.name for field in fields(entry) if isinstance(getattr(entry, field.name), str)]
     assert all(getattr(entry, name).strip() for name in told)
-    assert entry.licence.evidence
+    parts = (entry.licence.declared, entry.licence.upstream, entry.licence.effective)
+    assert all(part.evidence and part.read >= "2026-11-23" for part in parts)
     assert "\n" not in entry.attribution
     assert all("\n" not in line for line in (*entry.faults, *entry.unverified))
     assert entry.faults
@@ -124,7 +124,7 @@ def test_every_source_of_every_mixture_has_facts():
 
 
 def test_the_words_are_those_of_the_record():
-    assert get_args(get_type_hints(facts.Licence)["verdict"]) == VERDICTS
+    assert get_args(get_type_hints(facts.Effective)["verdict"]) == VERDICTS
     assert get_args(get_type_hints(facts.Facts)["task"]) == TASKS
 
 
@@ -199,10 +199,43 @@ def test_an_unknown_source_names_the_nearest():
         ({"task": "vqaa"}, "task: must be one of .*did you mean 'vqa'"),
         ({"splits": {"train": "all"}}, "splits.train: must be a whole number"),
         ({"access": "credentialed"}, "verdict: is redistributable, but access is credentialed"),
-        ({"licence": {"id": "MTI"}}, "licence.id: 'MTI' is unknown .*did you mean 'MIT'"),
-        ({"licence": {"verdict": "free"}}, "licence.verdict: must be one of"),
-        ({"licence": {"id": "CC-BY-NC-4.0"}}, "is redistributable, but CC-BY-NC-4.0 is research-only"),
-        ({"licence": {"read": "yesterday"}}, "licence.read: 'yesterday' is no day"),
+        ({"licence": {"effective": {"id": "MTI"}}}, "licence.effective.id: 'MTI' is unknown .*did you mean 'MIT'"),
+        ({"licence": {"effective": {"verdict": "free"}}}, "licence.effective.verdict: must be one of"),
+        (
+            {"licence": {"effective": {"id": "CC-BY-NC-4.0"}}},
+            "licence.effective.verdict: is redistributable, but CC-BY-NC-4.0 is research-only",
+        ),
+        ({"licence": {"upstream": {"read": "yesterday"}}}, "licence.upstream.read: 'yesterday' is no day"),
+        ({"licence": {"declared": {"evidence": " "}}}, "licence.declared.evidence: is empty; say where that was read"),
+        ({"licence": {"declared": {"evidence": None}}}, "licence.declared.evidence: must be a text, is null"),
+        (
+            {"licence": {"declared": {"wording": "CC-BY-9"}}},
+            r"licence.declared.wording: 'CC-BY-9' is not known \(did you mean 'CC-BY-4.0'\?\); add it to",
+        ),
+        (
+            {"licence": {"declared": {"licence": "MIT"}}},
+            "licence.declared.licence: may only be LicenseRef-unclear",
+        ),
+        (
+            {"licence": {"upstream": {"wording": "CC BY-SA 4.0"}}},
+            r"licence.effective.id: MIT is laxer than upstream \(CC-BY-SA-4.0\): share_alike",
+        ),
+        (
+            {"licence": {"declared": {"wording": "cc-by-nc-nd-4.0"}}},
+            r"licence.effective.id: MIT is laxer than declared \(CC-BY-NC-ND-4.0\): derivatives, commercial",
+        ),
+        (
+            {"licence": {"upstream": {"wording": "other"}}},
+            r"licence.effective.id: MIT is laxer than upstream \(LicenseRef-unclear\): redistribute, derivatives",
+        ),
+        (
+            {"licence": {"declared": {"wording": ""}, "upstream": {"wording": ""}}},
+            "licence.effective.id: is MIT, but neither declared nor upstream says anything",
+        ),
+        (
+            {"licence": {"members": {"Some set": {"wording": "free", "evidence": "", "read": "2026-11-23"}}}},
+            "licence.members.Some set.evidence: is empty",
+        ),
         ({"licence": {"licence": "MIT"}}, "licence.licence: unknown key"),
     ],
 )
@@ -213,12 +246,38 @@ def test_mistakes_are_named(tmp_path, changes, problem):
 
 
 def test_all_mistakes_are_named_at_once(tmp_path):
-    with pytest.raises(UsageError, match=r"samples: .*; good.yaml: licence.id: "):
-        facts.parse_file(written(tmp_path, samples=0, licence={"id": "MTI"}))
+    with pytest.raises(UsageError, match=r"samples: .*; good.yaml: licence.effective.id: "):
+        facts.parse_file(written(tmp_path, samples=0, licence={"effective": {"id": "MTI"}}))
+
+
+@pytest.mark.parametrize("part", ["declared", "upstream", "effective"])
+def test_a_source_without_evidence_is_an_error(tmp_path, part):
+    path = written(tmp_path)
+    data = yaml.safe_load(path.read_text())
+    del data["licence"][part]["evidence"]
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(UsageError, match=rf"good.yaml: licence.{part}.evidence: is missing"):
+        facts.parse_file(path)
+
+
+def test_silence_binds_nobody_and_what_is_not_known_has_its_own_word(tmp_path):
+    silent = facts.parse_file(written(tmp_path, licence={"declared": {"wording": ""}})).licence
+    assert (silent.declared.id, silent.id) == ("LicenseRef-unclear", "MIT")
+    free_text = {"wording": "ask the publisher", "licence": "LicenseRef-unclear"}
+    unclear = {"id": "LicenseRef-unclear", "verdict": "unclear"}
+    parsed = facts.parse_file(written(tmp_path, licence={"upstream": free_text, "effective": unclear})).licence
+    assert (parsed.upstream.id, parsed.verdict) == ("LicenseRef-unclear", "unclear")
+
+
+def test_the_three_answers_on_pathvqa_stay_apart():
+    licence = facts.load("pathvqa").licence
+    assert (licence.declared.id, licence.upstream.id, licence.id) == ("MIT", "LicenseRef-unclear", "LicenseRef-unclear")
 
 
 def test_unclear_may_be_stricter_than_the_licence(tmp_path):
-    assert facts.parse_file(written(tmp_path, licence={"verdict": "unclear"})).licence.verdict == "unclear"
+    assert (
+        facts.parse_file(written(tmp_path, licence={"effective": {"verdict": "unclear"}})).licence.verdict == "unclear"
+    )
 
 
 def test_the_summary_is_plain_data(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.licences import TERMS, allowed, normalise, verdict
+from medmix.curate.licences import TERMS, allowed, is_known, laxer, normalise, verdict
 from medmix.curate.record import VERDICTS
 
 PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
@@ -34,7 +34,17 @@ PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
         ("mit", "MIT", "redistributable"),
         ("MIT License", "MIT", "redistributable"),
         ("apache-2.0", "Apache-2.0", "redistributable"),
-        ("Apache License 2.0", "LicenseRef-unclear", "unclear"),
+        ("Apache License 2.0", "Apache-2.0", "redistributable"),
+        ("https://creativecommons.org/licenses/by-nc-sa/4.0/", "CC-BY-NC-SA-4.0", "research-only"),
+        ("http://creativecommons.org/licenses/by/4.0/deed.en", "CC-BY-4.0", "redistributable"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0", "redistributable"),
+        ("https://creativecommons.org/licenses/by/3.0/igo/", "LicenseRef-unclear", "unclear"),
+        ("Creative Commons Attribution-NonCommercial 4.0 International", "CC-BY-NC-4.0", "research-only"),
+        ("Creative Commons Attribution License", "LicenseRef-CC-BY", "redistributable"),
+        ("Attribution-ShareAlike 3.0 Unported", "CC-BY-SA-3.0", "redistributable"),
+        ("CC0 1.0 Universal", "CC0-1.0", "redistributable"),
+        ("CC BY 3.0 DE", "LicenseRef-unclear", "unclear"),
+        ("ODbL", "ODbL-1.0", "redistributable"),
         ("PhysioNet Credentialed Health Data License 1.5.0", PHYSIONET, "credentialed"),
         ("PhysioNet Credentialed Health Data License 1.6.0", "LicenseRef-unclear", "unclear"),
         ("NO-CC CODE", "LicenseRef-unclear", "unclear"),
@@ -58,7 +68,9 @@ def test_terms_follow_the_letters() -> None:
     assert not TERMS["CC-BY-ND-4.0"].derivatives and TERMS["CC-BY-ND-4.0"].commercial
     assert TERMS["CC-BY-4.0"].attribution and not TERMS["CC0-1.0"].attribution
     assert [id_ for id_, terms in TERMS.items() if terms.credentialed] == [PHYSIONET]
-    assert {id_ for id_, terms in TERMS.items() if terms.share_alike} == {id_ for id_ in TERMS if "-SA" in id_}
+    assert [id_ for id_, terms in TERMS.items() if terms.agreement] == [PHYSIONET]
+    sharing = {id_ for id_, terms in TERMS.items() if terms.share_alike}
+    assert sharing == {id_ for id_ in TERMS if "-SA" in id_} | {"ODbL-1.0"}
 
 
 @pytest.mark.parametrize("licence", TERMS)
@@ -71,6 +83,38 @@ def test_any_text_gets_a_verdict_and_only_known_wordings_more_than_unclear(text:
     assert verdict(text) in VERDICTS
     assert normalise(text) in TERMS
     assert (verdict(text) == "unclear") == (text not in TERMS or text == "LicenseRef-unclear")
+
+
+def test_ids_are_those_of_spdx() -> None:
+    spdx = pytest.importorskip("license_expression").get_spdx_licensing()
+    own = {id_ for id_ in TERMS if id_.startswith("LicenseRef-")}
+    assert len(own) == 8
+    assert [id_ for id_ in TERMS if id_ not in own and spdx.validate(id_).errors] == []
+    assert spdx.validate("CC-BY-5.0").errors
+
+
+@pytest.mark.parametrize("wording", ["CC BY", "NO-CC CODE", "other", "", " Unknown ", "cc-by-4.0"])
+def test_wordings_that_the_table_knows(wording: str) -> None:
+    assert is_known(wording)
+
+
+@pytest.mark.parametrize("wording", ["CC BY 5.0", "open", "CC BY-SA-NC", "CC BY or CC0"])
+def test_wordings_that_it_does_not(wording: str) -> None:
+    assert not is_known(wording)
+
+
+def test_the_terms_in_which_a_licence_is_laxer() -> None:
+    assert laxer("CC-BY-4.0", "CC-BY-NC-SA-4.0") == ["commercial", "share_alike"]
+    assert laxer("CC-BY-NC-SA-4.0", "CC-BY-4.0") == []
+    assert laxer("CC0-1.0", "MIT") == ["attribution"]
+    assert laxer("LicenseRef-unclear", "CC-BY-SA-4.0") == []
+    assert laxer("LicenseRef-unclear", PHYSIONET) == ["credentialed"]
+
+
+def test_what_may_not_be_changed_may_not_be_published() -> None:
+    unchangeable = [id_ for id_, terms in TERMS.items() if terms.redistribute and not terms.derivatives]
+    assert len(unchangeable) == 12
+    assert {verdict(id_) for id_ in unchangeable} == {"research-only"}
 
 
 @pytest.mark.parametrize(

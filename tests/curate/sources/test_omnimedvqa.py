@@ -67,6 +67,7 @@ def test_sample_data(root: Path) -> None:
         images=(ImageRef("OmniMedVQA.zip", member="OmniMedVQA/Images/Chest X-Ray PA/chest_x-ray_pa_001.png"),),
         modality="x-ray",
         attribution="Chest X-Ray PA",
+        member="Chest X-Ray PA",
     )
 
 

@@ -44,6 +44,7 @@ def test_real_data(real_data: Path) -> None:
         images=(ImageRef("Slake1.0/imgs/xmlab115/source.jpg"),),
         modality="ct",
         language="en",
+        member="Lung CT",
     )
 
 
