@@ -1,0 +1,137 @@
+"""Commands on mixes: build, check, licences."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from medmix.curate.errors import UsageError, WorkError
+from medmix.curate.progress import say
+from medmix.printing import print_build, print_json, print_licences
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Split a comma-separated option."""
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
+
+
+@click.command()
+@click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Name, or path of a YAML file.")
+@click.option("--root", type=click.Path(path_type=Path), help="Holds one folder per source.  [default: ./sources]")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the mix.  [default: ./mixes/NAME]")
+@click.option("--only", callback=_names, metavar="SOURCE,...", help="Read only these sources.")
+@click.option("--allow-missing", callback=_names, metavar="SOURCE,...", help="Go on without these if not there.")
+@click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--fresh", is_flag=True, help="Forget what earlier runs read and measured.")
+@click.option(
+    "--language-model", type=click.Path(path_type=Path), help="fastText's lid.176.ftz, instead of the installed one."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
+def build(
+    mixture_name: str,
+    root: Path | None,
+    out: Path | None,
+    only: tuple[str, ...],
+    allow_missing: tuple[str, ...],
+    limit: int | None,
+    workers: int | None,
+    fresh: bool,
+    language_model: Path | None,
+    as_json: bool,
+) -> None:
+    """Build a mix from upstream files.
+
+    Run again, it goes on where it stopped.
+
+    \b
+    Examples:
+      medmix build --mixture sample --out mixes/sample
+      medmix build --mixture v1 --root /data/sources --allow-missing mimic_cxr
+    """
+    from medmix.curate.build import BuildOptions
+    from medmix.curate.build import build as build_mix
+    from medmix.curate.mixture import load
+
+    mixture = load(mixture_name)
+    if root is None and not mixture.sample_data:
+        root = Path("sources")
+    out = out or Path("mixes") / mixture.name
+    options = BuildOptions(
+        only=only,
+        allow_missing=allow_missing,
+        limit=limit,
+        workers=workers or os.cpu_count() or 1,
+        fresh=fresh,
+        language_model=language_model,
+    )
+    manifest = build_mix(mixture, root, out, options)
+    if as_json:
+        print_json(manifest, sort_keys=True)
+    else:
+        print_build(manifest)
+        say(f"the mix is in {out}; next: medmix check {out}")
+
+
+@click.command()
+@click.argument("mix", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(mix: Path, as_json: bool) -> int:
+    """Verify a finished mix.
+
+    Digests, columns, licences, groups, ledger sums; exit 1 and a list if anything is off.
+
+    \b
+    Example:
+      medmix check mixes/v1
+    """
+    from medmix.curate.check import check as check_mix
+
+    findings = check_mix(mix)
+    if as_json:
+        print_json({"mix": str(mix), "findings": findings})
+    else:
+        for finding in findings:
+            click.echo(finding)
+        say(f"{mix}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
+    return WorkError.exit_code if findings else 0
+
+
+@click.command()
+@click.argument("mix", required=False, type=click.Path(path_type=Path))
+@click.option("--mixture", "mixture_name", help="Instead of a mix: name of a mixture, or path of its YAML file.")
+@click.option("--root", type=click.Path(path_type=Path), help="With --mixture: count the rows that lie there.")
+@click.option("--use", type=click.Choice(["research", "commercial"]), help="Show what remains.  [default: the mix's]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def licences(
+    mix: Path | None,
+    mixture_name: str | None,
+    root: Path | None,
+    use: Literal["research", "commercial"] | None,
+    as_json: bool,
+) -> int:
+    """Tell what a mix may be used for.
+
+    Which uses are allowed for which part, and what blocks the rest; exit 1 if the mix breaks its own policy.
+
+    \b
+    Examples:
+      medmix licences mixes/v1 --use commercial
+      medmix licences --mixture v1
+    """
+    from medmix.curate import licence_report, mixture
+
+    if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
+        raise UsageError("give the folder of a mix, or --mixture NAME, which --root may go with")
+    if mix is not None:
+        report = licence_report.of_mix(mix, use)
+    else:
+        report = licence_report.of_mixture(mixture.load(str(mixture_name)), root, use)
+    for note in report["notes"]:
+        say(f"note: {note}")
+    if as_json:
+        print_json(report)
+    else:
+        print_licences(report)
+    return WorkError.exit_code if report["findings"] else 0
