@@ -4,14 +4,13 @@ Loads `recipes/sources/*.yaml`; nothing about a source is known anywhere else.
 """
 
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from . import licences
-from .config import nearest, parse, read_yaml
+from .config import is_day, nearest, parse, read_yaml
 from .errors import UsageError
 
 UNSPLIT = "unsplit"
@@ -205,13 +204,6 @@ def _licence_problems(licence: Licence) -> list[str]:
         problems.append(f"licence.id: {licence.id!r} is unknown{nearest(licence.id, licences.TERMS)}")
     if licence.verdict not in (licences.verdict(licence.id), "unclear"):
         problems.append(f"licence.verdict: is {licence.verdict}, but {licence.id} is {licences.verdict(licence.id)}")
-    if not _is_day(licence.read):
+    if not is_day(licence.read):
         problems.append(f"licence.read: {licence.read!r} is no day; write YYYY-MM-DD")
     return problems
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

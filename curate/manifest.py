@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,21 @@ from .mixture import Mixture
 from .shards import file_sha256, write_text
 
 NAME = "manifest.json"
-ENTRIES = (NAME, "README.md", "data", "restricted", "pointers", "ledger.parquet", "ATTRIBUTION.md", "CITATION.bib")
+ENTRIES = (
+    NAME,
+    "README.md",
+    "data",
+    "restricted",
+    "pointers",
+    "ledger.parquet",
+    "datasheet.md",
+    "datasheets",
+    "plots",
+    "croissant.json",
+    "LICENSE.md",
+    "ATTRIBUTION.md",
+    "CITATION.bib",
+)
 """What may lie at the top of a mix; a rebuild replaces these and touches nothing else."""
 
 FORMAT = 1
@@ -52,7 +67,7 @@ def compose(
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
-    """Put the manifest together, all but `files` and `timings`; no path of this machine is in it."""
+    """Put the manifest together, all but `statistics`, `files` and `timings`; no path of this machine is in it."""
     counts = ledger.counts(decided)
     kept = decided.filter(pl.col("outcome") == "kept")
     sources = {}
@@ -68,14 +83,22 @@ def compose(
             "kept_by_task": ledger.by(mine, "task"),
             "kept_by_language": ledger.by(mine, "language"),
             "images": int(mine["pixels"].list.len().sum()),
+            "distinct_images": mine["pixels"].explode().drop_nulls().n_unique(),
+            "groups": mine["group"].n_unique(),
+            "facts": _plain(asdict(entry.facts)),
         }
     return {
         "format": FORMAT,
         "medmix": medmix.__version__,
         "libraries": _libraries(),
-        "mixture": {"name": mixture.name, "version": mixture.version, "description": mixture.description},
+        "mixture": {
+            "name": mixture.name,
+            "version": mixture.version,
+            "description": mixture.description,
+            "about": _plain(asdict(mixture.about)),
+        },
         "inputs": digest,
-        "settings": json.loads(json.dumps(settings)),
+        "settings": _plain(settings),
         "sources": sources,
         "missing": list(missing),
         "notes": list(notes),
@@ -91,18 +114,26 @@ def compose(
     }
 
 
+def _plain(data: Any) -> Any:
+    """Give data as JSON has it: tuples as lists."""
+    return json.loads(json.dumps(data))
+
+
 def _libraries() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
 def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Give digest, size and, for parquet, rows of the files of a mix, by their relative path, sorted."""
+    """Give digest, size and, for parquet, rows and their size unpacked of the files of a mix, by relative path, sorted."""
     facts = {}
     for file in sorted(files):
         path = mix / file
         facts[file] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         if path.suffix == ".parquet":
-            facts[file]["rows"] = pq.read_metadata(path).num_rows
+            metadata = pq.read_metadata(path)
+            facts[file]["rows"] = metadata.num_rows
+            groups = range(metadata.num_row_groups)
+            facts[file]["unpacked_bytes"] = sum(metadata.row_group(place).total_byte_size for place in groups)
     return facts
 
 
