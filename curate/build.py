@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from . import (
+    articles,
     candidates,
     caps,
     cards,
@@ -39,6 +40,7 @@ from .mixture import Mixture
 from .progress import say, track
 from .scan import ScanTask, scan
 from .shards import leftovers
+from .sources import layouts
 from .text import find_model
 
 WORK = ".work"
@@ -89,7 +91,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "limit": options.limit,
         }
         complete = expectations.complete(inputs)
-        digest = manifest.inputs_digest({**settings, "complete": complete}, [path for _, path in scans])
+        beside = {"complete": complete, "articles": articles.digest(root), "revisions": _revisions(inputs)}
+        digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
             _say_warnings(finished["warnings"])
@@ -98,11 +101,12 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         stage = work / f"mix-{digest[:20]}"
         _remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "decide"):
-            rows = candidates.load(scans, options.limit)
+            rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
             differences = expectations.differences(rows, inputs, complete) if counted else []
             _say_notes(expectations.notes(differences))
             _say_warnings(expectations.warnings(differences))
+            rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
             decided = decide(rows, mixture, inputs)
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
@@ -162,6 +166,9 @@ def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], op
         for entry in inputs
         if entry.unread
     ]
+    for entry in inputs:
+        layout = next(layout for layout in layouts(entry.source) if layout.name == entry.layout)
+        notes += [f"{entry.source}: {line}" for line in layout.notes(entry.folder)]
     if missing:
         notes.append(f"left out, as allowed: {', '.join(missing)}")
     read = {entry.source for entry in inputs}
@@ -181,6 +188,10 @@ def _say_notes(lines: Sequence[str]) -> None:
 def _say_warnings(lines: Sequence[str]) -> None:
     for line in lines:
         say(f"warning: {line}")
+
+
+def _revisions(inputs: Sequence[Input]) -> dict[str, str]:
+    return {entry.source: entry.facts.provenance(entry.layout)["revision"] for entry in inputs}
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:
@@ -229,7 +240,8 @@ def _materialise(
     for plan in materialise.plan(kept, mixture.shard_megabytes * 1_000_000):
         entry = by_source[plan.path.split("/")[1]]
         paths = tuple(path for _, path in scans)
-        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout))
+        section = mixture.sections().get(entry.source)
+        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
     files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
     for source in by_source:
         restricted = [file for file in files if file.startswith(f"restricted/{source}/")]

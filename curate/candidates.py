@@ -1,9 +1,11 @@
 """What pass 2 knows of every record read: one row each, a few hundred bytes, no text and no image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+
+from . import reports
 
 DROPS = pl.Schema({"index": pl.UInt32, "reason": pl.String, "evidence": pl.String, "score": pl.Float64})
 """What a stage gives back: the rows that it drops, by `index`, and why; a row at most once."""
@@ -12,19 +14,22 @@ PROTECTION = {"train": 0, "validation": 1, "test": 2}
 """How protected a split is: scores are made on the higher ones, so they keep what several splits share."""
 
 
-def load(scans: Sequence[tuple[str, Path]], limit: int | None) -> pl.DataFrame:
+def load(scans: Sequence[tuple[str, Path]], limit: int | None, sections: Mapping[str, reports.Section]) -> pl.DataFrame:
     """Read (source, scan file) pairs, in reading order, into one table.
+
+    Of the sources in `sections` a report counts as that section alone, in its text as in its keys.
 
     Columns: `index` (place in reading order over all), `scan` and `scan_row` (where the record lies), `id`,
     `source`, `rank` (place of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
     licence, per row), `question_chars`, `answer_chars`, `pixels` (digests), `min_side`, `area`,
-    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`.
+    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `section` (of the report, where
+    only one is taught, else "").
 
     Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
     limit only the first rows of each source are there; the others count as not read.
     """
-    frames = [_light(path, source, number) for number, (source, path) in enumerate(scans)]
+    frames = [_light(path, source, number, sections.get(source)) for number, (source, path) in enumerate(scans)]
     table = pl.concat(frames).with_columns(rank=pl.col("source").rle_id())
     if limit is not None:
         table = table.filter(pl.int_range(pl.len()).over("rank") < limit)
@@ -34,10 +39,10 @@ def load(scans: Sequence[tuple[str, Path]], limit: int | None) -> pl.DataFrame:
     ).with_row_index("index")
 
 
-def _light(path: Path, source: str, number: int) -> pl.DataFrame:
+def _light(path: Path, source: str, number: int, section: reports.Section | None) -> pl.DataFrame:
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
     return (
-        pl.scan_parquet(path)
+        (reports.taught(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
         .select(
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),
@@ -60,6 +65,7 @@ def _light(path: Path, source: str, number: int) -> pl.DataFrame:
             text_bytes=text_bytes,
             text_key=pl.col("text_key"),
             question_answer_key=pl.col("question_answer_key"),
+            section=pl.lit(section or ""),
         )
         .collect()
     )

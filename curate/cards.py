@@ -12,6 +12,7 @@ import yaml
 from .facts import Facts
 from .record import REASONS
 from .shards import replacing, write_text
+from .sources import layouts
 
 README = "README.md"
 ATTRIBUTION = "ATTRIBUTION.md"
@@ -44,6 +45,7 @@ def write(mix: Path, document: Mapping[str, Any], facts: Sequence[Facts], shards
         header=yaml.safe_dump(header(document, data_files), sort_keys=False, allow_unicode=True, width=100),
         manifest=document,
         facts={entry.id: entry for entry in facts},
+        converted=[source for source, entry in document["sources"].items() if _is_converted(source, entry["layout"])],
         reasons={reason: REASONS[reason] for reason in REASONS if _is_met(reason, document)},
     )
     write_text(mix / README, card)
@@ -55,6 +57,11 @@ def write(mix: Path, document: Mapping[str, Any], facts: Sequence[Facts], shards
 
 def _is_met(reason: str, document: Mapping[str, Any]) -> bool:
     return any(reason in entry["dropped_by_reason"] for entry in document["sources"].values())
+
+
+def _is_converted(source: str, layout: str) -> bool:
+    """Tell whether upstream's images are of a kind that a mix holds as PNG."""
+    return any(one.images for one in layouts(source) if one.name == layout)
 
 
 def _template(name: str) -> str:

@@ -4,9 +4,11 @@ from string import ascii_uppercase
 from typing import TypedDict
 
 from .record import Record
+from .reports import Section
 
 CAPTION_PROMPT = "Describe this image."
 REPORT_PROMPT = "Write the report of this study."
+SECTION_PROMPT = "Write the {} of this study."
 
 
 class Part(TypedDict):
@@ -23,25 +25,27 @@ class Message(TypedDict):
     content: list[Part]
 
 
-def messages(record: Record) -> list[Message]:
+def messages(record: Record, section: Section | None = None) -> list[Message]:
     """Give the user's turn (each image a part, then the text) and the assistant's.
+
+    With a `section` the answer of a report is that section, and is asked for by its name.
 
     Multiple choice shows lettered options and is answered by letter and text, `B. Lung`; a letter alone
     would teach positions, a text alone is ambiguous where two options read the same.
     """
     images: list[Part] = [{"type": "image", "text": None} for _ in record.images]
     return [
-        {"role": "user", "content": [*images, {"type": "text", "text": prompt(record)}]},
+        {"role": "user", "content": [*images, {"type": "text", "text": prompt(record, section)}]},
         {"role": "assistant", "content": [{"type": "text", "text": reply(record)}]},
     ]
 
 
-def prompt(record: Record) -> str:
+def prompt(record: Record, section: Section | None = None) -> str:
     """Give the text that the user says."""
     if record.task == "caption":
         return CAPTION_PROMPT
     if record.task == "report":
-        return REPORT_PROMPT
+        return SECTION_PROMPT.format(section) if section else REPORT_PROMPT
     lines = [record.context, record.question] if record.context else [record.question]
     options = [f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, record.choices, strict=False)]
     return "\n\n".join(lines) + "".join(f"\n{option}" for option in options)

@@ -1,6 +1,5 @@
 """Verify a finished mix against its own manifest and ledger, and the ledger against what must always hold."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from .features import mix_schema
 from .progress import track
 from .record import TASKS, VERDICTS
 from .shards import file_sha256
+from .stored import original_sha256
 
 MAX_FINDINGS_PER_FILE = 20
 
@@ -91,7 +91,7 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
         yield f"has licence {row['license']!r} with verdict {row['license_verdict']!r}"
     if (folder == "data") != (row["license_verdict"] == "redistributable"):
         yield f"is {row['license_verdict']} and lies in {folder}/"
-    digests = [hashlib.sha256(image["bytes"]).hexdigest() for image in row["images"]]
+    digests = [original_sha256(image["bytes"]) for image in row["images"]]
     if digests != row["image_sha256"] or len(digests) != len(row["image_phash"]):
         yield "its image bytes do not have the digests beside them"
     roles = [turn["role"] for turn in row["messages"]]

@@ -21,6 +21,7 @@ FEATURES = datasets.Features(
         ),
         "question": datasets.Value("string"),
         "answer": datasets.Value("string"),
+        "alternatives": datasets.List(datasets.Value("string")),
         "choices": datasets.List(datasets.Value("string")),
         "answer_type": datasets.Value("string"),
         "language": datasets.Value("string"),

@@ -1,7 +1,7 @@
 """What lies under the root: the record that a download leaves beside its files, and a check of each source."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,10 @@ from .shards import write_text
 from .sources import Layout, Shard, layouts
 
 RECORD = ".fetched.json"
+UNFINISHED = ".fetching"
+"""Lies in a source's folder while files arrive, and stays where the download was stopped."""
+
+_STATE = f"{UNFINISHED}/state.json"
 PROBED_ROWS = 50
 """So many rows of a split are looked at for an image that is there; single ones may be missing upstream."""
 
@@ -69,16 +73,42 @@ class Holding:
 
 def write_record(folder: Path, fetched: Fetched) -> None:
     """Write the record of a finished download; its presence says that all of it arrived."""
-    write_text(folder / RECORD, json.dumps(asdict(fetched), indent=2, sort_keys=True) + "\n")
+    _write(folder / RECORD, fetched)
 
 
 def read_record(folder: Path) -> Fetched | None:
-    """Read the record of a download, or None where there is none.
+    """Read the record of a finished download, or None where there is none.
 
     Raises:
         UsageError: the record is damaged.
     """
-    path = folder / RECORD
+    return _read(folder / RECORD)
+
+
+def write_unfinished(folder: Path, fetched: Fetched) -> None:
+    """Write down what has arrived of a download that goes on."""
+    _write(folder / _STATE, fetched)
+
+
+def read_unfinished(folder: Path) -> Fetched | None:
+    """Read what has arrived of a download that was stopped, or None where there is none.
+
+    Raises:
+        UsageError: the record is damaged.
+    """
+    return _read(folder / _STATE)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a download into the folder has begun and not ended."""
+    return (folder / UNFINISHED).is_dir()
+
+
+def _write(path: Path, fetched: Fetched) -> None:
+    write_text(path, json.dumps(asdict(fetched), indent=2, sort_keys=True) + "\n")
+
+
+def _read(path: Path) -> Fetched | None:
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -86,6 +116,15 @@ def read_record(folder: Path) -> Fetched | None:
     except ValueError:
         raise UsageError(f"{path}: is damaged; remove it and fetch again, which keeps the files") from None
     return parse(Fetched, data, str(path))
+
+
+def look_at(sources: Iterable[str], root: Path) -> list[Holding]:
+    """Look at each source, or at all where none is named.
+
+    Raises:
+        UsageError: there is no such source, or its record is damaged.
+    """
+    return [look(source, root) for source in tuple(dict.fromkeys(sources)) or facts.source_ids()]
 
 
 def look(source: str, root: Path) -> Holding:
@@ -97,24 +136,32 @@ def look(source: str, root: Path) -> Holding:
     folder = root / source
     entry = facts.load(source)
     fetched = read_record(folder)
-    layout, shards = _first_layout(source, folder)
+    revision = fetched.commit if fetched else ""
+    try:
+        layout, shards = _first_layout(source, folder)
+    except InputError as error:
+        return Holding(source, "partly", "", revision, (str(error),))
     if layout is None:
         expected = " or ".join(layout.expects for layout in layouts(source)) or "a reader, which this version lacks"
-        problem = f"expected {expected}"
-        return Holding(source, "partly" if fetched else "absent", "", "", (problem,))
-    place = entry.upstream.get(layout.name)
-    ours = fetched is not None and place is not None and fetched.dataset == place.dataset
-    problems = (*(fetched.damage(folder) if fetched else ()), *_gaps(entry, folder, layout, shards))
-    revision = fetched.commit if fetched else ""
+        begun = fetched is not None or is_unfinished(folder)
+        return Holding(source, "partly" if begun else "absent", "", revision, (f"expected {expected}",))
+    problems = list(_unfinished(source, root))
+    problems += fetched.damage(folder) if fetched else []
+    problems += _gaps(entry, folder, layout, shards)
     if problems:
-        return Holding(source, "partly", layout.name, revision, problems)
+        return Holding(source, "partly", layout.name, revision, tuple(problems))
     if fetched is None:
         return Holding(source, "present, version unknown", layout.name, "")
-    if not ours or (place and place.revision not in (None, revision)):
-        pinned = f"{place.dataset} at {place.revision}" if place else layout.name
-        problem = f"is {fetched.dataset} at {revision}, and not {pinned}"
+    place = entry.upstream[layout.name]
+    if fetched.dataset != place.dataset or place.revision not in (None, revision):
+        problem = f"is {fetched.dataset} at {revision}, and not {place.dataset} at {place.revision}"
         return Holding(source, "wrong version", layout.name, revision, (problem,))
     return Holding(source, "present", layout.name, revision)
+
+
+def _unfinished(source: str, root: Path) -> Iterator[str]:
+    if is_unfinished(root / source):
+        yield f"its download was stopped; go on with: medmix fetch {source} --root {root}"
 
 
 def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]]:

@@ -12,6 +12,7 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from . import dicom
 from .errors import RowError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
@@ -62,13 +63,17 @@ def canonical(data: bytes, max_pixels: int) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
 
     Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
-    (Pillow's own conversion) would leave most radiographs white.
+    (Pillow's own conversion) would leave most radiographs white. Of DICOM files `dicom.values` is shown, and
+    stretched where it has no limits of its own.
 
     Raises:
         RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
             that size is allocated; `unreadable-image` when the bytes are cut short, broken or of a
             format not in `FORMATS`. The evidence is the same on each run.
+        UsageError: the bytes are a DICOM file and pydicom is not installed.
     """
+    if dicom.is_dicom(data):
+        return _grey(dicom.values(data, max_pixels)).convert("RGB")
     with _pillow_settings(max_pixels):
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
@@ -83,18 +88,22 @@ def canonical(data: bytes, max_pixels: int) -> Image.Image:
             raise RowError("unreadable-image", _reason(error)) from error
 
 
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values) if values.dtype == np.uint8 else _stretched(values)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F" or image.mode.startswith("I"):
-        return _stretched(image).convert("RGB")
+        return _stretched(np.asarray(image)).convert("RGB")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")
 
 
-def _stretched(image: Image.Image) -> Image.Image:
+def _stretched(grey: np.ndarray) -> Image.Image:
     """Scale deep grey linearly to 0..255; a constant image becomes black, and so do NaN and -inf."""
-    values = np.asarray(image).astype(np.float64)
+    values = grey.astype(np.float64)
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)

@@ -1,10 +1,10 @@
 """What a build reads: the sources of a mixture that lie under the root, each in one of its layouts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import facts
+from . import dicom, facts, holdings, refusal
 from .config import nearest
 from .errors import UsageError
 from .mixture import Mixture
@@ -35,8 +35,8 @@ def find(
     """Find the mixture's sources under `root`; give them in the mixture's order, and the ids that are missing.
 
     Raises:
-        UsageError: a source that may not be missing is, a name is unknown, a folder holds no known layout;
-            all of it in one line.
+        UsageError: a source that may not be missing is, a name is unknown, a folder holds no known layout, an
+            unfinished download or a copy that must not be used; all of it in one line.
     """
     problems = [
         f"{option} {name!r} is not in mixture {mixture.name}{nearest(name, list(mixture.sources))}"
@@ -46,6 +46,8 @@ def find(
     ]
     if not root.is_dir():
         problems.append(f"{root} is not a folder; give the folder that holds one folder per source with --root")
+    if refused := refusal.of_folder(root):
+        problems.append(refused)
     if problems:
         raise UsageError("; ".join(problems))
     wanted = [source for source in mixture.sources if not only or source in only]
@@ -55,6 +57,9 @@ def find(
         if not folder.exists() or not layouts(source):
             missing.append(source)
             continue
+        if refused := refusal.of_folder(folder, source):
+            unreadable.append(refused)
+            continue
         choice = _choose(mixture, source, folder)
         if isinstance(choice, Input):
             found.append(choice)
@@ -62,9 +67,9 @@ def find(
             missing.append(source)
         else:
             unreadable.append(choice)
-    refused = [source for source in missing if source not in allow_missing]
-    if refused:
-        unreadable.append(_missing_line(refused, root))
+    lacking = [source for source in missing if source not in allow_missing]
+    if lacking:
+        unreadable.append(_missing_line(lacking, root))
     if unreadable:
         raise UsageError("; ".join(unreadable))
     if not found:
@@ -79,6 +84,8 @@ def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
     if asked is not None and asked not in [layout.name for layout in known]:
         names = [layout.name for layout in known]
         return f"{mixture.name}.yaml: sources.{source}.layout: no layout {asked!r}{nearest(asked, names)}"
+    if holdings.is_unfinished(folder):
+        return f"{folder}: its download was stopped; go on with: medmix fetch {source} --root {folder.parent}"
     found = [(layout, layout.shards(folder)) for layout in known]
     there = [(layout, shards) for layout, shards in found if shards]
     picked = [(layout, shards) for layout, shards in there if asked in (None, layout.name)]
@@ -86,8 +93,20 @@ def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
         expected = " or ".join(f"{layout.expects} ({layout.name})" for layout in known if asked in (None, layout.name))
         return f"{folder}: no files of {source} found; expected {expected}"
     layout, shards = picked[0]
+    if layout.images == "dicom":
+        dicom.require()
     unread = tuple(other.name for other, _ in there if other is not layout)
-    return Input(source, folder, facts.load(source), layout.name, tuple(shards), unread)
+    return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread)
+
+
+def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
+    """Give the facts, with the revision that lies there where a download has recorded it."""
+    entry = facts.load(source)
+    place = entry.upstream.get(layout)
+    fetched = holdings.read_record(folder)
+    if fetched is None or place is None or fetched.dataset != place.dataset:
+        return entry
+    return replace(entry, upstream={**entry.upstream, layout: replace(place, revision=fetched.commit)})
 
 
 def _missing_line(sources: Sequence[str], root: Path) -> str:
@@ -95,7 +114,7 @@ def _missing_line(sources: Sequence[str], root: Path) -> str:
     absent = [source for source in sources if source not in unwritten]
     lines = []
     if absent:
-        lines.append(f"no folder under {root} for {', '.join(absent)} (see medmix sources for where to get them)")
+        lines.append(f"no folder under {root} for {', '.join(absent)} (medmix fetch gets them, or says how)")
     if unwritten:
         lines.append(f"no reader in this version for {', '.join(unwritten)}")
     return f"{' and '.join(lines)}; to go on without: --allow-missing {','.join(sources)}"

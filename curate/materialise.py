@@ -1,4 +1,4 @@
-"""Pass 3: write the records that were kept, as parquet with their original image bytes."""
+"""Pass 3: write the records that were kept, as parquet with the bytes of their images (`stored`)."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from . import reports
 from .chat import messages
 from .errors import WorkError
 from .facts import Facts
@@ -18,6 +19,7 @@ from .features import mix_schema
 from .originals import ImageStore
 from .record import ImageRef, Record
 from .shards import replacing, write_rows
+from .stored import stored
 
 MAX_SHARDS = 100_000
 
@@ -47,7 +49,10 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True)
 class WriteTask:
-    """A shard to write: into `out`, from the scan files `scans` and the source's own `folder`."""
+    """A shard to write: into `out`, from the scan files `scans` and the source's own `folder`.
+
+    Of reports only the `section` is written, unless that is None.
+    """
 
     plan: ShardPlan
     out: Path
@@ -55,6 +60,7 @@ class WriteTask:
     folder: Path
     facts: Facts
     layout: str
+    section: reports.Section | None = None
 
 
 def folder_of(verdict: pl.Expr) -> pl.Expr:
@@ -93,13 +99,15 @@ def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
         for decided, scanned in _joined(task.plan.rows, task.scans):
             row = _row(decided, scanned, task)
             size = 1000
-            for ref, expected in zip(scanned["images"], scanned["image_sha256"], strict=True):
+            sizes = zip(scanned["image_width"], scanned["image_height"], strict=True)
+            for ref, expected, (width, height) in zip(scanned["images"], scanned["image_sha256"], sizes, strict=True):
                 data = store.read(ImageRef(**ref))
                 if hashlib.sha256(data).hexdigest() != expected:
                     path = task.folder / ref["path"]
                     raise WorkError(f"{path}: the image changed while the build ran; run the same command again")
-                row["images"].append({"bytes": data, "path": Path(ref["member"] or ref["path"]).name})
-                size += len(data)
+                held, name = stored(data, Path(ref["member"] or ref["path"]).name, width * height)
+                row["images"].append({"bytes": held, "path": name})
+                size += len(held)
             yield row, size
 
 
@@ -116,7 +124,7 @@ def _joined(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[st
 
 
 def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> dict[str, Any]:
-    record = _record(scanned, task.facts)
+    record = _record(scanned, task)
     return {
         "id": decided["id"],
         "source": record.source,
@@ -124,9 +132,10 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "task": record.task,
         "modality": record.modality,
         "images": [],
-        "messages": messages(record),
+        "messages": messages(record, task.section),
         "question": record.question,
         "answer": record.answer,
+        "alternatives": list(record.alternatives),
         "choices": list(record.choices),
         "answer_type": record.answer_type,
         "language": record.language,
@@ -144,12 +153,14 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
     }
 
 
-def _record(scanned: dict[str, Any], facts: Facts) -> Record:
+def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
     fields = {name: scanned[name] for name in Record.__dataclass_fields__ if name in scanned}
     fields["images"] = tuple(ImageRef(**ref) for ref in scanned["images"])
-    fields["choices"] = tuple(scanned["choices"])
-    fields["modality"] = scanned["modality"] or facts.modality
-    return Record(source=facts.id, **fields)
+    fields |= {name: tuple(scanned[name]) for name in ("alternatives", "choices")}
+    fields["modality"] = scanned["modality"] or task.facts.modality
+    if task.section:
+        fields["answer"] = reports.section(scanned["answer"], task.section)
+    return Record(source=task.facts.id, **fields)
 
 
 def write_pointers(mix: Path, source: str, shards: Sequence[str]) -> str | None:

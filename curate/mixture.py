@@ -8,6 +8,7 @@ from typing import Literal
 from . import facts
 from .config import is_day, nearest, parse, read_yaml
 from .errors import UsageError
+from .reports import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,15 @@ class SourceChoice:
         cap: at most this many training records, chosen by a hash of seed and id; None keeps all.
         layout: read this layout and no other; None takes the first that is there.
         splits: overrides the mixture's `splits` for this source.
+        report: what a report teaches: its `findings`, its `impression`, or `both`, as does None; only for
+            sources of reports. One without the section is dropped.
     """
 
     weight: float = 1.0
     cap: int | None = None
     layout: str | None = None
     splits: SplitRule | None = None
+    report: Literal["findings", "impression", "both"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,11 @@ class Mixture:
         """Give the rule for a source: its own, else the mixture's."""
         return self.sources[source].splits or self.splits
 
+    def sections(self) -> dict[str, Section]:
+        """Give the section of the reports that is taught, by source, for the sources where it is one alone."""
+        asked = {source: choice.report for source, choice in self.sources.items()}
+        return {source: report for source, report in asked.items() if report not in (None, "both")}
+
 
 def names() -> list[str]:
     """List the mixtures that come with medmix."""
@@ -170,6 +179,9 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     for source, choice in mixture.sources.items():
         if source not in known:
             problems.append(f"sources.{source}: no such source{nearest(source, known)}")
+        elif choice.report is not None and facts.load(source).task != "report":
+            task = facts.load(source).task
+            problems.append(f"sources.{source}.report: {source} has no reports (its task is {task}); take it out")
         if choice.weight <= 0:
             problems.append(f"sources.{source}.weight: must be above 0")
         if choice.cap is not None and choice.cap < 1:

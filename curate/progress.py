@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -17,16 +17,33 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=label, leave=False)
         return
-    started = reported = time.monotonic()
-    done = 0
+    started = time.monotonic()
+    yield from _in_lines(items, lambda item: 1, 0, lambda done: f"{label}: {done} of {total}")
+    say(f"{label}: {total} of {total} in {time.monotonic() - started:.1f} s")
+
+
+def track_bytes(pieces: Iterable[bytes], total: int, done: int, label: str) -> Iterator[bytes]:
+    """Yield the pieces of a file unchanged and report on their bytes, `done` of which were there before."""
+    if sys.stderr.isatty():
+        with tqdm(total=total, initial=done, desc=label, leave=False, unit="B", unit_scale=True) as bar:
+            for piece in pieces:
+                yield piece
+                bar.update(len(piece))
+        return
+    yield from _in_lines(pieces, len, done, lambda done: f"{label}: {done:,} of {total:,} bytes")
+
+
+def _in_lines(
+    items: Iterable[Item], size: Callable[[Item], int], done: int, line: Callable[[int], str]
+) -> Iterator[Item]:
+    reported = time.monotonic()
     for item in items:
         yield item
-        done += 1
+        done += size(item)
         now = time.monotonic()
         if now - reported >= SECONDS_BETWEEN_LINES:
             reported = now
-            say(f"{label}: {done} of {total}")
-    say(f"{label}: {done} of {total} in {time.monotonic() - started:.1f} s")
+            say(line(done))
 
 
 def say(line: str) -> None:

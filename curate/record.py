@@ -67,6 +67,7 @@ class Record:
         images: in upstream's order; empty for text-only records.
         question: "" for tasks that ask none (caption, report).
         answer: what the model is to say; the option's text for multiple choice.
+        alternatives: other right answers, each as good as `answer`; whoever scores takes the best match.
         choices: the options' texts, in upstream's order; the letter is the position.
         correct: position of the answer among `choices`, or None.
         answer_type: `open`, `closed`, or "" where upstream does not say.
@@ -87,6 +88,7 @@ class Record:
     group: str
     answer: str
     question: str = ""
+    alternatives: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     correct: int | None = None
     answer_type: str = ""

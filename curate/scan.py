@@ -6,6 +6,7 @@ that a mixture's thresholds can change without decoding an image again.
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -17,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import images, originals, text
+from . import dicom, images, originals, text
 from .errors import RowError
 from .record import ImageRef, Record, Rejected
 from .shards import file_sha256, replacing, row_groups
-from .sources import Shard, layouts
+from .sources import Layout, Shard, layouts
 from .tables import opened
 
 BATCH_ROWS = 256
@@ -100,10 +101,12 @@ def scan(task: ScanTask) -> Path:
 
 
 def _digest(task: ScanTask) -> str:
+    decoders = dicom.libraries() if _layout(task).images == "dicom" else {}
     settings = {
         "code": _code_digest(),
-        "libraries": {name: version(name) for name in MEASURED_LIBRARIES},
+        "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
         "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
+        "folders": [_folder_digest(task.folder / folder) for folder in task.shard.folders],
         "task": [task.source, task.layout, asdict(task.shard), task.max_pixels, task.language, task.limit],
         "language_model": _file_digest(task.language_model),
     }
@@ -114,6 +117,18 @@ def _file_digest(path: Path) -> str:
     with opened(path):
         state = path.stat()
         return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+def _folder_digest(folder: Path) -> str:
+    """Digest the names, sizes and times of all files below a folder, without reading them."""
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders.sort()  # os.walk goes on in this order
+        digest.update(f"{place[len(str(folder)) :]}\n".encode())
+        for name in sorted(files):
+            state = Path(place, name).lstat()
+            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=256)
@@ -151,8 +166,7 @@ def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
 
 def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
     """Give the scan's rows, each with its approximate size in bytes."""
-    read = next(layout.read for layout in layouts(task.source) if layout.name == task.layout)
-    upstream = islice(read(task.folder, task.shard), task.limit)
+    upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
     detector = text.LanguageDetector(task.language_model)
     with originals.ImageStore(task.folder) as store:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
@@ -163,6 +177,10 @@ def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
             _add_languages(rows, detector, task.language)
             for row in rows:
                 yield row, 500 + sum(len(row[name]) for name in ("question", "answer", "context", "explanation"))
+
+
+def _layout(task: ScanTask) -> Layout:
+    return next(layout for layout in layouts(task.source) if layout.name == task.layout)
 
 
 def _rejected(row: Rejected) -> dict[str, Any]:
@@ -189,8 +207,8 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
         row[name] = text.clean(row[name])
     row["choices"] = [text.clean(choice) for choice in record.choices]
     row.update(stage="", reason="", evidence="")
-    row["text_key"] = text.text_key(row["question"], row["answer"], row["context"], *row["choices"])
-    row["question_answer_key"] = text.text_key(row["question"], row["answer"])
+    texts = row["question"], row["answer"], row["context"], row["choices"]
+    row["text_key"], row["question_answer_key"] = text.record_keys(*texts)
     row["image_files"] = [_held_by(folder, ref) for ref in record.images]
     facts = []
     for ref in record.images:

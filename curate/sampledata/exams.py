@@ -1,7 +1,7 @@
 """Exam questions and study abstracts from templates: general textbook knowledge, no real exam's text."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,7 @@ _SETTINGS = ("", " in an adult", " in the elderly", " in primary care", " in a y
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """A question with four options, the place of the right one (from 0) and the condition behind it."""
+    """A question with its options, the place of the right one (from 0) and the condition behind it."""
 
     question: str
     options: tuple[str, ...]
@@ -104,6 +104,14 @@ def one_liners(rng: np.random.Generator) -> Iterator[Exam]:
         words = {name: getattr(condition, name) for name in Condition.__slots__}
         text = template.format(**words) + setting
         yield _exam(rng, _first_upper(text), condition, field)
+
+
+def another_option(exam: Exam) -> Exam:
+    """Add a wrong option at the end: what the first condition that is not among the options would have there."""
+    right = exam.options[exam.correct]
+    field = next(name for name in _ASKS if _first_upper(getattr(exam.condition, name)) == right)
+    rest = [_first_upper(getattr(other, field)) for other in CONDITIONS]
+    return replace(exam, options=(*exam.options, next(option for option in rest if option not in exam.options)))
 
 
 def _exam(rng: np.random.Generator, question: str, condition: Condition, field: str) -> Exam:

@@ -1,13 +1,17 @@
-"""MedQA (US, four options): JSON lines with the options as an object."""
+"""MedQA (US): JSON lines with the options as an object; four options in two places, or five."""
 
+from dataclasses import replace
 from itertools import islice
 
-from .exams import Exam, vignettes
+from .exams import Exam, another_option, vignettes
 from .files import Tree, json_lines
 from .seeds import stream
 
-_FOLDER = "data_clean/questions/US/4_options"
+_FOLDER = "data_clean/questions/US"
+_FOUR = "phrases_no_exclude_{}.jsonl"
 _COUNTS = {"train": 80, "dev": 12, "test": 24}
+
+_FOUR_OPTIONS = 4
 
 LEAKED_TO_MEDMCQA = 1
 """Place of the test question that stands in MedMCQA's train split too."""
@@ -17,15 +21,35 @@ _LEAKED_TO_TRAIN = 0
 
 def tree(seed: int) -> Tree:
     """Make the folder: 81 train, 12 dev and 24 test questions; one of train is a test question in capitals."""
-    splits = _exams(seed)
-    leaked = splits["test"][_LEAKED_TO_TRAIN]
-    shouted = Exam(f" {leaked.question.upper()} ", leaked.options, leaked.correct, leaked.condition)
-    splits["train"].append(shouted)
+    return _tree(f"{_FOLDER}/4_options/{_FOUR}", _with_leak(seed))
+
+
+def hub_tree(seed: int) -> Tree:
+    """Make the Hub's folder: the rows of `tree` without those of dev."""
+    splits = _with_leak(seed)
+    del splits["dev"]
+    return _tree(_FOUR, splits)
+
+
+def five_tree(seed: int) -> Tree:
+    """Make the folder with five options: the questions of `tree` with one more wrong option, without the phrases."""
+    splits = {split: [another_option(exam) for exam in exams] for split, exams in _with_leak(seed).items()}
+    return _tree(f"{_FOLDER}/{{}}.jsonl", splits)
+
+
+def _tree(pattern: str, splits: dict[str, list[Exam]]) -> Tree:
     files = {
-        f"{_FOLDER}/phrases_no_exclude_{split}.jsonl": json_lines(_row(exam, place) for place, exam in enumerate(exams))
+        pattern.format(split): json_lines(_row(exam, place) for place, exam in enumerate(exams))
         for split, exams in splits.items()
     }
     return Tree(sum(map(len, splits.values())), files)
+
+
+def _with_leak(seed: int) -> dict[str, list[Exam]]:
+    splits = _exams(seed)
+    leaked = splits["test"][_LEAKED_TO_TRAIN]
+    splits["train"].append(replace(leaked, question=f" {leaked.question.upper()} "))
+    return splits
 
 
 def test_question(seed: int, place: int) -> Exam:
@@ -39,11 +63,13 @@ def _exams(seed: int) -> dict[str, list[Exam]]:
 
 
 def _row(exam: Exam, place: int) -> dict[str, object]:
-    return {
+    row: dict[str, object] = {
         "question": exam.question,
         "answer": exam.options[exam.correct],
-        "options": dict(zip("ABCD", exam.options, strict=True)),
+        "options": dict(zip("ABCDE", exam.options, strict=False)),
         "meta_info": "step2&3" if place % 2 else "step1",
-        "answer_idx": "ABCD"[exam.correct],
-        "metamap_phrases": [exam.condition.complaint, exam.condition.sign],
+        "answer_idx": "ABCDE"[exam.correct],
     }
+    if len(exam.options) == _FOUR_OPTIONS:
+        row["metamap_phrases"] = [exam.condition.complaint, exam.condition.sign]
+    return row

@@ -1,11 +1,19 @@
-"""MIMIC-CXR in the JPG edition's layout: folders by patient and study, gzipped tables, zipped reports."""
+"""MIMIC-CXR in the layouts of both editions: folders by patient and study, gzipped tables, reports.
+
+JPG edition: the reports zipped, as they are published. DICOM edition: the same films as DICOM files, the reports
+unpacked, two lists, and no split.
+"""
 
 import textwrap
 import uuid
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from .dicom import Window, dicom
 from .files import Tree, gzipped, jpeg, table, zipped
 from .phrases import findings, impression
+from .pictures import Pixels
 from .plates import drawn, facts
 from .scenes import Scene
 from .seeds import pick, stream
@@ -64,6 +72,10 @@ class _Study:
     def views(self) -> tuple[str, ...]:
         return ("PA", "LATERAL") if self.place % 2 else ("PA",)
 
+    @property
+    def report(self) -> str:
+        return f"{self.folder}/s{self.number}.txt"
+
     def film(self, view: str) -> str:
         name = uuid.uuid5(uuid.NAMESPACE_OID, f"mimic_cxr/{self.place}/{view}").hex
         return "-".join(f"{name}{name[:8]}"[start : start + 8] for start in range(0, 40, 8))
@@ -73,10 +85,8 @@ def tree(seed: int) -> Tree:
     """Make the folder: a report a study, one or two films each, split by patient."""
     studies = _studies(seed)
     films = [(study, view) for study in studies for view in study.views]
-    files = {
-        f"{study.folder}/s{study.number}/{study.film(view)}.jpg": _film(seed, study, view) for study, view in films
-    }
-    reports = {f"{study.folder}/s{study.number}.txt": _report(seed, study).encode() for study in studies}
+    files = {f"{_stem(study, view)}.jpg": jpeg(_pixels(seed, study, view)) for study, view in films}
+    reports = {study.report: _report(seed, study).encode() for study in studies}
     files["mimic-cxr-reports.zip"] = zipped(reports, compress=True)
     tables = {
         "split": (("dicom_id", "study_id", "subject_id", "split"), [_split(*film) for film in films]),
@@ -85,6 +95,19 @@ def tree(seed: int) -> Tree:
         "negbio": (("subject_id", "study_id", *_LABELS), [_labels(study) for study in studies]),
     }
     files |= {f"{_VERSION}-{name}.csv.gz": gzipped(table(header, rows)) for name, (header, rows) in tables.items()}
+    return Tree(len(studies), files)
+
+
+def original_tree(seed: int) -> Tree:
+    """Make the folder of the DICOM edition: the studies of `tree`, films as DICOM files of 8 or 12 bits."""
+    studies = _studies(seed)
+    films = [(study, view) for study in studies for view in study.views]
+    files = {f"{_stem(study, view)}.dcm": _dicom(seed, study, view) for study, view in films}
+    files |= {study.report: _report(seed, study).encode() for study in studies}
+    records = [(study.subject, study.number, study.film(view), f"{_stem(study, view)}.dcm") for study, view in films]
+    listed = [(study.subject, study.number, study.report) for study in studies]
+    files["cxr-record-list.csv.gz"] = gzipped(table(("subject_id", "study_id", "dicom_id", "path"), records))
+    files["cxr-study-list.csv.gz"] = gzipped(table(("subject_id", "study_id", "path"), listed))
     return Tree(len(studies), files)
 
 
@@ -98,8 +121,24 @@ def _studies(seed: int) -> list[_Study]:
     return studies
 
 
-def _film(seed: int, study: _Study, view: str) -> bytes:
-    return jpeg(drawn(seed, "mimic_cxr", study.film(view), replace(study.scene, view=view.lower())))
+def _stem(study: _Study, view: str) -> str:
+    return f"{study.folder}/s{study.number}/{study.film(view)}"
+
+
+def _pixels(seed: int, study: _Study, view: str) -> Pixels:
+    return drawn(seed, "mimic_cxr", study.film(view), replace(study.scene, view=view.lower()))
+
+
+def _dicom(seed: int, study: _Study, view: str) -> bytes:
+    """Encode a film as one of three kinds: 8 bits, 12 bits with a window, 12 bits with low values bright."""
+    grey = _pixels(seed, study, view)
+    uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, study.film(view)).int}"
+    if study.place % 3 == 0:
+        return dicom(grey, uid, bits=8)
+    deep = grey.astype(np.uint16) * 16
+    if study.place % 3 == 1:
+        return dicom(deep, uid, bits=12, window=Window(2048, 4096))
+    return dicom(4095 - deep, uid, bits=12, inverted=True)
 
 
 def _split(study: _Study, view: str) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""OmniMedVQA: one zip with images and a JSON list for each member set, the sets split by access."""
+"""OmniMedVQA: images and a JSON list for each member set, the sets split by access; one zip, or the same unpacked."""
 
 import io
 import json
@@ -65,6 +65,12 @@ _SLAKE_COPY = _FILMS.images - 1
 
 def tree(seed: int) -> Tree:
     """Make the folder: one zip with two questions an image in six member sets."""
+    unpacked = folder_tree(seed)
+    return Tree(unpacked.rows, {"OmniMedVQA.zip": zipped(unpacked.files)})
+
+
+def folder_tree(seed: int) -> Tree:
+    """Make the folder of those who unpacked the zip."""
     members: dict[str, bytes] = {}
     rows = 0
     for access, sets in (("Open-access", _OPEN), ("Restricted-access", (_RESTRICTED,))):
@@ -78,7 +84,7 @@ def tree(seed: int) -> Tree:
     for member in _OPEN:
         for number in range(1, member.images + 1):
             members[f"OmniMedVQA/{_path(member, number)}"] = _image(seed, member, number)
-    return Tree(rows, {"OmniMedVQA.zip": zipped(members)})
+    return Tree(rows, members)
 
 
 def _path(member: _Member, number: int) -> str:

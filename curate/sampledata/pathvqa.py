@@ -1,7 +1,12 @@
-"""PathVQA as its authors ship it: JPEGs and pickled lists of plain dicts, a folder each per split."""
+"""PathVQA.
+
+Original: JPEGs and pickled lists of plain dicts, a folder each per split. Hub: parquet with an image a question, in
+lower case, without the repeated rows.
+"""
 
 import pickle
 
+from . import hub
 from .files import Tree, jpeg
 from .phrases import asks
 from .plates import Plate, plate
@@ -21,22 +26,46 @@ IN_ROCO, LIKE_IN_ROCO = "test_0003", "test_0005"
 
 def tree(seed: int) -> Tree:
     """Make the folder: 79 train, 18 validation and 24 test questions, three an image and one twice."""
-    files: dict[str, bytes] = {}
-    total = 0
-    for split, count in _IMAGES.items():
-        rows: list[dict[str, str]] = []
-        for number in range(1, count + 1):
-            name = f"{split}_{number:04d}"
-            shown = picture(seed, name)
-            mode = "L" if name == _GREY else "CMYK" if number % _CMYK_EVERY == 0 else ""
-            files[f"split/images/{split}/{name}.jpg"] = jpeg(shown.pixels, mode=mode)
-            if name != _UNASKED:
-                rows += _questions(seed, name, shown)
-        if split == "train":
-            rows.append(dict(rows[0]))
+    splits = _splits(seed)
+    files = {f"split/images/{_split(name)}/{name}.jpg": _image(seed, name) for name in _names()}
+    for split, rows in splits.items():
         files[f"split/qas/{split}/{split}_qa.pkl"] = pickle.dumps(rows, protocol=_PICKLE_PROTOCOL)
-        total += len(rows)
-    return Tree(total, files)
+    return Tree(sum(map(len, splits.values())), files)
+
+
+def hub_tree(seed: int) -> Tree:
+    """Make the Hub's folder: 78 train, 18 validation and 24 test questions."""
+    images = {name: hub.image(_image(seed, name)) for name in _names()}
+    splits: dict[str, list[hub.Row]] = {}
+    for split, rows in _splits(seed).items():
+        unlike = {(row["image"], row["question"], row["answer"]): row for row in rows}
+        splits["validation" if split == "val" else split] = [
+            row | {"image": images[row["image"]], "question": row["question"].lower()} for row in unlike.values()
+        ]
+    return Tree(sum(map(len, splits.values())), hub.shards(splits, hub.QUESTIONS))
+
+
+def _names() -> list[str]:
+    return [f"{split}_{number:04d}" for split, count in _IMAGES.items() for number in range(1, count + 1)]
+
+
+def _split(name: str) -> str:
+    return name.partition("_")[0]
+
+
+def _image(seed: int, name: str) -> bytes:
+    number = int(name.partition("_")[2])
+    mode = "L" if name == _GREY else "CMYK" if number % _CMYK_EVERY == 0 else ""
+    return jpeg(picture(seed, name).pixels, mode=mode)
+
+
+def _splits(seed: int) -> dict[str, list[dict[str, str]]]:
+    splits: dict[str, list[dict[str, str]]] = {split: [] for split in _IMAGES}
+    for name in _names():
+        if name != _UNASKED:
+            splits[_split(name)] += _questions(seed, name, picture(seed, name))
+    splits["train"].append(dict(splits["train"][0]))
+    return splits
 
 
 def picture(seed: int, name: str) -> Plate:

@@ -1,9 +1,15 @@
-"""ROCO: tab-separated text files a split, `licences.txt` with commas, and the images that `fetch.py` left."""
+"""ROCO.
+
+Original: tab-separated text files a split, `licences.txt` with commas, and the images that `fetch.py` left. Hub:
+parquet of the radiology part, images that could be read only, without the article and its licence.
+"""
 
 import unicodedata
 from dataclasses import dataclass
 
-from . import pathvqa
+from datasets import Features, Image, List, Value
+
+from . import hub, pathvqa
 from .faults import lookalike_jpeg, truncated_jpeg
 from .files import Tree, jpeg, lines
 from .phrases import caption
@@ -34,6 +40,11 @@ _GERMAN_CAPTION = (
 )
 
 
+_HUB = Features(
+    {"image": Image(), "image_id": Value("string"), "caption": Value("string"), "cui": List(Value("string"))}
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A figure under its ROCO id."""
@@ -48,16 +59,45 @@ class _Entry:
 def tree(seed: int) -> Tree:
     """Make the folder: 56 train, 13 validation and 16 test captions, radiology and not."""
     files: dict[str, bytes] = {}
-    numbers = iter(range(1, 1000))
     total = 0
-    for folder, figures in _FIGURES.items():
-        entries = [_Entry(f"ROCO_{next(numbers):05d}", figure) for figure in figures]
+    for folder, entries in _entries().items():
         files |= {f"data/{folder}/{name}": content for name, content in _texts(seed, entries).items()}
         for entry in entries:
             if entry.figure != _ABSENT:
                 files[f"data/{folder}/images/{entry.id}.jpg"] = _image(seed, entry.figure)
         total += len(entries)
     return Tree(total, files)
+
+
+def hub_tree(seed: int) -> Tree:
+    """Make the Hub's folder: 45 train, 10 validation and 13 test captions, with their CUIs as ROCOv2 has them."""
+    splits: dict[str, list[hub.Row]] = {}
+    for folder, entries in _entries().items():
+        split, kind = folder.split("/")
+        if kind == "radiology":
+            splits[split] = [
+                {
+                    "image": hub.image(_image(seed, entry.figure)),
+                    "image_id": entry.id,
+                    "caption": _caption(seed, entry.figure),
+                    "cui": _cuis(entry.figure),
+                }
+                for entry in entries
+                if entry.figure not in (_CUT_SHORT, _EMPTY, _ABSENT)
+            ]
+    return Tree(sum(map(len, splits.values())), hub.shards(splits, _HUB))
+
+
+def _entries() -> dict[str, list[_Entry]]:
+    numbers = iter(range(1, 1000))
+    return {
+        folder: [_Entry(f"ROCO_{next(numbers):05d}", figure) for figure in figures]
+        for folder, figures in _FIGURES.items()
+    }
+
+
+def _cuis(figure: Figure) -> list[str]:
+    return [f"C{9900000 + figure.article}", "C9990001"]
 
 
 def _image(seed: int, figure: Figure) -> bytes:
@@ -92,7 +132,7 @@ def _texts(seed: int, entries: list[_Entry]) -> dict[str, bytes]:
     return {
         "captions.txt": lines(entry.line(f" {captions[entry.id]}") for entry in entries),
         "keywords.txt": lines(entry.line("", *(w for w in words[entry.id] if len(w) > 4)) for entry in entries),
-        "cuis.txt": lines(entry.line("", f"C{9900000 + entry.figure.article}", "C9990001") for entry in entries),
+        "cuis.txt": lines(entry.line("", *_cuis(entry.figure)) for entry in entries),
         "semtypes.txt": lines(entry.line("", "T060", "Diagnostic Procedure", "T033", "Finding") for entry in entries),
         "dlinks.txt": lines(entry.line(_download(entry.figure), entry.figure.file) for entry in entries),
         "licences.txt": lines(["ROCO_ID,PMC_ID,CC", *(_licence(entry) for entry in entries)]),

@@ -1,9 +1,12 @@
-"""SLAKE: one JSON list a split with English and Chinese questions, an `xmlabN` folder an image."""
+"""SLAKE: one JSON list a split with English and Chinese questions, an `xmlabN` folder an image.
+
+Hub: the same files in the root, the validation file under another name, the images in a zip.
+"""
 
 import json
 from collections.abc import Iterable
 
-from .files import Tree, jpeg
+from .files import Tree, jpeg, zipped
 from .phrases import Ask, asks
 from .plates import drawn, facts
 from .scenes import Scene
@@ -80,6 +83,16 @@ def tree(seed: int) -> Tree:
         files[f"Slake1.0/{split}.json"] = json.dumps(found, ensure_ascii=False).encode()
         rows += len(found)
     return Tree(rows, files)
+
+
+def hub_tree(seed: int) -> Tree:
+    """Make the Hub's folder: the rows of `tree`."""
+    original = tree(seed)
+    names = {name: name.removeprefix("Slake1.0/") for name in original.files}
+    images = {names[name]: content for name, content in original.files.items() if names[name].startswith("imgs/")}
+    lists = {names[name]: content for name, content in original.files.items() if name.endswith(".json")}
+    lists["validation.json"] = lists.pop("validate.json")
+    return Tree(original.rows, {**lists, "imgs.zip": zipped(images)})
 
 
 def image(seed: int, number: int) -> bytes:

@@ -1,4 +1,7 @@
-"""uBench: Arrow shards as `datasets` writes them, one row an image with up to six questions in it."""
+"""uBench: one row an image with up to six questions in it.
+
+Original: Arrow shards as `datasets` writes them. Hub: the Hub's conversion of them to parquet.
+"""
 
 import io
 import json
@@ -6,6 +9,7 @@ import json
 import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
+from . import hub
 from .files import Tree, png
 from .phrases import Ask, asks
 from .plates import plate
@@ -62,6 +66,12 @@ def tree(seed: int) -> Tree:
     }
     files[f"{_FOLDER}/dataset_info.json"] = _info(features, files)
     return Tree(_IMAGES, files)
+
+
+def hub_tree(seed: int) -> Tree:
+    """Make the folder of the conversion: the rows of `tree` in one file."""
+    rows = [_row(seed, number) for number in range(1, _IMAGES + 1)]
+    return Tree(_IMAGES, {"perception/test/0000.parquet": hub.parquet(rows, _features())})
 
 
 def _features() -> Features:

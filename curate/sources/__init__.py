@@ -28,12 +28,15 @@ class Shard:
         split: upstream's split of these rows, or "" where the rows themselves say it or there is none.
         piece: the part of a long first file that holds the rows, or None for the whole file.
         member: where the first file is a zip archive, the member of it that holds the rows, else None.
+        folders: POSIX paths of folders that decide on the rows as well, by the names, sizes and times of all
+            that lies below them: files too many to be named one by one.
     """
 
     files: tuple[str, ...]
     split: str = ""
     piece: Piece | None = None
     member: str | None = None
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,16 @@ class Layout:
         shards: folder of the source -> its shards in reading order; empty when this layout is not there.
         read: folder and shard -> every row of the shard, in order. Raises `InputError` when the file as
             a whole is unusable; a single bad row comes out as `Rejected`.
+        images: what its images are where Pillow alone does not decode them: `dicom`, else "".
+        notes: folder of the source -> what whoever builds from it should know of the files there, a line each.
     """
 
     name: str
     expects: str
     shards: Callable[[Path], list[Shard]]
     read: Callable[[Path, Shard], Iterator[Record | Rejected]]
+    images: str = ""
+    notes: Callable[[Path], list[str]] = lambda folder: []
 
 
 def layouts(source: str) -> tuple[Layout, ...]:

@@ -1,16 +1,20 @@
-"""The reports of MIMIC-CXR: members of `mimic-cxr-reports.zip`, or text files in the patients' folders."""
+"""The reports of MIMIC-CXR: members of `mimic-cxr-reports.zip`, or text files as the archive unpacks to.
+
+They lie in `files/` itself, beside the patients' images, or in a folder `mimic-cxr-reports`.
+"""
 
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ..errors import InputError, RowError
 from ..tables import AGAIN, opened
 
 ARCHIVE = "mimic-cxr-reports.zip"
+_UNPACKED = "mimic-cxr-reports"
 MAX_BYTES = 2**20
 """Reports have a few thousand characters; a member that claims more is a bomb."""
 
@@ -32,11 +36,13 @@ class Reports:
         """
         try:
             return self._bytes(path).decode("utf-8-sig")
-        except (KeyError, FileNotFoundError):
+        except (KeyError, FileNotFoundError, NotADirectoryError):
             raise RowError("no-answer", f"there is no report {path}") from None
         except UnicodeDecodeError:
             raise RowError("unparsable-row", f"{path}: is not UTF-8 text") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, IsADirectoryError) as error:
+        except (PermissionError, IsADirectoryError):
+            raise RowError("unparsable-row", f"{path}: may not be read as a file") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: it is encrypted
             raise RowError("unparsable-row", f"{path}: is damaged ({type(error).__name__})") from None
 
     def _bytes(self, path: str) -> bytes:
@@ -54,12 +60,18 @@ class Reports:
             place = self._folder / "files" / part
             yield from sorted(path.relative_to(self._folder).as_posix() for path in place.glob("p*/s*.txt"))
             return
-        yield from (name for name in self._archive.namelist() if is_path(name) and PurePosixPath(name).parts[1] == part)
+        begin = f"files/{part}/"
+        yield from (name for name in self._archive.namelist() if name.startswith(begin) and is_path(name))
 
     def strangers(self) -> Iterator[str]:
         """Give the text files of the archive that are no report by their path."""
         names = self._archive.namelist() if self._archive is not None else []
         return (name for name in names if name.endswith(".txt") and not is_path(name))
+
+
+def reports_folder(folder: Path) -> Path:
+    """Give the folder in which unpacked reports begin with `files/`."""
+    return folder / _UNPACKED if (folder / _UNPACKED).is_dir() else folder
 
 
 def is_path(path: str) -> bool:
@@ -76,7 +88,7 @@ def reports(folder: Path) -> Iterator[Reports]:
     """
     path = folder / ARCHIVE
     if not path.exists():
-        yield Reports(folder, None)
+        yield Reports(reports_folder(folder), None)
         return
     try:
         with opened(path), zipfile.ZipFile(path) as archive:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import csv_rows, field, json_items, whole_text
+from ..tables import csv_rows, field, json_items, opened
 from . import Layout, Shard, records
 
 SOURCE = "iu_xray"
@@ -70,7 +70,17 @@ def _xml_shards(folder: Path) -> list[Shard]:
 def _read_xml(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     films = f"{_PNG}/" if (folder / _PNG).exists() else ""
     for file in shard.files:
-        yield from records(SOURCE, Shard((file,)), [(0, whole_text(folder / file))], partial(_xml_record, file, films))
+        yield from records(SOURCE, Shard((file,)), [(0, _text(folder / file))], partial(_xml_record, file, films))
+
+
+def _text(path: Path) -> str | RowError:
+    """Give the text of a report; one file of thousands that holds none is a bad row and no more."""
+    with opened(path):
+        content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return RowError("unparsable-row", "not UTF-8 text")
 
 
 def _xml_record(file: str, films: str, row: int, text: str) -> Record:
@@ -126,7 +136,8 @@ def _r2gen_record(shard: Shard, row: int, split_and_item: tuple[str, Any]) -> Re
         raise RowError("unparsable-row", "field 'image_path' holds what is no text")
     place = PurePosixPath(shard.files[0]).parent
     films = [str(place / "images" / image) for image in images]
-    return _record(match[1], _R2GEN_SPLITS[split], shard.files[0], row, field(item, "report", str), films)
+    answer = _sections(field(item, "report", str), "")
+    return _record(match[1], _R2GEN_SPLITS[split], shard.files[0], row, answer, films)
 
 
 def _sections(findings: str, impression: str) -> str:

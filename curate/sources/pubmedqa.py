@@ -45,6 +45,12 @@ def _shard(root: Path, file: str) -> Shard:
     return Shard((file, truth)) if truth else Shard((file,), "test")
 
 
+def _notes(root: Path) -> list[str]:
+    labelled = any(shard.split == "test" for shard in (*_original_shards(root), *_hub_shards(root)))
+    without = "without test_ground_truth.json all labelled rows count as test and none is trained on"
+    return [f"{without}; it lies in data/ of github.com/pubmedqa/pubmedqa"] if labelled else []
+
+
 def _is_one_of(file: str, names: tuple[str, ...]) -> bool:
     return any(name in file for name in names)
 
@@ -135,6 +141,8 @@ def _record(
 
 
 LAYOUTS = (
-    Layout("original", "data/ori_pqal.json, data/test_ground_truth.json", _original_shards, _read_original),
-    Layout("hub", "pqa_labeled/train-*.parquet", _hub_shards, _read_hub),
+    Layout(
+        "original", "data/ori_pqal.json, data/test_ground_truth.json", _original_shards, _read_original, notes=_notes
+    ),
+    Layout("hub", "pqa_labeled/train-*.parquet", _hub_shards, _read_hub, notes=_notes),
 )

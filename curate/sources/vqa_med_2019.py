@@ -41,8 +41,8 @@ def _shards(folder: Path) -> list[Shard]:
 def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     """Give a record for each line `image|question|answer`, in the test file `image|category|question|answer`.
 
-    Of several right answers, which upstream joins by `#`, the record has the first; the others stand in the
-    upstream row that the record names. A test file without answers gives rows rejected as `no-answer`.
+    Of several right answers, which upstream joins by `#`, the first is the answer and the others are its
+    alternatives. A test file without answers gives rows rejected as `no-answer`.
     The files in `QAPairsByCategory` repeat these rows and are not read.
 
     The format is that of https://github.com/abachaa/VQA-Med-2019.
@@ -74,7 +74,7 @@ def _in_archive(folder: Path, archive: str) -> Locate:
 
 def _record(shard: Shard, locate: Locate, row: int, line: str) -> Record:
     image, question, answers = _fields(line, leading=2 if shard.split == "test" else 1)
-    answer = answers.split("#")[0].strip()
+    answer, *alternatives = [answer.strip() for answer in answers.split("#")]
     return Record(
         source=SOURCE,
         key=f"{image}/{shard.split}/{row}",
@@ -85,6 +85,7 @@ def _record(shard: Shard, locate: Locate, row: int, line: str) -> Record:
         group=f"medpix/{image}",
         question=question,
         answer=answer,
+        alternatives=tuple(filter(None, alternatives)),
         answer_type=by_yes_no(answer),
         images=(locate(image),),
     )

@@ -1,11 +1,16 @@
-"""The sample sources and a mix built from them, made once for all tests that only look at them."""
+"""The sample sources and a mix built from them, made once for all tests that only look at them; a Hub."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import close_session, constants
 
 from medmix.curate import mixture, sampledata
 from medmix.curate.build import BuildOptions, build
+
+from ..hub import Hub
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +27,15 @@ def mix(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("mixes") / "sample"
     build(mixture.load("sample"), root, out, BuildOptions())
     return out
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on this machine, empty; waits of its client, and of medmix, take no time and stand in `hub.waits`."""
+    double = Hub()
+    monkeypatch.setattr(constants, "ENDPOINT", double.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(time, "sleep", double.waits.append)
+    with double.running():
+        yield double
+    close_session()

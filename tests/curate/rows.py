@@ -23,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "area": 10_000,
     "image_bytes": 1_000,
     "text_bytes": 13,
+    "section": "",
     "openness": 3,
     "licence": "CC-BY-4.0",
     "verdict": "redistributable",

@@ -112,8 +112,16 @@ def test_only_what_may_be_redistributed_lies_in_data(mix):
     assert set(data["license_verdict"]) == {"redistributable"}
     assert "redistributable" not in set(restricted["license_verdict"])
     pointers = pl.concat([pl.read_parquet(path) for path in mix.glob("pointers/*.parquet")])
-    assert pointers.height == restricted.height
+    assert pointers.height == restricted.filter(pl.col("license_verdict") != "credentialed").height
     assert not {"images", "messages", "question", "answer"} & set(pointers.columns)
+
+
+def test_a_credentialed_source_is_restricted_and_no_pointer_says_what_it_holds(mix):
+    (entry,) = (entry for source, entry in manifest.read(mix)["sources"].items() if source == "mimic_cxr")
+    assert (entry["kept"], entry["kept_by_verdict"]) == (40, {"credentialed": 40})
+    assert len(list((mix / "restricted" / "mimic_cxr").iterdir())) == 3
+    assert not (mix / "data" / "mimic_cxr").exists()
+    assert not (mix / "pointers" / "mimic_cxr.parquet").exists()
 
 
 def test_two_workers_write_the_same_bytes(mix, root, tmp_path):

@@ -23,9 +23,13 @@ def contents(root):
     }
 
 
+def default(source):
+    return next(iter(sampledata.TREES[source].values()))
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_tree_hangs_on_the_seed_only(source, root):
-    same, other = sampledata.TREES[source](0), sampledata.TREES[source](1)
+    same, other = default(source)(0), default(source)(1)
     written = {name: (root / source / name).read_bytes() for name in same.files}
     assert same.files == written
     assert other.files != written
@@ -47,7 +51,7 @@ def test_all_fourteen_sources_are_there_and_small(root):
 
 
 def test_an_empty_folder_is_filled_and_a_full_one_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(sampledata, "TREES", {"a": lambda seed: Tree(1, {"x/y.txt": b"z"})})
+    monkeypatch.setattr(sampledata, "TREES", {"a": {"original": lambda seed: Tree(1, {"x/y.txt": b"z"})}})
     assert sampledata.write(tmp_path) == {"a": 1}
     with pytest.raises(UsageError, match=r"already there.*remove"):
         sampledata.write(tmp_path)
@@ -74,7 +78,7 @@ def test_a_run_that_breaks_leaves_nothing(tmp_path, monkeypatch):
     def broken(seed):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sampledata, "TREES", {"medqa": sampledata.TREES["medqa"], "broken": broken})
+    monkeypatch.setattr(sampledata, "TREES", {"medqa": sampledata.TREES["medqa"], "broken": {"original": broken}})
     with pytest.raises(KeyboardInterrupt):
         sampledata.write(tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -187,6 +187,14 @@ def test_csv_that_is_none(file: Path) -> None:
     assert ", row 2: is not csv (" in refusal(READERS["csv_rows"], file)
 
 
+def test_text_lines_of_an_old_mac(file: Path) -> None:
+    file.write_bytes(b"one\r\rtwo\rthree")
+    assert list(tables.text_lines(file)) == [(0, "one"), (2, "two"), (3, "three")]
+    file.write_bytes(b'{"a": 1}\r{"a": 2}\r')
+    assert list(tables.json_lines(file)) == [(0, {"a": 1}), (1, {"a": 2})]
+    assert len(tables.line_pieces(file, 1)) == 1
+
+
 def test_text_lines(file: Path) -> None:
     file.write_bytes("\ufeffone\u2028line\r\n \n\ttwo\x0b\x85 \rmore\nlast".encode())
     assert list(tables.text_lines(file)) == [(0, "one\u2028line"), (2, "\ttwo\x0b\x85 \rmore"), (3, "last")]

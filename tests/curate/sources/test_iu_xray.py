@@ -8,6 +8,7 @@ import pytest
 from medmix.curate import sampledata
 from medmix.curate.errors import InputError
 from medmix.curate.record import ImageRef, Record, Rejected
+from medmix.curate.sources import Shard, layouts
 
 from .reading import by_split, records, rows, there, write, write_json
 
@@ -179,11 +180,23 @@ def test_a_bad_xml_file_is_one_rejected_row(tmp_path: Path, text: str, reason: s
     assert evidence in bad.evidence
 
 
-@pytest.mark.parametrize(("content", "problem"), [(b"", "is empty"), (b"<a>\xff</a>", "is not UTF-8")])
-def test_a_file_that_is_no_text_is_an_input_error(tmp_path: Path, content: bytes, problem: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"), [(b"", "not XML: no element found: line 1, column 0"), (b"\xff", "not UTF-8 text")]
+)
+def test_a_file_that_is_no_text_is_one_rejected_row_among_the_others(
+    tmp_path: Path, content: bytes, problem: str
+) -> None:
     write(tmp_path / "ecgen-radiology" / "7.xml", content)
-    with pytest.raises(InputError, match=f"7.xml: {problem}"):
-        rows("iu_xray", tmp_path, "original")
+    write(tmp_path / "ecgen-radiology" / "8.xml", XML.format(impression="Normal."))
+    bad, good = rows("iu_xray", tmp_path, "original")
+    assert (bad.key, bad.file, bad.evidence) == ("7/0", "ecgen-radiology/7.xml", problem)
+    assert isinstance(good, Record)
+
+
+def test_an_xml_file_that_went_while_it_was_read_is_an_input_error(tmp_path: Path) -> None:
+    layout = next(layout for layout in layouts("iu_xray") if layout.name == "original")
+    with pytest.raises(InputError, match=r"7\.xml: is not there"):
+        list(layout.read(tmp_path, Shard(("ecgen-radiology/7.xml",))))
 
 
 ITEM: dict[str, Any] = {"id": "CXR5_IM-0001", "report": "Clear.", "image_path": ["CXR5_IM-0001/0.png"], "split": "val"}
@@ -193,7 +206,7 @@ ITEM: dict[str, Any] = {"id": "CXR5_IM-0001", "report": "Clear.", "image_path": 
 def test_r2gen_images_lie_beside_the_annotation(tmp_path: Path, place: str) -> None:
     write_json(tmp_path / place / "annotation.json", {"val": [ITEM]})
     (found,) = records("iu_xray", tmp_path, "r2gen")
-    assert (found.key, found.split, found.answer) == ("5", "validation", "Clear.")
+    assert (found.key, found.split, found.answer) == ("5", "validation", "Findings: Clear.")
     assert found.images == (ImageRef(f"{place}images/CXR5_IM-0001/0.png"),)
 
 

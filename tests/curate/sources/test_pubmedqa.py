@@ -10,6 +10,7 @@ import pytest
 from medmix.curate import sampledata
 from medmix.curate.errors import InputError
 from medmix.curate.record import Record, Rejected
+from medmix.curate.sources import layouts
 
 from .reading import by_split, records, rows, there, write, write_json
 
@@ -90,6 +91,17 @@ def test_without_the_truth_no_labelled_item_gets_into_training(tmp_path: Path) -
     write_json(tmp_path / "ori_pqal.json", {"11": ITEM, "12": ITEM})
     write_json(tmp_path / "ori_pqaa.json", {"13": ITEM})
     assert [row.split for row in records("pubmedqa", tmp_path, "original")] == ["test", "test", "train"]
+
+
+def test_that_the_truth_is_not_there_is_worth_a_line(tmp_path: Path) -> None:
+    notes = next(layout.notes for layout in layouts("pubmedqa") if layout.name == "original")
+    write_json(tmp_path / "ori_pqaa.json", {"13": ITEM})
+    assert notes(tmp_path) == []
+    write_json(tmp_path / "ori_pqal.json", {"11": ITEM, "12": ITEM})
+    (line,) = notes(tmp_path)
+    assert line.startswith("without test_ground_truth.json all labelled rows count as test and none is trained on; ")
+    write_json(tmp_path / "test_ground_truth.json", {"11": "yes"})
+    assert notes(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,12 @@ def test_real_data(real_data: Path) -> None:
     found = records("vqa_med_2019", real_data / "vqa_med_2019", "original")
     assert by_split(found) == {"train": 798, "validation": 320, "test": 250}
     assert not any("|" in row.question or "#" in row.answer for row in found)
+    several = {row.key: (row.answer, row.alternatives) for row in found if row.alternatives}
+    assert len(several) == 5
+    assert several["synpic43535/test/139"] == (
+        "heart and great vessels",
+        ("lung, mediastinum, pleura", "spine and contents"),
+    )
     assert {row.answer_type for row in found} == {"open", "closed"}
     assert found[0] == Record(
         source="vqa_med_2019",
@@ -61,10 +67,14 @@ def test_bar_in_a_question(tmp_path: Path) -> None:
         assert (row.question, row.answer) == ("t1|t2 or flair?", "t2")
 
 
-def test_first_of_several_answers(tmp_path: Path) -> None:
-    write(tmp_path / TEST, "synpic1|organ|what organ?|gastrointestinal #lung, mediastinum, pleura\n")
-    (row,) = records("vqa_med_2019", tmp_path, "original")
-    assert row.answer == "gastrointestinal"
+def test_several_answers_are_one_and_its_alternatives(tmp_path: Path) -> None:
+    lines = "gastrointestinal #lung, mediastinum, pleura", "yes#", "mr - t1 (axial)"
+    write(tmp_path / TEST, "".join(f"synpic1|organ|what organ?|{line}\n" for line in lines))
+    assert [(row.answer, row.alternatives) for row in records("vqa_med_2019", tmp_path, "original")] == [
+        ("gastrointestinal", ("lung, mediastinum, pleura",)),
+        ("yes", ()),
+        ("mr - t1 (axial)", ()),
+    ]
 
 
 @pytest.mark.parametrize(

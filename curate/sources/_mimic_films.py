@@ -1,0 +1,119 @@
+"""The films of a part of MIMIC-CXR: rows of upstream's gzipped tables, and image files in the patients' folders.
+
+A part is one of the folders `files/p10` to `files/p19`. The tables of all parts are one file that cannot be read from
+its middle, so each part reads it whole and holds its own tenth.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import RowError
+from ..tables import csv_columns, csv_fields
+
+PARTS = tuple(f"p{number}" for number in range(10, 20))
+SPLIT = "mimic-cxr-2.0.0-split.csv"
+METADATA = "mimic-cxr-2.0.0-metadata.csv"
+FILMS = "cxr-record-list.csv"
+STUDIES = "cxr-study-list.csv"
+
+_IDS = {
+    "subject_id": re.compile(r"1\d{7}"),
+    "study_id": re.compile(r"5\d{7}"),
+    "dicom_id": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"),
+}
+_SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+
+
+class Film(NamedTuple):
+    """A row that names a film; `path` relative to the source's folder, `split` one of `record.SPLITS` or ""."""
+
+    subject: str
+    study: str
+    dicom: str
+    path: str
+    split: str = ""
+
+
+def found(folder: Path, table: str) -> str:
+    """Give the name under which a table lies there, gzipped as upstream has it or unpacked, or ""."""
+    return next((name for name in (f"{table}.gz", table) if (folder / name).exists()), "")
+
+
+def rows(path: Path, columns: Sequence[str], part: str) -> Iterator[tuple[int, dict[str, str] | RowError]]:
+    """Give the rows of a table that are of a part; those of which nobody can tell come with the first part.
+
+    A row whose ids are not as upstream documents them is a `RowError`.
+
+    Raises:
+        InputError: the table cannot be read, or lacks a column.
+    """
+    header = csv_columns(path)
+    subject = header.index("subject_id") if "subject_id" in header else 0  # where it lacks, csv_fields says so
+    for row, fields in csv_fields(path, columns):
+        own = "" if isinstance(fields, RowError) else f"p{fields[subject][:2]}"
+        if own == part or (own not in PARTS and part == PARTS[0]):
+            yield row, fields if isinstance(fields, RowError) else _checked(dict(zip(header, fields, strict=True)))
+
+
+def _checked(value: dict[str, str]) -> dict[str, str] | RowError:
+    odd = [name for name, pattern in _IDS.items() if name in value and not pattern.fullmatch(value[name])]
+    return RowError("unparsable-row", f"field {odd[0]!r} is {value[odd[0]]!r}") if odd else value
+
+
+def jpg_films(path: Path, part: str) -> Iterator[tuple[int, Film | RowError]]:
+    """Give the rows of the split table, which names each film of the JPG edition.
+
+    Raises:
+        InputError: as `rows`.
+    """
+    for row, value in rows(path, ("dicom_id", "study_id", "subject_id", "split"), part):
+        yield row, value if isinstance(value, RowError) else _jpg_film(value)
+
+
+def _jpg_film(row: dict[str, str]) -> Film | RowError:
+    subject, study, dicom, split = (row[name] for name in ("subject_id", "study_id", "dicom_id", "split"))
+    if split not in _SPLITS:
+        return RowError("unparsable-row", f"split {split!r}, expected {', '.join(_SPLITS)}")
+    return Film(subject, study, dicom, f"{study_folder(subject, study)}/{dicom}.jpg", _SPLITS[split])
+
+
+def original_films(path: Path, part: str) -> Iterator[tuple[int, Film | RowError]]:
+    """Give the rows of `cxr-record-list.csv.gz`, which names each film of the DICOM edition and no split.
+
+    Raises:
+        InputError: as `rows`.
+    """
+    for row, value in rows(path, ("subject_id", "study_id", "dicom_id", "path"), part):
+        if isinstance(value, RowError):
+            yield row, value
+        else:
+            yield row, Film(value["subject_id"], value["study_id"], value["dicom_id"], value["path"])
+
+
+def views(path: Path, part: str) -> dict[str, str]:
+    """Give the view positions of a part's films by their id, where the metadata table has one.
+
+    Raises:
+        InputError: as `rows`.
+    """
+    good = (row for _, row in rows(path, ("dicom_id", "subject_id", "ViewPosition"), part) if isinstance(row, dict))
+    return {row["dicom_id"]: row["ViewPosition"] for row in good}
+
+
+def image_files(folder: Path, part: str, suffixes: tuple[str, ...]) -> set[str]:
+    """Give the paths of a part's image files, relative to the source's folder."""
+    root = str(folder / "files" / part)
+    return {
+        f"files/{part}{place[len(root) :]}/{name}"
+        for place, _, names in os.walk(root)
+        for name in names
+        if name.endswith(suffixes)
+    }
+
+
+def study_folder(subject: str, study: str) -> str:
+    """Give the folder of a study's films; its report has the same name and ends in `.txt`."""
+    return f"files/p{subject[:2]}/p{subject}/s{study}"
