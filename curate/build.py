@@ -33,6 +33,7 @@ from . import (
     sampledata,
     screen,
     splits,
+    statistics,
 )
 from .errors import UsageError
 from .inputs import Input, find
@@ -122,8 +123,11 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
         )
-        written = cards.write(stage, document, [entry.facts for entry in inputs], files)
-        document["files"] = manifest.file_facts(stage, [*files, *written, "ledger.parquet"])
+        document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
+        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
+        document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
+        written = cards.write(stage, document)
+        document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         manifest.write(stage, document)
         _publish(stage, out)

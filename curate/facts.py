@@ -72,6 +72,31 @@ class Licence:
 
 
 @dataclass(frozen=True, slots=True)
+class Background:
+    """What upstream's own pages, papers and files say of a source for its datasheet; "" where they do not say.
+
+    Attributes:
+        purpose: what it was made for.
+        instances: what one row is.
+        acquisition: where images and texts were taken from.
+        labels: what is to be answered, and where the answers come from.
+        preprocessing: what upstream did to the data.
+        people: how people in it are protected.
+        uses: what it has been used for.
+        maintenance: who keeps it, and its editions.
+    """
+
+    purpose: str = ""
+    instances: str = ""
+    acquisition: str = ""
+    labels: str = ""
+    preprocessing: str = ""
+    people: str = ""
+    uses: str = ""
+    maintenance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one source.
 
@@ -89,6 +114,7 @@ class Facts:
         unverified: what is said of the source, but was not seen in its own files or pages, one each.
         attribution: whom to credit, in one line.
         citation: BibTeX.
+        background: what upstream says of how and why it was made.
         steps: what to do by hand to get it, in order, `{folder}` standing for the source's folder; with a
             layout that can be fetched, what completes that.
         refused: copies that must not be used.
@@ -110,6 +136,7 @@ class Facts:
     unverified: tuple[str, ...]
     attribution: str
     citation: str
+    background: Background = Background()
     steps: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     article_licences: bool = False

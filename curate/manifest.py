@@ -137,6 +137,11 @@ def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
     return facts
 
 
+def shards_of(document: Mapping[str, Any]) -> list[str]:
+    """List the shards of records, those in `data` and those in `restricted`, sorted."""
+    return sorted(file for file in document["files"] if file.split("/")[0] in ("data", "restricted"))
+
+
 def write(mix: Path, document: Mapping[str, Any]) -> None:
     """Write the manifest of a mix."""
     write_text(mix / NAME, json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
