@@ -174,7 +174,7 @@ def _body(url: str, start: int) -> Iterator[bytes]:
     ) as response:
         hf_raise_for_status(response)
         surplus = start if response.status_code == 200 else 0  # a server that knows no Range sends all
-        for data in response.iter_bytes(CHUNK_BYTES):
+        for data in response.iter_bytes():  # in larger pieces the last one would be lost with the connection
             if data[surplus:]:
                 yield data[surplus:]
             surplus = max(0, surplus - len(data))

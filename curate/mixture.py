@@ -132,7 +132,7 @@ class Mixture:
     def sections(self) -> dict[str, Section]:
         """Give the section of the reports that is taught, by source, for the sources where it is one alone."""
         asked = {source: choice.report for source, choice in self.sources.items()}
-        return {source: report for source, report in asked.items() if report not in (None, "both")}
+        return {source: report for source, report in asked.items() if report == "findings" or report == "impression"}
 
 
 def names() -> list[str]:

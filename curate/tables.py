@@ -162,30 +162,58 @@ def csv_pieces(path: Path, rows: int) -> list[Piece]:
     Raises:
         InputError: the file is empty or no csv.
     """
-    offsets = []
+    offsets, end = [], 0
     with opened(path), path.open("rb") as handle:
-        ends = _Ends(handle)
-        with _parsed(path, ends) as reader:
-            next(reader, None)
-            offsets = [ends.offset, *(ends.offset for row, _ in enumerate(reader, 1) if row % rows == 0)]
-    return _pieces(offsets, rows, ends.offset)
+        lines = _Lines(handle)
+        with _parsed(path, lines) as reader:
+            for row, end in enumerate(lines.record_ends(reader)):  # row 0 is the header
+                if row % rows == 0:
+                    offsets.append(end)
+    return _pieces(offsets, rows, end)
 
 
 _LONE_RETURN = re.compile(rb"(?<=\r)(?!\n|\Z)")
 
 
-class _Ends:
-    """Gives lines as text, ended as a text file's are, and knows the byte at which the last one ended."""
+class _Lines:
+    """Gives the lines of a csv file as text, ended as a text file's are, and knows the byte at which the last ended."""
 
     def __init__(self, handle: BinaryIO) -> None:
-        self.offset = 0
         self._handle = handle
+        self._waiting: list[bytes] = []
+        self._end = 0
 
-    def __iter__(self) -> Iterator[str]:
-        for block in self._handle:
-            for line in _LONE_RETURN.split(block) if b"\r" in block else (block,):
-                self.offset += len(line)
-                yield line.decode()
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if not self._waiting:
+            self._wait(next(self._handle))
+        line = self._waiting.pop()
+        self._end += len(line)
+        return line.decode()
+
+    def _wait(self, block: bytes) -> None:
+        self._waiting = _LONE_RETURN.split(block)[::-1]
+
+    def record_ends(self, reader: Iterator[list[str]]) -> Iterator[int]:
+        """Give the byte after each record; `reader`, which parses these lines, is asked only where it is needed.
+
+        A line without quotes and without a return in its middle is a record: to see that takes a tenth of the
+        time that parsing does.
+        """
+        while True:
+            if not self._waiting:
+                block = next(self._handle, b"")
+                if not block:
+                    return
+                if b'"' not in block and (b"\r" not in block or block.count(b"\r") == block.endswith(b"\r\n")):
+                    self._end += len(block)
+                    yield self._end
+                    continue
+                self._wait(block)
+            next(reader)
+            yield self._end
 
 
 def _pieces(offsets: list[int], rows: int, end: int) -> list[Piece]:

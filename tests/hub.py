@@ -2,7 +2,7 @@
 
     hub.add("someone/pictures", {"data/train.parquet": b"..."})   -> commit
     hub.fail("resolve/.*train", "drop", times=1)
-    hub.answered("resolve/.*train")                               -> requests that were answered with a body
+    hub.answered("resolve/.*train")                               -> its log
 
 Routes and headers as huggingface_hub asks for them: repository information, tree with pages, resolve with a redirect
 for what lies in LFS, Range, and the error codes in `X-Error-Code`.
@@ -176,10 +176,10 @@ class Hub(Server):
     def route(self, path: str, query: dict[str, list[str]], method: str) -> Answer:
         if match := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
             return self._stored(match[1])
-        match = re.fullmatch(r"(/api)?/datasets/([^/]+/[^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.*))?)?", path)
+        match = re.fullmatch(r"(?:/api)?/datasets/([^/]+/[^/]+)(?:/(revision|tree|resolve)/([^/]+)(?:/(.*))?)?", path)
         if match is None:
             return Answer(404, b"no such route")
-        api, dataset, what, revision, file = match.groups()
+        dataset, what, revision, file = match.groups()
         repository = self.repositories.get(dataset)
         if repository is None:
             return _error(401, "RepoNotFound", "Invalid username or password.")

@@ -6,11 +6,14 @@ import pickle
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
@@ -160,6 +163,21 @@ def test_pieces_of_csv(file: Path) -> None:
         assert list(map(str, found)) == list(map(str, whole))
     file.write_bytes(b"a,b\n")
     assert tables.csv_pieces(file, 2) == []
+
+
+@given(st.text('ab,"\n\r', max_size=30))
+def test_pieces_of_any_csv_give_the_rows_of_the_whole(text: str) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "any.csv")
+        file.write_bytes(f"x\n{text}".encode())
+        try:
+            whole = list(tables.csv_fields(file, ()))
+        except InputError:
+            return
+        for rows in (1, 2):
+            pieces = tables.csv_pieces(file, rows)
+            found = [pair for piece in pieces for pair in tables.csv_fields(file, (), piece)]
+            assert list(map(str, found)) == list(map(str, whole))
 
 
 def test_csv_names_all_missing_columns(file: Path) -> None:
