@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         *[(name, pa.string()) for name in ("key", "split", "file")],
         ("row", pa.int64()),
         *[(name, pa.string()) for name in ("stage", "reason", "evidence", "task", "group", "question", "answer")],
+        ("alternatives", _STRINGS),
         ("choices", _STRINGS),
         ("correct", pa.int64()),
         *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
@@ -205,7 +206,8 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
     row = asdict(record)
     for name in ("question", "answer", "context", "explanation"):
         row[name] = text.clean(row[name])
-    row["choices"] = [text.clean(choice) for choice in record.choices]
+    for name in ("alternatives", "choices"):
+        row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
     texts = row["question"], row["answer"], row["context"], row["choices"]
     row["text_key"], row["question_answer_key"] = text.record_keys(*texts)
