@@ -82,12 +82,10 @@ def _dataset_info(document: Mapping[str, Any], by_config: Mapping[str, Sequence[
     """Give columns, splits and sizes per config in the form that `datasets` writes."""
     infos = {}
     for config, shards in by_config.items():
-        splits = {
-            split: datasets.SplitInfo(
-                name=split, num_bytes=_sum(document, mine, "unpacked_bytes"), num_examples=_sum(document, mine, "rows")
-            )
-            for split, mine in by_split(shards).items()
-        }
+        splits = datasets.SplitDict()
+        for split, mine in by_split(shards).items():
+            size, rows = _sum(document, mine, "unpacked_bytes"), _sum(document, mine, "rows")
+            splits.add(datasets.SplitInfo(name=split, num_bytes=size, num_examples=rows))
         infos[config] = datasets.DatasetInfo(
             features=FEATURES,
             splits=splits,
