@@ -124,7 +124,7 @@ def _libraries() -> dict[str, str]:
 
 
 def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Give digest, size and, for parquet, rows and their size unpacked of the files of a mix, by relative path, sorted."""
+    """Give digest, size and, for parquet, rows and unpacked size of the files of a mix, by relative path, sorted."""
     facts = {}
     for file in sorted(files):
         path = mix / file
