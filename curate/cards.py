@@ -14,7 +14,7 @@ from . import attribution, spdx
 from .card_header import header
 from .manifest import shards_of
 from .plots import PLOTS, bars, largest_first, united
-from .record import REASONS
+from .record import REASONS, SPLITS
 from .shards import replacing, write_text
 from .sources import layouts
 
@@ -82,7 +82,7 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
         "sources": sources,
         "statistics": manifest["statistics"],
         "totals": manifest["totals"],
-        "shards": shards,
+        "split_names": [split for split in SPLITS if split in manifest["totals"]["kept_by_split"]],
         "columns": asset("columns.yaml"),
         "questions": asset("questions.yaml"),
         "plots": PLOTS,

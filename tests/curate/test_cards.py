@@ -17,6 +17,7 @@ from medmix.curate import build as builds
 from medmix.curate import card_header, cards, manifest, mixture, spdx
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
+from medmix.curate.errors import UsageError
 from medmix.curate.features import FEATURES
 from medmix.curate.plots import BAR_WIDTH, bars
 
@@ -214,6 +215,28 @@ def test_a_build_that_keeps_nothing_still_has_cards(root, tmp_path):
     build(mixture.load(str(tmp_path / "none.yaml")), root, tmp_path / "mix", BuildOptions())
     assert "117 records read, 0 kept" in (tmp_path / "mix" / "README.md").read_text()
     assert check(tmp_path / "mix") == []
+
+
+def test_what_only_the_makers_know_comes_from_the_mixture(document):
+    changed = json.loads(json.dumps(document))
+    changed["mixture"]["about"] |= {"contact": "jo@example.org", "published": "2026-11-24", "funding": ""}
+    texts = cards.render(changed)
+    assert "(e.g., email address)?\n\njo@example.org\n" in texts["datasheet.md"]
+    assert "### When will the dataset be distributed?\n\n2026-11-24\n" in texts["datasheet.md"]
+    assert "Not stated by its makers (`about.funding` in the mixture)." in texts["datasheet.md"]
+    assert "  year = {2026},\n" in texts["CITATION.bib"]
+
+
+def test_a_day_of_publication_must_be_one(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{name: mine, version: 1.0.0, description: d, sources: {medqa: {}}, about: {published: soon, contct: x}}"
+    )
+    with pytest.raises(UsageError, match="mine.yaml: about.contct: unknown key .did you mean 'contact'"):
+        mixture.load(str(path))
+    path.write_text("{name: mine, version: 1.0.0, description: d, sources: {medqa: {}}, about: {published: soon}}")
+    with pytest.raises(UsageError, match="about.published: 'soon' is no day; write YYYY-MM-DD"):
+        mixture.load(str(path))
 
 
 def test_a_card_that_says_something_else_is_found(mix, tmp_path):
