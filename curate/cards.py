@@ -60,8 +60,12 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
 
 def sentences(template: str, document: Mapping[str, Any]) -> list[str]:
     """Give the sentences of a template that has one a line."""
-    text = _environment().get_template(template).render(_context(document))
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in fill(template, document).splitlines() if line.strip()]
+
+
+def fill(template: str, document: Mapping[str, Any]) -> str:
+    """Give the text of one template."""
+    return _environment().get_template(template).render(_context(document))
 
 
 def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[str, Any]) -> str:

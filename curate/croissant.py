@@ -13,7 +13,7 @@ from typing import Any
 import datasets
 
 from . import spdx
-from .cards import CITATION, asset, render, sentences
+from .cards import asset, fill, sentences
 from .features import FEATURES
 from .manifest import shards_of
 from .record import SPLITS
@@ -92,7 +92,7 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         **{key: value for key, value in optional.items() if value},
         "license": _licences(manifest["sources"].values()),
         "usageInfo": _usage(manifest["totals"]["kept_by_verdict"]),
-        "citeAs": render(manifest)[CITATION].split("\n\n")[0],
+        "citeAs": fill("CITATION.bib.jinja", manifest).split("\n\n")[0],
         "inLanguage": sorted({code for entry in manifest["sources"].values() for code in entry["kept_by_language"]}),
         "keywords": ["medical", "vision-language"],
         **_responsible(manifest),

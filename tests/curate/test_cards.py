@@ -232,10 +232,10 @@ def test_a_day_of_publication_must_be_one(tmp_path):
     path.write_text(
         "{name: mine, version: 1.0.0, description: d, sources: {medqa: {}}, about: {published: soon, contct: x}}"
     )
-    with pytest.raises(UsageError, match="mine.yaml: about.contct: unknown key .did you mean 'contact'"):
+    with pytest.raises(UsageError, match=r"mine\.yaml: about\.contct: unknown key .did you mean 'contact'"):
         mixture.load(str(path))
     path.write_text("{name: mine, version: 1.0.0, description: d, sources: {medqa: {}}, about: {published: soon}}")
-    with pytest.raises(UsageError, match="about.published: 'soon' is no day; write YYYY-MM-DD"):
+    with pytest.raises(UsageError, match=r"about\.published: 'soon' is no day; write YYYY-MM-DD"):
         mixture.load(str(path))
 
 
