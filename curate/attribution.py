@@ -66,7 +66,7 @@ def _credit(attribution: str, verdict: str, own: str) -> str:
         return f"[{article[1]}](https://pmc.ncbi.nlm.nih.gov/articles/{article[1]}/)"
     if article := _PMID.match(credit):
         return f"[PMID {article[1]}](https://pubmed.ncbi.nlm.nih.gov/{article[1]}/)"
-    return " ".join(credit.split())
+    return " ".join(credit.split()).replace("<", "&lt;")
 
 
 def _licence_link(licence: str) -> str:
