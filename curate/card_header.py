@@ -32,11 +32,9 @@ HUB_LICENCES = {
 def header(document: Mapping[str, Any], shards: Sequence[str]) -> dict[str, Any]:
     """Give the head of a card that covers just the given shards of a mix."""
     sources = document["sources"]
-    covered = [source for source in sources if any(shard.split("/")[1] == source for shard in shards)]
-    kept = sum(document["files"][shard]["rows"] for shard in shards)
-    by_config = {"default": list(shards)} | {
-        source: [shard for shard in shards if shard.split("/")[1] == source] for source in covered
-    }
+    configs = by_config(shards)
+    covered = [config for config in configs if config in sources]
+    kept = _sum(document, shards, "rows")
     return {
         "pretty_name": f"{document['mixture']['name']} {document['mixture']['version']}",
         **_licence({licence for source in covered for licence in sources[source]["kept_by_licence"]}),
@@ -46,8 +44,8 @@ def header(document: Mapping[str, Any], shards: Sequence[str]) -> dict[str, Any]
         ),
         "size_categories": [next((name for limit, name in SIZE_CATEGORIES if kept < limit), "n>1M")],
         "tags": ["medical", "vision-language", "medmix"],
-        "configs": [_config(name, mine) for name, mine in by_config.items()],
-        **_dataset_info(document, by_config),
+        "configs": [_config(name, mine) for name, mine in configs.items()],
+        **_dataset_info(document, configs),
     }
 
 
@@ -72,16 +70,24 @@ def _config(name: str, shards: Sequence[str]) -> dict[str, Any]:
     return {**config, "default": True} if name == "default" else config
 
 
+def by_config(shards: Sequence[str]) -> dict[str, list[str]]:
+    """Sort shards by config: all of them in `default`, those of each source in its own; without empty ones."""
+    configs: dict[str, list[str]] = {"default": sorted(shards)} if shards else {}
+    for shard in sorted(shards, key=lambda shard: (shard.split("/")[1], shard)):
+        configs.setdefault(shard.split("/")[1], []).append(shard)
+    return configs
+
+
 def by_split(shards: Sequence[str]) -> dict[str, list[str]]:
     """Sort shards by the split in their name; splits in the order of `record.SPLITS`, without empty ones."""
     found = {split: [shard for shard in shards if shard.rsplit("/", 1)[1].startswith(f"{split}-")] for split in SPLITS}
     return {split: mine for split, mine in found.items() if mine}
 
 
-def _dataset_info(document: Mapping[str, Any], by_config: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _dataset_info(document: Mapping[str, Any], configs: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Give columns, splits and sizes per config in the form that `datasets` writes."""
     infos = {}
-    for config, shards in by_config.items():
+    for config, shards in configs.items():
         splits = datasets.SplitDict()
         for split, mine in by_split(shards).items():
             size, rows = _sum(document, mine, "unpacked_bytes"), _sum(document, mine, "rows")

@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 
 from . import spdx
+from .card_header import by_config
 from .cards import asset, fill, sentences
 from .features import FEATURES
 from .manifest import shards_of
@@ -74,9 +75,7 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Give the description as JSON-LD; `statistics`, and `files` of the shards, must be in the manifest."""
     mixture, shards = manifest["mixture"], shards_of(manifest)
     about = mixture["about"]
-    by_config = {"default": shards} | {
-        source: mine for source in manifest["sources"] if (mine := [s for s in shards if s.split("/")[1] == source])
-    }
+    configs = by_config(shards)
     optional = {
         "url": about["url"],
         "datePublished": about["published"],
@@ -97,8 +96,8 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "keywords": ["medical", "vision-language"],
         **_responsible(manifest),
         **_provenance(manifest),
-        "distribution": [*_file_sets(by_config), *_file_objects(manifest, shards)],
-        "recordSet": [_splits(), *(_record_set(config, manifest) for config in by_config)],
+        "distribution": [*_file_sets(configs), *_file_objects(manifest, shards)],
+        "recordSet": [_splits(), *(_record_set(config, manifest) for config in configs)],
     }
 
 
@@ -165,6 +164,7 @@ def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
             "prov:wasAttributedTo": {"@type": "prov:Agent", "prov:label": entry["facts"]["attribution"]},
         }
         for source, entry in manifest["sources"].items()
+        if entry["kept"]
     ]
     activity = {
         "@type": "prov:Activity",
@@ -174,8 +174,8 @@ def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"prov:wasDerivedFrom": derived, "prov:wasGeneratedBy": activity}
 
 
-def _file_sets(by_config: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
-    for config, shards in by_config.items():
+def _file_sets(configs: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    for config, shards in configs.items():
         folders = sorted({shard.rsplit("/", 1)[0] for shard in shards})
         yield {
             "@type": "cr:FileSet",

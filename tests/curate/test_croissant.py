@@ -42,6 +42,18 @@ def test_a_mixture_that_says_when_it_is_published_leaves_nothing_to_warn_of(mix,
     assert not issues.warnings
 
 
+def test_a_mix_without_records_is_described_as_such(mix, tmp_path):
+    document = manifest.read(mix)
+    document |= {"files": {}, "statistics": {}}
+    document["totals"] |= {"kept": 0, "kept_by_split": {}, "kept_by_verdict": {}}
+    for entry in document["sources"].values():
+        entry |= {"kept": 0} | {name: {} for name in entry if name.startswith("kept_by_")}
+    (tmp_path / croissant.NAME).write_text(croissant.text(document))
+    described = mlcroissant.Dataset(str(tmp_path / croissant.NAME))
+    assert not described.metadata.ctx.issues.errors
+    assert [record_set.id for record_set in described.metadata.record_sets] == ["splits"]
+
+
 @pytest.mark.parametrize("config", ["slake", "iu_xray", "medmcqa", "vqa_med_2019", "default"])
 def test_its_records_are_those_of_datasets(mix, described, tmp_path, config):
     loaded = datasets.load_dataset(str(mix), config, cache_dir=str(tmp_path))
