@@ -23,6 +23,7 @@ from . import (
     caps,
     cards,
     contamination,
+    croissant,
     duplicates,
     engine,
     expectations,
@@ -33,6 +34,7 @@ from . import (
     sampledata,
     screen,
     splits,
+    statistics,
 )
 from .errors import UsageError
 from .inputs import Input, find
@@ -91,7 +93,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "limit": options.limit,
         }
         complete = expectations.complete(inputs)
-        beside = {"complete": complete, "articles": articles.digest(root), "revisions": _revisions(inputs)}
+        beside = {"complete": complete, "articles": articles.digest(root), "facts": _facts(inputs)}
         digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
@@ -125,8 +127,11 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
         )
-        written = cards.write(stage, document, [entry.facts for entry in inputs], files)
-        document["files"] = manifest.file_facts(stage, [*files, *written, "ledger.parquet"])
+        document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
+        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
+        document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
+        written = [*cards.write(stage, document), *croissant.write(stage, document)]
+        document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
         _publish(stage, out)
@@ -193,8 +198,9 @@ def _say_warnings(lines: Sequence[str]) -> None:
         say(f"warning: {line}")
 
 
-def _revisions(inputs: Sequence[Input]) -> dict[str, str]:
-    return {entry.source: entry.facts.provenance(entry.layout)["revision"] for entry in inputs}
+def _facts(inputs: Sequence[Input]) -> dict[str, Any]:
+    """Give all that the cards say of the sources, by which the manifest then knows an unchanged mix."""
+    return {entry.source: asdict(entry.facts) for entry in inputs}
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:

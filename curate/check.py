@@ -1,14 +1,18 @@
 """Verify a finished mix against its own manifest and ledger, and the ledger against what must always hold."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import ledger, licences, manifest
+import medmix
+
+from . import attribution, cards, croissant, ledger, licences, manifest, statistics
 from .features import mix_schema
 from .progress import track
 from .record import TASKS, VERDICTS
@@ -35,7 +39,7 @@ def check(mix: Path) -> list[str]:
         if (mix / shard).is_file():
             findings += _few(shard, _shard(mix, shard, groups, ids))
     findings += _ledger(mix, document, ids)
-    return findings
+    return findings or list(_cards(mix, document, shards))
 
 
 def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
@@ -51,6 +55,34 @@ def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
             name = path.relative_to(mix).as_posix()
             if path.is_file() and name != manifest.NAME and name not in document["files"]:
                 yield f"{name}: is not in the manifest"
+
+
+def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Iterator[str]:
+    """Count the shards and render the cards again; cards of another version of medmix are not compared."""
+    if document["medmix"] != medmix.__version__:
+        return
+    counted, claimed = statistics.measure(mix, shards), document.get("statistics", {})
+    for source in sorted(counted.keys() | claimed.keys()):
+        if counted.get(source) != claimed.get(source):
+            yield f"{manifest.NAME}: statistics.{source} are not what its shards hold"
+    try:
+        texts = {**cards.render(document), croissant.NAME: croissant.text(document)}
+    except (LookupError, TypeError, AttributeError, ValueError, jinja2.TemplateError) as error:
+        yield f"{manifest.NAME}: lacks what the cards tell ({error}); build the mix again"
+        return
+    rendered = {name: [text] for name, text in texts.items()}
+    for name, lines in {**rendered, cards.ATTRIBUTION: attribution.lines(mix, document)}.items():
+        if name not in document["files"]:
+            yield f"{manifest.NAME}: names no {name}"
+        elif _sha256(lines) != document["files"][name]["sha256"]:
+            yield f"{name}: does not say what manifest and shards say; build the mix again"
+
+
+def _sha256(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def _few(file: str, findings: Iterator[str]) -> list[str]:
@@ -107,7 +139,7 @@ def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
         yield f"has licence {licence!r} with verdict {said!r}"
     elif said not in (licences.verdict(licence), "unclear"):
         yield f"is {said}, but {licence} is {licences.verdict(licence)}"
-    if not evidence["where"] or not evidence["read"]:
+    if not evidence["evidence"] or not evidence["read"]:
         yield f"does not say where and when its licence {licence!r} was read"
     if (folder == "data") != (said == "redistributable"):
         yield f"is {said} and lies in {folder}/"

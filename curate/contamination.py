@@ -37,10 +37,26 @@ def _hits(candidates: pl.DataFrame, items: pl.DataFrame, key: str) -> pl.DataFra
 
 
 def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[dict[str, str | int]]:
-    """Count, per evaluation set, its items and those of them whose images could not be read and so compared."""
+    """Count, per evaluation set, what was compared, what fell for it, and what is in its domain and yet not the same.
+
+    `items` are those of the set, `unread` those whose images could not be read and so not compared, `hits` the
+    records dropped because of them, `in_domain` the training records kept of the same source, `same_wording` the
+    items whose question and answer a training record has on another image.
+    """
+    trained = everything.filter((pl.col("outcome") == "kept") & (pl.col("split") == "train"))
+    contaminated = everything.filter(pl.col("reason") == "contaminated")
     counts: list[dict[str, str | int]] = []
     for item in evaluation:
         rows = everything.filter(is_evaluation([item]))
-        unread = rows.filter(pl.col("stage").is_in(["read", "images"]))
-        counts.append({"source": item.source, "split": item.split, "items": rows.height, "unread": unread.height})
+        counts.append(
+            {
+                "source": item.source,
+                "split": item.split,
+                "items": rows.height,
+                "unread": rows.filter(pl.col("stage").is_in(["read", "images"])).height,
+                "hits": contaminated.join(rows, left_on="evidence", right_on="id", how="semi").height,
+                "in_domain": trained.filter(pl.col("source") == item.source).height,
+                "same_wording": rows.join(trained, on="question_answer_key", how="semi").height,
+            }
+        )
     return counts

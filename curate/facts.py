@@ -3,16 +3,16 @@
 Loads `recipes/sources/*.yaml`; nothing about a source is known anywhere else.
 """
 
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from . import licences
+from . import statements
 from .config import nearest, parse, read_yaml
 from .errors import UsageError
+from .statements import Licence
 
 UNSPLIT = "unsplit"
 """Stands in `Upstream.splits` for rows that name no split."""
@@ -52,72 +52,28 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """What somebody says about a licence.
+class Background:
+    """What upstream's own pages, papers and files say of a source for its datasheet; "" where they do not say.
 
     Attributes:
-        wording: as it is written; "" where nothing is said.
-        evidence: where it says so, and what else to know of it.
-        read: the day on which that was read, YYYY-MM-DD.
-        licence: `LicenseRef-unclear` for a wording that names a licence of no use or none; "" for the wording's own.
+        purpose: what it was made for.
+        instances: what one row is.
+        acquisition: where images and texts were taken from.
+        labels: what is to be answered, and where the answers come from.
+        preprocessing: what upstream did to the data.
+        people: how people in it are protected.
+        uses: what it has been used for.
+        maintenance: who keeps it, and its editions.
     """
 
-    wording: str
-    evidence: str
-    read: str
-    licence: str = ""
-
-    @property
-    def id(self) -> str:
-        """The id of the licence, one of `licences.TERMS`."""
-        return self.licence or licences.normalise(self.wording)
-
-
-@dataclass(frozen=True, slots=True)
-class Effective:
-    """What counts: the most restrictive licence on the way from the original to here.
-
-    Attributes:
-        id: SPDX id or `LicenseRef-...`, one of `licences.TERMS`.
-        verdict: what may be done with a record; may be `unclear` against the licence, never laxer.
-        evidence: why this one.
-        read: the day on which that was found, YYYY-MM-DD.
-    """
-
-    id: str
-    verdict: Literal["redistributable", "research-only", "credentialed", "unclear"]
-    evidence: str
-    read: str
-
-
-@dataclass(frozen=True, slots=True)
-class Licence:
-    """Under which licence a source stands: who says what, and what follows.
-
-    Attributes:
-        declared: what the Hub card says of the copy.
-        upstream: what the original says: its repository, archive or owner.
-        effective: what follows from both; never laxer than the stricter of them.
-        per_record: single records have licences of their own, which count before this one.
-        members: by the name that rows give to the collection they come from, its licence, which counts before
-            `effective`; rows of other collections have `effective`.
-    """
-
-    declared: Statement
-    upstream: Statement
-    effective: Effective
-    per_record: bool = False
-    members: dict[str, Statement] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        """The id of the effective licence."""
-        return self.effective.id
-
-    @property
-    def verdict(self) -> str:
-        """The verdict on records that have no licence of their own."""
-        return self.effective.verdict
+    purpose: str = ""
+    instances: str = ""
+    acquisition: str = ""
+    labels: str = ""
+    preprocessing: str = ""
+    people: str = ""
+    uses: str = ""
+    maintenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +94,7 @@ class Facts:
         unverified: what is said of the source, but was not seen in its own files or pages, one each.
         attribution: whom to credit, in one line.
         citation: BibTeX.
+        background: what upstream says of how and why it was made.
         steps: what to do by hand to get it, in order, `{folder}` standing for the source's folder; with a
             layout that can be fetched, what completes that.
         refused: copies that must not be used.
@@ -159,6 +116,7 @@ class Facts:
     unverified: tuple[str, ...]
     attribution: str
     citation: str
+    background: Background = Background()
     steps: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     article_licences: bool = False
@@ -244,59 +202,4 @@ def _problems(facts: Facts, stem: str) -> list[str]:
         problems.append(f"licence.effective.verdict: is {facts.licence.verdict}, but access is {facts.access}")
     if facts.access == "credentialed" and facts.fetched_layout() is not None:
         problems.append("upstream: a credentialed source is fetched by hand; take out `files`")
-    return problems + _licence_problems(facts.licence)
-
-
-def _licence_problems(licence: Licence) -> list[str]:
-    problems = []
-    statements = {"declared": licence.declared, "upstream": licence.upstream}
-    statements |= {f"members.{name}": statement for name, statement in licence.members.items()}
-    for name, statement in statements.items():
-        problems += [f"licence.{name}.{problem}" for problem in _statement_problems(statement)]
-    problems += [f"licence.effective.{problem}" for problem in _effective_problems(licence)]
-    return problems
-
-
-def _statement_problems(statement: Statement) -> list[str]:
-    problems = _source_problems(statement)
-    if statement.licence not in ("", licences.UNCLEAR):
-        problems.append(f"licence: may only be {licences.UNCLEAR}; what the wording says is found by itself")
-    if not statement.licence and not licences.is_known(statement.wording):
-        problems.append(
-            f"wording: {statement.wording!r} is not known{nearest(statement.wording, licences.TERMS)}; "
-            f"add it to recipes/licences.yaml, or set licence: {licences.UNCLEAR}"
-        )
-    return problems
-
-
-def _effective_problems(licence: Licence) -> list[str]:
-    effective = licence.effective
-    problems = _source_problems(effective)
-    if effective.id not in licences.TERMS:
-        return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, licences.TERMS)}"]
-    if effective.verdict not in (licences.verdict(effective.id), "unclear"):
-        problems.append(f"verdict: is {effective.verdict}, but {effective.id} is {licences.verdict(effective.id)}")
-    said = {name: getattr(licence, name) for name in ("declared", "upstream")}
-    spoken = {name: statement for name, statement in said.items() if statement.wording}
-    if not spoken and effective.id != licences.UNCLEAR:
-        problems.append(f"id: is {effective.id}, but neither declared nor upstream says anything")
-    problems += [
-        f"id: {effective.id} is laxer than {name} ({statement.id}): {', '.join(found)}"
-        for name, statement in spoken.items()
-        if effective.verdict != "unclear" and (found := licences.laxer(effective.id, statement.id))
-    ]
-    return problems
-
-
-def _source_problems(said: Statement | Effective) -> list[str]:
-    problems = [] if said.evidence.strip() else ["evidence: is empty; say where that was read"]
-    if not _is_day(said.read):
-        problems.append(f"read: {said.read!r} is no day; write YYYY-MM-DD")
-    return problems
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
+    return problems + statements.problems(facts.licence)

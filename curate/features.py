@@ -31,7 +31,7 @@ FEATURES = datasets.Features(
         "license_evidence": {
             "declared": datasets.Value("string"),
             "upstream": datasets.Value("string"),
-            "where": datasets.Value("string"),
+            "evidence": datasets.Value("string"),
             "read": datasets.Value("string"),
         },
         "attribution": datasets.Value("string"),

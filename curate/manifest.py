@@ -13,15 +13,28 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from . import ledger
+from . import effective, ledger
 from .errors import UsageError
-from .facts import Facts
 from .inputs import Input
 from .mixture import Mixture
 from .shards import file_sha256, write_text
 
 NAME = "manifest.json"
-ENTRIES = (NAME, "README.md", "data", "restricted", "pointers", "ledger.parquet", "ATTRIBUTION.md", "CITATION.bib")
+ENTRIES = (
+    NAME,
+    "README.md",
+    "data",
+    "restricted",
+    "pointers",
+    "ledger.parquet",
+    "datasheet.md",
+    "datasheets",
+    "plots",
+    "croissant.json",
+    "LICENSE.md",
+    "ATTRIBUTION.md",
+    "CITATION.bib",
+)
 """What may lie at the top of a mix; a rebuild replaces these and touches nothing else."""
 
 FORMAT = 1
@@ -60,7 +73,7 @@ def compose(
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
-    """Put the manifest together, all but `files` and `timings`; no path of this machine is in it."""
+    """Put the manifest together, all but `statistics`, `files` and `timings`; no path of this machine is in it."""
     counts = ledger.counts(decided)
     kept = decided.filter(pl.col("outcome") == "kept")
     sources = {}
@@ -74,18 +87,25 @@ def compose(
             "kept_by_verdict": ledger.by(mine, "verdict"),
             "kept_by_licence": ledger.by(mine, "licence"),
             "kept_of_third_parties": mine.filter(pl.col("third_party") != "").height,
-            "licence": _licence(entry.facts),
             "kept_by_task": ledger.by(mine, "task"),
             "kept_by_language": ledger.by(mine, "language"),
             "images": int(mine["pixels"].list.len().sum()),
+            "distinct_images": mine["pixels"].explode().drop_nulls().n_unique(),
+            "groups": mine["group"].n_unique(),
+            "facts": _plain(asdict(entry.facts)),
         }
     return {
         "format": FORMAT,
         "medmix": medmix.__version__,
         "libraries": _libraries(),
-        "mixture": {"name": mixture.name, "version": mixture.version, "description": mixture.description},
+        "mixture": {
+            "name": mixture.name,
+            "version": mixture.version,
+            "description": mixture.description,
+            "about": _plain(asdict(mixture.about)),
+        },
         "inputs": digest,
-        "settings": json.loads(json.dumps(settings)),
+        "settings": _plain(settings),
         "sources": sources,
         "missing": list(missing),
         "notes": list(notes),
@@ -97,14 +117,20 @@ def compose(
             "kept_by_split": ledger.by(kept, "split"),
             "kept_by_verdict": ledger.by(kept, "verdict"),
         },
+        "terms": effective.summary(_holdings(kept)),
         "evaluation": list(evaluation),
     }
 
 
-def _licence(source: Facts) -> dict[str, dict[str, str]]:
-    """Give who says what about a source's licence, and what follows."""
-    licence = source.licence
-    return {name: asdict(getattr(licence, name)) for name in ("declared", "upstream", "effective")}
+def _holdings(kept: pl.DataFrame) -> list[effective.Holding]:
+    """Count the kept records by source, licence and verdict, sorted."""
+    counts = kept.group_by("source", "licence", "verdict").len().sort("source", "licence", "verdict")
+    return [effective.Holding(*row) for row in counts.iter_rows()]
+
+
+def _plain(data: Any) -> Any:
+    """Give data as JSON has it: tuples as lists."""
+    return json.loads(json.dumps(data))
 
 
 def _libraries() -> dict[str, str]:
@@ -112,14 +138,22 @@ def _libraries() -> dict[str, str]:
 
 
 def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Give digest, size and, for parquet, rows of the files of a mix, by their relative path, sorted."""
+    """Give digest, size and, for parquet, rows and unpacked size of the files of a mix, by relative path, sorted."""
     facts = {}
     for file in sorted(files):
         path = mix / file
         facts[file] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
         if path.suffix == ".parquet":
-            facts[file]["rows"] = pq.read_metadata(path).num_rows
+            metadata = pq.read_metadata(path)
+            facts[file]["rows"] = metadata.num_rows
+            groups = range(metadata.num_row_groups)
+            facts[file]["unpacked_bytes"] = sum(metadata.row_group(place).total_byte_size for place in groups)
     return facts
+
+
+def shards_of(document: Mapping[str, Any]) -> list[str]:
+    """List the shards of records, those in `data` and those in `restricted`, sorted."""
+    return sorted(file for file in document["files"] if file.split("/")[0] in ("data", "restricted"))
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:

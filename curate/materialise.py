@@ -151,7 +151,7 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "license_evidence": {
             "declared": task.facts.licence.declared.wording,
             "upstream": ruling.upstream,
-            "where": ruling.evidence,
+            "evidence": ruling.evidence,
             "read": ruling.read,
         },
         "attribution": "; ".join(filter(None, (record.attribution, task.facts.attribution))),

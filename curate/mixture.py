@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from . import facts
-from .config import nearest, parse, read_yaml
+from .config import is_day, nearest, parse, read_yaml
 from .errors import UsageError
 from .reports import Section
 
@@ -84,6 +84,27 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What only its makers know of a mix; the cards tell it, and say so where it is not stated.
+
+    Attributes:
+        purpose: for what it is made, one or more sentences.
+        creators: who makes it: people, teams.
+        funding: who pays for it.
+        contact: where to reach those who keep it.
+        published: day of publication, YYYY-MM-DD.
+        url: page of the published mix.
+    """
+
+    purpose: str = ""
+    creators: tuple[str, ...] = ()
+    funding: str = ""
+    contact: str = ""
+    published: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """A mixture as its YAML says it; the order of `sources` decides which of two duplicates survives.
 
@@ -108,6 +129,7 @@ class Mixture:
     seed: int = 0
     sample_data: bool = False
     shard_megabytes: int = 256
+    about: About = About()
 
     def split_rule(self, source: str) -> SplitRule:
         """Give the rule for a source: its own, else the mixture's."""
@@ -193,4 +215,6 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
         )
     if mixture.shard_megabytes < 1:
         problems.append("shard_megabytes: must be 1 or more")
+    if mixture.about.published and not is_day(mixture.about.published):
+        problems.append(f"about.published: {mixture.about.published!r} is no day; write YYYY-MM-DD")
     return problems

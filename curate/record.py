@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 TASKS = ("caption", "report", "vqa", "mcqa", "qa")
 
+ASKING_TASKS = ("vqa", "mcqa", "qa")
+"""Tasks whose records have a question; those of the others have an image and what is told of it."""
+
 SPLITS = ("train", "validation", "test")
 
 VERDICTS = ("redistributable", "research-only", "credentialed", "unclear")

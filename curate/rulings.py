@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from . import licences
-from .facts import Facts, Statement
+from .facts import Facts
+from .statements import Statement
 
 
 @dataclass(frozen=True, slots=True)

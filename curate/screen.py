@@ -4,8 +4,7 @@ import polars as pl
 
 from .candidates import dropped
 from .mixture import ImageRule
-
-ASKING_TASKS = ("vqa", "mcqa", "qa")
+from .record import ASKING_TASKS
 
 
 def empty_text(rows: pl.DataFrame) -> pl.DataFrame:

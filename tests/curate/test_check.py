@@ -14,7 +14,7 @@ from medmix.curate.check import check
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import file_sha256
 
-NO_EVIDENCE = {"declared": "cc-by-4.0", "upstream": "CC BY 4.0", "where": "", "read": "2026-11-23"}
+NO_EVIDENCE = {"declared": "cc-by-4.0", "upstream": "CC BY 4.0", "evidence": "", "read": "2026-11-23"}
 
 SHARD = "data/slake/train-00000-of-00001.parquet"
 
@@ -43,8 +43,13 @@ KINDS = [
     "pointers/medqa.parquet",
     "ledger.parquet",
     "README.md",
+    "LICENSE.md",
     "ATTRIBUTION.md",
     "CITATION.bib",
+    "croissant.json",
+    "datasheet.md",
+    "datasheets/medqa.md",
+    "plots/sources.svg",
 ]
 
 

@@ -45,8 +45,24 @@ def test_other_splits_of_the_source_are_no_evaluation_set():
     assert fates(contamination.exact(rows, rows, [VQA_RAD_TEST])) == {}
 
 
-def test_items_without_a_readable_image_are_counted():
-    rows = table({**ITEM, "stage": "images", "reason": "missing-image"}, ITEM, {"stage": "images"})
+def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
+    kept = {"outcome": "kept", "source": "vqa_rad"}
+    rows = table(
+        {**ITEM, "outcome": "dropped", "stage": "images", "reason": "missing-image"},
+        {**ITEM, **kept, "split": "test", "question_answer_key": "yes"},
+        {**kept, "question_answer_key": "yes"},
+        {**kept},
+        {**kept, "source": "slake"},
+        {"outcome": "dropped", "reason": "contaminated", "evidence": "slake/1"},
+    )
     assert contamination.coverage(rows, [VQA_RAD_TEST]) == [
-        {"source": "vqa_rad", "split": "test", "items": 2, "unread": 1}
+        {
+            "source": "vqa_rad",
+            "split": "test",
+            "items": 2,
+            "unread": 1,
+            "hits": 1,
+            "in_domain": 2,
+            "same_wording": 1,
+        }
     ]

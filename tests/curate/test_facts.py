@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from medmix.curate import facts, licences, mixture, sampledata
+from medmix.curate import facts, licences, mixture, sampledata, statements
 from medmix.curate.errors import UsageError
 from medmix.curate.record import TASKS, VERDICTS
 from medmix.curate.sources import layouts
@@ -124,7 +124,7 @@ def test_every_source_of_every_mixture_has_facts():
 
 
 def test_the_words_are_those_of_the_record():
-    assert get_args(get_type_hints(facts.Effective)["verdict"]) == VERDICTS
+    assert get_args(get_type_hints(statements.Effective)["verdict"]) == VERDICTS
     assert get_args(get_type_hints(facts.Facts)["task"]) == TASKS
 
 

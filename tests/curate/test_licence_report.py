@@ -62,7 +62,7 @@ def test_nd_material_and_what_else_may_not_be_changed_or_sold_is_not_in_data(mix
 
 def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_was_read(mix):
     rows = pq.read_table(mix / "data/roco", columns=["license", "license_evidence"]).to_pylist()
-    assert {(row["license_evidence"]["declared"], row["license_evidence"]["where"]) for row in rows} == {
+    assert {(row["license_evidence"]["declared"], row["license_evidence"]["evidence"]) for row in rows} == {
         ("mit", "the row's own licence")
     }
     assert {row["license_evidence"]["upstream"]: row["license"] for row in rows} == {
@@ -70,7 +70,7 @@ def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_wa
         "CC BY-SA": "LicenseRef-CC-BY-SA",
         "CC0": "CC0-1.0",
     }
-    said = manifest.read(mix)["sources"]["roco"]["licence"]
+    said = manifest.read(mix)["sources"]["roco"]["facts"]["licence"]
     assert (said["declared"]["wording"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
 
 
@@ -89,7 +89,7 @@ def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, 
     assert "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)" in document["notes"]
     assert document["sources"]["roco"]["kept_of_third_parties"] == 1
     unclear = pq.read_table(tmp_path / "mix/restricted/roco").to_pylist()
-    evidence = {row["id"]: row["license_evidence"]["where"] for row in unclear if row["license_verdict"] == "unclear"}
+    evidence = {row["id"]: row["license_evidence"]["evidence"] for row in unclear if row["license_verdict"] == "unclear"}
     assert evidence[f"roco/{key}"] == (
         "the caption credits a third party ('Courtesy of Dr X.'), which LicenseRef-CC-BY does not cover"
     )
