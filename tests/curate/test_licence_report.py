@@ -89,7 +89,8 @@ def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, 
     assert "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)" in document["notes"]
     assert document["sources"]["roco"]["kept_of_third_parties"] == 1
     unclear = pq.read_table(tmp_path / "mix/restricted/roco").to_pylist()
-    evidence = {row["id"]: row["license_evidence"]["evidence"] for row in unclear if row["license_verdict"] == "unclear"}
+    unclear = [row for row in unclear if row["license_verdict"] == "unclear"]
+    evidence = {row["id"]: row["license_evidence"]["evidence"] for row in unclear}
     assert evidence[f"roco/{key}"] == (
         "the caption credits a third party ('Courtesy of Dr X.'), which LicenseRef-CC-BY does not cover"
     )
