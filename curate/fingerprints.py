@@ -10,7 +10,7 @@ from scipy import fft
 from . import grey, keypoints
 from .grey import Floats, Pixels
 
-KEYPOINTS: Final = 40
+KEYPOINTS: Final = 48
 BITS: Final = len(keypoints.ORDERS) + 1
 """Of a key: the sign of each coefficient, and whether the blob is bright."""
 

@@ -30,6 +30,9 @@ MAX_SHIFT: Final = 0.3
 NEAR_HASH: Final = 24
 """Bits of 256 that differ at most."""
 
+LIKE_HASH: Final = 64
+"""Bits that differ at most when only one keypoint is alike."""
+
 NEAR_RANK: Final = 6
 FEW: Final = 12
 """An image with fewer keypoints is sought by its hash in all orientations."""
@@ -178,6 +181,7 @@ def _agreeing(prints: Fingerprints, votes: _Votes) -> Numbers:
         near &= (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
         near &= np.abs((turn[one] - turn[two] + 128) % 256 - 128) < 12
         agree[one[near]] = True
+    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][mate]).sum(1) <= LIKE_HASH
     return np.unique(np.stack([image[agree], mate[agree]], 1), axis=0)
 
 
