@@ -18,8 +18,11 @@ MIN_SIDE: Final = 32
 MAX_PROPORTION: Final = 8
 """A strip longer than this many times its width is not a picture."""
 
-BORDER_TOLERANCE: Final = 12
-"""Grey levels that JPEG leaves in an even border."""
+BORDER_TOLERANCE: Final = 5
+"""Grey levels that JPEG leaves in an even border; skin and tissue vary by more."""
+
+MIN_KEPT: Final = 0.4
+"""Share of the picture below which the even part is a background, not a border."""
 
 MIN_CONTRAST: Final = 4.0
 """Standard deviation in grey levels below which a picture is near-uniform."""
@@ -29,14 +32,15 @@ def trimmed(grey: Pixels) -> Pixels:
     """Cut away even borders (letterbox bars, frames, empty background); uint8 [H, W] in and out.
 
     A row or column belongs to a border when 98 % of it is within `BORDER_TOLERANCE` of the outermost one's median.
-    What would leave a side shorter than `MIN_SIDE` is not cut.
+    Where less than `MIN_KEPT` of the picture or a side shorter than `MIN_SIDE` would be left, nothing is cut.
     """
+    whole = grey
     for _ in range(2):  # a frame inside a bar
         top, bottom, left, right = (_border(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
         height, width = grey.shape
-        if height - top - bottom < MIN_SIDE or width - left - right < MIN_SIDE:
-            break
         grey = grey[top : height - bottom, left : width - right]
+        if min(grey.shape) < MIN_SIDE or grey.size < MIN_KEPT * whole.size:
+            return whole
     return grey
 
 

@@ -27,7 +27,7 @@ MAX_ZOOM: Final = 0.85
 MAX_SHIFT: Final = 0.3
 """Of the centre, in sides of the square of equal area."""
 
-NEAR_HASH: Final = 24
+NEAR_HASH: Final = 40
 """Bits of 256 that differ at most."""
 
 LIKE_HASH: Final = 64
