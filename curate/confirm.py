@@ -4,6 +4,7 @@ Films of different patients are alike at low frequencies, so only what is left a
 block: the median block is not moved by an arrow, a letter or a bar.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,19 +18,29 @@ from .registration import Matrix
 
 KEYPOINTS: Final = 120
 HYPOTHESES: Final = 3
+
+COARSE, MIDDLE = 3.0, 1.2
+"""Scales at which the alignment is refined, in pixels of the working picture."""
+
 FINE: Final = 3.0
-"""Sigma of the high-pass, in pixels of the working picture."""
+"""Scale above which brightness is taken away before pixels are compared."""
+
+HOPELESS: Final = 0.25
+"""Correlation at `COARSE` below which an alignment is given up."""
 
 BLOCK: Final = 12
-MIN_BLOCKS: Final = 16
+MIN_BLOCKS: Final = 12
+MIN_DETAIL: Final = 0.7
+"""Grey levels (root mean square) of fine detail that a block must have to say something."""
+
 MIN_SHARE: Final = 0.5
 """The share of the smaller picture that must lie on the other."""
 
-ENOUGH: Final = 0.75
-"""A likeness at which no other alignment is tried."""
+COPY: Final = 0.7
+"""The least likeness of a copy; `benchmarks/duplicates_accuracy.py` shows both sides of it."""
 
-COPY: Final = 0.5
-"""The least likeness of a copy; `benchmarks/duplicates_accuracy.py` measures both sides of it."""
+CERTAIN: Final = 0.85
+"""A likeness at which no other alignment is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +51,33 @@ class Match:
         same: whether they are copies.
         likeness: median over blocks of the normalised correlation of fine detail, -1 to 1.
         share: how much of the smaller picture lies on the other, 0 to 1.
-        turn: by how many degrees (0, 90, 180, 270, counter-clockwise) the first is turned to give the second.
-        flipped: whether the first was mirrored left to right before that.
-        zoom: by how much the first is enlarged on the second, when both have the same number of pixels.
+        flipped: whether the first must be mirrored left to right to give the second.
+        turn: by how many degrees (0, 90, 180, 270) it must then be turned counter-clockwise, nearly.
+        zoom: by how much the first is larger on the second, when both have the same number of pixels:
+            above 1 where the second is a crop.
     """
 
     same: bool
     likeness: float
     share: float
-    turn: int
     flipped: bool
+    turn: int
     zoom: float
 
 
-NO_MATCH: Final = Match(False, 0.0, 0.0, 0, False, 1.0)
+NO_MATCH: Final = Match(same=False, likeness=0.0, share=0.0, flipped=False, turn=0, zoom=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A picture made ready to be compared with several others; about 200 kB."""
+    """A picture made ready to be compared with several others; about 350 kB.
+
+    Attributes:
+        picture: the working picture, float32 [H, W].
+        coarse, middle: its bands around those scales, of even contrast, [H, W].
+        fine: its fine detail in grey levels, [H, W].
+        points: its keypoints.
+    """
 
     picture: Floats
     coarse: Floats
@@ -70,74 +89,102 @@ class Prepared:
 def prepare(picture: Pixels) -> Prepared | None:
     """Make a grey picture, uint8 [H, W], ready; None when it is tiny, a strip or near-uniform.
 
-    Any size will do; more than 256 pixels a side add nothing.
+    More than 256 pixels a side add nothing, so images may be decoded at reduced scale.
     """
     small = grey.working(picture)
     if small is None:
         return None
-    coarse, middle = (_levelled(ndimage.gaussian_filter(small, s) - ndimage.gaussian_filter(small, 4 * s), 8 * s) for s in (3.0, 1.2))
-    fine = ndimage.gaussian_filter(small, 0.5) - ndimage.gaussian_filter(small, FINE)
-    return Prepared(small, coarse, middle, fine, keypoints.detect(small, KEYPOINTS))
+    fine = _blurred(small, 0.5) - _blurred(small, FINE)
+    points = keypoints.detect(small, KEYPOINTS)
+    return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points)
 
 
 def compare(first: Prepared | None, second: Prepared | None) -> Match:
-    """Align two pictures and compare them; the order of the two does not matter."""
+    """Align two pictures and compare them; swapping the two gives the same verdict and likeness."""
     if first is None or second is None:
         return NO_MATCH
+    if _order(first) > _order(second):
+        return _seen_from_the_other(compare(second, first))
     best = NO_MATCH
-    for map_ in _starts(first, second):
-        match = _judged(first, second, map_)
-        if match.likeness > best.likeness:
+    for start in _starts(first, second):
+        match = _judged(first, second, start)
+        if (match.same, match.likeness) > (best.same, best.likeness):
             best = match
-        if best.likeness >= ENOUGH:
+        if best.same and best.likeness >= CERTAIN:
             break
     return best
 
 
-def _starts(first: Prepared, second: Prepared):
-    yield _frame_on_frame(first.picture.shape, second.picture.shape)
-    height, width = first.picture.shape
+def _order(one: Prepared) -> tuple[tuple[int, ...], bytes]:
+    return one.picture.shape, one.picture.tobytes()
+
+
+def _seen_from_the_other(match: Match) -> Match:
+    turn = match.turn if match.flipped else -match.turn % 360
+    return Match(match.same, match.likeness, match.share, match.flipped, turn, 1 / match.zoom)
+
+
+def _starts(first: Prepared, second: Prepared) -> Iterator[Matrix]:
+    """Give the alignments to try: frame on frame, then what the keypoints say."""
+    (height, width), (other_height, other_width) = first.picture.shape, second.picture.shape
+    wider, higher = other_width / width, other_height / height
+    yield np.array([[wider, 0, (wider - 1) / 2], [0, higher, (higher - 1) / 2]])
     matches = registration.match(first.points, second.points, (width / 2, height / 2))
     yield from registration.hypotheses(first.points, second.points, matches, HYPOTHESES)
 
 
-def _frame_on_frame(shape: tuple[int, ...], other: tuple[int, ...]) -> Matrix:
-    height, width = other[0] / shape[0], other[1] / shape[1]
-    return np.array([[width, 0, (width - 1) / 2], [0, height, (height - 1) / 2]])
-
-
-def _judged(first: Prepared, second: Prepared, map_: Matrix) -> Match:
-    map_ = registration.refined(first.coarse, second.coarse, map_, 6)
-    map_ = registration.refined(first.middle, second.middle, map_, 8)
-    return _scored(first, second, map_)
-
-
-def _scored(first, second, map_):
+def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
+    """Refine an alignment from coarse to fine and measure the likeness under it."""
+    map_ = registration.refined(first.coarse, second.coarse, start, steps=6)
+    moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
+    if not inside.any() or _correlation(first.coarse[inside], moved[inside]) < HOPELESS:
+        return NO_MATCH
+    map_ = registration.refined(first.middle, second.middle, map_, steps=8)
+    area = float(np.linalg.det(map_[:, :2]))
     moved, inside = registration.warped(second.fine, map_, first.fine.shape)
-    determinant = abs(np.linalg.det(map_[:, :2]))
-    share = inside.sum() / min(first.fine.size, second.fine.size / max(determinant, 1e-6))
-    likeness, blocks = _likeness(first.fine, moved, inside)
-    return Match(bool(likeness >= COPY and share >= MIN_SHARE), likeness, float(share), 0, bool(np.linalg.det(map_[:, :2]) < 0), determinant**0.5)
-
-def _likeness(first, moved, inside):
-    h, w = (n // BLOCK * BLOCK for n in first.shape)
-    def cut(a): return a[:h,:w].reshape(h//BLOCK,BLOCK,w//BLOCK,BLOCK).swapaxes(1,2).reshape(-1,BLOCK*BLOCK)
-    a,b=cut(first),cut(moved); ok=cut(inside).all(1)
-    a=a[ok];b=b[ok]
-    if not len(a): return 0.0,0
-    a=a-a.mean(1,keepdims=True);b=b-b.mean(1,keepdims=True)
-    ea=np.sqrt((a*a).mean(1));eb=np.sqrt((b*b).mean(1))
-    e=np.minimum(ea/np.median(ea+1e-6),eb/np.median(eb+1e-6))
-    tex=(np.maximum(ea,eb)>0.7)
-    if tex.sum()<MIN_BLOCKS: return 0.0,0
-    n=(a*b).mean(1)/(ea*eb+1e-3)
-    # blocks ranked by energy of the weaker: median over textured half
-    E=np.sqrt(ea*eb); thr=np.percentile(E,40)
-    s=tex&(E>=thr)
-    return float(np.median(n[s])),int(s.sum())
+    share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
+    likeness = _likeness(first.fine, moved, inside)
+    same = likeness >= COPY and share >= MIN_SHARE
+    return Match(same, likeness, min(1.0, share), area < 0, _turn(map_), max(abs(area), 1e-6) ** 0.5)
 
 
-def _levelled(band: Floats, sigma: float) -> Floats:
-    """Divide a band by its local contrast, so that a change of tone leaves it as it was."""
-    contrast = np.sqrt(ndimage.gaussian_filter(np.square(band), sigma))
+def _turn(map_: Matrix) -> int:
+    """Give the quarter turn, counter-clockwise on the screen, that is left of a map without its mirroring."""
+    hand = np.sign(np.linalg.det(map_[:, :2]))
+    return int(np.rint(-np.arctan2(hand * map_[1, 0], hand * map_[0, 0]) / (np.pi / 2))) * 90 % 360
+
+
+def _likeness(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> float:
+    """Give the median correlation over the more detailed 60 % of the blocks, 0 when there are too few."""
+    whole = _blocks(inside).all(axis=1)
+    one, two = (blocks[whole] - blocks[whole].mean(axis=1, keepdims=True) for blocks in map(_blocks, (first, second)))
+    detail, other = (np.sqrt(np.square(blocks).mean(axis=1)) for blocks in (one, two))
+    telling = np.maximum(detail, other) > MIN_DETAIL
+    if np.count_nonzero(telling) < MIN_BLOCKS:
+        return 0.0
+    both = np.sqrt(detail * other)
+    telling &= both >= np.percentile(both, 40)
+    return float(np.median((one * two).mean(axis=1)[telling] / (detail * other + 1e-3)[telling]))
+
+
+def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Cut [H, W] into [N, BLOCK * BLOCK], without what is left over at the right and below."""
+    rows, columns = (side // BLOCK for side in picture.shape)
+    cut = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    return cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+
+
+def _band(picture: Floats, sigma: float) -> Floats:
+    """Give what a picture holds around a scale, divided by its local contrast, so that its tone does not matter."""
+    band = _blurred(picture, sigma) - _blurred(picture, 4 * sigma)
+    contrast = np.sqrt(_blurred(np.square(band), 8 * sigma))
     return band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
+
+
+def _blurred(picture: Floats, sigma: float) -> Floats:
+    return ndimage.gaussian_filter(picture, sigma)
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    one, two = first - first.mean(), second - second.mean()
+    return float((one * two).sum() / (np.sqrt(np.square(one).sum() * np.square(two).sum()) + 1e-6))
