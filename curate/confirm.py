@@ -28,8 +28,8 @@ FINE: Final = 3.0
 HOPELESS: Final = 0.25
 """Correlation at `COARSE` below which an alignment is given up."""
 
-BLOCK: Final = 12
-MIN_BLOCKS: Final = 12
+BLOCK: Final = 8
+MIN_BLOCKS: Final = 16
 MIN_DETAIL: Final = 0.7
 """Grey levels (root mean square) of fine detail that a block must have to say something."""
 
