@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from medmix.curate.clusters import stars
-from medmix.curate.fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, Fingerprints
+from medmix.curate.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints
 from medmix.curate.neighbours import candidates
 
 PART = 50_000
@@ -29,22 +29,24 @@ def generate(size: int, seed: int = 0) -> tuple[Fingerprints, np.ndarray]:
     """Make `size` fingerprints in random order, and (original, copy) places."""
     draws = np.random.default_rng(seed)
     prints = np.zeros(size, FINGERPRINT)
-    # the keys that chest films share, drawn by rank: on real films two strangers share a key once in 130 pairs
-    common = draws.integers(0, 1 << BITS, 250_000, np.uint32)
+    # the keys that chest films share, drawn by rank: on real films two strangers share a key once in 240 pairs
+    common = draws.integers(0, 1 << BITS, 3_000_000, np.uint32)
     chest_hash = draws.integers(0, 2, 256, np.uint8)
+    dark = draws.integers(0, 2, (500, 256), np.uint8)
     for start in range(0, size, PART):
         part = prints[start : start + PART]
         kind = draws.random(len(part))
         _fill(part, draws)
         chest = kind < CHEST
-        ranks = np.minimum((draws.pareto(0.6, (chest.sum(), KEYPOINTS)) * 300).astype(np.int64), len(common) - 1)
+        ranks = (draws.pareto(0.6, (chest.sum(), KEYPOINTS)) * 6000).astype(np.int64) % len(common)
         shared = draws.random(ranks.shape) < 0.25
         part["keys"][chest] = np.where(shared, common[ranks], part["keys"][chest])
         flips = draws.random((chest.sum(), 256)) < np.linspace(0.08, 0.45, 256)
         part["hash"][chest] = np.packbits(chest_hash ^ flips, axis=1).view("<u8")
         black = (kind >= CHEST) & (kind < CHEST + BLACK)
         part["count"][black] = draws.integers(0, 10, black.sum())
-        part["hash"][black] &= part["hash"][black[::-1]][: black.sum()] if black.sum() == black[::-1].sum() else 0
+        noise = draws.random((black.sum(), 256)) < 0.12
+        part["hash"][black] = np.packbits(dark[draws.integers(0, len(dark), black.sum())] ^ noise, axis=1).view("<u8")
     same = draws.random(size) < PLACEHOLDER
     prints[same] = prints[0]
     for name in ("keys", "places", "doubts"):

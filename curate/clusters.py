@@ -4,6 +4,8 @@ If A is a copy of B and B of C, C need not be a copy of A (two crops of one pict
 takes all its confirmed copies, then the best of the others takes those still free, and so on.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,9 +25,9 @@ def stars(pairs: Numbers, order: Numbers) -> Numbers:
     both = np.concatenate([pairs, pairs[:, ::-1]])
     # sorted by the rank of the one side, so that each image's copies lie together
     both = both[np.lexsort((both[:, 1], rank[both[:, 0]]))]
-    starts = np.flatnonzero(np.diff(both[:, 0], prepend=-1))
+    starts = np.flatnonzero(np.diff(both[:, 0], prepend=-1, append=-1))
     free = np.ones(len(order), bool)
-    for start, end in zip(starts, [*starts[1:], len(both)], strict=True):
+    for start, end in pairwise(starts):
         best = both[start, 0]
         if free[best]:
             copies = both[start:end, 1]

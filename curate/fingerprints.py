@@ -25,7 +25,7 @@ FINGERPRINT: Final = np.dtype(
         ("doubts", "u1", (KEYPOINTS, 2)),
     ]
 )
-"""One fingerprint, 440 bytes.
+"""One fingerprint, 520 bytes.
 
 Fields:
     hash: 256 signs of the lowest 16 x 16 DCT coefficients of the trimmed picture, row by row; the first is 0.
@@ -52,7 +52,7 @@ _HASH_SIDE = 16
 
 
 def fingerprint(picture: Pixels) -> npt.NDArray[np.void]:
-    """Take the fingerprint of a grey picture, uint8 [H, W]; gives a scalar array [] of `FINGERPRINT`."""
+    """Take the fingerprint of a grey picture, uint8 [H, W]; gives an array without dimensions of `FINGERPRINT`."""
     print_ = np.zeros((), FINGERPRINT)
     small = grey.working(picture)
     if small is None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .fingerprints import BITS, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
+from .fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -67,7 +67,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
 
 def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
     """Give the first of each set of equal fingerprints, ascending, and (first, other) for the others."""
-    words = prints.view("<u8").reshape(len(prints), -1)
+    words = prints.view("<u8").reshape(len(prints), FINGERPRINT.itemsize // 8)
     draws = np.random.default_rng(0).integers(1, 1 << 63, words.shape[1], np.uint64) | np.uint64(1)
     digest = np.zeros(len(usable), np.uint64)
     for column, odd in enumerate(draws):
