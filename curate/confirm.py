@@ -1,7 +1,8 @@
 """Whether two pictures are copies of one another: align their pixels, then compare the fine detail.
 
-Films of different patients are alike at low frequencies, so only what is left after a high-pass counts, block by
-block: the median block is not moved by an arrow, a letter or a bar.
+Films of different patients are alike at low frequencies, and neighbouring slices in most places. So only what is
+left after a high-pass counts, block by block, and three blocks in four must agree: the fourth may hold an arrow, a
+letter or a bar.
 """
 
 from collections.abc import Iterator
@@ -36,11 +37,14 @@ MIN_DETAIL: Final = 0.7
 MIN_SHARE: Final = 0.5
 """The share of the smaller picture that must lie on the other."""
 
-COPY: Final = 0.7
+COPY: Final = 0.6
 """The least likeness of a copy; `benchmarks/duplicates_accuracy.py` shows both sides of it."""
 
 CERTAIN: Final = 0.85
 """A likeness at which no other alignment is tried."""
+
+DOUBTFUL: Final = 0.1
+"""A likeness below which an alignment is not worked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Match:
 
     Attributes:
         same: whether they are copies.
-        likeness: median over blocks of the normalised correlation of fine detail, -1 to 1.
+        likeness: what three in four of the detailed blocks reach in normalised correlation, -1 to 1.
         share: how much of the smaller picture lies on the other, 0 to 1.
         flipped: whether the first must be mirrored left to right to give the second.
         turn: by how many degrees (0, 90, 180, 270) it must then be turned counter-clockwise, nearly.
@@ -107,9 +111,7 @@ def compare(first: Prepared | None, second: Prepared | None) -> Match:
         return _seen_from_the_other(compare(second, first))
     best = NO_MATCH
     for start in _starts(first, second):
-        match = _judged(first, second, start)
-        if (match.same, match.likeness) > (best.same, best.likeness):
-            best = match
+        best = max(best, _judged(first, second, start), key=_worth)
         if best.same and best.likeness >= CERTAIN:
             break
     return best
@@ -139,7 +141,20 @@ def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
     moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
     if not inside.any() or _correlation(first.coarse[inside], moved[inside]) < HOPELESS:
         return NO_MATCH
-    map_ = registration.refined(first.middle, second.middle, map_, steps=8)
+    match = NO_MATCH
+    for steps in (8, 16):
+        map_ = registration.refined(first.middle, second.middle, map_, steps)
+        match = max(match, _measured(first, second, map_), key=_worth)
+        if not DOUBTFUL < match.likeness < CERTAIN:
+            break
+    return match
+
+
+def _worth(match: Match) -> tuple[bool, float]:
+    return match.same, match.likeness
+
+
+def _measured(first: Prepared, second: Prepared, map_: Matrix) -> Match:
     area = float(np.linalg.det(map_[:, :2]))
     moved, inside = registration.warped(second.fine, map_, first.fine.shape)
     share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
@@ -155,7 +170,7 @@ def _turn(map_: Matrix) -> int:
 
 
 def _likeness(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> float:
-    """Give the median correlation over the more detailed 60 % of the blocks, 0 when there are too few."""
+    """Give the lower quartile of the correlations of the more detailed 60 % of the blocks, 0 when there are too few."""
     whole = _blocks(inside).all(axis=1)
     one, two = (blocks[whole] - blocks[whole].mean(axis=1, keepdims=True) for blocks in map(_blocks, (first, second)))
     detail, other = (np.sqrt(np.square(blocks).mean(axis=1)) for blocks in (one, two))
@@ -164,7 +179,8 @@ def _likeness(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> f
         return 0.0
     both = np.sqrt(detail * other)
     telling &= both >= np.percentile(both, 40)
-    return float(np.median((one * two).mean(axis=1)[telling] / (detail * other + 1e-3)[telling]))
+    correlations = (one * two).mean(axis=1)[telling] / (detail * other + 1e-3)[telling]
+    return float(np.percentile(correlations, 25))
 
 
 def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

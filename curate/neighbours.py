@@ -16,7 +16,7 @@ from .fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATION
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
-BLOCK: Final = 8192
+BLOCK: Final = 4096
 CROWD: Final = 48
 """Images looked at for one key; beyond it a key says little."""
 
@@ -56,9 +56,8 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
         raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
     usable = np.flatnonzero(prints["width"])
     first, copies = _equal(prints, usable)
-    own = np.searchsorted(first, known)  # first is ascending
-    light = prints if len(first) == len(prints) else prints[first]
-    found = [_by_keypoints(light, own, workers), _by_hash(light, own)]
+    own = int(np.searchsorted(first, known))  # first is ascending
+    found = [_by_keypoints(prints, first, own, workers), _by_hash(prints, first, own)]
     pairs = np.concatenate([first[np.concatenate(found)], copies[copies[:, 1] >= known]])
     pairs = np.sort(pairs, axis=1)
     packed = np.unique(pairs[:, 0] << 32 | pairs[:, 1])
@@ -96,36 +95,35 @@ class _Votes(NamedTuple):
     other_slot: Numbers
 
 
-def _by_keypoints(prints: Fingerprints, known: int, workers: int) -> Numbers:
-    index = _index(prints)
-    starts = range(known, len(prints), BLOCK)
+def _by_keypoints(prints: Fingerprints, first: Numbers, known: int, workers: int) -> Numbers:
+    index = _index(prints, first)
+    starts = range(known, len(first), BLOCK)
 
     def search(start: int) -> Numbers:
-        block = np.arange(start, min(start + BLOCK, len(prints)))
-        return _agreeing(prints, _alike(prints, block, index))
+        part = prints[first[start : start + BLOCK]]
+        return _agreeing(prints, first, _alike(part, start, index))
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
         return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, starts)])
 
 
-def _index(prints: Fingerprints) -> npt.NDArray[np.uint64]:
+def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
     """Give key, image and slot of all keypoints packed into one word each, sorted."""
-    ends = np.cumsum(prints["count"], dtype=np.int64)
+    ends = np.cumsum(prints["count"][first], dtype=np.int64)
     index = np.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
     slots = np.arange(KEYPOINTS, dtype=np.uint64)
-    for start in range(0, len(prints), BLOCK):
-        part = prints[start : start + BLOCK]
+    for start in range(0, len(first), BLOCK):
+        part = prints[first[start : start + BLOCK]]
         images = np.arange(start, start + len(part), dtype=np.uint64)[:, None]
         words = part["keys"].astype(np.uint64) << _KEY_SHIFT | images << np.uint64(_SLOT_BITS) | slots
-        first = int(ends[start - 1]) if start else 0
-        index[first : int(ends[start + len(part) - 1])] = words[slots < part["count"][:, None]]
+        begin = int(ends[start - 1]) if start else 0
+        index[begin : int(ends[start + len(part) - 1])] = words[slots < part["count"][:, None]]
     index.sort()
     return index
 
 
-def _alike(prints: Fingerprints, block: Numbers, index: npt.NDArray[np.uint64]) -> _Votes:
+def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
     """Look up each key of a block of images, also with its unsure bits the other way."""
-    part = prints[block[0] : block[-1] + 1]
     image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
     key, doubts = part["keys"][image, slot], part["doubts"][image, slot]
     first, second = (np.left_shift(np.uint32(1), doubts[:, side].astype(np.uint32) & 31) for side in (0, 1))
@@ -139,7 +137,7 @@ def _alike(prints: Fingerprints, block: Numbers, index: npt.NDArray[np.uint64]) 
     right = np.searchsorted(index, lowest | _BELOW_KEY, side="right")
     count = right - left
     # of a crowd, look at a part that differs from image to image
-    spread = (image[asked] + block[0]) * 2_654_435_761 % np.maximum(1, count - CROWD + 1)
+    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - CROWD + 1)
     left = np.where(count > CROWD, left + spread, left)
     count = np.minimum(count, CROWD)
     ends = np.cumsum(count)
@@ -148,15 +146,15 @@ def _alike(prints: Fingerprints, block: Numbers, index: npt.NDArray[np.uint64]) 
     asked = np.repeat(asked, count)
     other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
     other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
-    kept = other != image[asked] + block[0]
+    kept = other != image[asked] + start
     asked = asked[kept]
-    return _Votes(image[asked] + block[0], slot[asked], other[kept], other_slot[kept])
+    return _Votes(image[asked] + start, slot[asked], other[kept], other_slot[kept])
 
 
-def _agreeing(prints: Fingerprints, votes: _Votes) -> Numbers:
+def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
     """Give the pairs for which two votes imply the same map of one image on the other."""
-    side = _map_of(prints, votes.image, votes.slot)
-    other = _map_of(prints, votes.other, votes.other_slot)
+    side = _map_of(prints, first[votes.image], votes.slot)
+    other = _map_of(prints, first[votes.other], votes.other_slot)
     flipped = side.mirrored ^ other.mirrored
     turn = np.where(flipped, other.angle + side.angle, other.angle - side.angle) % 256
     off = (turn + 32) % 64 - 32
@@ -181,7 +179,7 @@ def _agreeing(prints: Fingerprints, votes: _Votes) -> Numbers:
         near &= (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
         near &= np.abs((turn[one] - turn[two] + 128) % 256 - 128) < 12
         agree[one[near]] = True
-    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][mate]).sum(1) <= LIKE_HASH
+    agree |= np.bitwise_count(prints["hash"][first[image]] ^ prints["hash"][first[mate]]).sum(1) <= LIKE_HASH
     return np.unique(np.stack([image[agree], mate[agree]], 1), axis=0)
 
 
@@ -203,13 +201,13 @@ def _map_of(prints: Fingerprints, image: Numbers, slot: Numbers) -> _Frames:
     return _Frames(x, y, places[:, 2] / 32, places[:, 3], prints["doubts"][image, slot, 0] >> 7 == 1)
 
 
-def _by_hash(prints: Fingerprints, known: int) -> Numbers:
+def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
     """Compare hashes that begin alike at one of eight places, in the orientations that are worth it."""
-    few = np.flatnonzero(prints["count"] < FEW)
-    hashes = np.ascontiguousarray(prints["hash"])
+    few = np.flatnonzero(prints["count"][first] < FEW)
+    hashes = prints["hash"][first]
     turned = [oriented(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
     rows = np.concatenate([hashes, *turned])
-    image = np.concatenate([np.arange(len(prints)), *[few] * len(turned)])
+    image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, 256, 32):
         word = start // 64
