@@ -98,7 +98,9 @@ def prepare(picture: Pixels) -> Prepared | None:
     small = grey.working(picture)
     if small is None:
         return None
-    fine = _blurred(small, 0.5) - _blurred(small, FINE)
+    # what is smaller than a pixel of a small image is the decoder's, not the image's
+    enlarged = max(1.0, (small.size / picture.size) ** 0.5)
+    fine = _blurred(small, 0.5 * enlarged) - _blurred(small, FINE)
     points = keypoints.detect(small, KEYPOINTS)
     return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points)
 
