@@ -26,8 +26,11 @@ COARSE, MIDDLE = 3.0, 1.2
 FINE: Final = 3.0
 """Scale above which brightness is taken away before pixels are compared."""
 
-HOPELESS: Final = 0.25
-"""Correlation at `COARSE` below which an alignment is given up."""
+HOPELESS: Final = 0.2
+"""Correlation at `COARSE` below which an alignment is not begun."""
+
+GOOD: Final = 0.4
+"""Correlation at `COARSE` that an alignment must have reached."""
 
 BLOCK: Final = 8
 MIN_BLOCKS: Final = 16
@@ -138,11 +141,22 @@ def _starts(first: Prepared, second: Prepared) -> Iterator[Matrix]:
 
 
 def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
-    """Refine an alignment from coarse to fine and measure the likeness under it."""
-    map_ = registration.refined(first.coarse, second.coarse, start, steps=6)
-    moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
-    if not inside.any() or _correlation(first.coarse[inside], moved[inside]) < HOPELESS:
+    """Refine an alignment and measure the likeness under it.
+
+    A good start is only made worse on smooth pictures by coarse steps, so those come second.
+    """
+    if _coarse_correlation(first, second, start) < HOPELESS:
         return NO_MATCH
+    best = _settled(first, second, start)
+    if best.likeness < CERTAIN:
+        start = registration.refined(first.coarse, second.coarse, start, steps=6)
+        if _coarse_correlation(first, second, start) > GOOD:
+            best = max(best, _settled(first, second, start), key=_worth)
+    return best
+
+
+def _settled(first: Prepared, second: Prepared, map_: Matrix) -> Match:
+    """Refine at the middle scale, longer where the likeness is in doubt."""
     match = NO_MATCH
     for steps in (8, 16):
         map_ = registration.refined(first.middle, second.middle, map_, steps)
@@ -150,6 +164,11 @@ def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
         if not DOUBTFUL < match.likeness < CERTAIN:
             break
     return match
+
+
+def _coarse_correlation(first: Prepared, second: Prepared, map_: Matrix) -> float:
+    moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
+    return _correlation(first.coarse[inside], moved[inside]) if inside.any() else 0.0
 
 
 def _worth(match: Match) -> tuple[bool, float]:
