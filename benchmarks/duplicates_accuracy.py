@@ -154,7 +154,10 @@ CLASSES: dict[str, tuple[float, dict[str, Alteration]]] = {
     "flip": (0.97, {"flip": partial(transposed, kind=Image.Transpose.FLIP_LEFT_RIGHT)}),
     "90 degrees": (
         0.97,
-        {f"{kind.name}": partial(transposed, kind=kind) for kind in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)},
+        {
+            f"{kind.name}": partial(transposed, kind=kind)
+            for kind in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
+        },
     ),
     "2-5 degrees": (0.9, {f"{degrees}": partial(turned, degrees=degrees) for degrees in (-5, 2, 5)}),
 }
@@ -237,7 +240,9 @@ def peer_hashes(python: str, images: dict[str, Image.Image]) -> dict[str, int]:
         for name, image in images.items():
             image.save(Path(folder, name + ".png"), compress_level=1)
         done = subprocess.run([python, "-c", PEER, folder], check=True, capture_output=True, text=True)
-    return {name.removesuffix(".png"): int(value, 16) for name, value in json.loads(done.stdout.splitlines()[-1]).items()}
+    return {
+        name.removesuffix(".png"): int(value, 16) for name, value in json.loads(done.stdout.splitlines()[-1]).items()
+    }
 
 
 def close(hashes: list[int], group: list[str]) -> int:
@@ -248,7 +253,9 @@ def close(hashes: list[int], group: list[str]) -> int:
     return int(np.triu(near & (names[:, None] != names), 1).sum())
 
 
-def strangers(name: str, paths: list[Path], kept: list[Held], group: list[str], peer: str | None) -> list[tuple[int, int]]:
+def strangers(
+    name: str, paths: list[Path], kept: list[Held], group: list[str], peer: str | None
+) -> list[tuple[int, int]]:
     """Print what is merged in one set, and give the pairs that were confirmed."""
     pairs = candidates(np.array([one.print for one in kept], FINGERPRINT)).tolist()
     started = time.perf_counter()
@@ -257,7 +264,9 @@ def strangers(name: str, paths: list[Path], kept: list[Held], group: list[str], 
     matches = [confirm.compare(ready[one], ready[two]) for one, two in pairs]
     seconds = time.perf_counter() - ready_at
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-    different = [(match, one, two) for match, (one, two) in zip(matches, pairs, strict=True) if group[one] != group[two]]
+    different = [
+        (match, one, two) for match, (one, two) in zip(matches, pairs, strict=True) if group[one] != group[two]
+    ]
     refused = max((match.likeness for match, _, _ in different if not match.same), default=0.0)
     merged = [(match, one, two) for match, one, two in different if match.same]
     names = np.unique(np.array(group), return_counts=True)[1]
@@ -270,7 +279,8 @@ def strangers(name: str, paths: list[Path], kept: list[Held], group: list[str], 
     same_bytes = sum(digests[one] == digests[two] for _, one, two in merged)
     print(
         f"{name:12} {len(paths):6} {total:8} {len(different):10} {refused:9.3f} {len(merged):7} {same_bytes:11} "
-        f"{hashes:8} {theirs:>10}  {1e3 * (ready_at - started) / max(1, len(ready)):5.1f} {1e3 * seconds / max(1, len(pairs)):5.1f}"
+        f"{hashes:8} {theirs:>10}  {1e3 * (ready_at - started) / max(1, len(ready)):5.1f} "
+        f"{1e3 * seconds / max(1, len(pairs)):5.1f}"
     )
     for match, one, two in sorted(merged, key=lambda found: found[0].likeness):
         if digests[one] != digests[two]:
@@ -347,7 +357,8 @@ def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict,
         bad = sum(where[worst]) / len(where[worst])
         print(
             f"{name:16} n={len(ours):5}  ours {share(ours)} (wanted {wanted})  worst {worst} {bad:.3f}  "
-            f"proposed {sum(proposed) / len(proposed):.4f}  pHash {share(plain)}  imagededup {share(dedup) if dedup else '-'}",
+            f"proposed {sum(proposed) / len(proposed):.4f}  pHash {share(plain)}  "
+            f"imagededup {share(dedup) if dedup else '-'}",
             flush=True,
         )
     right = np.percentile([value for value in everything if value], [0.1, 1, 5, 50])

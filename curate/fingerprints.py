@@ -47,7 +47,9 @@ MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.
 UNSURE: Final = 0.25
 """Clearness (`Keypoints.handed`) below which a keypoint may be found mirrored the other way in a copy."""
 
-ORIENTATIONS: Final = tuple((flip_x, flip_y, turn) for turn in (False, True) for flip_y in (False, True) for flip_x in (False, True))
+ORIENTATIONS: Final = tuple(
+    (flip_x, flip_y, turn) for turn in (False, True) for flip_y in (False, True) for flip_x in (False, True)
+)
 _HASH_SIDE = 16
 
 

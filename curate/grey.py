@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
-Floats: TypeAlias = npt.NDArray[np.float32]
+Floats: TypeAlias = npt.NDArray[np.floating]
 
 WORKING_SIDE: Final = 128
 """Side of the square that has as many pixels as the working picture."""

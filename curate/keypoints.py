@@ -149,9 +149,7 @@ def _refined(
     return place_x.astype(np.float32), place_y.astype(np.float32), sigma.astype(np.float32)
 
 
-def _sampled(
-    levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, sigma: Floats, angle: Floats
-) -> Floats:
+def _sampled(levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, sigma: Floats, angle: Floats) -> Floats:
     """Sample the surroundings of each keypoint in its own frame, bilinearly, float32 [N, GRID, GRID]."""
     _, height, width = levels.shape
     along = (REACH * sigma * np.cos(angle))[:, None] * _STEPS

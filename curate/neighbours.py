@@ -5,7 +5,6 @@ when their hashes are near. Work and memory are bounded whatever the data: of a 
 `CROWD` are looked at, and images of equal fingerprint count as one.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple, TypeAlias
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
+from .grey import Floats
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -78,8 +78,8 @@ def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
     leader = np.empty_like(order)
     leader[order] = np.repeat(order[starts], lengths)
     other = np.flatnonzero(leader != np.arange(len(leader)))
-    same = [row for row in np.array_split(other, len(other) // 65536 + 1)]
-    equal = np.concatenate([(words[usable[rows]] == words[usable[leader[rows]]]).all(1) for rows in same])
+    parts = np.array_split(other, len(other) // 65536 + 1)
+    equal = np.concatenate([(words[usable[rows]] == words[usable[leader[rows]]]).all(1) for rows in parts])
     other = other[equal]  # two that merely share the digest stay apart
     alone = np.ones(len(usable), bool)
     alone[other] = False
@@ -176,7 +176,9 @@ def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
         one, two = order[:-step], order[step:]
         near = pair[one] == pair[two]
         near &= (slot[one] != slot[two]) & (mate_slot[one] != mate_slot[two])
-        near &= (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
+        near &= (
+            (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
+        )
         near &= np.abs((turn[one] - turn[two] + 128) % 256 - 128) < 12
         agree[one[near]] = True
     agree |= np.bitwise_count(prints["hash"][first[image]] ^ prints["hash"][first[mate]]).sum(1) <= LIKE_HASH
@@ -186,10 +188,10 @@ def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
 class _Frames(NamedTuple):
     """Keypoints' own frames: place from the centre in sides, scale in octaves, angle in 256ths of a turn."""
 
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.float32]
-    scale: npt.NDArray[np.float32]
-    angle: npt.NDArray[np.float32]
+    x: Floats
+    y: Floats
+    scale: Floats
+    angle: Floats
     mirrored: npt.NDArray[np.bool_]
 
 
@@ -211,16 +213,18 @@ def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, 256, 32):
         word = start // 64
-        key = rows[:, word] if start % 64 == 0 else rows[:, word] << np.uint64(32) | rows[:, (word + 1) % 4] >> np.uint64(32)
+        key = (
+            rows[:, word]
+            if start % 64 == 0
+            else rows[:, word] << np.uint64(32) | rows[:, (word + 1) % 4] >> np.uint64(32)
+        )
         order = np.argsort(key, kind="stable")
         for step in range(1, NEAR_RANK + 1):
-            found.append(_near(rows, image, order[:-step], order[step:], known))
+            found += [_near(rows, image, order[:-step], order[step:], known)]
     return np.concatenate(found)
 
 
-def _near(
-    rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int
-) -> Numbers:
+def _near(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
     found = []
     for start in range(0, len(one), 1 << 18):
         left, right = one[start : start + (1 << 18)], two[start : start + (1 << 18)]

@@ -83,7 +83,7 @@ def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int
     )
     agree &= np.abs(matches.zoom[:, None] - matches.zoom) < 0.3
     agree &= np.square(matches.centre[:, None] - matches.centre).sum(2) < 12.0**2
-    found = []
+    found: list[Matrix] = []
     free = np.ones(len(agree), bool)
     while len(found) < limit:
         votes = (agree & free).sum(1) * free
@@ -108,7 +108,9 @@ def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.
         error = to - from_ @ mean.T
         weight = 1 / (1 + np.square(error).sum(1) / 4.0)
         stiffness = np.diag([20.0**2, 20.0**2, 0.01])  # worth a match 20 pixels off the middle
-        step = np.linalg.solve((centred * weight[:, None]).T @ centred + stiffness, (centred * weight[:, None]).T @ error)
+        step = np.linalg.solve(
+            (centred * weight[:, None]).T @ centred + stiffness, (centred * weight[:, None]).T @ error
+        )
         mean = mean + np.column_stack([step[:2].T, step[2] - step[:2].T @ middle])
     return mean
 

@@ -30,7 +30,9 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 def cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
     """Cut off shares of width and height."""
     width, height = image.size
-    return image.crop((round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height)))
+    return image.crop(
+        (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
+    )
 
 
 def letterboxed(image: Image.Image, level: int) -> Image.Image:

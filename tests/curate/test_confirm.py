@@ -41,7 +41,12 @@ def test_the_same_coarse_shapes_with_other_detail_are_no_copy() -> None:
 def test_the_order_of_the_two_does_not_matter(seed: int, name: str) -> None:
     one, other = picture(seed), ALTERATIONS[name](picture(seed))
     there, back = match(one, other), match(other, one)
-    assert (there.same, there.likeness, there.share, there.flipped) == (back.same, back.likeness, back.share, back.flipped)
+    assert (there.same, there.likeness, there.share, there.flipped) == (
+        back.same,
+        back.likeness,
+        back.share,
+        back.flipped,
+    )
     assert there.zoom * back.zoom == pytest.approx(1)
 
 

@@ -47,7 +47,9 @@ def test_a_new_source_is_compared_with_all_and_the_known_ones_are_not_compared_a
 
 
 def test_workers_and_blocks_change_nothing(strangers, monkeypatch):
-    everything = np.concatenate([strangers, prints(*(ALTERATIONS["crop of 5 %"](picture(seed)) for seed in range(100, 110)))])
+    everything = np.concatenate(
+        [strangers, prints(*(ALTERATIONS["crop of 5 %"](picture(seed)) for seed in range(100, 110)))]
+    )
     whole = candidates(everything)
     assert whole.tolist() == [[place, place + 40] for place in range(10)]
     monkeypatch.setattr(neighbours, "BLOCK", 7)
