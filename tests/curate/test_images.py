@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from medmix.curate.errors import RowError
-from medmix.curate.images import canonical, measure
+from medmix.curate.images import canonical, measure, reduced
 
 BUDGET = 1_000_000
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -236,3 +236,16 @@ def test_cmyk_jpeg_of_pathvqa(real_data: Path) -> None:
     pixels = np.asarray(canonical(path.read_bytes(), 100_000_000))
     assert pixels.std() > 10  # neither all black nor all white
     assert pixels.mean() > 100  # a bright slide; read with its inks inverted it would be dark
+
+
+def test_a_reduced_jpeg_is_grey_and_no_smaller_than_asked() -> None:
+    data = encoded(photo(1200, 800), "JPEG")
+    assert (reduced(data, BUDGET).mode, reduced(data, BUDGET).size) == ("L", (600, 400))
+    assert reduced(data, BUDGET, side=1000).size == (1200, 800)
+    assert reduced(encoded(photo(1200, 800)), BUDGET).size == (1200, 800)
+
+
+def test_a_reduced_jpeg_that_is_cut_short_is_still_noticed() -> None:
+    data = encoded(photo(1200, 800), "JPEG")
+    with pytest.raises(RowError, match="unreadable-image"):
+        reduced(data[: len(data) * 9 // 10], BUDGET)

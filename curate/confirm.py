@@ -1,0 +1,227 @@
+"""Whether two pictures are copies of one another: align their pixels, then compare the fine detail.
+
+Films of different patients are alike at low frequencies, and neighbouring slices in most places. So only what is
+left after a high-pass counts, block by block, and three blocks in four must agree: the fourth may hold an arrow, a
+letter or a bar.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from . import grey, keypoints, registration
+from .grey import Floats, Pixels
+from .registration import Matrix
+
+KEYPOINTS: Final = 120
+HYPOTHESES: Final = 3
+
+COARSE, MIDDLE = 3.0, 1.2
+"""Scales at which the alignment is refined, in pixels of the working picture."""
+
+FINE: Final = 3.0
+"""Scale above which brightness is taken away before pixels are compared."""
+
+HOPELESS: Final = 0.2
+"""Correlation at `COARSE` below which an alignment is not begun."""
+
+GOOD: Final = 0.4
+"""Correlation at `COARSE` that an alignment must have reached."""
+
+BLOCK: Final = 8
+MIN_BLOCKS: Final = 16
+MIN_DETAIL: Final = 0.7
+"""Grey levels (root mean square) of fine detail that a block must have to say something."""
+
+MIN_SHARE: Final = 0.5
+"""The share of the smaller picture that must lie on the other."""
+
+COPY: Final = 0.6
+"""The least likeness of a copy; `benchmarks/duplicates_accuracy.py` shows both sides of it."""
+
+CERTAIN: Final = 0.85
+"""A likeness at which no other alignment is tried."""
+
+DOUBTFUL: Final = 0.1
+"""A likeness below which an alignment is not worked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What the comparison of two pictures gave.
+
+    Attributes:
+        same: whether they are copies.
+        likeness: what three in four of the detailed blocks reach in normalised correlation, -1 to 1.
+        share: how much of the smaller picture lies on the other, 0 to 1.
+        flipped: whether the first must be mirrored left to right to give the second.
+        turn: by how many degrees (0, 90, 180, 270) it must then be turned counter-clockwise, nearly.
+        zoom: by how much the first is larger on the second, when both have the same number of pixels:
+            above 1 where the second is a crop.
+    """
+
+    same: bool
+    likeness: float
+    share: float
+    flipped: bool
+    turn: int
+    zoom: float
+
+
+NO_MATCH: Final = Match(same=False, likeness=0.0, share=0.0, flipped=False, turn=0, zoom=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture made ready to be compared with several others; about 350 kB.
+
+    Attributes:
+        picture: the working picture, float32 [H, W].
+        coarse, middle: its bands around those scales, of even contrast, [H, W].
+        fine: its fine detail in grey levels, [H, W].
+        points: its keypoints.
+    """
+
+    picture: Floats
+    coarse: Floats
+    middle: Floats
+    fine: Floats
+    points: keypoints.Keypoints
+
+
+def prepare(picture: Pixels) -> Prepared | None:
+    """Make a grey picture, uint8 [H, W], ready; None when it is tiny, a strip or near-uniform.
+
+    More than 256 pixels a side add nothing, so images may be decoded at reduced scale.
+    """
+    small = grey.working(picture)
+    if small is None:
+        return None
+    # what is smaller than a pixel of a small image is the decoder's, not the image's
+    enlarged = max(1.0, (small.size / picture.size) ** 0.5)
+    fine = _blurred(small, 0.5 * enlarged) - _blurred(small, FINE)
+    points = keypoints.detect(small, KEYPOINTS)
+    return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points)
+
+
+def compare(first: Prepared | None, second: Prepared | None) -> Match:
+    """Align two pictures and compare them; swapping the two gives the same verdict and likeness."""
+    if first is None or second is None:
+        return NO_MATCH
+    if _order(first) > _order(second):
+        return _seen_from_the_other(compare(second, first))
+    best = NO_MATCH
+    for start in _starts(first, second):
+        best = max(best, _judged(first, second, start), key=_worth)
+        if best.same and best.likeness >= CERTAIN:
+            break
+    return best
+
+
+def _order(one: Prepared) -> tuple[tuple[int, ...], bytes]:
+    return one.picture.shape, one.picture.tobytes()
+
+
+def _seen_from_the_other(match: Match) -> Match:
+    turn = match.turn if match.flipped else -match.turn % 360
+    return Match(match.same, match.likeness, match.share, match.flipped, turn, 1 / match.zoom)
+
+
+def _starts(first: Prepared, second: Prepared) -> Iterator[Matrix]:
+    """Give the alignments to try: frame on frame, then what the keypoints say."""
+    (height, width), (other_height, other_width) = first.picture.shape, second.picture.shape
+    wider, higher = other_width / width, other_height / height
+    yield np.array([[wider, 0, (wider - 1) / 2], [0, higher, (higher - 1) / 2]])
+    matches = registration.match(first.points, second.points, (width / 2, height / 2))
+    yield from registration.hypotheses(first.points, second.points, matches, HYPOTHESES)
+
+
+def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
+    """Refine an alignment and measure the likeness under it.
+
+    A good start is only made worse on smooth pictures by coarse steps, so those come second.
+    """
+    if _coarse_correlation(first, second, start) < HOPELESS:
+        return NO_MATCH
+    best = _settled(first, second, start)
+    if best.likeness < CERTAIN:
+        start = registration.refined(first.coarse, second.coarse, start, steps=6)
+        if _coarse_correlation(first, second, start) > GOOD:
+            best = max(best, _settled(first, second, start), key=_worth)
+    return best
+
+
+def _settled(first: Prepared, second: Prepared, map_: Matrix) -> Match:
+    """Refine at the middle scale, longer where the likeness is in doubt."""
+    match = NO_MATCH
+    for steps in (8, 16):
+        map_ = registration.refined(first.middle, second.middle, map_, steps)
+        match = max(match, _measured(first, second, map_), key=_worth)
+        if not DOUBTFUL < match.likeness < CERTAIN:
+            break
+    return match
+
+
+def _coarse_correlation(first: Prepared, second: Prepared, map_: Matrix) -> float:
+    moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
+    return _correlation(first.coarse[inside], moved[inside]) if inside.any() else 0.0
+
+
+def _worth(match: Match) -> tuple[bool, float]:
+    return match.same, match.likeness
+
+
+def _measured(first: Prepared, second: Prepared, map_: Matrix) -> Match:
+    area = float(np.linalg.det(map_[:, :2]))
+    moved, inside = registration.warped(second.fine, map_, first.fine.shape)
+    share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
+    likeness = _likeness(first.fine, moved, inside)
+    same = likeness >= COPY and share >= MIN_SHARE
+    return Match(same, likeness, min(1.0, share), area < 0, _turn(map_), max(abs(area), 1e-6) ** 0.5)
+
+
+def _turn(map_: Matrix) -> int:
+    """Give the quarter turn, counter-clockwise on the screen, that is left of a map without its mirroring."""
+    hand = np.sign(np.linalg.det(map_[:, :2]))
+    return int(np.rint(-np.arctan2(hand * map_[1, 0], hand * map_[0, 0]) / (np.pi / 2))) * 90 % 360
+
+
+def _likeness(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> float:
+    """Give the lower quartile of the correlations of the more detailed 60 % of the blocks, 0 when there are too few."""
+    whole = _blocks(inside).all(axis=1)
+    one, two = (blocks[whole] - blocks[whole].mean(axis=1, keepdims=True) for blocks in map(_blocks, (first, second)))
+    detail, other = (np.sqrt(np.square(blocks).mean(axis=1)) for blocks in (one, two))
+    telling = np.maximum(detail, other) > MIN_DETAIL
+    if np.count_nonzero(telling) < MIN_BLOCKS:
+        return 0.0
+    both = np.sqrt(detail * other)
+    telling &= both >= np.percentile(both, 40)
+    correlations = (one * two).mean(axis=1)[telling] / (detail * other + 1e-3)[telling]
+    return float(np.percentile(correlations, 25))
+
+
+def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Cut [H, W] into [N, BLOCK * BLOCK], without what is left over at the right and below."""
+    rows, columns = (side // BLOCK for side in picture.shape)
+    cut = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    return cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+
+
+def _band(picture: Floats, sigma: float) -> Floats:
+    """Give what a picture holds around a scale, divided by its local contrast, so that its tone does not matter."""
+    band = _blurred(picture, sigma) - _blurred(picture, 4 * sigma)
+    contrast = np.sqrt(_blurred(np.square(band), 8 * sigma))
+    return band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
+
+
+def _blurred(picture: Floats, sigma: float) -> Floats:
+    return ndimage.gaussian_filter(picture, sigma)
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    one, two = first - first.mean(), second - second.mean()
+    return float((one * two).sum() / (np.sqrt(np.square(one).sum() * np.square(two).sum()) + 1e-6))

@@ -1,0 +1,106 @@
+"""What is stored of an image so that its copies can be sought without its pixels: a few hundred bytes."""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import fft
+
+from . import grey, keypoints
+from .grey import Floats, Pixels
+
+KEYPOINTS: Final = 48
+BITS: Final = len(keypoints.ORDERS) + 1
+"""Of a key: the sign of each coefficient, and whether the blob is bright."""
+
+FINGERPRINT: Final = np.dtype(
+    [
+        ("hash", "<u8", (4,)),
+        ("width", "<u2"),
+        ("height", "<u2"),
+        ("count", "<u4"),
+        ("keys", "<u4", (KEYPOINTS,)),
+        ("places", "u1", (KEYPOINTS, 4)),
+        ("doubts", "u1", (KEYPOINTS, 2)),
+    ]
+)
+"""One fingerprint, 520 bytes.
+
+Fields:
+    hash: 256 signs of the lowest 16 x 16 DCT coefficients of the trimmed picture, row by row; the first is 0.
+    width, height: of the working picture; both 0 where the image is tiny, a strip or near-uniform and
+        therefore matches nothing.
+    count: how many keypoints there are; the places beyond are 0.
+    keys: what surrounds each keypoint, `BITS` bits.
+    places: x and y in 256ths of width and height; scale in 32nds of an octave; angle in 256ths of a turn.
+    doubts: the two least sure bits of each key (low 5 bits); the top bit of the first says that the
+        surroundings were mirrored, that of the second that this was unsure.
+"""
+
+Fingerprints: TypeAlias = npt.NDArray[np.void]
+"""Fingerprints of many images, [N] of `FINGERPRINT`."""
+
+MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.ODD) if odd))
+"""The bits of a key that change when its surroundings are mirrored."""
+
+UNSURE: Final = 0.25
+"""Clearness (`Keypoints.handed`) below which a keypoint may be found mirrored the other way in a copy."""
+
+ORIENTATIONS: Final = tuple(
+    (flip_x, flip_y, turn) for turn in (False, True) for flip_y in (False, True) for flip_x in (False, True)
+)
+_HASH_SIDE = 16
+
+
+def fingerprint(picture: Pixels) -> npt.NDArray[np.void]:
+    """Take the fingerprint of a grey picture, uint8 [H, W]; gives an array without dimensions of `FINGERPRINT`."""
+    print_ = np.zeros((), FINGERPRINT)
+    small = grey.working(picture)
+    if small is None:
+        return print_
+    print_["height"], print_["width"] = small.shape
+    print_["hash"] = _hash(small)
+    _add_keypoints(print_, keypoints.detect(small, KEYPOINTS))
+    return print_
+
+
+def oriented(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: bool) -> npt.NDArray[np.uint64]:
+    """Give the hashes [N, 4] of the pictures mirrored left to right, then top to bottom, then transposed."""
+    bits = np.unpackbits(hashes.view(np.uint8), axis=1).reshape(-1, _HASH_SIDE, _HASH_SIDE)
+    odd = np.arange(_HASH_SIDE) % 2
+    mask = (flip_x * odd[None, :] ^ flip_y * odd[:, None]).astype(np.uint8)
+    mask[0, 0] = 0
+    bits = bits ^ mask
+    bits = bits.transpose(0, 2, 1) if turn else bits
+    return np.packbits(bits.reshape(-1, _HASH_SIDE**2), axis=1).view("<u8")
+
+
+def _hash(small: Floats) -> npt.NDArray[np.uint64]:
+    square = np.asarray(Image.fromarray(small).resize((32, 32), Image.Resampling.BILINEAR))
+    low = fft.dctn(square, norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    bits = low > 0
+    bits[0, 0] = False
+    return np.packbits(bits).view("<u8")
+
+
+def _add_keypoints(print_: npt.NDArray[np.void], points: keypoints.Keypoints) -> None:
+    count = len(points)
+    if not count:
+        return
+    print_["count"] = count
+    weights = np.left_shift(np.uint32(1), np.arange(BITS - 1, dtype=np.uint32))
+    print_["keys"][:count] = ((points.coefficients > 0) * weights).sum(1) | (
+        points.bright.astype(np.uint32) << np.uint32(BITS - 1)
+    )
+    places = [
+        points.x * 256 / print_["width"],
+        points.y * 256 / print_["height"],
+        np.log2(points.sigma) * 32,
+        points.angle * (128 / np.pi) % 256,
+    ]
+    print_["places"][:count] = np.clip(np.stack(places, 1), 0, 255).astype(np.uint8)
+    doubts = np.argsort(np.abs(points.coefficients), axis=1, kind="stable")[:, :2].astype(np.uint8)
+    doubts[:, 0] |= points.mirrored.astype(np.uint8) << 7
+    doubts[:, 1] |= (points.handed < UNSURE).astype(np.uint8) << 7
+    print_["doubts"][:count] = doubts

@@ -1,0 +1,76 @@
+"""The grey picture that copies are sought on: even borders cut away, one working size, proportions kept."""
+
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+Floats: TypeAlias = npt.NDArray[np.floating]
+
+WORKING_SIDE: Final = 128
+"""Side of the square that has as many pixels as the working picture."""
+
+MIN_SIDE: Final = 32
+"""Below this a picture holds too little to tell it from another."""
+
+MAX_PROPORTION: Final = 8
+"""A strip longer than this many times its width is not a picture."""
+
+BORDER_TOLERANCE: Final = 5
+"""Grey levels that JPEG leaves in an even border; skin and tissue vary by more."""
+
+MIN_KEPT: Final = 0.4
+"""Share of the picture below which the even part is a background, not a border."""
+
+MIN_CONTRAST: Final = 4.0
+"""Standard deviation in grey levels below which a picture is near-uniform."""
+
+
+def trimmed(grey: Pixels) -> Pixels:
+    """Cut away even borders (letterbox bars, frames, empty background); uint8 [H, W] in and out.
+
+    A row or column belongs to a border when 98 % of it is within `BORDER_TOLERANCE` of the outermost one's median.
+    Where less than `MIN_KEPT` of the picture or a side shorter than `MIN_SIDE` would be left, nothing is cut.
+    """
+    whole = grey
+    for _ in range(2):  # a frame inside a bar
+        top, bottom, left, right = (_border(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
+        height, width = grey.shape
+        grey = grey[top : height - bottom, left : width - right]
+        if min(grey.shape) < MIN_SIDE or grey.size < MIN_KEPT * whole.size:
+            return whole
+    return grey
+
+
+def _border(rows: Pixels) -> int:
+    """Count the rows that are as even as the first one."""
+    level = int(np.median(rows[0]))
+    low, high = max(0, level - BORDER_TOLERANCE), min(255, level + BORDER_TOLERANCE)
+    edges = rows[:1]
+    size = 1
+    while True:  # most pictures have no border: look at one row, then at ever more
+        outside = np.count_nonzero((edges < low) | (edges > high), axis=1)
+        uneven = outside > 0.02 * rows.shape[1]
+        if uneven.any():
+            return size - len(edges) + int(uneven.argmax())
+        if size == len(rows):
+            return size
+        edges = rows[size : 2 * size]
+        size = min(2 * size, len(rows))
+
+
+def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
+    """Give the trimmed picture with about `side`² pixels, float32, or None when it is tiny, a strip or near-uniform."""
+    if min(grey.shape, default=0) < MIN_SIDE:
+        return None
+    grey = trimmed(grey)
+    height, width = grey.shape
+    if max(height, width) > MAX_PROPORTION * min(height, width):
+        return None
+    factor = side / (height * width) ** 0.5
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    kind = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
+    small = np.asarray(Image.fromarray(grey).resize(size, kind, reducing_gap=3.0), np.float32)
+    return small if small.std() >= MIN_CONTRAST else None

@@ -1,0 +1,235 @@
+"""Search over fingerprints: which pairs of images may be copies of one another, for pixels to decide.
+
+Two images are proposed when at least two of their keypoints look alike and imply the same turn, zoom and shift, or
+when their hashes are near. Work and memory are bounded whatever the data: of a key that many images share only
+`CROWD` are looked at, and images of equal fingerprint count as one.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
+from .grey import Floats
+
+Numbers: TypeAlias = npt.NDArray[np.int64]
+
+BLOCK: Final = 4096
+CROWD: Final = 48
+"""Images looked at for one key; beyond it a key says little."""
+
+MAX_TURN: Final = 12.0
+MAX_ZOOM: Final = 0.85
+"""In octaves; 10 % off each border is 0.33."""
+
+MAX_SHIFT: Final = 0.3
+"""Of the centre, in sides of the square of equal area."""
+
+NEAR_HASH: Final = 40
+"""Bits of 256 that differ at most."""
+
+LIKE_HASH: Final = 64
+"""Bits that differ at most when only one keypoint is alike."""
+
+NEAR_RANK: Final = 6
+FEW: Final = 12
+"""An image with fewer keypoints is sought by its hash in all orientations."""
+
+_SLOT_BITS = 6
+_IMAGE_BITS = 64 - BITS - _SLOT_BITS
+_KEY_SHIFT = np.uint64(64 - BITS)
+_BELOW_KEY = np.uint64((1 << (64 - BITS)) - 1)
+
+
+def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Numbers:
+    """Give pairs of places in `prints`, int64 [P, 2], the smaller first, sorted, each once.
+
+    Images of equal fingerprint are each paired with the first of them only. With `known`, pairs of two of the first
+    `known` images are left out, and the time goes with the number of the others.
+
+    Raises:
+        ValueError: more images than the index can number (134 million).
+    """
+    if len(prints) >= 1 << _IMAGE_BITS:
+        raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
+    usable = np.flatnonzero(prints["width"])
+    first, copies = _equal(prints, usable)
+    own = int(np.searchsorted(first, known))  # first is ascending
+    found = [_by_keypoints(prints, first, own, workers), _by_hash(prints, first, own)]
+    pairs = np.concatenate([first[np.concatenate(found)], copies[copies[:, 1] >= known]])
+    pairs = np.sort(pairs, axis=1)
+    packed = np.unique(pairs[:, 0] << 32 | pairs[:, 1])
+    return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
+
+
+def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
+    """Give the first of each set of equal fingerprints, ascending, and (first, other) for the others."""
+    words = prints.view("<u8").reshape(len(prints), FINGERPRINT.itemsize // 8)
+    draws = np.random.default_rng(0).integers(1, 1 << 63, words.shape[1], np.uint64) | np.uint64(1)
+    digest = np.zeros(len(usable), np.uint64)
+    for column, odd in enumerate(draws):
+        digest = (digest ^ words[usable, column]) * odd
+        digest ^= digest >> np.uint64(29)
+    order = np.argsort(digest, kind="stable")
+    starts = np.flatnonzero(np.diff(digest[order], prepend=~digest[order[:1]]))
+    lengths = np.diff(starts, append=len(order))
+    leader = np.empty_like(order)
+    leader[order] = np.repeat(order[starts], lengths)
+    other = np.flatnonzero(leader != np.arange(len(leader)))
+    parts = np.array_split(other, len(other) // 65536 + 1)
+    equal = np.concatenate([(words[usable[rows]] == words[usable[leader[rows]]]).all(1) for rows in parts])
+    other = other[equal]  # two that merely share the digest stay apart
+    alone = np.ones(len(usable), bool)
+    alone[other] = False
+    return usable[alone], np.stack([usable[leader[other]], usable[other]], 1)
+
+
+class _Votes(NamedTuple):
+    """Pairs of like keypoints: image and slot of either side, [V]."""
+
+    image: Numbers
+    slot: Numbers
+    other: Numbers
+    other_slot: Numbers
+
+
+def _by_keypoints(prints: Fingerprints, first: Numbers, known: int, workers: int) -> Numbers:
+    index = _index(prints, first)
+    starts = range(known, len(first), BLOCK)
+
+    def search(start: int) -> Numbers:
+        part = prints[first[start : start + BLOCK]]
+        return _agreeing(prints, first, _alike(part, start, index))
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
+        return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, starts)])
+
+
+def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
+    """Give key, image and slot of all keypoints packed into one word each, sorted."""
+    ends = np.cumsum(prints["count"][first], dtype=np.int64)
+    index = np.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
+    slots = np.arange(KEYPOINTS, dtype=np.uint64)
+    for start in range(0, len(first), BLOCK):
+        part = prints[first[start : start + BLOCK]]
+        images = np.arange(start, start + len(part), dtype=np.uint64)[:, None]
+        words = part["keys"].astype(np.uint64) << _KEY_SHIFT | images << np.uint64(_SLOT_BITS) | slots
+        begin = int(ends[start - 1]) if start else 0
+        index[begin : int(ends[start + len(part) - 1])] = words[slots < part["count"][:, None]]
+    index.sort()
+    return index
+
+
+def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
+    """Look up each key of a block of images, also with its unsure bits the other way."""
+    image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
+    key, doubts = part["keys"][image, slot], part["doubts"][image, slot]
+    first, second = (np.left_shift(np.uint32(1), doubts[:, side].astype(np.uint32) & 31) for side in (0, 1))
+    unsure = np.flatnonzero(doubts[:, 1] >> 7)
+    probes = np.concatenate([key, key ^ first, key ^ second, key ^ first ^ second, key[unsure] ^ MIRROR_MASK])
+    asked = np.concatenate([*[np.arange(len(key))] * 4, unsure])
+    order = np.argsort(probes)
+    probes, asked = probes[order].astype(np.uint64), asked[order]
+    lowest = probes << _KEY_SHIFT
+    left = np.searchsorted(index, lowest)
+    right = np.searchsorted(index, lowest | _BELOW_KEY, side="right")
+    count = right - left
+    # of a crowd, look at a part that differs from image to image
+    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - CROWD + 1)
+    left = np.where(count > CROWD, left + spread, left)
+    count = np.minimum(count, CROWD)
+    ends = np.cumsum(count)
+    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count)
+    found = index[place]
+    asked = np.repeat(asked, count)
+    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
+    other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
+    kept = other != image[asked] + start
+    asked = asked[kept]
+    return _Votes(image[asked] + start, slot[asked], other[kept], other_slot[kept])
+
+
+def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
+    """Give the pairs for which two votes imply the same map of one image on the other."""
+    side = _map_of(prints, first[votes.image], votes.slot)
+    other = _map_of(prints, first[votes.other], votes.other_slot)
+    flipped = side.mirrored ^ other.mirrored
+    turn = np.where(flipped, other.angle + side.angle, other.angle - side.angle) % 256
+    off = (turn + 32) % 64 - 32
+    zoom = other.scale - side.scale
+    radians = turn * (np.pi / 128)
+    cosine, sine = np.cos(radians) * np.exp2(zoom), np.sin(radians) * np.exp2(zoom)
+    back_y = np.where(flipped, side.y, -side.y)
+    x = other.x - cosine * side.x - sine * back_y
+    y = other.y - sine * side.x + cosine * back_y
+    likely = (np.abs(off) <= MAX_TURN * 256 / 360) & (np.abs(zoom) <= MAX_ZOOM)
+    likely &= (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
+    image, slot, mate, mate_slot = (values[likely] for values in votes)
+    x, y, zoom, turn = x[likely], y[likely], zoom[likely], turn[likely]
+    quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped[likely]
+    pair = (image - (image.min() if len(image) else 0)) << 40 | mate << 3 | quarter
+    order = np.lexsort((mate_slot, slot, x, pair))
+    agree = np.zeros(len(order), bool)
+    for step in (1, 2):
+        one, two = order[:-step], order[step:]
+        near = pair[one] == pair[two]
+        near &= (slot[one] != slot[two]) & (mate_slot[one] != mate_slot[two])
+        near &= (
+            (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
+        )
+        near &= np.abs((turn[one] - turn[two] + 128) % 256 - 128) < 12
+        agree[one[near]] = True
+    agree |= np.bitwise_count(prints["hash"][first[image]] ^ prints["hash"][first[mate]]).sum(1) <= LIKE_HASH
+    return np.unique(np.stack([image[agree], mate[agree]], 1), axis=0)
+
+
+class _Frames(NamedTuple):
+    """Keypoints' own frames: place from the centre in sides, scale in octaves, angle in 256ths of a turn."""
+
+    x: Floats
+    y: Floats
+    scale: Floats
+    angle: Floats
+    mirrored: npt.NDArray[np.bool_]
+
+
+def _map_of(prints: Fingerprints, image: Numbers, slot: Numbers) -> _Frames:
+    places = prints["places"][image, slot].astype(np.float32)
+    width, height = prints["width"][image].astype(np.float32), prints["height"][image].astype(np.float32)
+    side = np.sqrt(width * height)
+    x, y = (places[:, 0] / 256 - 0.5) * width / side, (places[:, 1] / 256 - 0.5) * height / side
+    return _Frames(x, y, places[:, 2] / 32, places[:, 3], prints["doubts"][image, slot, 0] >> 7 == 1)
+
+
+def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
+    """Compare hashes that begin alike at one of eight places, in the orientations that are worth it."""
+    few = np.flatnonzero(prints["count"][first] < FEW)
+    hashes = prints["hash"][first]
+    turned = [oriented(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
+    rows = np.concatenate([hashes, *turned])
+    image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
+    found = [np.zeros((0, 2), np.int64)]
+    for start in range(0, 256, 32):
+        word = start // 64
+        key = (
+            rows[:, word]
+            if start % 64 == 0
+            else rows[:, word] << np.uint64(32) | rows[:, (word + 1) % 4] >> np.uint64(32)
+        )
+        order = np.argsort(key, kind="stable")
+        for step in range(1, NEAR_RANK + 1):
+            found += [_near(rows, image, order[:-step], order[step:], known)]
+    return np.concatenate(found)
+
+
+def _near(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
+    found = []
+    for start in range(0, len(one), 1 << 18):
+        left, right = one[start : start + (1 << 18)], two[start : start + (1 << 18)]
+        differ = np.bitwise_count(rows[left] ^ rows[right]).sum(1)
+        close = (differ <= NEAR_HASH) & (image[left] != image[right])
+        close &= np.maximum(image[left], image[right]) >= known
+        found.append(np.stack([image[left[close]], image[right[close]]], 1))
+    return np.concatenate(found) if found else np.zeros((0, 2), np.int64)

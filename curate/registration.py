@@ -1,0 +1,166 @@
+"""Registration: the affine map under which one picture lies on another."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .grey import Floats
+from .keypoints import ODD, Keypoints
+
+Matrix = npt.NDArray[np.float64]
+"""An affine map [2, 3] of places (x, y, 1) in one picture to places (x, y) in another."""
+
+MIN_LIKENESS: Final = 0.6
+MAX_TURN: Final = np.deg2rad(12.0)
+"""How far from a multiple of 90° a copy may be turned, with the error of an angle on top."""
+
+MAX_ZOOM: Final = 1.8
+MATCHES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Pairs of keypoints that look alike, and the similarity map that each pair implies by itself.
+
+    Attributes:
+        first, second: place in the two sets of keypoints, [M].
+        flipped: whether the map mirrors, bool [M].
+        turn: angle of the map in radians, [M].
+        zoom: natural logarithm of its scale, [M].
+        centre: where it takes the centre of the first picture, [M, 2].
+        maps: the maps, [M, 2, 3].
+    """
+
+    first: npt.NDArray[np.intp]
+    second: npt.NDArray[np.intp]
+    flipped: npt.NDArray[np.bool_]
+    turn: Matrix
+    zoom: Matrix
+    centre: Matrix
+    maps: Matrix
+
+
+def match(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> Matches:
+    """Match keypoints by what surrounds them; `centre` is that of the first picture."""
+    likeness = _unit(first.coefficients) @ _unit(second.coefficients).T
+    unsure = (first.handed < 0.25)[:, None] | (second.handed < 0.25)
+    other = second.coefficients * np.where(ODD, -1, 1).astype(np.float32)
+    crossed = np.where(unsure, _unit(first.coefficients) @ _unit(other).T, -1)
+    same = first.bright[:, None] == second.bright
+    both = np.where(same, np.maximum(likeness, crossed), -1)
+    # an image's own two nearest, from either side: symmetrical, and a lone wrong winner does not hide the right one
+    near = np.zeros_like(same)
+    for axis, count in ((1, second), (0, first)):
+        kept = min(2, len(count))
+        best = np.argpartition(-both, kept - 1, axis=axis).take(range(kept), axis=axis)
+        np.put_along_axis(near, best, True, axis=axis)
+    i, j = np.nonzero(near & (both > MIN_LIKENESS))
+    order = np.argsort(-both[i, j], kind="stable")[: 4 * MATCHES]
+    i, j = i[order], j[order]
+    flipped = (first.mirrored[i] ^ second.mirrored[j]) ^ (crossed[i, j] > likeness[i, j])
+    turn = np.where(flipped, second.angle[j] + first.angle[i], second.angle[j] - first.angle[i]).astype(np.float64)
+    zoom = np.log(second.sigma[j] / first.sigma[i]).astype(np.float64)
+    plausible = (np.abs(_wrapped(turn, np.pi / 2)) < MAX_TURN) & (np.abs(zoom) < np.log(MAX_ZOOM))
+    i, j, flipped, turn, zoom = (values[plausible][:MATCHES] for values in (i, j, flipped, turn, zoom))
+    cosine, sine = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
+    hand = np.where(flipped, -1.0, 1.0)
+    linear = np.stack([np.stack([cosine, -sine * hand], 1), np.stack([sine, cosine * hand], 1)], 1)
+    from_, to = np.stack([first.x[i], first.y[i]], 1), np.stack([second.x[j], second.y[j]], 1)
+    shift = to - np.einsum("mij,mj->mi", linear, from_)
+    maps = np.concatenate([linear, shift[:, :, None]], 2)
+    return Matches(i, j, flipped, turn, zoom, maps @ np.array([*centre, 1.0]), maps)
+
+
+def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int) -> list[Matrix]:
+    """Give up to `limit` affine maps, each agreed on by several matches, the best agreed first."""
+    if len(matches.first) < 2:
+        return []
+    agree = (matches.flipped[:, None] == matches.flipped) & (
+        np.abs(_wrapped(matches.turn[:, None] - matches.turn, 2 * np.pi)) < np.deg2rad(15)
+    )
+    agree &= np.abs(matches.zoom[:, None] - matches.zoom) < 0.3
+    agree &= np.square(matches.centre[:, None] - matches.centre).sum(2) < 12.0**2
+    found: list[Matrix] = []
+    free = np.ones(len(agree), bool)
+    while len(found) < limit:
+        votes = (agree & free).sum(1) * free
+        seed = int(votes.argmax())
+        if votes[seed] < 2:
+            break
+        members = agree[seed] & free
+        found.append(_fitted(first, second, matches, members))
+        free &= ~members
+    return found
+
+
+def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.NDArray[np.bool_]) -> Matrix:
+    """Fit the places of agreeing matches; few of them only correct the mean of their own maps."""
+    i, j = matches.first[members], matches.second[members]
+    mean = np.median(matches.maps[members], axis=0)
+    from_ = np.stack([first.x[i], first.y[i], np.ones(len(i))], 1).astype(np.float64)
+    to = np.stack([second.x[j], second.y[j]], 1).astype(np.float64)
+    middle = from_[:, :2].mean(0)
+    centred = from_ - [*middle, 0]
+    for _ in range(3):
+        error = to - from_ @ mean.T
+        weight = 1 / (1 + np.square(error).sum(1) / 4.0)
+        stiffness = np.diag([20.0**2, 20.0**2, 0.01])  # worth a match 20 pixels off the middle
+        step = np.linalg.solve(
+            (centred * weight[:, None]).T @ centred + stiffness, (centred * weight[:, None]).T @ error
+        )
+        mean = mean + np.column_stack([step[:2].T, step[2] - step[:2].T @ middle])
+    return mean
+
+
+def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
+    """Move an affine map so that the second picture lies on the first (inverse compositional Gauss-Newton).
+
+    Both are band-passed pictures of like contrast. Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
+    """
+    height, width = first.shape
+    slope_y, slope_x = np.gradient(first)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    x, y = (columns - width / 2) / width, (rows - height / 2) / height
+    steepest = np.stack([slope_x * x, slope_x * y, slope_x, slope_y * x, slope_y * y, slope_y]).reshape(6, -1)
+    to_unit = np.array([[1 / width, 0, -0.5], [0, 1 / height, -0.5], [0, 0, 1]])
+    current = start
+    for _ in range(steps):
+        moved, inside = warped(second, current, first.shape)
+        error = (moved - first).ravel()
+        # what does not fit at all (an arrow, a burnt-in letter) has no say
+        scale = 1.5 * float(np.median(np.abs(error[inside.ravel()]))) + 1e-3 if inside.any() else 1.0
+        weight = inside.ravel() / (1 + np.square(error / (3 * scale)))
+        weighted = steepest * weight.astype(np.float32)
+        hessian = (weighted @ steepest.T).astype(np.float64)
+        hessian[np.diag_indices(6)] *= 1.001
+        hessian[np.diag_indices(6)] += 1e-3
+        step = np.linalg.solve(hessian, (weighted @ error).astype(np.float64)).reshape(2, 3)
+        change = np.vstack([np.eye(2, 3) + step @ to_unit, [0, 0, 1]])
+        current = current @ np.linalg.inv(change)
+        if np.abs(step).max() < 0.02:
+            break
+    return current
+
+
+def warped(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Sample a picture at the mapped places of a [H, W] grid; and say which of them are inside of it."""
+    (xx, xy, x), (yx, yy, y) = map_
+    # ndimage counts rows first
+    moved = ndimage.affine_transform(
+        picture, np.array([[yy, yx], [xy, xx]]), (y, x), shape, np.float32, order=1, mode="nearest", prefilter=False
+    )
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    to_x, to_y = xx * columns + xy * rows + x, yx * columns + yy * rows + y
+    height, width = picture.shape
+    return moved, (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1)
+
+
+def _unit(vectors: Floats) -> Floats:
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-6)
+
+
+def _wrapped(angle: Matrix, period: float) -> Matrix:
+    return (angle + period / 2) % period - period / 2
