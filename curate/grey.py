@@ -21,7 +21,7 @@ MAX_PROPORTION: Final = 8
 BORDER_TOLERANCE: Final = 5
 """Grey levels that JPEG leaves in an even border; skin and tissue vary by more."""
 
-MIN_KEPT: Final = 0.4
+MIN_KEPT: Final = 0.3
 """Share of the picture below which the even part is a background, not a border."""
 
 MIN_CONTRAST: Final = 4.0
@@ -32,15 +32,14 @@ def trimmed(grey: Pixels) -> Pixels:
     """Cut away even borders (letterbox bars, frames, empty background); uint8 [H, W] in and out.
 
     A row or column belongs to a border when 98 % of it is within `BORDER_TOLERANCE` of the outermost one's median.
-    Where less than `MIN_KEPT` of the picture or a side shorter than `MIN_SIDE` would be left, nothing is cut.
+    A cut that would leave less than `MIN_KEPT` of the picture or a side shorter than `MIN_SIDE` is not made.
     """
-    whole = grey
     for _ in range(2):  # a frame inside a bar
         top, bottom, left, right = (_border(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
-        height, width = grey.shape
-        grey = grey[top : height - bottom, left : width - right]
-        if min(grey.shape) < MIN_SIDE or grey.size < MIN_KEPT * whole.size:
-            return whole
+        inner = grey[top : grey.shape[0] - bottom, left : grey.shape[1] - right]
+        if min(inner.shape) < MIN_SIDE or inner.size < MIN_KEPT * grey.size:
+            break
+        grey = inner
     return grey
 
 
