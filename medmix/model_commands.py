@@ -29,10 +29,13 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     _needs_train()
     from medmix.train import loop
     from medmix.train import recipe as recipes
+    from medmix.train.talk import is_first
 
     resolved = recipes.load(recipe, overrides)
     out = out or Path("runs") / f"{mix.name}-{Path(recipe).stem}"
     summary = loop.train(mix, resolved, out, progress=sys.stderr.isatty())
+    if not is_first():
+        return
     if as_json:
         print_json(summary)
     else:

@@ -41,6 +41,10 @@ KEPT = 2
 """How many checkpoints of a run stay on disk."""
 
 
+FREE = ("run.workers", "run.parallel", "run.gradient_checkpointing", "run.gpu", "run.tensorboard")
+"""Settings that change neither model nor result, and that a run may change when it goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What `checkpoint.json` says.
@@ -82,9 +86,19 @@ def save(
     tokenizer: PreTrainedTokenizerBase,
     recipe: Recipe,
     state: State,
-    optimizer: torch.optim.Optimizer,
+    tensors: dict[str, Tensor],
+    optimizer: dict[str, Any],
 ) -> Path:
     """Write a checkpoint of this step into the run's folder, and remove all but the last `KEPT`.
+
+    Args:
+        run: the run's folder.
+        model: for names and configurations; its weights may lie in parts on other ranks.
+        tokenizer: of the model.
+        recipe: the resolved one.
+        state: what `checkpoint.json` is to say.
+        tensors: what `ranks.whole_tensors` gives.
+        optimizer: what `ranks.optimizer_state` gives.
 
     Raises:
         WorkError: it cannot be written; earlier checkpoints are untouched.
@@ -92,9 +106,9 @@ def save(
     path = run / f"step-{state.step:08d}"
     try:
         with _whole_folder(path) as folder:
-            _save_model(folder, model)
+            _save_model(folder, model, tensors)
             tokenizer.save_pretrained(folder / "tokenizer")
-            torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+            torch.save(optimizer, folder / "optimizer.pt")
             (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
             (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
         for old in steps(run)[:-KEPT]:
@@ -148,7 +162,7 @@ def load(path: Path) -> Checkpoint:
     tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
     model = VisionLanguageModel(recipe, tokenizer)
     try:
-        model.tower.load_state_dict(load_file(path / "tower.safetensors"))
+        model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))
         model.projector.load_state_dict(load_file(path / "projector.safetensors"))
         _load_parameters(model.base_parameters(), load_file(path / "language" / "weights.safetensors"))
         if isinstance(model.language, peft.PeftModel):
@@ -158,9 +172,10 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(path, model.eval(), tokenizer, recipe, state)
 
 
-def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Load the optimiser's state of a checkpoint."""
-    optimizer.load_state_dict(torch.load(path / "optimizer.pt", "cpu", weights_only=True))
+def load_optimizer(path: Path) -> dict[str, Any]:
+    """Read the optimiser's state of a checkpoint."""
+    state: dict[str, Any] = torch.load(path / "optimizer.pt", "cpu", weights_only=True)
+    return state
 
 
 def refuse_other(path: Path, recipe: Recipe, mix_digest: str) -> None:
@@ -180,8 +195,8 @@ def refuse_other(path: Path, recipe: Recipe, mix_digest: str) -> None:
 
 
 def differences(old: Recipe, new: Recipe) -> list[str]:
-    """List the settings that differ, as `optim.lr was 5e-05, is 0.0001`."""
-    before, now = _flat(as_dict(old)), _flat(as_dict(new))
+    """List the settings that differ, as `optim.lr was 5e-05, is 0.0001`; those of `FREE` may."""
+    before, now = ({k: v for k, v in _flat(as_dict(recipe)).items() if k not in FREE} for recipe in (old, new))
     return [
         f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
         for key in sorted(before.keys() | now.keys())
@@ -198,21 +213,28 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def _save_model(folder: Path, model: VisionLanguageModel) -> None:
-    save_file(_tensors(model.tower.state_dict()), folder / "tower.safetensors")
-    save_file(_tensors(model.projector.state_dict()), folder / "projector.safetensors")
+def _save_model(folder: Path, model: VisionLanguageModel, tensors: dict[str, Tensor]) -> None:
+    save_file(_under("tower.timm.", tensors), folder / "tower.safetensors")
+    save_file(_under("projector.", tensors), folder / "projector.safetensors")
     model.base.config.save_pretrained(folder / "language")
-    own = {
-        name: tensor for name, tensor in model.base_parameters().items() if model.random_start or tensor.requires_grad
-    }
-    save_file(_tensors(own), folder / "language" / "weights.safetensors")
+    language = _under("language.", tensors)
+    base = {name.removeprefix("base_model.model."): t for name, t in language.items() if "lora_" not in name}
+    save_file({n.replace(".base_layer.", "."): t for n, t in base.items()}, folder / "language" / "weights.safetensors")
     if isinstance(model.language, peft.PeftModel):
         # without the flag peft asks the Hub whether the base model's vocabulary has grown
-        model.language.save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+        model.language.save_pretrained(str(folder / "adapter"), save_embedding_layers=False, state_dict=language)
 
 
-def _tensors(named: dict[str, Any]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take the tensors under a prefix, without it; safetensors refuses tensors that share memory."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            shared = tensor.data_ptr() in seen
+            seen.add(tensor.data_ptr())
+            found[name.removeprefix(prefix)] = tensor.clone() if shared else tensor.contiguous()
+    return found
 
 
 def _load_parameters(parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]) -> None:

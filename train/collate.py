@@ -1,7 +1,7 @@
-"""From records to padded batches."""
+"""From records to batches: padded, or packed into one row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,35 +24,40 @@ class Sample:
     input_ids: list[int]
     labels: list[int]
     pixels: list[Tensor]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B samples padded to the longest.
+    """B rows of T tokens: one sample a row padded to the longest, or all samples packed into one row.
 
     Attributes:
-        ids: of the records.
+        ids, sources: of the samples.
         input_ids: [B, T] int64; `IMAGE` where an image token goes, the pad token's id as padding.
         attention_mask: [B, T] int64; 1 for tokens, 0 for padding.
+        position_ids: [B, T] int64; from 0 in each sample.
+        owners: [B, T] int64; which sample a token is of.
         labels: [B, T] int64; `IGNORE` outside the answers.
         pixels: [N, 3, S, S] float32; the images of all samples, in the order of their tokens; N may be 0.
+        lengths: tokens of each part of a packed row; None for padded rows.
+        run_tower: the tower runs even without images, because that of another rank does.
     """
 
     ids: tuple[str, ...]
+    sources: tuple[str, ...]
     input_ids: Tensor
     attention_mask: Tensor
+    position_ids: Tensor
+    owners: Tensor
     labels: Tensor
     pixels: Tensor
+    lengths: tuple[int, ...] | None = None
+    run_tower: bool = False
 
     def to(self, device: torch.device) -> "Batch":
         """Give the batch on another device."""
-        return Batch(
-            self.ids,
-            self.input_ids.to(device),
-            self.attention_mask.to(device),
-            self.labels.to(device),
-            self.pixels.to(device),
-        )
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
     def blank(self) -> "Batch":
         """Give the batch with every image replaced by the mean colour."""
@@ -62,7 +67,7 @@ class Batch:
 def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
     """Decode the first `vision.max_images` images of a record to [3, S, S] float32, normalised.
 
-    An image keeps its aspect ratio: it is fitted into the square and the rest is black, because a crop
+    An image keeps its aspect ratio: it is fitted into the square and the rest is the mean colour, because a crop
     can lose the finding and a stretch changes shapes that are findings themselves.
 
     Raises:
@@ -80,14 +85,31 @@ def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
 
 
 def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
-    """Fit an RGB image into a square and normalise it: [3, S, S] float32."""
-    square = ImageOps.pad(image, (vision.size, vision.size), method=Image.Resampling.BICUBIC, color="black")
-    scaled = np.asarray(square, dtype=np.float32) / 255
+    """Fit an RGB image into a square and normalise it: [3, S, S] float32.
+
+    It is padded to a square with the mean colour and resized by cubic interpolation, as LLaVA does
+    (`LlavaImageProcessorPil` of transformers with `do_pad`); an image so long that its square would pass
+    `vision.max_pixels` is made smaller first.
+    """
+    side = max(image.size)
+    if side**2 > vision.max_pixels:
+        image = ImageOps.contain(image, (vision.size, vision.size), Image.Resampling.BICUBIC)
+        side = max(image.size)
+    square = Image.new("RGB", (side, side), tuple(int(mean * 255) for mean in vision.mean))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    resized = square.resize((vision.size, vision.size), Image.Resampling.BICUBIC)
+    scaled = np.asarray(resized, dtype=np.float32) / 255
     normal = (scaled - np.array(vision.mean, np.float32)) / np.array(vision.std, np.float32)
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())
 
 
-def collate(samples: Sequence[Sample], pad_id: int, size: int, side: Literal["left", "right"] = "right") -> Batch:
+def collate(
+    samples: Sequence[Sample],
+    pad_id: int,
+    size: int,
+    side: Literal["left", "right"] = "right",
+    run_tower: bool = False,
+) -> Batch:
     """Pad samples to [B, T] on one side: right to train, left to generate; `size` is S, the images' side."""
     width = max(len(sample.input_ids) for sample in samples)
 
@@ -95,16 +117,51 @@ def collate(samples: Sequence[Sample], pad_id: int, size: int, side: Literal["le
         padding = [filler] * (width - len(row))
         return [*padding, *row] if side == "left" else [*row, *padding]
 
-    images = [image for sample in samples for image in sample.pixels]
     return Batch(
         ids=tuple(sample.id for sample in samples),
+        sources=tuple(sample.source for sample in samples),
         input_ids=torch.tensor([padded(sample.input_ids, pad_id) for sample in samples]),
         attention_mask=torch.tensor([padded([1] * len(sample.input_ids), 0) for sample in samples]),
+        position_ids=torch.tensor([padded(range(len(sample.input_ids)), 0) for sample in samples]),
+        owners=torch.tensor([[place] * width for place in range(len(samples))]),
         labels=torch.tensor([padded(sample.labels, IGNORE) for sample in samples]),
-        pixels=torch.stack(images) if images else torch.zeros(0, 3, size, size),
+        pixels=_images(samples, size),
+        run_tower=run_tower,
+    )
+
+
+def collate_packed(
+    samples: Sequence[Sample], pad_id: int, size: int, multiple: int = 1, run_tower: bool = False
+) -> Batch:
+    """Put samples one after another into one row, [1, T]; padding up to a `multiple` is a part of its own.
+
+    Without samples the row is one pad token, so that a rank which has nothing to do keeps step with the others.
+    """
+    tokens = sum(len(sample.input_ids) for sample in samples)
+    padding = -tokens % multiple if tokens else multiple
+    filler = Sample("", [pad_id] * padding, [IGNORE] * padding, [])
+    parts = [*samples, filler] if padding else list(samples)
+    lengths = tuple(len(part.input_ids) for part in parts)
+    owners = torch.arange(len(parts)).repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
+    return Batch(
+        ids=tuple(sample.id for sample in samples),
+        sources=tuple(sample.source for sample in samples),
+        input_ids=torch.tensor([[token for part in parts for token in part.input_ids]]),
+        attention_mask=(owners < len(samples)).long(),
+        position_ids=torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0),
+        owners=owners,
+        labels=torch.tensor([[label for part in parts for label in part.labels]]),
+        pixels=_images(samples, size),
+        lengths=lengths,
+        run_tower=run_tower,
     )
 
 
 def image_tokens(batch: Batch) -> Tensor:
     """Give the mask of the image tokens, [B, T] bool."""
     return batch.input_ids == IMAGE
+
+
+def _images(samples: Sequence[Sample], size: int) -> Tensor:
+    images = [image for sample in samples for image in sample.pixels]
+    return torch.stack(images) if images else torch.zeros(0, 3, size, size)

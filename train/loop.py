@@ -1,28 +1,28 @@
 """The training loop, from a mix and a recipe to a checkpoint; killed and started again it goes on exactly."""
 
-import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain, count, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from medmix.curate.errors import UsageError, WorkError
-from medmix.curate.progress import say
+from medmix.curate.errors import UsageError
 
 from . import checkpoint, stream, tokenizer
-from .collate import Sample, collate, pixels
+from .batches import Steps, load_steps, refuse_too_long
 from .journal import Journal
-from .model import VisionLanguageModel, load_tower, require_weights
-from .recipe import Optim, Recipe, Run
-from .render import IGNORE, Renderer, turn_texts
-
-COLUMNS = ("id", "source", "images", "messages")
+from .model import VisionLanguageModel
+from .optim import learning_rate, make_optimizer, total_steps
+from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
+from .recipe import Recipe
+from .render import Renderer, turn_texts
+from .step import train_step
+from .talk import is_first, say
+from .weights import load_tower, require_weights
 
 
 def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any]:
@@ -48,6 +48,16 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
             or `out` holds a run of another recipe or mix.
         WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written.
     """
+    try:
+        with join() as ranks:
+            return _train(mix, recipe, out, progress, ranks)
+    except UsageError as error:  # every rank finds it, one tells it
+        if not is_first():
+            raise SystemExit(error.exit_code) from None
+        raise
+
+
+def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -> dict[str, Any]:
     split = stream.open_split(mix, "train")
     if not len(split):
         raise UsageError(f"{mix} has no training records; see its ledger.parquet, and build another: medmix build")
@@ -70,119 +80,67 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
         torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
         model = VisionLanguageModel(recipe, words)
         if recipe.vision.weights:
-            load_tower(model.tower, recipe.vision.weights)
+            load_tower(model.tower.timm, recipe.vision.weights)
+    renderer = Renderer(words, recipe.text, model.image_tokens, recipe.vision.max_images)
+    refuse_too_long(recipe, renderer, model.base.config.max_position_embeddings)
 
-    device = pick_device()
-    model.to(device).train()
-    optimizer = make_optimizer(model, recipe.optim)
+    joined = prepare(model, recipe, ranks)
+    optimizer = make_optimizer(joined, recipe.optim)
     if found:
-        checkpoint.load_optimizer(found[-1], optimizer)
-    journal = Journal(out / "train_log.jsonl", step, last_step, progress)
+        load_optimizer_state(joined, optimizer, checkpoint.load_optimizer(found[-1]))
+    path = out / "train_log.jsonl" if ranks.first else None
+    journal = Journal(path, step, last_step, progress, recipe.run.tensorboard)
     if step == last_step:
         say(f"{out}: all {last_step} steps are done; next: medmix eval {out}")
         return {**journal.summary(), "out": str(out)}
-    say(f"{out}: {_arithmetic(split, recipe, model, last_step)}, from step {step}, on {device}")
+    say(f"{out}: {_arithmetic(split, recipe, model, last_step)}, from step {step}, on {ranks.device}")
 
-    renderer = Renderer(words, recipe.text, model.image_tokens, recipe.vision.max_images)
-    samples = sample_stream(split, recipe, renderer, seen)
+    steps = load_steps(Steps(split, recipe, renderer, seen, ranks.rank, ranks.size))
     with journal, ctrl_c_waits() as interrupted:
         while step < last_step:
             started = time.monotonic()
-            torch.manual_seed(stream.derive_seed(recipe.seed, step))
+            torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
             optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
-            batch = list(islice(samples, recipe.run.batch))
-            loss, gradient_norm = train_step(model, optimizer, batch, recipe, words.pad_token_id)
-            step, seen = step + 1, seen + len(batch)
+            work = next(steps)
+            outcome = train_step(joined, optimizer, work, recipe, ranks)
+            step, seen = step + 1, seen + len(work.ids)
             journal.write(
                 {
                     "step": step,
                     "epoch": seen / len(split),
-                    "loss": loss,
+                    "loss": outcome.loss,
+                    "losses": outcome.losses,
                     "learning_rate": rate,
-                    "gradient_norm": gradient_norm,
-                    "tokens": sum(len(sample.input_ids) for sample in batch),
-                    "answer_tokens": answer_tokens(batch),
-                    "images": sum(len(sample.pixels) for sample in batch),
+                    "gradient_norm": outcome.gradient_norm,
+                    "records": len(work.ids),
+                    "tokens": work.tokens,
+                    "token_use": work.tokens / work.positions,
+                    "answer_tokens": work.answer_tokens,
+                    "images": work.images,
                     "seconds": time.monotonic() - started,
                 }
             )
             if step % recipe.run.checkpoint_every == 0 or step == last_step or interrupted():
-                state = checkpoint.State(step, seen, str(mix.resolve()), mix_digest, checkpoint.versions())
-                checkpoint.save(out, model, words, recipe, state, optimizer)
+                tensors = whole_tensors(model, ranks.first)
+                state = optimizer_state(joined, optimizer)
+                if ranks.first:
+                    place = checkpoint.State(step, seen, str(mix.resolve()), mix_digest, checkpoint.versions())
+                    checkpoint.save(out, model, words, recipe, place, tensors, state)
+                ranks.wait()
             if interrupted() and step < last_step:
                 raise KeyboardInterrupt
     return {**journal.summary(), "out": str(out)}
 
 
-def train_step(
-    model: VisionLanguageModel, optimizer: torch.optim.Optimizer, batch: list[Sample], recipe: Recipe, pad_id: int
-) -> tuple[float, float]:
-    """Do one optimiser step; give the loss in nats per answer token and the gradient's norm before clipping.
-
-    The loss is the sum over the whole step divided by its answer tokens, so that `micro_batch` does not
-    weigh records by the company that they are in.
-
-    Raises:
-        WorkError: the loss of a micro-batch, or the gradient, is not finite; the weights are as before.
-    """
-    tokens, total = answer_tokens(batch), 0.0
-    optimizer.zero_grad()
-    for start in range(0, len(batch), recipe.run.micro_batch):
-        part = collate(batch[start : start + recipe.run.micro_batch], pad_id, recipe.vision.size).to(model.device)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=recipe.run.precision == "bf16"):
-            loss = model(part) / tokens
-        total += _finite("loss", loss.item(), part.ids)
-        loss.backward()
-    norm = nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], recipe.optim.clip).item()
-    _finite("gradient's norm", norm, [sample.id for sample in batch])
-    optimizer.step()
-    return total, norm
-
-
-def sample_stream(split: stream.Split, recipe: Recipe, renderer: Renderer, seen: int = 0) -> Iterator[Sample]:
-    """Yield the training samples from the `seen`-th on, epoch after epoch, as many epochs as the recipe says."""
-    first, skip = divmod(seen, len(split))
-    epochs = count(first) if recipe.run.epochs is None else range(first, recipe.run.epochs)
-    records = chain.from_iterable(
-        stream.records(split, COLUMNS, recipe.seed, epoch, skip if epoch == first else 0) for epoch in epochs
-    )
-    for record in records:
-        ids, labels = renderer.encode(record)
-        yield Sample(record["id"], ids, labels, pixels(record, recipe.vision))
-
-
-def total_steps(run: Run, records: int) -> int:
-    """Give the number of optimiser steps; the last one of an epoch run may have fewer records."""
-    return run.steps if run.steps is not None else math.ceil((run.epochs or 0) * records / run.batch)
-
-
-def learning_rate(optim: Optim, step: int, last_step: int) -> float:
-    """Give the rate of a step, from 0: linear warm-up, then constant or half a cosine down to 0.
-
-    The cosine is that of Loshchilov and Hutter 2017 (arXiv 1608.03983) without restarts.
-    """
-    if step < optim.warmup_steps:
-        return optim.lr * (step + 1) / optim.warmup_steps
-    if optim.schedule == "constant":
-        return optim.lr
-    done = (step - optim.warmup_steps) / (last_step - optim.warmup_steps)
-    return optim.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def make_optimizer(model: nn.Module, optim: Optim) -> torch.optim.AdamW:
-    """Make AdamW over the parameters that train, in one group."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(trained, lr=optim.lr, betas=optim.betas, weight_decay=optim.weight_decay)
-
-
-def answer_tokens(batch: list[Sample]) -> int:
-    """Count the positions that take part in the loss; at least 1 a record."""
-    return sum(label != IGNORE for sample in batch for label in sample.labels)
-
-
-def pick_device() -> torch.device:
-    """Give the GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def prepare(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks) -> torch.nn.Module:
+    """Make a model ready to train as the recipe says, joined with the other ranks'; call what comes back."""
+    model.train()
+    if recipe.run.gradient_checkpointing:
+        model.checkpoint_activations()
+    if recipe.run.compile:
+        for layer in model.layers:
+            layer.compile()
+    return spread(model, recipe.run, ranks)
 
 
 def make_folder(out: Path) -> None:
@@ -230,13 +188,7 @@ def _tokenizer(split: stream.Split, recipe: Recipe) -> Any:
     return tokenizer.train_bpe(chain([recipe.text.template], texts), recipe.language)
 
 
-def _finite(what: str, value: float, ids: Sequence[str]) -> float:
-    if not math.isfinite(value):
-        raise WorkError(f"the {what} is {value} in the batch of {', '.join(ids)}; lower optim.lr, or drop the record")
-    return value
-
-
-def _arithmetic(split: stream.Split, recipe: Recipe, model: nn.Module, last_step: int) -> str:
+def _arithmetic(split: stream.Split, recipe: Recipe, model: torch.nn.Module, last_step: int) -> str:
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     trained, total = sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes)
     sources = ", ".join(f"{source} {records}" for source, records in split.epoch().items())

@@ -10,9 +10,7 @@ import yaml
 from medmix.curate.config import nearest, parse, read_yaml
 from medmix.curate.errors import UsageError
 
-PARTS = ("tower", "projector", "embeddings", "language", "lora")
-"""What a recipe may train: the vision tower, the projector, the token embeddings with the output layer,
-the whole language model, LoRA adapters on the language model."""
+from .rules import problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +122,33 @@ class Run:
 
     Attributes:
         epochs, steps: exactly one is given; in an epoch every training record comes once.
-        batch: records per optimiser step.
-        micro_batch: records per forward pass; divides `batch`, and changes memory but not the result.
+        batch: records per optimiser step, over all ranks.
+        pack_tokens, micro_batch: exactly one is given, what one rank takes in one forward pass: records packed
+            without padding into so many tokens at most, or so many records padded to the longest. Neither
+            changes the result.
         precision: of the forward pass; with `bf16` frozen language weights are held in bf16 as well.
+        gradient_checkpointing: keep one layer's activations at a time, for about a third more work.
+        compile: compile every layer of tower and language model with torch.compile.
+        parallel: how several processes of torchrun work together: each with the whole model (`ddp`), or
+            each with a share of every weight (`fsdp`, torch's fully_shard).
+        workers: processes per rank that read and decode; 0 does it between the steps.
+        gpu: refuse to train without a GPU.
+        tensorboard: write scalars for TensorBoard beside the log.
         checkpoint_every: steps between two checkpoints; the last two are kept.
     """
 
     batch: int
-    micro_batch: int
+    pack_tokens: int | None = None
+    micro_batch: int | None = None
     epochs: int | None = None
     steps: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    workers: int = 0
+    gpu: bool = False
+    tensorboard: bool = False
     checkpoint_every: int = 100
 
 
@@ -200,9 +214,9 @@ def from_dict(data: Any, where: str) -> Recipe:
         UsageError: keys, types or values are wrong, or contradict each other; all are named at once.
     """
     recipe = parse(Recipe, data, where)
-    problems = _problems(recipe)
-    if problems:
-        raise UsageError("; ".join(f"{where}: {problem}" for problem in problems))
+    found = problems(recipe)
+    if found:
+        raise UsageError("; ".join(f"{where}: {problem}" for problem in found))
     return recipe
 
 
@@ -210,62 +224,6 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
     plain: dict[str, Any] = _plain(asdict(recipe))
     return plain
-
-
-def _problems(recipe: Recipe) -> list[str]:
-    """List the values out of range and the settings that contradict each other."""
-    vision, language, lora, text, optim, run = (
-        recipe.vision, recipe.language, recipe.lora, recipe.text, recipe.optim, recipe.run
-    )  # fmt: skip
-    train = set(recipe.train)
-    random_start = language.weights is None
-    rules = [
-        (not train, "train: names nothing to train"),
-        (len(train) < len(recipe.train), "train: names a part twice"),
-        (("lora" in train) != (lora is not None), "lora: give this section if and only if train names lora"),
-        ("language" in train and "lora" in train, "train: lora is for a frozen language model; drop lora or language"),
-        ("language" in train and "embeddings" in train, "train: language includes embeddings; drop one"),
-        (random_start and (not language.shape or not language.vocab_size),
-         "language: give either weights, or both shape and vocab_size"),
-        (not random_start and (language.shape or language.vocab_size),
-         "language: weights bring their own shape and vocabulary; drop shape and vocab_size, or weights"),
-        (language.shape and language.shape.hidden_size % (2 * language.shape.num_attention_heads),
-         "language.shape: hidden_size must be a multiple of twice num_attention_heads"),
-        ("img_size" in vision.kwargs, "vision.kwargs.img_size: set vision.size instead"),
-        ("num_classes" in vision.kwargs, "vision.kwargs.num_classes: the tower has no classifier; drop it"),
-        (min(vision.std) <= 0, "vision.std: must be above 0"),
-        (lora and not lora.targets, "lora.targets: names no module"),
-        (lora and not 0 <= lora.dropout < 1, "lora.dropout: must lie in 0 <= dropout < 1"),
-        (text.template.count("{prompt}") != 1, "text.template: must hold {prompt} once"),
-        (optim.lr <= 0, "optim.lr: must be above 0"),
-        (optim.clip <= 0, "optim.clip: must be above 0"),
-        (optim.weight_decay < 0, "optim.weight_decay: must be 0 or more"),
-        (optim.warmup_steps < 0, "optim.warmup_steps: must be 0 or more"),
-        (not all(0 <= beta < 1 for beta in optim.betas), "optim.betas: must lie in 0 <= beta < 1"),
-        ((run.epochs is None) == (run.steps is None), "run: give either epochs or steps"),
-        (run.micro_batch > 0 and run.batch % run.micro_batch, "run.micro_batch: must divide run.batch"),
-    ]  # fmt: skip
-    counts = {
-        "vision.size": vision.size,
-        "vision.max_images": vision.max_images,
-        "vision.max_pixels": vision.max_pixels,
-        "language.vocab_size": language.vocab_size,
-        "lora.r": lora.r if lora else None,
-        "text.max_prompt_tokens": text.max_prompt_tokens,
-        "text.max_answer_tokens": text.max_answer_tokens,
-        "run.batch": run.batch,
-        "run.micro_batch": run.micro_batch,
-        "run.epochs": run.epochs,
-        "run.steps": run.steps,
-        "run.checkpoint_every": run.checkpoint_every,
-        "generation.batch": recipe.generation.batch,
-        "generation.max_new_tokens": recipe.generation.max_new_tokens,
-    }
-    return [
-        *(f"train: {part!r} is no part{nearest(part, PARTS)}" for part in recipe.train if part not in PARTS),
-        *(problem for broken, problem in rules if broken),
-        *(f"{key}: must be 1 or more" for key, value in counts.items() if value is not None and value < 1),
-    ]
 
 
 def _override(data: Any, override: str) -> None:

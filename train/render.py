@@ -43,21 +43,26 @@ class Renderer:
         """
         user, _ = _turns(record)
         images = min(image_parts(record), self.max_images)
-        before, after = self.text.template.split("{prompt}")
-        said = self._ids(_said(user))[-self.text.max_prompt_tokens :]
-        return [
-            self.tokenizer.bos_token_id,
-            *[IMAGE] * (images * self.image_tokens),
-            *self._ids(before),
-            *said,
-            *self._ids(after),
-        ]
+        said = self._last_tokens(_said(user), self.text.max_prompt_tokens)
+        turn = self.text.template.replace("{prompt}", said)
+        return [self.tokenizer.bos_token_id, *[IMAGE] * (images * self.image_tokens), *self._ids(turn)]
+
+    def template_ids(self) -> list[int]:
+        """Give the ids of the template around an empty prompt."""
+        return self._ids(self.text.template.replace("{prompt}", ""))
 
     def answer_ids(self, record: dict[str, Any]) -> list[int]:
         """Give the ids of the answer and the end token; a cut answer has none, for it does not end there."""
         ids = self._ids(_said(_turns(record)[1]))
         limit = self.text.max_answer_tokens
         return ids[:limit] if len(ids) > limit else [*ids, self.tokenizer.eos_token_id]
+
+    def _last_tokens(self, text: str, count: int) -> str:
+        """Give the end of a text from its last `count` tokens on."""
+        starts = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)[
+            "offset_mapping"
+        ]
+        return text if len(starts) <= count else text[starts[-count][0] :]
 
     def _ids(self, text: str) -> list[int]:
         # text that spells a special token stays text

@@ -96,23 +96,47 @@ def digest(mix: Path) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
+class Reader:
+    """Gives records of a split by their place, for places that come in an order of `order`.
+
+    It keeps a window of row groups for each source, `OPEN_ROW_GROUPS` in all, and reads no row group that is
+    not asked for.
+    """
+
+    def __init__(self, split: Split, columns: Sequence[str]) -> None:
+        self.split, self.columns = split, columns
+        self._window = _window(split)
+        self._open: dict[str, dict[tuple[int, int], pa.Table]] = {}
+
+    def row(self, place: Place, columns: Sequence[str] | None = None) -> dict[str, Any]:
+        """Give one record, with some of the columns or with all."""
+        shard = self.split.shards[place.shard]
+        mine = self._open.setdefault(shard.source, {})
+        key = place.shard, place.row_group
+        if key not in mine:
+            if len(mine) == self._window:
+                del mine[next(iter(mine))]  # a source leaves a window before it enters the next
+            mine[key] = _read(shard, place.row_group, self.columns)
+        table = mine[key] if columns is None else mine[key].select(list(columns))
+        row: dict[str, Any] = table.slice(place.row, 1).to_pylist()[0]
+        return row
+
+
 def records(split: Split, columns: Sequence[str], seed: int, epoch: int, skip: int = 0) -> Iterator[dict[str, Any]]:
     """Yield an epoch's records in order, without the first `skip`, which are not read.
 
     The sources are interleaved evenly over the epoch. Within a source, row groups come in random order and
     records are shuffled within windows of row groups, so that memory holds `OPEN_ROW_GROUPS` of them.
     """
-    window = _window(split)
-    tables: dict[str, dict[tuple[int, int], pa.Table]] = {}
-    for place in islice(order(split, seed, epoch), skip, None):
-        shard = split.shards[place.shard]
-        mine = tables.setdefault(shard.source, {})
-        key = place.shard, place.row_group
-        if key not in mine:
-            if len(mine) == window:
-                del mine[next(iter(mine))]  # a source leaves a window before it enters the next
-            mine[key] = _read(shard, place.row_group, columns)
-        yield mine[key].slice(place.row, 1).to_pylist()[0]
+    reader = Reader(split, columns)
+    return map(reader.row, islice(order(split, seed, epoch), skip, None))
+
+
+def places(split: Split, seed: int, skip: int, epochs: int | None) -> Iterator[Place]:
+    """Yield the places of all records of all epochs, without the first `skip`; None goes on for ever."""
+    first, rest = divmod(skip, len(split))
+    numbers = count(first) if epochs is None else range(first, epochs)
+    return islice(chain.from_iterable(order(split, seed, epoch) for epoch in numbers), rest, None)
 
 
 def rows(split: Split, columns: Sequence[str]) -> Iterator[dict[str, Any]]:

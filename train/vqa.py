@@ -15,7 +15,8 @@ from medmix.curate.shards import write_text
 from . import checkpoint as checkpoints
 from . import metrics, stream
 from .collate import Sample, collate, pixels
-from .loop import make_folder, pick_device
+from .loop import make_folder
+from .ranks import pick_device
 from .render import IGNORE, Renderer, answer_text
 
 TASKS = ("vqa", "mcqa", "qa")

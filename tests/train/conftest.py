@@ -38,7 +38,9 @@ TINY = (
     "language.vocab_size=320",
     "optim.warmup_steps=0",
     "run.batch=8",
-    "run.micro_batch=4",
+    "run.pack_tokens=512",
+    "text.max_prompt_tokens=64",
+    "text.max_answer_tokens=32",
     "generation={batch: 4, max_new_tokens: 8}",
 )
 """Overrides that make the smoke recipe train in a moment."""

@@ -10,10 +10,11 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 from medmix.train.collate import Batch, Sample, collate, pixels
-from medmix.train.model import VisionLanguageModel, load_tower
+from medmix.train.model import VisionLanguageModel
 from medmix.train.recipe import Language, Weights
 from medmix.train.render import IGNORE, Renderer
 from medmix.train.tokenizer import train_bpe
+from medmix.train.weights import load_tower
 
 from .conftest import COLOURS, png, record, tiny_recipe
 
@@ -52,23 +53,23 @@ def test_the_loss_is_that_of_the_answer_tokens(model: VisionLanguageModel, token
     both = batch(model, tokenizer, RED, TEXT)
     logits, labels = model.logits(both)[:, :-1], both.labels[:, 1:]
     expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
-    assert model(both).item() == pytest.approx(expected.item(), rel=1e-6)
-    alone = sum(model(batch(model, tokenizer, row)).item() for row in (RED, TEXT))
-    assert model(both).item() == pytest.approx(alone, rel=1e-5)
+    assert model(both).sum().item() == pytest.approx(expected.item(), rel=1e-6)
+    alone = sum(model(batch(model, tokenizer, row)).sum().item() for row in (RED, TEXT))
+    assert model(both).sum().item() == pytest.approx(alone, rel=1e-5)
 
 
 def test_text_alone_does_not_run_the_tower(
     model: VisionLanguageModel, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model.tower, "forward_features", None)
-    assert model(batch(model, tokenizer, TEXT)).item() > 0
+    monkeypatch.setattr(model.tower, "forward", None)
+    assert model(batch(model, tokenizer, TEXT)).sum().item() > 0
 
 
 def test_the_class_token_is_the_recipes_word(tokenizer: PreTrainedTokenizerBase) -> None:
     with_class = VisionLanguageModel(tiny_recipe("vision.cls_token=true"), tokenizer)
     assert with_class.image_tokens == 5
     assert VisionLanguageModel(tiny_recipe(), tokenizer).image_tokens == 4
-    assert with_class(batch(with_class, tokenizer, RED)).item() > 0
+    assert with_class(batch(with_class, tokenizer, RED)).sum().item() > 0
 
 
 @pytest.mark.parametrize(
@@ -92,23 +93,25 @@ def test_the_recipe_says_what_trains(
 
 
 def test_a_tower_loads_from_a_plain_file_and_from_open_clips_layout(model: VisionLanguageModel, tmp_path: Path) -> None:
-    state = {name: torch.randn_like(tensor) for name, tensor in model.tower.state_dict().items()}
+    state = {name: torch.randn_like(tensor) for name, tensor in model.tower.timm.state_dict().items()}
     save_file(state, tmp_path / "plain.safetensors")
     clip = {"logit_scale": torch.ones(1), "visual.head.proj.weight": torch.ones(2, 2)}
     torch.save(clip | {f"visual.trunk.{name}": tensor for name, tensor in state.items()}, tmp_path / "clip.bin")
     for name in ("plain.safetensors", "clip.bin"):
-        tower = VisionLanguageModel(tiny_recipe(), _tokenizer_of(model)).tower
+        tower = VisionLanguageModel(tiny_recipe(), _tokenizer_of(model)).tower.timm
         load_tower(tower, Weights("a/b", str(tmp_path / name)))
         assert all(torch.equal(tensor, state[key]) for key, tensor in tower.state_dict().items())
 
 
 def test_a_tower_that_does_not_fit_is_refused(model: VisionLanguageModel, tmp_path: Path) -> None:
     save_file({"conv1.weight": torch.ones(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(UsageError, match=r"other\.safetensors does not fit the tower .*Missing key.*cls_token"):
-        load_tower(model.tower, Weights("a/b", str(tmp_path / "other.safetensors")))
+    with pytest.raises(
+        UsageError, match=r"other\.safetensors does not fit the tower of the recipe \(timm layout\): has no cls_token, "
+    ):
+        load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "other.safetensors")))
     (tmp_path / "broken.bin").write_bytes(b"no pickle")
     with pytest.raises(UsageError, match=r"broken\.bin is no state dict"):
-        load_tower(model.tower, Weights("a/b", str(tmp_path / "broken.bin")))
+        load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "broken.bin")))
 
 
 def test_a_pretrained_language_model_loads_from_its_folder(

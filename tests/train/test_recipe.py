@@ -58,9 +58,9 @@ def test_a_value_is_overridden_from_the_first_equals_sign_on() -> None:
         (("run.epochs=1",), "smoke-cpu.yaml: run: give either epochs or steps"),
         (
             ("run.micro_batch=5", "optim.lr=0"),
-            "smoke-cpu.yaml: optim.lr: must be above 0; smoke-cpu.yaml: run.micro_batch: must divide run.batch",
+            "smoke-cpu.yaml: optim.lr: must be above 0; smoke-cpu.yaml: run: give either pack_tokens or micro_batch",
         ),
-        (("run.micro_batch=0",), "smoke-cpu.yaml: run.micro_batch: must be 1 or more"),
+        (("run.pack_tokens=null", "run.micro_batch=0"), "smoke-cpu.yaml: run.micro_batch: must be 1 or more"),
         (("vision.kwargs.img_size=32",), "smoke-cpu.yaml: vision.kwargs.img_size: set vision.size instead"),
         (("text.template=hello",), "smoke-cpu.yaml: text.template: must hold {prompt} once"),
         (("optim",), "--set optim: write it as key.sub=value"),
@@ -89,14 +89,15 @@ def test_weights_that_are_not_there_name_the_command_that_fetches_them(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as caught:
-        loop.train(mix, load("openmedq-7b", ("optim.warmup_steps=0",)), tmp_path / "run", False)
+        loop.train(mix, load("openmedq-7b", ("optim.warmup_steps=0", "run.gpu=false")), tmp_path / "run", False)
     assert str(caught.value) == (
         "vision.weights.path: weights/biomedclip/open_clip_pytorch_model.bin is not there; "
         "type: hf download microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224 open_clip_pytorch_model.bin "
         "--local-dir weights/biomedclip, or give --set vision.weights.path=PATH; "
         "language.weights.path: weights/PMC_LLAMA_7B is not there; "
         "type: hf download chaoyi-wu/PMC_LLAMA_7B --local-dir weights/PMC_LLAMA_7B, "
-        "or give --set language.weights.path=PATH"
+        "or give --set language.weights.path=PATH; "
+        "if that is refused, ask for access on the repository's page, then type: hf auth login"
     )
 
 

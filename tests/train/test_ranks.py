@@ -1,0 +1,68 @@
+"""Two processes on the CPU train as one does."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from medmix.train import checkpoint, loop
+
+from .conftest import TINY, tiny_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+STEPS = ("run.steps=null", "run.epochs=1", "run.batch=7", "run.pack_tokens=256", "run.checkpoint_every=3")
+"""36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
+
+
+def torchrun(mix: Path, out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
+    command = ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(out), *settings]
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "medmix", *command],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def log(run: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (run / "train_log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def alone(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "alone"
+    loop.train(mix, tiny_recipe(*STEPS), run, False)
+    return run
+
+
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel: str) -> None:
+    run = tmp_path / "run"
+    done = torchrun(mix, run, *STEPS, f"run.parallel={parallel}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trained 6 steps") == 1
+    for key in ("loss", "losses", "gradient_norm", "tokens", "images"):
+        for mine, theirs in zip(log(run), log(alone), strict=True):
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
+    for file in ("tower.safetensors", "projector.safetensors", "adapter/adapter_model.safetensors"):
+        one, other = (load_file(checkpoint.find(folder) / file) for folder in (run, alone))
+        assert one.keys() == other.keys()
+        assert all((one[key] - other[key]).abs().max() < 1e-3 for key in one)
+
+    # one process goes on where two have stopped
+    shutil.rmtree(checkpoint.find(run))
+    loop.train(mix, tiny_recipe(*STEPS), run, False)
+    assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
+
+
+def test_one_rank_says_what_all_find(mix: Path, tmp_path: Path) -> None:
+    done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.targets=[query]")
+    assert done.stderr.count("lora.targets: the language model has no linear layer query") == 1
