@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from .text import record_keys
+from .textkeys import COLUMNS, Texts, measure
 
 Section = Literal["findings", "impression"]
 
@@ -30,16 +30,11 @@ def section(report: str, name: Section) -> str:
 
 
 def taught(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
-    """Give a scan's rows as if a section were all that the reports say: the answer and the keys of the text."""
+    """Give a scan's rows as if a section were all that the reports say: the answer and what is measured on the text."""
     answers = [section(answer, name) for answer in scanned["answer"]]
-    keys = [
-        record_keys(question, answer, context, choices)
-        for answer, question, context, choices in zip(
-            answers, scanned["question"], scanned["context"], scanned["choices"], strict=True
-        )
-    ]
+    texts = zip(scanned["question"], answers, scanned["context"], scanned["choices"], strict=True)
+    keys = measure([Texts(*each) for each in texts])
     return scanned.with_columns(
-        answer=pl.Series(answers, dtype=pl.String),
-        text_key=pl.Series([text for text, _ in keys], dtype=pl.String),
-        question_answer_key=pl.Series([question_answer for _, question_answer in keys], dtype=pl.String),
+        pl.Series("answer", answers, pl.String),
+        *(pl.Series(name, [getattr(key, name) for key in keys], kind) for name, kind in COLUMNS.items()),
     )
