@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from . import ledger
+from . import caps, contradictions, ledger
 from .errors import UsageError
 from .inputs import Input
 from .mixture import Mixture
@@ -51,6 +51,7 @@ def compose(
     warnings: Sequence[str],
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
+    leaks: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
     """Put the manifest together, all but `files` and `timings`; no path of this machine is in it."""
     counts = ledger.counts(decided)
@@ -88,6 +89,9 @@ def compose(
             "kept_by_verdict": ledger.by(kept, "verdict"),
         },
         "evaluation": list(evaluation),
+        "leaks": list(leaks),
+        "contradictions": contradictions.count(kept),
+        "repeats": caps.repeats(kept),
     }
 
 

@@ -29,12 +29,17 @@ def section(report: str, name: Section) -> str:
     return findings.removeprefix(_FINDINGS).strip() if findings.startswith(_FINDINGS) else ""
 
 
+def answers(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
+    """Give rows with an `answer` as if a section were all that the reports say."""
+    return scanned.with_columns(
+        answer=pl.Series([section(answer, name) for answer in scanned["answer"]], dtype=pl.String)
+    )
+
+
 def taught(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
     """Give a scan's rows as if a section were all that the reports say: the answer and what is measured on the text."""
-    answers = [section(answer, name) for answer in scanned["answer"]]
-    texts = zip(scanned["question"], answers, scanned["context"], scanned["choices"], strict=True)
-    keys = measure([Texts(*each) for each in texts])
-    return scanned.with_columns(
-        pl.Series("answer", answers, pl.String),
-        *(pl.Series(name, [getattr(key, name) for key in keys], kind) for name, kind in COLUMNS.items()),
+    told = answers(scanned, name)
+    keys = measure([Texts(*each) for each in told.select("question", "answer", "context", "choices").iter_rows()])
+    return told.with_columns(
+        pl.Series(column, [getattr(key, column) for key in keys], kind) for column, kind in COLUMNS.items()
     )

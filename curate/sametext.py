@@ -1,8 +1,8 @@
 """Do two texts say the same? Jaccard similarity proposes it, words that carry meaning decide it.
 
 In medicine one word turns a text round: `no effusion`, `T1`, `5 mg`, `left`. So of two similar texts one must be the
-other with words added, none of them a number, a sign, a negation, a side or the like, nor next to one of these. A
-word in place of another (`adenoma`, `carcinoma`) is never the same.
+other with words added, none of them a number, a sign, a negation, a side, a degree or the like, nor next to one of
+these. A word in place of another (`adenoma`, `carcinoma`) is never the same; one written apart (`cardio mediastinal`) is.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,8 @@ MIN_SHINGLES = 8
 
 _WEIGHTLESS = frozenset("a an the s is are was were be been being there this that these those of in on at as 的".split())
 
+_CRITICAL_PREFIXES = ("hyper", "hypo")
+
 _CRITICAL = frozenset(
     (
         "no not non none nor neither never nothing without absent absence negative positive deny denies denied "
@@ -29,7 +31,8 @@ _CRITICAL = frozenset(
         "left right bilateral unilateral upper lower middle superior inferior anterior posterior medial lateral "
         "proximal distal dorsal ventral internal external "
         "high low higher more less most least increase increases increased decrease decreases decreased elevated "
-        "reduced greater larger smaller large small mild moderate severe acute chronic benign malignant primary "
+        "reduced greater larger smaller large small mild mildly moderate moderately severe severely slight slightly "
+        "grossly markedly minimal minimally partial partially acute chronic benign malignant primary "
         "secondary before after above below pre post hyper hypo abnormal normal stable worse improved unchanged "
         "male female man woman boy girl "
         "zero one two three four five six seven eight nine ten single multiple first second third once twice half "
@@ -42,7 +45,7 @@ _CRITICAL = frozenset(
 def is_critical(token: str) -> bool:
     """Say whether a token turns the meaning round: a number, a sign, a single letter, a negation, a side, a degree."""
     alone = len(token) == 1 and token < "\u3040"
-    return alone or token in _CRITICAL or any(map(str.isdigit, token))
+    return alone or token in _CRITICAL or token.startswith(_CRITICAL_PREFIXES) or any(map(str.isdigit, token))
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def _similarity(one: Text, other: Text) -> float | None:
     if not (one.is_long and other.is_long) or one.critical != other.critical:
         return None
     shorter, longer = sorted((one.weighty, other.weighty), key=len)
-    return jaccard(one, other) if _is_part(shorter, longer) else None
+    same = _is_part(shorter, longer) or "".join(shorter) == "".join(longer)
+    return jaccard(one, other) if same else None
 
 
 def _is_part(shorter: Sequence[str], longer: Sequence[str]) -> bool:
