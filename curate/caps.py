@@ -52,4 +52,3 @@ def repeats(rows: pl.DataFrame) -> dict[str, dict[str, int]]:
     for (source,), mine in texts.filter(pl.col("len") > 1).group_by("source", maintain_order=True):
         counts[str(source)] = {"texts": mine.height, "reports": sum(mine["len"]), "most": max(mine["len"])}
     return counts
-

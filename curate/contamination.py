@@ -39,10 +39,14 @@ def drops(
         .select("group", "item")
     )
     able = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
-    others = able.join(groups, on="group", maintain_order="left").join(hits, on="index", how="anti", maintain_order="left")
+    others = able.join(groups, on="group", maintain_order="left").join(
+        hits, on="index", how="anti", maintain_order="left"
+    )
     fallen = pl.concat([hits, others.select("index", "item", score=pl.lit(None, pl.Float64))]).sort("index")
     names = everything.select(item="index", name="id")
-    return dropped(fallen.join(names, on="item", maintain_order="left"), "contaminated", pl.col("name"), pl.col("score"))
+    return dropped(
+        fallen.join(names, on="item", maintain_order="left"), "contaminated", pl.col("name"), pl.col("score")
+    )
 
 
 def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[dict[str, str | int]]:

@@ -1,6 +1,6 @@
 """What records share with the evaluation sets that the mixture names, in every way that is told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -21,9 +21,13 @@ KINDS = ("image", "text", "overlap", "group", "wording", "passage")
 
 LEAKS = ("image", "text", "overlap")
 
-_SCHEMA = pl.Schema(
-    {"index": pl.UInt32, "set": pl.Int32, "kind": pl.Enum(KINDS), "item": pl.UInt32, "score": pl.Float64}
-)
+_SCHEMA: Mapping[str, pl.DataType] = {
+    "index": pl.UInt32(),
+    "set": pl.Int32(),
+    "kind": pl.Enum(KINDS),
+    "item": pl.UInt32(),
+    "score": pl.Float64(),
+}
 
 
 def is_evaluation(evaluation: Sequence[EvaluationSet]) -> pl.Expr:
@@ -47,7 +51,7 @@ def find(
         items = everything.filter(is_evaluation([item]))
         found += [tie.with_columns(set=pl.lit(number)) for tie in _exact(rows, items)]
     found.append(_overlapping(rows, everything, evaluation, scanned))
-    return pl.concat([tie.select(list(_SCHEMA)).cast(dict(_SCHEMA)) for tie in found])
+    return pl.concat([tie.select(list(_SCHEMA)).cast(pl.Schema(_SCHEMA)) for tie in found])
 
 
 def _exact(rows: pl.DataFrame, items: pl.DataFrame) -> list[pl.DataFrame]:
@@ -64,7 +68,11 @@ def _exact(rows: pl.DataFrame, items: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _equal(rows: pl.DataFrame, items: pl.DataFrame, key: str, kind: str) -> pl.DataFrame:
     first = items.drop_nulls(key).group_by(key, maintain_order=True).agg(item=pl.col("index").first())
-    tied = rows.drop_nulls(key).join(first, on=key, maintain_order="left").unique("index", keep="first", maintain_order=True)
+    tied = (
+        rows.drop_nulls(key)
+        .join(first, on=key, maintain_order="left")
+        .unique("index", keep="first", maintain_order=True)
+    )
     return tied.select("index", "item", kind=pl.lit(kind), score=pl.lit(None, pl.Float64))
 
 

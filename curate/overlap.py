@@ -10,7 +10,7 @@ following is the most appropriate next step in the management of this patient" h
 questions 88 share a 13-gram with another one, the largest share being 0.2. So a leak is half of the item.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl

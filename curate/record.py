@@ -23,7 +23,7 @@ REASONS = {
     "contaminated": "an evaluation item has the same image or, for text-only records, the same text or most of it",
     "duplicate": "another record has the same images and the same text",
     "near-duplicate": "another record has the same images and nearly the same text, which says the same",
-    "contradictory": "another record answers the same question on the same image otherwise, and the mixture keeps neither",
+    "contradictory": "another record answers the same question on the same image otherwise, and the mixture drops both",
     "repeated": "as many records as the mixture allows have the same report on other images",
     "split-conflict": "another record of the same group stands in a more protected split",
     "capped": "the mixture's cap for the source is reached",

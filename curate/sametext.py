@@ -2,7 +2,8 @@
 
 In medicine one word turns a text round: `no effusion`, `T1`, `5 mg`, `left`. So of two similar texts one must be the
 other with words added, none of them a number, a sign, a negation, a side, a degree or the like, nor next to one of
-these. A word in place of another (`adenoma`, `carcinoma`) is never the same; one written apart (`cardio mediastinal`) is.
+these. A word in place of another (`adenoma`, `carcinoma`) is never the same; one written apart (`cardio
+mediastinal`) is.
 """
 
 from collections.abc import Sequence
@@ -18,34 +19,34 @@ SHINGLE = 3
 MIN_SHINGLES = 8
 """Texts with fewer shingles, ten words, are the same only when they are equal."""
 
-_WEIGHTLESS = frozenset("a an the s is are was were be been being there this that these those of in on at as 的".split())
+_WEIGHTLESS_WORDS = "a an the s is are was were be been being there this that these those of in on at as 的"
+_WEIGHTLESS = frozenset(_WEIGHTLESS_WORDS.split())
 
 _CRITICAL_PREFIXES = ("hyper", "hypo")
 
-_CRITICAL = frozenset(
-    (
-        "no not non none nor neither never nothing without absent absence negative positive deny denies denied "
-        "exclude excludes excluded except free lack lacks lacking cannot unlikely likely possible possibly probable "
-        "probably suspected suspicious questionable may might rule ruled resolved history true false only all any "
-        "some both either other new old prior previous "
-        "left right bilateral unilateral upper lower middle superior inferior anterior posterior medial lateral "
-        "proximal distal dorsal ventral internal external "
-        "high low higher more less most least increase increases increased decrease decreases decreased elevated "
-        "reduced greater larger smaller large small mild mildly moderate moderately severe severely slight slightly "
-        "grossly markedly minimal minimally partial partially acute chronic benign malignant primary "
-        "secondary before after above below pre post hyper hypo abnormal normal stable worse improved unchanged "
-        "male female man woman boy girl "
-        "zero one two three four five six seven eight nine ten single multiple first second third once twice half "
-        "ii iii iv vi vii viii ix xi xii "
-        "不 无 無 没 未 非 否 左 右 上 下 前 后 後 内 外 阴 阳 高 低 升 降 增 减 大 小 双 单 男 女 一 二 三 两"
-    ).split()
+_CRITICAL_WORDS = (
+    "no not non none nor neither never nothing without absent absence negative positive deny denies denied "
+    "exclude excludes excluded except free lack lacks lacking cannot unlikely likely possible possibly probable "
+    "probably suspected suspicious questionable may might rule ruled resolved history true false only all any "
+    "some both either other new old prior previous "
+    "left right bilateral unilateral upper lower middle superior inferior anterior posterior medial lateral "
+    "proximal distal dorsal ventral internal external "
+    "high low higher more less most least increase increases increased decrease decreases decreased elevated "
+    "reduced greater larger smaller large small mild mildly moderate moderately severe severely slight slightly "
+    "grossly markedly minimal minimally partial partially acute chronic benign malignant primary "
+    "secondary before after above below pre post hyper hypo abnormal normal stable worse improved unchanged "
+    "male female man woman boy girl "
+    "zero one two three four five six seven eight nine ten single multiple first second third once twice half "
+    "ii iii iv vi vii viii ix xi xii "
+    "不 无 無 没 未 非 否 左 右 上 下 前 后 後 内 外 阴 阳 高 低 升 降 增 减 大 小 双 单 男 女 一 二 三 两"
 )
+_CRITICAL = frozenset(_CRITICAL_WORDS.split())
 
 
-def is_critical(token: str) -> bool:
+def is_critical(word: str) -> bool:
     """Say whether a token turns the meaning round: a number, a sign, a single letter, a negation, a side, a degree."""
-    alone = len(token) == 1 and token < "\u3040"
-    return alone or token in _CRITICAL or token.startswith(_CRITICAL_PREFIXES) or any(map(str.isdigit, token))
+    alone = len(word) == 1 and word < "\u3040"
+    return alone or word in _CRITICAL or word.startswith(_CRITICAL_PREFIXES) or any(map(str.isdigit, word))
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ class Text:
     def critical(self) -> tuple[tuple[str, ...], ...]:
         """The critical tokens in their order, each with its weighty neighbours, to which it refers."""
         padded = ["", *self.weighty, ""]
-        return tuple(
-            tuple(padded[place : place + 3]) for place, token in enumerate(self.weighty) if is_critical(token)
-        )
+        return tuple(tuple(padded[place : place + 3]) for place, token in enumerate(self.weighty) if is_critical(token))
 
 
 def jaccard(one: Text, other: Text) -> float:

@@ -28,7 +28,9 @@ class ScanTexts:
 
     def lookup(self, rows: pl.DataFrame) -> Callable[[int], Sequence[Text]]:
         """Give a function from the `index` of one of the rows to its texts, the parts that are compared one by one."""
-        empty = pl.DataFrame(schema={"index": pl.UInt32, **dict.fromkeys(_COMPARED[:3], pl.String), "choices": pl.List(pl.String)})
+        empty = pl.DataFrame(
+            schema={"index": pl.UInt32, **dict.fromkeys(_COMPARED[:3], pl.String), "choices": pl.List(pl.String)}
+        )
         held = pl.concat([empty, *(scanned.select(empty.columns) for scanned in self.texts(rows))])
         place = {index: number for number, index in enumerate(held["index"])}
 
