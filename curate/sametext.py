@@ -28,7 +28,7 @@ _CRITICAL_WORDS = (
     "no not non none nor neither never nothing without absent absence negative positive deny denies denied "
     "exclude excludes excluded except free lack lacks lacking cannot unlikely likely possible possibly probable "
     "probably suspected suspicious questionable may might rule ruled resolved history true false only all any "
-    "some both either other new old prior previous "
+    "some or but with both either other new old prior previous "
     "left right bilateral unilateral upper lower middle superior inferior anterior posterior medial lateral "
     "proximal distal dorsal ventral internal external "
     "high low higher more less most least increase increases increased decrease decreases decreased elevated "
@@ -99,8 +99,8 @@ def similarity(ones: Sequence[Text], others: Sequence[Text], threshold: float) -
     Equal texts have 1; others must both be long, similar by `threshold` at least, and the same by the rule above.
     """
     scores = [_similarity(one, other) for one, other in zip(ones, others, strict=True)]
-    least = min((0.0 if score is None else score for score in scores), default=0.0)
-    return least if least >= threshold else None
+    told = [score for score in scores if score is not None and score >= threshold]
+    return min(told) if told and len(told) == len(scores) else None
 
 
 def _similarity(one: Text, other: Text) -> float | None:
