@@ -45,8 +45,8 @@ class ScanTexts:
         frames = [pl.DataFrame(schema={"index": pl.UInt32, "minhash": pl.List(pl.UInt32)})]
         taught = pl.col("source").is_in(list(self.sections))
         frames += [scanned for _, scanned in self._read(rows.filter(~taught), ["minhash"])]
-        for section, scanned in self._read(rows.filter(taught), list(_COMPARED)):
-            frames.append((reports.taught(scanned, section) if section else scanned).select("index", "minhash"))
+        told = self._read(rows.filter(taught), _COMPARED)
+        frames += [reports.taught(scanned, section).select("index", "minhash") for section, scanned in told if section]
         return pl.concat(frames)
 
     def _read(
@@ -55,4 +55,4 @@ class ScanTexts:
         for (number,), wanted in rows.select("scan", "scan_row", "index").group_by("scan", maintain_order=True):
             source, path = self.scans[int(str(number))]
             scanned = pl.read_parquet(path, columns=list(columns))[wanted["scan_row"]]
-            yield self.sections.get(source), scanned.with_columns(wanted["index"])
+            yield self.sections.get(source), scanned.select(wanted["index"], *columns)
