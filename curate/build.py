@@ -23,10 +23,12 @@ from . import (
     caps,
     cards,
     contamination,
+    contradictions,
     croissant,
     duplicates,
     engine,
     expectations,
+    leaks,
     ledger,
     manifest,
     materialise,
@@ -41,6 +43,7 @@ from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
 from .scan import ScanTask, scan
+from .scantexts import ScanTexts
 from .shards import leftovers
 from .sources import layouts
 from .text import find_model
@@ -109,7 +112,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             _say_notes(expectations.notes(differences))
             _say_warnings(expectations.warnings(differences))
             rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
-            decided = decide(rows, mixture, inputs)
+            decided, shared = decide(rows, mixture, inputs, ScanTexts(scans, mixture.sections()))
             unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
             for note in unclear:
                 say(f"note: {note}")
@@ -126,6 +129,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             warnings=expectations.warnings(differences),
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation),
+            leaks=shared,
         )
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
         document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
@@ -139,31 +143,45 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     return document
 
 
-def decide(rows: pl.DataFrame, mixture: Mixture, inputs: Sequence[Input]) -> pl.DataFrame:
-    """Decide on every record: adds `split`, `licence`, `verdict`, `outcome`, `score`; a pure function of its input.
+def decide(
+    rows: pl.DataFrame, mixture: Mixture, inputs: Sequence[Input], scanned: ScanTexts
+) -> tuple[pl.DataFrame, list[dict[str, str | int]]]:
+    """Decide on every record: adds `split`, `licence`, `verdict`, `outcome`, `score`; and give the leak matrix.
 
     A record falls at the first stage that drops it; later stages no longer see it, except as what protects
-    others (evaluation items, rows of protected splits).
+    others (evaluation items, rows of protected splits). All hangs on the rows, the mixture and the scanned texts.
     """
     sources = {entry.source: entry.facts for entry in inputs}
     table = policy.resolve(splits.assign(rows, mixture), sources)
     table = table.with_columns(score=pl.lit(None, pl.Float64))
-    spared = contamination.is_evaluation(mixture.evaluation)
-    stages: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame]]] = [
-        ("screen", screen.empty_text),
-        ("screen", lambda alive: screen.small_images(alive, mixture.images)),
-        ("screen", lambda alive: screen.other_languages(alive, mixture.languages)),
-        ("licences", lambda alive: policy.excluded(alive, mixture.licence_policy)),
-        ("splits", lambda alive: splits.held_out(alive, mixture)),
-        ("contamination", lambda alive: contamination.exact(alive, table, mixture.evaluation)),
-        ("splits", lambda alive: splits.conflicts(alive, table)),
-        ("duplicates", lambda alive: duplicates.exact(alive, spared)),
-        ("caps", lambda alive: caps.over(alive, mixture)),
-    ]
-    for name, stage in stages:
-        drops = stage(table.filter(pl.col("reason") == ""))
-        table = table.update(drops.with_columns(stage=pl.lit(name)), on="index")
-    return table.with_columns(outcome=pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped")))
+    spared = leaks.is_evaluation(mixture.evaluation)
+    table = table.pipe(_fell, "screen", screen.empty_text)
+    table = table.pipe(_fell, "screen", screen.small_images, mixture.images)
+    table = table.pipe(_fell, "screen", screen.other_languages, mixture.languages)
+    table = table.pipe(_fell, "licences", policy.excluded, mixture.licence_policy)
+    table = table.pipe(_fell, "splits", splits.held_out, mixture)
+    ties = leaks.find(_alive(table), table, mixture.evaluation, scanned)
+    table = table.pipe(_fell, "contamination", contamination.drops, ties, table, mixture.evaluation)
+    if mixture.conflicts == "drop":
+        table = table.pipe(_fell, "splits", splits.conflicts, table)
+    table = table.pipe(_fell, "duplicates", duplicates.exact, spared)
+    table = table.pipe(_fell, "duplicates", duplicates.near, spared, scanned, mixture.duplicates.text)
+    if mixture.duplicates.contradictions == "drop":
+        table = table.pipe(_fell, "contradictions", contradictions.drops, spared)
+    table = table.pipe(_fell, "caps", caps.repeated_reports, mixture)
+    table = table.pipe(_fell, "caps", caps.over, mixture)
+    outcome = pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped"))
+    return table.with_columns(outcome=outcome), leaks.matrix(ties, table, mixture.evaluation)
+
+
+def _fell(table: pl.DataFrame, name: str, stage: Callable[..., pl.DataFrame], *rules: Any) -> pl.DataFrame:
+    """Let a stage drop some of the rows that the ones before it left."""
+    drops = stage(_alive(table), *rules)
+    return table.update(drops.with_columns(stage=pl.lit(name)), on="index")
+
+
+def _alive(table: pl.DataFrame) -> pl.DataFrame:
+    return table.filter(pl.col("reason") == "")
 
 
 def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], options: BuildOptions) -> list[str]:

@@ -22,9 +22,10 @@ def load(scans: Sequence[tuple[str, Path]], limit: int | None, sections: Mapping
     Columns: `index` (place in reading order over all), `scan` and `scan_row` (where the record lies), `id`,
     `source`, `rank` (place of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
-    licence, per row), `member`, `third_party`, `question_chars`, `answer_chars`, `pixels` (digests), `min_side`,
-    `area`, `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `section` (of the report, where
-    only one is taught, else "").
+    licence, per row), `member`, `third_party`, `question_chars`, `answer_chars`, `pixels` (digests), `image_cluster`
+    (a number, equal for records with the same images), `min_side`, `area`, `image_bytes`, `text_bytes`, `text_key`,
+    `question_answer_key`, `question_key`, `near_key` (see `textkeys`), `section` (of the report, where only one is
+    taught, else "").
 
     Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
     limit only the first rows of each source are there; the others count as not read.
@@ -36,6 +37,7 @@ def load(scans: Sequence[tuple[str, Path]], limit: int | None, sections: Mapping
     occurrence = pl.int_range(1, pl.len() + 1).over("id")
     return table.with_columns(
         id=pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"),
+        image_cluster=pl.col("pixels").list.join("+").rank("dense"),
     ).with_row_index("index")
 
 
@@ -67,6 +69,8 @@ def _light(path: Path, source: str, number: int, section: reports.Section | None
             text_bytes=text_bytes,
             text_key=pl.col("text_key"),
             question_answer_key=pl.col("question_answer_key"),
+            question_key=pl.col("question_key"),
+            near_key=pl.col("near_key"),
             section=pl.lit(section or ""),
         )
         .collect()

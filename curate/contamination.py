@@ -1,39 +1,52 @@
-"""Contamination: what training records share with the evaluation sets that the mixture names."""
+"""Contamination: which training records fall because of what they share with evaluation sets (`leaks`)."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
 from .candidates import dropped
+from .leaks import LEAKS, is_evaluation
 from .mixture import EvaluationSet
 
 
-def is_evaluation(evaluation: Sequence[EvaluationSet]) -> pl.Expr:
-    """True for rows of the named evaluation sets, by upstream's own split."""
-    named = [f"{item.source}/{item.split}" for item in evaluation]
-    return pl.concat_str("source", "upstream_split", separator="/").is_in(named)
+def drops(
+    rows: pl.DataFrame, ties: pl.DataFrame, everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]
+) -> pl.DataFrame:
+    """Drop the `rows` that leak an item of a set whose leaks are dropped, and their whole group where it asks so.
 
-
-def exact(rows: pl.DataFrame, everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> pl.DataFrame:
-    """Drop `rows` that share pixels or, without images, question and answer with an evaluation item.
-
-    An image counts whatever is asked about it. For image-text records an equal question and answer on another
-    image ("what is shown?", "yes") is no contamination. The items of `everything` count whether or not they are
-    kept; evaluation items themselves and other test rows are never dropped for it.
+    A leak is an image, or for records without images an equal text or half of it; the evidence is the item. With
+    `group: true` all rows fall that share the group of an item or of a row that leaks one. Ties are those of
+    `leaks.find`.
     """
-    items = everything.filter(is_evaluation(evaluation))
-    candidates = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
-    by_image = _hits(candidates.explode("pixels"), items.explode("pixels"), "pixels")
-    without_image = candidates.filter(pl.col("pixels").list.len() == 0)
-    by_text = _hits(without_image, items.filter(pl.col("reason") != "unparsable-row"), "question_answer_key")
-    hits = pl.concat([by_image, by_text]).unique("index", keep="first", maintain_order=True)
-    return dropped(hits, "contaminated", pl.col("item"))
-
-
-def _hits(candidates: pl.DataFrame, items: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Join on an exact key; the first evaluation item in reading order is the evidence."""
-    first = items.drop_nulls(key).group_by(key, maintain_order=True).agg(item=pl.col("id").first())
-    return candidates.drop_nulls(key).join(first, on=key, maintain_order="left").select("index", "item")
+    told = pl.DataFrame(
+        {
+            "set": range(len(evaluation)),
+            "falls": [item.leaks == "drop" for item in evaluation],
+            "whole": [item.leaks == "drop" and item.group for item in evaluation],
+        },
+        schema={"set": pl.Int32, "falls": pl.Boolean, "whole": pl.Boolean},
+    )
+    known = ties.join(told, on="set", maintain_order="left").filter("falls")
+    leaks = known.filter(pl.col("kind").is_in(LEAKS))
+    kin = known.filter(pl.col("whole") & (pl.col("kind") == "group"))
+    hits = pl.concat([leaks, kin]).sort("kind", "set").unique("index", keep="first", maintain_order=True)
+    hits = hits.select("index", "item", "score")
+    groups = (
+        rows.filter(pl.col("group") != "")
+        .select("index", "group")
+        .join(leaks.filter("whole").select("index", "item"), on="index", maintain_order="left")
+        .unique("group", keep="first", maintain_order=True)
+        .select("group", "item")
+    )
+    able = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
+    others = able.join(groups, on="group", maintain_order="left").join(
+        hits, on="index", how="anti", maintain_order="left"
+    )
+    fallen = pl.concat([hits, others.select("index", "item", score=pl.lit(None, pl.Float64))]).sort("index")
+    names = everything.select(item="index", name="id")
+    return dropped(
+        fallen.join(names, on="item", maintain_order="left"), "contaminated", pl.col("name"), pl.col("score")
+    )
 
 
 def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[dict[str, str | int]]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from . import effective, ledger
+from . import caps, contradictions, effective, ledger
 from .errors import UsageError
 from .inputs import Input
 from .mixture import Mixture
@@ -72,6 +72,7 @@ def compose(
     warnings: Sequence[str],
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
+    leaks: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
     """Put the manifest together, all but `statistics`, `files` and `timings`; no path of this machine is in it."""
     counts = ledger.counts(decided)
@@ -119,6 +120,9 @@ def compose(
         },
         "terms": effective.summary(_holdings(kept)),
         "evaluation": list(evaluation),
+        "leaks": list(leaks),
+        "contradictions": contradictions.count(kept),
+        "repeats": caps.repeats(kept),
     }
 
 

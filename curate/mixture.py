@@ -76,11 +76,41 @@ class LicencePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplicateRule:
+    """What counts as saying the same, and what becomes of answers that contradict each other.
+
+    Attributes:
+        text: Jaccard similarity of texts, 0.8 to 1, from which on two records with the same images are compared
+            word by word; below 0.8 the search would miss some. 1 leaves only texts that differ in little words
+            or blanks.
+        contradictions: `report` the answers that contradict each other on one image and question, or `drop` them.
+    """
+
+    text: float = 0.8
+    contradictions: Literal["report", "drop"] = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRule:
+    """How often a text may come again on other images: `reports` as many training records; None takes all."""
+
+    reports: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """One split of one source that training records must share nothing with."""
+    """One split of one source that training records must share nothing with.
+
+    Attributes:
+        leaks: `drop` the training records that share something with it, or only `report` them, which keeps
+            upstream's splits as they are and leaves the scores on them in doubt.
+        group: with `drop`, drop all records of a patient, study, article or case of which one falls.
+    """
 
     source: str
     split: Literal["validation", "test"] = "test"
+    leaks: Literal["drop", "report"] = "drop"
+    group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +142,8 @@ class Mixture:
         name: the file's stem.
         version: MAJOR.MINOR.PATCH of the mixture, not of medmix.
         languages: ISO 639-1 codes to keep; empty keeps all.
+        conflicts: `drop` records whose group also stands in a more protected split, or only `report` them, which
+            keeps upstream's splits as they are.
         seed: goes into every choice that is left to a hash.
         sample_data: the build makes its own upstream data (`medmix sample-data`) when no root is given.
         shard_megabytes: size at which an output shard is closed, 1 MB = 1e6 bytes of images and text.
@@ -125,6 +157,9 @@ class Mixture:
     images: ImageRule = ImageRule()
     licence_policy: LicencePolicy = LicencePolicy()
     splits: SplitRule = SplitRule()
+    conflicts: Literal["drop", "report"] = "drop"
+    duplicates: DuplicateRule = DuplicateRule()
+    repeats: RepeatRule = RepeatRule()
     evaluation: tuple[EvaluationSet, ...] = ()
     seed: int = 0
     sample_data: bool = False
@@ -206,6 +241,15 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     ]
     if not 0 <= mixture.splits.holdout <= 1:
         problems.append("splits.holdout: must lie between 0 and 1")
+    if not 0.8 <= mixture.duplicates.text <= 1:
+        problems.append("duplicates.text: must lie between 0.8 and 1")
+    if mixture.repeats.reports is not None and mixture.repeats.reports < 1:
+        problems.append("repeats.reports: must be 1 or more")
+    problems += [
+        f"evaluation: {item.source} {item.split} has `group: true`, which needs `leaks: drop`"
+        for item in mixture.evaluation
+        if item.group and item.leaks == "report"
+    ]
     if mixture.images.min_side < 1 or mixture.images.max_pixels < 1:
         problems.append("images: min_side and max_pixels must be 1 or more")
     if mixture.licence_policy.use == "commercial" and mixture.licence_policy.unclear == "restrict":

@@ -23,8 +23,11 @@ REASONS = {
     "language": "the language is not among those that the mixture keeps",
     "licence": "the mixture's licence policy leaves this licence out",
     "held-out": "the mixture leaves this upstream split out",
-    "contaminated": "an evaluation item has the same image or, for text-only records, the same text",
+    "contaminated": "an evaluation item has the same image or, for text-only records, the same text or most of it",
     "duplicate": "another record has the same images and the same text",
+    "near-duplicate": "another record has the same images and nearly the same text, which says the same",
+    "contradictory": "another record answers the same question on the same image otherwise, and the mixture drops both",
+    "repeated": "as many records as the mixture allows have the same report on other images",
     "split-conflict": "another record of the same group stands in a more protected split",
     "capped": "the mixture's cap for the source is reached",
 }

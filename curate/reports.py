@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from .text import record_keys
+from .textkeys import COLUMNS, Texts, measure
 
 Section = Literal["findings", "impression"]
 
@@ -29,17 +29,17 @@ def section(report: str, name: Section) -> str:
     return findings.removeprefix(_FINDINGS).strip() if findings.startswith(_FINDINGS) else ""
 
 
-def taught(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
-    """Give a scan's rows as if a section were all that the reports say: the answer and the keys of the text."""
-    answers = [section(answer, name) for answer in scanned["answer"]]
-    keys = [
-        record_keys(question, answer, context, choices)
-        for answer, question, context, choices in zip(
-            answers, scanned["question"], scanned["context"], scanned["choices"], strict=True
-        )
-    ]
+def answers(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
+    """Give rows with an `answer` as if a section were all that the reports say."""
     return scanned.with_columns(
-        answer=pl.Series(answers, dtype=pl.String),
-        text_key=pl.Series([text for text, _ in keys], dtype=pl.String),
-        question_answer_key=pl.Series([question_answer for _, question_answer in keys], dtype=pl.String),
+        answer=pl.Series([section(answer, name) for answer in scanned["answer"]], dtype=pl.String)
+    )
+
+
+def taught(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
+    """Give a scan's rows as if a section were all that the reports say: the answer and what is measured on the text."""
+    told = answers(scanned, name)
+    keys = measure([Texts(*each) for each in told.select("question", "answer", "context", "choices").iter_rows()])
+    return told.with_columns(
+        pl.Series(column, [getattr(key, column) for key in keys], kind) for column, kind in COLUMNS.items()
     )

@@ -24,6 +24,7 @@ from .record import ImageRef, Record, Rejected
 from .shards import file_sha256, replacing, row_groups
 from .sources import Layout, Shard, layouts
 from .tables import opened
+from .textkeys import Texts, measure
 
 BATCH_ROWS = 256
 MEASURED_LIBRARIES = ("pillow", "imagehash", "fasttext")
@@ -53,14 +54,15 @@ SCHEMA = pa.schema(
         *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "pixel_sha256")],
         *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
         *[(name, pa.string()) for name in ("text_key", "question_answer_key")],
+        *[(name, pa.uint64()) for name in ("question_key", "near_key")],
+        ("minhash", pa.list_(pa.uint32())),
     ]
 )
 """The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
 
 `image_files` is the size and time of the file that holds each image, nulls where there is none: by them a
 later run sees that an image came, went or changed. `third_party` is what a figure's caption says of an owner beside
-the article. `text_key` stands for all of the text, `question_answer_key` for
-question and answer alone.
+the article. The last five are those of `textkeys.TextKeys`.
 """
 
 
@@ -177,6 +179,7 @@ def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
                 _rejected(row) if isinstance(row, Rejected) else _measured(row, measure, task.folder) for row in batch
             ]
             _add_languages(rows, detector, task.language)
+            _add_text_keys(rows)
             for row in rows:
                 yield row, 500 + sum(len(row[name]) for name in ("question", "answer", "context", "explanation"))
 
@@ -211,8 +214,6 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
         row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
     row["third_party"] = third_party.credit(row["answer"]) if record.task == "caption" else ""
-    texts = row["question"], row["answer"], row["context"], row["choices"]
-    row["text_key"], row["question_answer_key"] = text.record_keys(*texts)
     row["image_files"] = [_held_by(folder, ref) for ref in record.images]
     facts = []
     for ref in record.images:
@@ -236,3 +237,10 @@ def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, 
     texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
     for row, language in zip(open_rows, text.languages_of(texts, detector, default), strict=True):
         row["language"] = language
+
+
+def _add_text_keys(rows: list[dict[str, Any]]) -> None:
+    records = [row for row in rows if row["task"]]
+    texts = [Texts(row["question"], row["answer"], row["context"], row["choices"]) for row in records]
+    for row, keys in zip(records, measure(texts), strict=True):
+        row.update(asdict(keys))

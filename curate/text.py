@@ -50,16 +50,16 @@ def comparable(text: str) -> str:
 
 def text_key(*parts: str) -> str:
     """Digest the comparable forms of parts: 32 hex digits, equal only for the same parts in the same order."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        data = comparable(part).encode()
-        digest.update(b"%d:%b" % (len(data), data))
-    return digest.hexdigest()
+    return digest(*map(comparable, parts))
 
 
-def record_keys(question: str, answer: str, context: str, choices: Sequence[str]) -> tuple[str, str]:
-    """Give the keys of a record's texts: of all of them, and of question and answer alone."""
-    return text_key(question, answer, context, *choices), text_key(question, answer)
+def digest(*forms: str) -> str:
+    """Digest texts as they are: 32 hex digits, equal only for the same texts in the same order."""
+    state = hashlib.blake2b(digest_size=16)
+    for form in forms:
+        data = form.encode()
+        state.update(b"%d:%b" % (len(data), data))
+    return state.hexdigest()
 
 
 def find_model(path: Path | None) -> Path:

@@ -1,8 +1,11 @@
 """Rows as pass 2 sees them, for tests of the stages: only what a test names differs from a plain record."""
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+from medmix.curate.scantexts import ScanTexts
+from medmix.curate.textkeys import COLUMNS, Texts, measure
 
 DEFAULTS: dict[str, Any] = {
     "scan": 0,
@@ -28,12 +31,22 @@ DEFAULTS: dict[str, Any] = {
     "image_bytes": 1_000,
     "text_bytes": 13,
     "section": "",
+    "question_key": None,
+    "near_key": None,
     "openness": 3,
     "licence": "CC-BY-4.0",
     "verdict": "redistributable",
 }
 
-SCHEMA = {"pixels": pl.List(pl.String), "index": pl.UInt32, "min_side": pl.Int64}
+SCHEMA = {
+    "pixels": pl.List(pl.String),
+    "index": pl.UInt32,
+    "min_side": pl.Int64,
+    "question_key": pl.UInt64,
+    "near_key": pl.UInt64,
+}
+
+NO_TEXTS = ScanTexts((), {})
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -53,7 +66,27 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
             for place, row in enumerate(rows)
         ],
         schema_overrides=SCHEMA,
+    ).with_columns(image_cluster=pl.col("pixels").list.join("+").rank("dense"))
+
+
+def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:
+    """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`), and their scan."""
+    told = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
+    fields = ("question", "answer", "context", "choices")
+    keys = measure([Texts(*(row[field] for field in fields)) for row in told])
+    scan = pl.DataFrame(
+        {
+            **{field: [row[field] for row in told] for field in (*fields, "explanation")},
+            **{name: [getattr(key, name) for key in keys] for name in COLUMNS},
+        },
+        schema_overrides={"choices": pl.List(pl.String), **COLUMNS},
     )
+    scan.write_parquet(folder / "scan.parquet")
+    names = {*fields, "explanation"}
+    plain = [{name: value for name, value in row.items() if name not in names} for row in rows]
+    measured = [{name: getattr(key, name) for name in COLUMNS if name != "minhash"} for key in keys]
+    rows_of_table = [{**key, **row} for key, row in zip(measured, plain, strict=True)]
+    return table(*rows_of_table), ScanTexts([("slake", folder / "scan.parquet")], {})
 
 
 def fates(drops: pl.DataFrame) -> dict[int, tuple[str, str]]:

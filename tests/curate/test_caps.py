@@ -1,5 +1,5 @@
 from medmix.curate import caps
-from medmix.curate.mixture import Mixture, SourceChoice
+from medmix.curate.mixture import Mixture, RepeatRule, SourceChoice
 
 from .rows import fates, table
 
@@ -28,3 +28,27 @@ def test_the_seed_chooses():
 def test_no_cap_drops_nothing():
     mixture = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice()})
     assert fates(caps.over(ROWS, mixture)) == {}
+
+
+REPORTS = table(
+    *({"task": "report", "text_key": "normal"} for _ in range(6)),
+    {"task": "report", "text_key": "normal", "split": "test"},
+    {"task": "caption", "text_key": "normal"},
+    {"task": "report"},
+)
+
+
+def test_a_report_comes_again_as_often_as_the_mixture_allows():
+    mixture = Mixture(name="m", version="1.0.0", description="", sources={}, repeats=RepeatRule(reports=2))
+    drops = fates(caps.repeated_reports(REPORTS, mixture))
+    assert len(drops) == 4
+    assert drops.keys() < set(range(6))
+    ((reason, first),) = set(drops.values())
+    assert reason == "repeated"
+    assert int(first.removeprefix("slake/")) in set(range(6)) - drops.keys()
+
+
+def test_without_a_rule_repeated_reports_stay_and_are_counted():
+    mixture = Mixture(name="m", version="1.0.0", description="", sources={})
+    assert fates(caps.repeated_reports(REPORTS, mixture)) == {}
+    assert caps.repeats(REPORTS) == {"slake": {"texts": 1, "reports": 7, "most": 7}}

@@ -1,10 +1,20 @@
-from medmix.curate import contamination
+import polars as pl
+
+from medmix.curate import contamination, leaks
 from medmix.curate.mixture import EvaluationSet
 
-from .rows import fates, table
+from .rows import NO_TEXTS, fates, table, texts
 
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
+
+
+def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS):
+    """Tie rows to the evaluation sets by exact keys, or by their texts where those are given, and give the drops."""
+    everything = rows if everything is None else everything
+    exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
+    ties = leaks.find(rows, exact, evaluation, scanned)
+    return contamination.drops(rows, ties, everything, evaluation)
 
 
 def test_a_training_image_of_an_evaluation_set_goes_whatever_is_asked_about_it():
@@ -13,7 +23,7 @@ def test_a_training_image_of_an_evaluation_set_goes_whatever_is_asked_about_it()
         {"pixels": ["q", "p"]},
         {"pixels": ["q"]},
     )
-    assert fates(contamination.exact(rows, rows, [VQA_RAD_TEST])) == {1: ("contaminated", "vqa_rad/1")}
+    assert fates(dropped(rows)) == {1: ("contaminated", "vqa_rad/1")}
 
 
 def test_validation_rows_are_kept_clean_too_and_other_test_rows_are_left_alone():
@@ -22,7 +32,7 @@ def test_validation_rows_are_kept_clean_too_and_other_test_rows_are_left_alone()
         {"pixels": ["p"], "split": "validation", "upstream_split": "validation"},
         {"pixels": ["p"], "split": "test", "upstream_split": "test"},
     )
-    assert set(fates(contamination.exact(rows, rows, [VQA_RAD_TEST]))) == {1}
+    assert set(fates(dropped(rows))) == {1}
 
 
 def test_an_equal_text_counts_only_without_images():
@@ -31,18 +41,18 @@ def test_an_equal_text_counts_only_without_images():
         {"question_answer_key": "same", "pixels": ["other"]},
         {"question_answer_key": "same"},
     )
-    assert fates(contamination.exact(rows, rows, [VQA_RAD_TEST])) == {2: ("contaminated", "vqa_rad/1")}
+    assert fates(dropped(rows)) == {2: ("contaminated", "vqa_rad/1")}
 
 
 def test_an_evaluation_item_that_was_dropped_still_counts():
     everything = table({**ITEM, "id": "vqa_rad/1", "pixels": ["p"], "reason": "licence"}, {"pixels": ["p"]})
     alive = everything.filter(everything["reason"] == "")
-    assert set(fates(contamination.exact(alive, everything, [VQA_RAD_TEST]))) == {1}
+    assert set(fates(dropped(alive, everything))) == {1}
 
 
 def test_other_splits_of_the_source_are_no_evaluation_set():
     rows = table({**ITEM, "upstream_split": "validation", "pixels": ["p"]}, {"pixels": ["p"]})
-    assert fates(contamination.exact(rows, rows, [VQA_RAD_TEST])) == {}
+    assert fates(dropped(rows)) == {}
 
 
 def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
@@ -65,4 +75,88 @@ def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
             "in_domain": 2,
             "same_wording": 1,
         }
+    ]
+
+
+def test_leaks_that_are_only_reported_drop_nothing():
+    rows = table({**ITEM, "pixels": ["p"]}, {"pixels": ["p"]})
+    assert fates(dropped(rows, evaluation=[EvaluationSet("vqa_rad", "test", leaks="report")])) == {}
+
+
+def test_the_whole_group_falls_where_the_set_asks_for_it():
+    rows = table(
+        {**ITEM, "id": "vqa_rad/1", "pixels": ["p"], "group": "case-1"},
+        {"pixels": ["p"], "group": "case-2"},
+        {"pixels": ["q"], "group": "case-2"},
+        {"pixels": ["r"], "group": "case-1"},
+        {"pixels": ["s"], "group": "case-3"},
+    )
+    assert set(fates(dropped(rows))) == {1}
+    whole = [EvaluationSet("vqa_rad", "test", group=True)]
+    assert fates(dropped(rows, evaluation=whole)) == dict.fromkeys((1, 2, 3), ("contaminated", "vqa_rad/1"))
+
+
+VIGNETTE = (
+    "A 54-year-old carpenter comes to the clinic because his left hand has been weak since he fell from a ladder in "
+    "spring. Which of the following is the most appropriate next step in the management of this patient?"
+)
+OTHER = (
+    "A newborn girl is brought to the ward with a murmur that was not heard before birth and with blue lips. Which of "
+    "the following is the most appropriate next step in the management of this patient?"
+)
+MEDQA_TEST = {"source": "medqa", "upstream_split": "test", "split": "test", "task": "mcqa"}
+TEXT_SETS = [EvaluationSet("medqa", "test")]
+
+
+def overlapping(folder, item, *rows):
+    """Give index -> share of the item, by which text-only records of these texts fall."""
+    told, scanned = texts(folder, {**MEDQA_TEST, **item}, *rows)
+    drops = dropped(told, evaluation=TEXT_SETS, scanned=scanned)
+    return dict(drops.select("index", "score").iter_rows())
+
+
+def test_a_text_that_holds_the_question_falls_whatever_its_case_answer_options_and_place(tmp_path):
+    rows = [
+        {"question": VIGNETTE.upper(), "answer": "other", "choices": ["other"]},
+        {"question": "What then?", "answer": "rest", "explanation": f"As in: {VIGNETTE}"},
+        {"question": OTHER, "answer": "surgery"},
+        {"question": VIGNETTE, "answer": "surgery", "pixels": ["p"]},
+    ]
+    assert overlapping(tmp_path, {"question": VIGNETTE, "answer": "surgery"}, *rows) == {1: 1.0, 2: 1.0}
+
+
+def test_half_of_the_question_is_a_leak_and_boilerplate_is_none(tmp_path):
+    """The question has 40 words, so 28 13-grams; its last 26 words hold 14 of them and its last 25 words 13."""
+    words = VIGNETTE.split()
+    rows = [{"question": " ".join(words[-count:]), "answer": "surgery"} for count in (26, 25)]
+    assert overlapping(tmp_path, {"question": VIGNETTE, "answer": "x"}, *rows) == {1: 14 / 28}
+
+
+def test_a_short_question_counts_whole_from_eight_words_on(tmp_path):
+    rows = [
+        {"question": "Say: which nerve runs through the canal of Guyon there?", "answer": "x"},
+        {"question": "Which nerve runs through the canal of Alcock?", "answer": "x"},
+    ]
+    eight = {"question": "Which nerve runs through the canal of Guyon?", "answer": "ulnar"}
+    assert overlapping(tmp_path, eight, *rows) == {1: 1.0}
+    seven = {"question": "Which nerve runs through canal of Guyon?", "answer": "ulnar"}
+    assert overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+
+
+def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
+    told, scanned = texts(
+        tmp_path,
+        {**MEDQA_TEST, "question": VIGNETTE, "answer": "surgery"},
+        {**ITEM, "question": "What is shown?", "answer": "a cyst", "pixels": ["p"], "group": "case-1"},
+        {"source": "medmcqa", "rank": 1, "question": VIGNETTE, "answer": "surgery"},
+        {"source": "medmcqa", "rank": 1, "question": VIGNETTE, "answer": "other"},
+        {"source": "medmcqa", "rank": 1, "question": OTHER, "answer": "other"},
+        {"question": "What is shown?", "answer": "A cyst", "pixels": ["q"]},
+        {"question": "What else?", "answer": "A cyst", "pixels": ["p"], "group": "case-1"},
+    )
+    sets = [VQA_RAD_TEST, *TEXT_SETS]
+    none = {"image": 0, "text": 0, "overlap": 0, "group": 0, "wording": 0, "passage": 0}
+    assert leaks.matrix(leaks.find(told, told, sets, scanned), told, sets) == [
+        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "wording": 1},
+        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "passage": 1},
     ]

@@ -12,7 +12,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.chat import messages
 from medmix.curate.errors import UsageError
 from medmix.curate.record import Record
-from medmix.curate.text import record_keys
+from medmix.curate.text import text_key
 
 from .rows import fates, table
 
@@ -50,7 +50,7 @@ def test_the_keys_are_those_of_the_text_that_is_taught():
     )
     taught = reports.taught(scanned, "impression")
     assert taught["answer"].to_list() == ["Cardiomegaly.", "Cardiomegaly"]
-    keys = record_keys("", "Cardiomegaly.", "", [])
+    keys = text_key("", "Cardiomegaly.", ""), text_key("", "Cardiomegaly.")
     assert list(taught.select("text_key", "question_answer_key").iter_rows()) == [keys, keys]
 
 

@@ -1,0 +1,58 @@
+"""Words of a text and the hashes of their runs: shingles for near-duplicates, n-grams for contamination."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, as in Knuth's multiplicative hashing
+
+_NO_SPACES = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # kana and Han are written without blanks
+_NUMBER = r"\d+(?:\.\d+)+"
+_WORD = rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+"
+_SIGN = r"[+<>≤≥±%^=]|(?<=\w)[-−](?!\w)|(?<!\w)[-−](?=\d)"  # `HER2-` and `-5`, not the hyphen of `x-ray`
+
+_WORDS = re.compile(f"{_NUMBER}|{_WORD}")
+_TOKENS = re.compile(f"{_NUMBER}|{_WORD}|{_SIGN}")
+
+
+def words(form: str) -> list[str]:
+    """Give the words of a comparable text: runs of letters and digits, decimal numbers, single Han characters."""
+    return _WORDS.findall(form)
+
+
+def tokens(form: str) -> list[str]:
+    """Give the words of a comparable text and, between them, the signs that carry meaning (`+`, `<`, a minus)."""
+    return _TOKENS.findall(form)
+
+
+def hashed(texts: Sequence[Sequence[str]]) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hash the words of all texts: one array for all, and where in it each text begins, with the end as last.
+
+    Equal words have equal hashes in every version and on every machine (BLAKE2b, 64 bits).
+    """
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    flat = np.fromiter((_hash(word) for text in texts for word in text), np.uint64, int(lengths.sum()))
+    return flat, np.concatenate([[0], lengths.cumsum()])
+
+
+@lru_cache(maxsize=1 << 18)
+def _hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
+
+
+def ngrams(flat: Hashes, starts: NDArray[np.int64], n: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hash every run of `n` words that lies within one text, as `hashed` gives them; and where each text's begin."""
+    counts = np.maximum(np.diff(starts) - (n - 1), 0)
+    begins = np.concatenate([[0], counts.cumsum()])
+    places = np.arange(begins[-1]) + np.repeat(starts[:-1] - begins[:-1], counts)
+    runs = np.zeros(len(places), np.uint64)
+    for offset in range(n):
+        runs = (runs ^ flat[places + offset]) * _MULTIPLIER
+        runs ^= runs >> np.uint64(29)
+    return runs, begins

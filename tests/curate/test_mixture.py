@@ -1,0 +1,56 @@
+"""What a mixture may ask of duplicates, repeats and leaks, and what is said when it asks wrongly."""
+
+import pytest
+
+from medmix.curate import mixture
+from medmix.curate.errors import UsageError
+from medmix.curate.mixture import DuplicateRule, EvaluationSet, RepeatRule
+
+PLAIN = "name: m\nversion: 1.0.0\ndescription: d\nsources:\n  medqa: {}\n"
+
+
+def load(folder, text):
+    (folder / "m.yaml").write_text(PLAIN + text)
+    return mixture.load(str(folder / "m.yaml"))
+
+
+def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path):
+    loaded = load(
+        tmp_path,
+        "duplicates: {text: 0.9, contradictions: drop}\nrepeats: {reports: 3}\nconflicts: report\n"
+        "evaluation: [{source: medqa, leaks: report}, {source: medqa, split: validation, group: true}]\n",
+    )
+    assert loaded.duplicates == DuplicateRule(text=0.9, contradictions="drop")
+    assert loaded.repeats == RepeatRule(reports=3)
+    assert loaded.conflicts == "report"
+    assert loaded.evaluation == (
+        EvaluationSet("medqa", "test", leaks="report"),
+        EvaluationSet("medqa", "validation", group=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("duplicates: {text: 0.7}\n", "m.yaml: duplicates.text: must lie between 0.8 and 1"),
+        ("duplicates: {texts: 0.9}\n", r"m.yaml: duplicates.texts: unknown key \(did you mean 'text'\?\)"),
+        ("repeats: {reports: 0}\n", "m.yaml: repeats.reports: must be 1 or more"),
+        (
+            "evaluation: [{source: medqa, leaks: report, group: true}]\n",
+            "m.yaml: evaluation: medqa test has `group: true`, which needs `leaks: drop`",
+        ),
+    ],
+)
+def test_a_wrong_rule_is_said_in_one_line(tmp_path, text, problem):
+    with pytest.raises(UsageError, match=f"^{problem}$"):
+        load(tmp_path, text)
+
+
+def test_as_published_differs_from_v1_in_nothing_but_leaks_and_conflicts():
+    clean, published = mixture.load("v1"), mixture.load("v1-as-published")
+    assert published.sources == clean.sources
+    assert [(item.source, item.split) for item in published.evaluation] == [
+        (item.source, item.split) for item in clean.evaluation
+    ]
+    assert {item.leaks for item in published.evaluation} == {"report"}
+    assert (published.conflicts, clean.conflicts) == ("report", "drop")
