@@ -124,7 +124,9 @@ def test_a_short_question_counts_whole_from_eight_words_on(tmp_path):
     eight = {"question": "Which nerve runs through the canal of Guyon?", "answer": "ulnar"}
     assert overlapping(tmp_path, eight, *rows) == {1: 1.0}
     seven = {"question": "Which nerve runs through canal of Guyon?", "answer": "ulnar"}
-    assert overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+    assert (
+        overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+    )
 
 
 def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
