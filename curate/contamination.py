@@ -50,10 +50,18 @@ def drops(
 
 
 def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[dict[str, str | int]]:
-    """Count, per evaluation set, its items and those of them whose images could not be read and so compared."""
+    """Count, per evaluation set, its items and those of them whose images could not be read and so not compared."""
     counts: list[dict[str, str | int]] = []
     for item in evaluation:
         rows = everything.filter(is_evaluation([item]))
         unread = rows.filter(pl.col("stage").is_in(["read", "images"]))
-        counts.append({"source": item.source, "split": item.split, "items": rows.height, "unread": unread.height})
+        counts.append(
+            {
+                "source": item.source,
+                "split": item.split,
+                "items": rows.height,
+                "unread": unread.height,
+                "leaks": item.leaks,
+            }
+        )
     return counts

@@ -58,7 +58,7 @@ def test_other_splits_of_the_source_are_no_evaluation_set():
 def test_items_without_a_readable_image_are_counted():
     rows = table({**ITEM, "stage": "images", "reason": "missing-image"}, ITEM, {"stage": "images"})
     assert contamination.coverage(rows, [VQA_RAD_TEST]) == [
-        {"source": "vqa_rad", "split": "test", "items": 2, "unread": 1}
+        {"source": "vqa_rad", "split": "test", "items": 2, "unread": 1, "leaks": "drop"}
     ]
 
 
