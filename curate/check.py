@@ -33,13 +33,18 @@ def check(mix: Path) -> list[str]:
         return [manifest.TOUCHED]
     findings = list(_files(mix, document))
     shards = [file for file in document["files"] if file.split("/")[0] in ("data", "restricted")]
-    groups: dict[str, str] = {}
+    groups: dict[str, str] | None = None if _straddles(document) else {}
     ids: dict[str, str] = {}
     for shard in track(sorted(shards), len(shards), "checking"):
         if (mix / shard).is_file():
             findings += _few(shard, _shard(mix, shard, groups, ids))
     findings += _ledger(mix, document, ids)
     return findings or list(_cards(mix, document, shards))
+
+
+def _straddles(document: Mapping[str, Any]) -> bool:
+    """Say whether the mixture keeps upstream's splits although a group stands in two."""
+    return bool(document["settings"]["mixture"].get("conflicts") == "report")
 
 
 def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
@@ -92,8 +97,11 @@ def _few(file: str, findings: Iterator[str]) -> list[str]:
     return found if rest <= 0 else [*found[:MAX_FINDINGS_PER_FILE], f"{file}: and {rest} more"]
 
 
-def _shard(mix: Path, shard: str, groups: dict[str, str], ids: dict[str, str]) -> Iterator[str]:
-    """Check the records of one shard; remembers each group's split and each id's in `groups` and `ids`."""
+def _shard(mix: Path, shard: str, groups: dict[str, str] | None, ids: dict[str, str]) -> Iterator[str]:
+    """Check the records of one shard; remembers each group's split and each id's in `groups` and `ids`.
+
+    Without `groups` a group may stand in two splits.
+    """
     folder, source, name = shard.split("/")
     try:
         table = pq.ParquetFile(mix / shard)
@@ -103,7 +111,7 @@ def _shard(mix: Path, shard: str, groups: dict[str, str], ids: dict[str, str]) -
         for batch in table.iter_batches(batch_size=256):
             for row in batch.to_pylist():
                 yield from (f"{row['id']}: {problem}" for problem in _record(row, folder, source, name))
-                if groups.setdefault(row["group"], row["split"]) != row["split"]:
+                if groups is not None and groups.setdefault(row["group"], row["split"]) != row["split"]:
                     yield f"{row['id']}: its group {row['group']} also stands in {groups[row['group']]}"
                 if row["id"] in ids:
                     yield f"{row['id']}: stands in the mix twice"

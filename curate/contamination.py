@@ -70,6 +70,7 @@ def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> l
                 "hits": contaminated.join(rows, left_on="evidence", right_on="id", how="semi").height,
                 "in_domain": trained.filter(pl.col("source") == item.source).height,
                 "same_wording": rows.join(trained, on="question_answer_key", how="semi").height,
+                "leaks": item.leaks,
             }
         )
     return counts

@@ -8,9 +8,9 @@ mediastinal`) is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from .shingles import tokens, words
+from .shingles import tokens
 from .text import comparable
 
 SHINGLE = 3
@@ -43,6 +43,7 @@ _CRITICAL_WORDS = (
 _CRITICAL = frozenset(_CRITICAL_WORDS.split())
 
 
+@lru_cache(maxsize=1 << 18)
 def is_critical(word: str) -> bool:
     """Say whether a token turns the meaning round: a number, a sign, a single letter, a negation, a side, a degree."""
     alone = len(word) == 1 and word < "\u3040"
@@ -58,12 +59,17 @@ class Text:
     @cached_property
     def form(self) -> str:
         """The comparable form: equal forms are equal texts."""
-        return comparable(self.raw)
+        return comparable(self.raw) if self.raw else ""
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The words and the signs between them."""
+        return tokens(self.form) if self.form else []
 
     @cached_property
     def words(self) -> list[str]:
         """The words, of which `SHINGLE` in a row are a shingle."""
-        return words(self.form)
+        return [token for token in self.tokens if token[0].isalnum()]
 
     @property
     def is_long(self) -> bool:
@@ -78,7 +84,7 @@ class Text:
     @cached_property
     def weighty(self) -> list[str]:
         """The tokens but for articles, forms of `to be` and the like."""
-        return [token for token in tokens(self.form) if token not in _WEIGHTLESS]
+        return [token for token in self.tokens if token not in _WEIGHTLESS]
 
     @cached_property
     def critical(self) -> tuple[tuple[str, ...], ...]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from medmix.curate.scantexts import ScanTexts
 from medmix.curate.textkeys import COLUMNS, Texts, measure
 
@@ -70,7 +71,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:
-    """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`), and their scan."""
+    """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`) and their scan."""
     told = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
     fields = ("question", "answer", "context", "choices")
     keys = measure([Texts(*(row[field] for field in fields)) for row in told])

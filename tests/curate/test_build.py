@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -294,3 +295,13 @@ def test_an_output_folder_that_cannot_be_made_is_said_at_once(root, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"mix: cannot write there \(Not a directory\); choose another --out"):
         build(SAMPLE, root, tmp_path / "file" / "mix", BuildOptions())
+
+
+def test_as_published_keeps_what_leaks_and_says_how_much(root, mix, tmp_path):
+    published = replace(mixture.load("v1-as-published"), sources=SAMPLE.sources)
+    document = build(published, root, tmp_path / "mix", BuildOptions())
+    dropped = {reason for entry in document["sources"].values() for reason in entry["dropped_by_reason"]}
+    assert not dropped & {"contaminated", "split-conflict"}
+    assert document["leaks"] == manifest.read(mix)["leaks"]
+    assert sum(entry["image"] + entry["text"] for entry in document["leaks"]) > 10
+    assert check(tmp_path / "mix") == []

@@ -74,6 +74,7 @@ def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
             "hits": 1,
             "in_domain": 2,
             "same_wording": 1,
+            "leaks": "drop",
         }
     ]
 
@@ -140,7 +141,9 @@ def test_a_short_question_counts_whole_from_eight_words_on(tmp_path):
     eight = {"question": "Which nerve runs through the canal of Guyon?", "answer": "ulnar"}
     assert overlapping(tmp_path, eight, *rows) == {1: 1.0}
     seven = {"question": "Which nerve runs through canal of Guyon?", "answer": "ulnar"}
-    assert overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+    assert (
+        overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+    )
 
 
 def test_the_matrix_counts_by_source_set_and_kind(tmp_path):

@@ -45,7 +45,15 @@ def test_one_word_turns_a_similar_text_round(word: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("5 mg", "50 mg"), ("0.5 mg", "5 mg"), ("T1", "T2"), ("left", "right"), ("HER2+", "HER2-"), (">", "<"), ("-5", "5")],
+    [
+        ("5 mg", "50 mg"),
+        ("0.5 mg", "5 mg"),
+        ("T1", "T2"),
+        ("left", "right"),
+        ("HER2+", "HER2-"),
+        (">", "<"),
+        ("-5", "5"),
+    ],
 )
 def test_values_that_differ(one: str, other: str) -> None:
     frame = REPORT + " The value {} was read twice by the same physician, who found nothing else to say about it."

@@ -10,7 +10,9 @@ from medmix.curate.shingles import hashed, ngrams, tokens, words
 from medmix.curate.textkeys import Texts, measure
 
 LONG = "Axial computed tomography of the chest shows a round nodule beside the hilum of the lung"
-WORDS = st.lists(st.sampled_from(["no", "effusion", "lung", "the", "seen", "5", "mg", "cardio", "vascular"]), max_size=14)
+WORDS = st.lists(
+    st.sampled_from(["no", "effusion", "lung", "the", "seen", "5", "mg", "cardio", "vascular"]), max_size=14
+)
 
 
 def test_words_are_runs_of_letters_and_digits_numbers_and_han_characters() -> None:
