@@ -87,7 +87,7 @@ def one_error(err: str) -> str:
         (["build", "--workers", "0"], "Invalid value for '--workers'"),
         (
             ["build", "--mixture", "smaple"],
-            "mixture 'smaple' is unknown (did you mean 'sample'?); there are sample, v1, or give",
+            "mixture 'smaple' is unknown (did you mean 'sample'?); there are sample, v1, v1-as-published, or give",
         ),
         (["build", "--mixture", "no.yaml"], "no.yaml: cannot be read (No such file or directory); check the path"),
         (["build", "--root", "nowhere"], "nowhere is not a folder; give the folder that holds one folder per source"),
