@@ -14,8 +14,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from .shingles import hashed, ngrams, words
+from .shingles import Hashes, hashed, ngrams, words
 from .text import comparable
 
 N = 13
@@ -25,6 +26,10 @@ MIN_SHARE = 0.5
 _ITEM_FIELDS = ("question", "context")
 _TEXT_FIELDS = ("question", "answer", "context", "explanation")
 _BATCH = 2_000
+
+_OWNED = pl.Schema({"index": pl.UInt32, "n": pl.Int32, "gram": pl.UInt64})
+_GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
+_FOUND = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
 
 
 class Items:
@@ -58,11 +63,6 @@ class Items:
         )
 
 
-_OWNED = pl.Schema({"index": pl.UInt32, "n": pl.Int32, "gram": pl.UInt64})
-_GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
-_FOUND = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
-
-
 def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
     frames = [pl.DataFrame(schema=_GRAMS)]
     for field in _ITEM_FIELDS:
@@ -76,7 +76,7 @@ def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def _texts(rows: pl.DataFrame) -> tuple[np.ndarray, list[list[str]]]:
+def _texts(rows: pl.DataFrame) -> tuple[NDArray[np.uint32], list[list[str]]]:
     """Give all the texts of rows, options one by one, as words, and the index of the row that each is of."""
     each = [(rows["index"].to_numpy(), rows[field].to_list()) for field in _TEXT_FIELDS]
     options = rows.select("index", "choices").explode("choices").drop_nulls()
@@ -85,7 +85,7 @@ def _texts(rows: pl.DataFrame) -> tuple[np.ndarray, list[list[str]]]:
     return np.concatenate([owners for owners, _ in each]), told
 
 
-def _grams(flat: np.ndarray, starts: np.ndarray, owners: np.ndarray, n: int) -> pl.DataFrame:
+def _grams(flat: Hashes, starts: NDArray[np.int64], owners: NDArray[np.uint32], n: int) -> pl.DataFrame:
     runs, begins = ngrams(flat, starts, n)
     owned = np.repeat(owners, np.diff(begins))
     return pl.DataFrame({"index": owned, "n": np.full(len(runs), n), "gram": runs}, schema=_OWNED)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("screen", "policy", "duplicates", "contamination", "splits", "caps")
+STAGES = ("screen", "policy", "duplicates", "contamination", "contradictions", "splits", "caps")
 ABOVE_STAGES = {"build"}
 
 
