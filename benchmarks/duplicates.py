@@ -125,7 +125,8 @@ def main() -> None:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         got = json.loads(done.stdout.splitlines()[-1])
         print(
-            f"{size:8}  {got['search']:8.1f}  {got['cpu']:9.1f}  {got['cluster']:9.1f}  {got['against']:9.1f}  {got['mib']:8.0f}  "
+            f"{size:8}  {got['search']:8.1f}  {got['cpu']:9.1f}  {got['cluster']:9.1f}  {got['against']:9.1f}  "
+            f"{got['mib']:8.0f}  "
             f"{got['pairs']:8}  {got['true']:11}  {got['recall']:5.3f}  {got['generated']:14.0f}",
             flush=True,
         )
