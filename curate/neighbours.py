@@ -153,54 +153,67 @@ def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Vo
 
 def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
     """Give the pairs for which two votes imply the same map of one image on the other."""
-    side = _map_of(prints, first[votes.image], votes.slot)
-    other = _map_of(prints, first[votes.other], votes.other_slot)
-    flipped = side.mirrored ^ other.mirrored
-    turn = np.where(flipped, other.angle + side.angle, other.angle - side.angle) % 256
-    off = (turn + 32) % 64 - 32
-    zoom = other.scale - side.scale
-    radians = turn * (np.pi / 128)
-    cosine, sine = np.cos(radians) * np.exp2(zoom), np.sin(radians) * np.exp2(zoom)
-    back_y = np.where(flipped, side.y, -side.y)
-    x = other.x - cosine * side.x - sine * back_y
-    y = other.y - sine * side.x + cosine * back_y
-    likely = (np.abs(off) <= MAX_TURN * 256 / 360) & (np.abs(zoom) <= MAX_ZOOM)
-    likely &= (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
-    image, slot, mate, mate_slot = (values[likely] for values in votes)
-    x, y, zoom, turn = x[likely], y[likely], zoom[likely], turn[likely]
-    quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped[likely]
-    pair = (image - (image.min() if len(image) else 0)) << 40 | mate << 3 | quarter
-    order = np.lexsort((mate_slot, slot, x, pair))
+    votes, maps = _likely(prints, first, votes)
+    order = np.lexsort((votes.other_slot, votes.slot, maps.x, maps.pair))
     agree = np.zeros(len(order), bool)
     for step in (1, 2):
         one, two = order[:-step], order[step:]
-        near = pair[one] == pair[two]
-        near &= (slot[one] != slot[two]) & (mate_slot[one] != mate_slot[two])
-        near &= (
-            (np.abs(x[one] - x[two]) < 0.1) & (np.abs(y[one] - y[two]) < 0.1) & (np.abs(zoom[one] - zoom[two]) < 0.4)
-        )
-        near &= np.abs((turn[one] - turn[two] + 128) % 256 - 128) < 12
+        near = maps.pair[one] == maps.pair[two]
+        one, two = one[near], two[near]
+        near = (votes.slot[one] != votes.slot[two]) & (votes.other_slot[one] != votes.other_slot[two])
+        for values, most in ((maps.x, 0.1), (maps.y, 0.1), (maps.zoom, 0.4)):
+            near &= np.abs(values[one] - values[two]) < most
+        near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
         agree[one[near]] = True
-    agree |= np.bitwise_count(prints["hash"][first[image]] ^ prints["hash"][first[mate]]).sum(1) <= LIKE_HASH
-    return np.unique(np.stack([image[agree], mate[agree]], 1), axis=0)
+    image, other = first[votes.image], first[votes.other]
+    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= LIKE_HASH
+    packed = np.unique(votes.image[agree] << 32 | votes.other[agree])
+    return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
-class _Frames(NamedTuple):
-    """Keypoints' own frames: place from the centre in sides, scale in octaves, angle in 256ths of a turn."""
+class _Maps(NamedTuple):
+    """The map of one image on the other that each vote implies, [V].
 
+    `pair` is equal for votes for the same two images, mirrored alike and turned by the same quarter; `x` and `y` say
+    where the centre goes, in sides from the other centre; `zoom` is in octaves, `turn` in 256ths, uint8.
+    """
+
+    pair: Numbers
     x: Floats
     y: Floats
-    scale: Floats
-    angle: Floats
-    mirrored: npt.NDArray[np.bool_]
+    zoom: Floats
+    turn: npt.NDArray[np.uint8]
 
 
-def _map_of(prints: Fingerprints, image: Numbers, slot: Numbers) -> _Frames:
+def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _Maps]:
+    """Leave out votes that imply an unlikely turn, zoom or shift."""
+    mine, yours = first[votes.image], first[votes.other]
+    angles = prints["places"][mine, votes.slot, 3], prints["places"][yours, votes.other_slot, 3]
+    flipped = (prints["doubts"][mine, votes.slot, 0] ^ prints["doubts"][yours, votes.other_slot, 0]) >> 7 == 1
+    turn = np.where(flipped, angles[1] + angles[0], angles[1] - angles[0])  # uint8 goes round by itself
+    turned = np.abs((turn.astype(np.int16) + 32) % 64 - 32) <= MAX_TURN * 256 / 360
+    votes = _Votes(*(values[turned] for values in votes))
+    mine, yours, flipped, turn = mine[turned], yours[turned], flipped[turned], turn[turned]
+    one, two = _placed(prints, mine, votes.slot), _placed(prints, yours, votes.other_slot)
+    zoom = two[2] - one[2]
+    radians = turn * np.float32(np.pi / 128)
+    cosine, sine = np.cos(radians) * np.exp2(zoom), np.sin(radians) * np.exp2(zoom)
+    back_y = np.where(flipped, one[1], -one[1])
+    x, y = two[0] - cosine * one[0] - sine * back_y, two[1] - sine * one[0] + cosine * back_y
+    quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped
+    start = votes.image.min() if len(votes.image) else 0
+    maps = _Maps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
+    inside = (np.abs(zoom) <= MAX_ZOOM) & (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
+    return _Votes(*(values[inside] for values in votes)), _Maps(*(values[inside] for values in maps))
+
+
+def _placed(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
+    """Give x and y from the centre, in sides, and scale in octaves."""
     places = prints["places"][image, slot].astype(np.float32)
     width, height = prints["width"][image].astype(np.float32), prints["height"][image].astype(np.float32)
     side = np.sqrt(width * height)
     x, y = (places[:, 0] / 256 - 0.5) * width / side, (places[:, 1] / 256 - 0.5) * height / side
-    return _Frames(x, y, places[:, 2] / 32, places[:, 3], prints["doubts"][image, slot, 0] >> 7 == 1)
+    return x, y, places[:, 2] / 32
 
 
 def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
