@@ -134,7 +134,9 @@ class VisionLanguageModel(nn.Module):
     def checkpoint_activations(self) -> None:
         """Keep the activations of one layer at a time, and compute the others again on the way back."""
         self.tower.checkpoint_activations()
-        self.base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        base = self.base  # transformers 5.23 gave the method another name
+        enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
 
     def _freeze_all_but(self, train: tuple[str, ...]) -> None:
         self.requires_grad_(False)
