@@ -92,7 +92,7 @@ def llava(loaded: checkpoints.Checkpoint, image_token: int) -> LlavaForCondition
         with torch.no_grad():
             base.get_input_embeddings().weight[image_token] = 0
             base.get_output_embeddings().weight[image_token] = 0
-    tower = _vit(cast(VisionTransformer, ours.tower.timm), vision)
+    tower = _vit(ours.tower.timm, vision)
     config = LlavaConfig(
         vision_config=tower.config,
         text_config=base.config,
@@ -108,14 +108,14 @@ def llava(loaded: checkpoints.Checkpoint, image_token: int) -> LlavaForCondition
     projector = made.model.multi_modal_projector
     with torch.no_grad():
         projector.linear_1.load_state_dict(ours.projector.state_dict())
-        projector.linear_2.weight.copy_(torch.eye(config.text_config.hidden_size))
+        projector.linear_2.weight.copy_(torch.eye(base.config.hidden_size))
         projector.linear_2.bias.zero_()
     made.generation_config = base.generation_config
     made.generation_config.suppress_tokens = [image_token]
     return made.eval()
 
 
-def _vit(ours: VisionTransformer, vision: Vision) -> ViTModel:
+def _vit(ours: Any, vision: Vision) -> ViTModel:
     """Bring a timm ViT to transformers, through a file with the names that all its versions read."""
     config = ViTConfig(
         hidden_size=ours.embed_dim,
@@ -126,8 +126,8 @@ def _vit(ours: VisionTransformer, vision: Vision) -> ViTModel:
         image_size=vision.size,
         patch_size=ours.patch_embed.patch_size[0],
         qkv_bias=ours.blocks[0].attn.qkv.bias is not None,
-        tie_last_hidden_states=True,
     )
+    config.tie_last_hidden_states = True
     config.architectures = ["ViTModel"]
     state = {}
     for name, tensor in ours.state_dict().items():
@@ -138,7 +138,8 @@ def _vit(ours: VisionTransformer, vision: Vision) -> ViTModel:
     with tempfile.TemporaryDirectory() as scratch:
         config.save_pretrained(scratch)
         torch.save(state, Path(scratch, "pytorch_model.bin"))
-        made, info = ViTModel.from_pretrained(scratch, output_loading_info=True)
+        loading: Any = ViTModel.from_pretrained(scratch, output_loading_info=True)
+    made, info = loading
     if info["missing_keys"] or info["unexpected_keys"]:
         raise WorkError(f"the tower lost weights on its way to transformers: {info}")
     return cast(ViTModel, made)
@@ -239,7 +240,8 @@ def _refuse_other_tower(tower: Any, vision: Vision) -> None:
         and isinstance(tower.norm_pre, nn.Identity)
         and tower.num_prefix_tokens == 1
         and not tower.no_embed_class
-        and all(isinstance(block.ls1, nn.Identity) and isinstance(block.mlp.act, nn.GELU) for block in tower.blocks)
+        and all(isinstance(part, nn.Identity) for name, part in tower.named_modules() if name.endswith(("ls1", "ls2")))
+        and all(type(part) is nn.GELU for name, part in tower.named_modules() if name.endswith("mlp.act"))
     )
     if not plain:
         raise UsageError(
