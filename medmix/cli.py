@@ -10,7 +10,7 @@ import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
 from medmix.mix_commands import build, check, licences
-from medmix.model_commands import evaluate, train
+from medmix.model_commands import evaluate, export, train
 from medmix.source_commands import fetch, sample_data, sources
 
 EXIT_WORK_FAILED = 1
@@ -52,5 +52,5 @@ def cli() -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
 
 
-for command in (sources, sample_data, fetch, build, check, licences, train, evaluate):
+for command in (sources, sample_data, fetch, build, check, licences, train, evaluate, export):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""Commands on models: train, eval."""
+"""Commands on models: train, eval, export."""
 
 import sys
 from pathlib import Path
@@ -70,6 +70,25 @@ def evaluate(
     else:
         click.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)
         say(f"the scores are in {out}")
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
+def export(checkpoint: Path, out: Path) -> None:
+    """Write a trained model as a plain transformers folder.
+
+    It loads without medmix; a model card is beside it.
+
+    \b
+    Example:
+      medmix export runs/sample-smoke-cpu --out models/sample
+    """
+    _needs_train()
+    from medmix.train.export import export as export_model
+
+    export_model(checkpoint, out)
+    say(f"the model is in {out}; it loads by AutoModelForImageTextToText.from_pretrained")
 
 
 def _mix_folder(name_or_path: str) -> Path:

@@ -80,17 +80,17 @@ class Steps:
             number += 1
 
     def _step(self, reader: stream.Reader, places: Sequence[stream.Place]) -> Step:
-        texts = [reader.row(place, TEXT_COLUMNS) for place in places]
-        encoded = [self.renderer.encode(record) for record in texts]
+        records = [reader.row(place) for place in places]  # once each: a later one may close its row group
+        encoded = [self.renderer.encode(record) for record in records]
         lengths = [len(ids) for ids, _ in encoded]
-        images = [min(image_parts(record), self.recipe.vision.max_images) for record in texts]
+        images = [min(image_parts(record), self.recipe.vision.max_images) for record in records]
         answers: Counter[str] = Counter()
-        for record, (_, labels) in zip(texts, encoded, strict=True):
+        for record, (_, labels) in zip(records, encoded, strict=True):
             answers[record["source"]] += sum(label != IGNORE for label in labels)
         plan = self._plan(lengths)
 
         def sample(member: int) -> Sample:
-            record = reader.row(places[member])
+            record = records[member]
             return Sample(record["id"], *encoded[member], pixels(record, self.recipe.vision), record["source"])
 
         return Step(
@@ -98,7 +98,7 @@ class Steps:
                 self._batch([sample(m) for m in packs[self.rank]], any(images[m] for pack in packs for m in pack))
                 for packs in plan
             ),
-            ids=tuple(record["id"] for record in texts),
+            ids=tuple(record["id"] for record in records),
             answers=answers,
             tokens=sum(lengths),
             positions=packing.positions(plan, lengths, padded=self.recipe.run.pack_tokens is None),

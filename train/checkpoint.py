@@ -150,6 +150,15 @@ def read(path: Path) -> tuple[Recipe, State]:
         raise UsageError(f"{path} is no checkpoint that can be read ({error})") from error
 
 
+def load_tokenizer(path: Path, recipe: Recipe) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a checkpoint.
+
+    Raises:
+        UsageError: it is missing or broken.
+    """
+    return tokenizers.load(path / "tokenizer", recipe.language)
+
+
 def load(path: Path) -> Checkpoint:
     """Load a checkpoint, or the last one of a run, onto the CPU, in evaluation mode.
 
@@ -159,7 +168,7 @@ def load(path: Path) -> Checkpoint:
     """
     path = find(path)
     recipe, state = read(path)
-    tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
+    tokenizer = load_tokenizer(path, recipe)
     model = VisionLanguageModel(recipe, tokenizer)
     try:
         model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 
-from . import checkpoint, stream, tokenizer
+from . import arithmetic, checkpoint, device, stream, tokenizer
 from .batches import Steps, load_steps, refuse_too_long
 from .journal import Journal
 from .model import VisionLanguageModel
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
-from .recipe import Recipe
+from .recipe import Recipe, as_dict
 from .render import Renderer, turn_texts
 from .step import train_step
 from .talk import is_first, say
@@ -58,6 +60,11 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
 
 
 def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -> dict[str, Any]:
+    if recipe.run.gpu and ranks.device.type == "cpu":
+        raise UsageError(
+            f"{recipe.name} needs a GPU, and PyTorch finds none here; train another recipe (--recipe smoke-cpu), "
+            "or insist with --set run.gpu=false"
+        )
     split = stream.open_split(mix, "train")
     if not len(split):
         raise UsageError(f"{mix} has no training records; see its ledger.parquet, and build another: medmix build")
@@ -70,20 +77,24 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
     found = checkpoint.steps(out)
     if found:
         checkpoint.refuse_other(found[-1], recipe, mix_digest)
-        loaded = checkpoint.load(found[-1])
-        model, words, step, seen = loaded.model, loaded.tokenizer, loaded.state.step, loaded.state.records
+        words = checkpoint.load_tokenizer(found[-1], recipe)
     else:
         require_weights(
             {"vision.weights.path": recipe.vision.weights, "language.weights.path": recipe.language.weights}
         )
-        words, step, seen = _tokenizer(split, recipe), 0, 0
-        torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
-        model = VisionLanguageModel(recipe, words)
-        if recipe.vision.weights:
-            load_tower(model.tower.timm, recipe.vision.weights)
-    renderer = Renderer(words, recipe.text, model.image_tokens, recipe.vision.max_images)
-    refuse_too_long(recipe, renderer, model.base.config.max_position_embeddings)
+        words = _tokenizer(split, recipe)
+    shaped = arithmetic.shape(recipe, words)
+    renderer = Renderer(words, recipe.text, shaped.image_tokens, recipe.vision.max_images)
+    refuse_too_long(recipe, renderer, shaped.base.config.max_position_embeddings)
+    means = arithmetic.survey(split, renderer)
+    arithmetic.refuse_too_big(shaped, recipe, means, ranks.device, ranks.size, renderer)
+    costs = arithmetic.costs(shaped, recipe)
 
+    if found:
+        loaded = checkpoint.load(found[-1])
+        model, step, seen = loaded.model, loaded.state.step, loaded.state.records
+    else:
+        model, step, seen = _start(recipe, words), 0, 0
     joined = prepare(model, recipe, ranks)
     optimizer = make_optimizer(joined, recipe.optim)
     if found:
@@ -93,7 +104,11 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
     if step == last_step:
         say(f"{out}: all {last_step} steps are done; next: medmix eval {out}")
         return {**journal.summary(), "out": str(out)}
-    say(f"{out}: {_arithmetic(split, recipe, model, last_step)}, from step {step}, on {ranks.device}")
+    say(yaml.safe_dump(as_dict(recipe), sort_keys=False, default_flow_style=None, width=110).rstrip())
+    for line in arithmetic.lines(shaped, recipe, split, means, last_step, ranks.device, ranks.size):
+        say(line)
+    say(f"{out}: from step {step}")
+    peak = device.peak(ranks.device, torch.bfloat16)[0] if ranks.device.type == "cuda" else None
 
     steps = load_steps(Steps(split, recipe, renderer, seen, ranks.rank, ranks.size))
     with journal, ctrl_c_waits() as interrupted:
@@ -104,6 +119,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
             work = next(steps)
             outcome = train_step(joined, optimizer, work, recipe, ranks)
             step, seen = step + 1, seen + len(work.ids)
+            seconds = time.monotonic() - started
             journal.write(
                 {
                     "step": step,
@@ -117,7 +133,9 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
                     "token_use": work.tokens / work.positions,
                     "answer_tokens": work.answer_tokens,
                     "images": work.images,
-                    "seconds": time.monotonic() - started,
+                    "mfu": costs.of_step(work, means) / (seconds * peak * ranks.size) if peak else None,
+                    "memory_gib": device.used(ranks.device),
+                    "seconds": seconds,
                 }
             )
             if step % recipe.run.checkpoint_every == 0 or step == last_step or interrupted():
@@ -130,6 +148,14 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
             if interrupted() and step < last_step:
                 raise KeyboardInterrupt
     return {**journal.summary(), "out": str(out)}
+
+
+def _start(recipe: Recipe, words: PreTrainedTokenizerBase) -> VisionLanguageModel:
+    torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
+    model = VisionLanguageModel(recipe, words)
+    if recipe.vision.weights:
+        load_tower(model.tower.timm, recipe.vision.weights)
+    return model
 
 
 def prepare(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks) -> torch.nn.Module:
@@ -186,14 +212,3 @@ def _tokenizer(split: stream.Split, recipe: Recipe) -> Any:
         return tokenizer.load(Path(weights.path), recipe.language)
     texts = (text for record in stream.rows(split, ("id", "messages")) for text in turn_texts(record))
     return tokenizer.train_bpe(chain([recipe.text.template], texts), recipe.language)
-
-
-def _arithmetic(split: stream.Split, recipe: Recipe, model: torch.nn.Module, last_step: int) -> str:
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    trained, total = sum(size for size, trains in sizes if trains), sum(size for size, _ in sizes)
-    sources = ", ".join(f"{source} {records}" for source, records in split.epoch().items())
-    epochs = last_step * recipe.run.batch / len(split)
-    return (
-        f"{len(split)} training records an epoch ({sources}), {last_step} steps of {recipe.run.batch} "
-        f"({epochs:.2f} epochs), training {trained:,} of {total:,} parameters"
-    )

@@ -108,8 +108,8 @@ class Reader:
         self._window = _window(split)
         self._open: dict[str, dict[tuple[int, int], pa.Table]] = {}
 
-    def row(self, place: Place, columns: Sequence[str] | None = None) -> dict[str, Any]:
-        """Give one record, with some of the columns or with all."""
+    def row(self, place: Place) -> dict[str, Any]:
+        """Give one record."""
         shard = self.split.shards[place.shard]
         mine = self._open.setdefault(shard.source, {})
         key = place.shard, place.row_group
@@ -117,8 +117,7 @@ class Reader:
             if len(mine) == self._window:
                 del mine[next(iter(mine))]  # a source leaves a window before it enters the next
             mine[key] = _read(shard, place.row_group, self.columns)
-        table = mine[key] if columns is None else mine[key].select(list(columns))
-        row: dict[str, Any] = table.slice(place.row, 1).to_pylist()[0]
+        row: dict[str, Any] = mine[key].slice(place.row, 1).to_pylist()[0]
         return row
 
 

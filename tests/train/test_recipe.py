@@ -11,7 +11,7 @@ from .conftest import tiny_recipe
 
 
 def test_every_recipe_loads_and_survives_the_way_to_yaml_and_back() -> None:
-    assert recipe_names() == ["openmedq-7b", "smoke-cpu"]
+    assert recipe_names() == ["mid-170m", "openmedq-7b", "smoke-cpu"]
     for name in recipe_names():
         recipe = load(name)
         assert recipe.name == name
@@ -80,7 +80,7 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
         load("smoke-cup")
     assert str(caught.value) == (
         "recipe 'smoke-cup' is unknown (did you mean 'smoke-cpu'?); "
-        "there are openmedq-7b, smoke-cpu, or give a path that ends in .yaml"
+        "there are mid-170m, openmedq-7b, smoke-cpu, or give a path that ends in .yaml"
     )
 
 

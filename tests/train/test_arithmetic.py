@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from medmix.curate.errors import UsageError
+from medmix.train import arithmetic, device, loop, stream
+from medmix.train.recipe import Language, load
+from medmix.train.render import Renderer
+from medmix.train.tokenizer import train_bpe
+
+from .conftest import tiny_recipe
+
+MEANS = arithmetic.Means(tokens=100.0, tokens_squared=12_000.0, answers=10.0, images=1.0)
+WORDS = train_bpe(["a"], Language(vocab_size=300))
+
+
+def test_a_lora_step_costs_four_operations_a_weight_and_token() -> None:
+    recipe = tiny_recipe("train=[projector, lora]", "vision.kwargs.depth=0")
+    model = arithmetic.shape(recipe, WORDS)
+    layer = 4 * 32 * 32 + 3 * 32 * 64 + 2 * 32  # attention, feed-forward, norms
+    lora = 4 * 2 * 8 * 32 + 2 * 8 * (32 + 64) + 8 * (64 + 32)
+    cost = arithmetic.costs(model, recipe)
+    assert cost.token == 4 * (layer + lora)
+    assert cost.square == 6 * 32
+    assert cost.answer == 4 * 32 * len(WORDS)
+    assert cost.image == 2 * 4 * 32 * 3 * 16**2 + 2 * 4 * 32 * 32  # four patches, their projection
+    assert arithmetic.costs(model, tiny_recipe()).image == 3 * arithmetic.costs(model, recipe).image
+    whole = tiny_recipe("train=[language]", "lora=null")
+    assert arithmetic.costs(arithmetic.shape(whole, WORDS), whole).token == 6 * layer
+    assert cost.of(MEANS) == cost.token * 100 + cost.square * 12_000 + cost.answer * 10 + cost.image
+
+
+def test_the_survey_weighs_sources_by_their_share(mix: Path) -> None:
+    split = stream.open_split(mix, "train")
+    renderer = Renderer(WORDS, tiny_recipe().text, 4, 2)
+    rows = [renderer.encode(row)[0] for row in stream.rows(split, ("id", "messages"))]
+    means = arithmetic.survey(split, renderer)
+    assert means.tokens == pytest.approx(sum(map(len, rows)) / 36)
+    assert means.images == 1.0  # one, two, none
+
+
+def test_the_plan_is_said_before_work(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loop.train(mix, tiny_recipe("run.steps=9"), tmp_path / "run", False)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "name: smoke-cpu"
+    plan = {line.partition(": ")[0]: line for line in said}
+    assert plan["records"] == "records: 36 an epoch (colours 12, pictures 12, texts 12), 2.00 epochs"
+    assert plan["steps"].startswith("steps: 9 of 8 records, about ")
+    assert "LoRA, 4N a token" in plan["operations"]
+    assert "a matrix product measured here" in plan["device"]
+
+
+def test_a_recipe_for_a_gpu_is_refused_without_one(mix: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        loop.train(mix, load("openmedq-7b"), tmp_path / "run", False)
+    assert str(caught.value) == (
+        "openmedq-7b needs a GPU, and PyTorch finds none here; train another recipe (--recipe smoke-cpu), "
+        "or insist with --set run.gpu=false"
+    )
+
+
+def needed(recipe: object, ranks: int = 1) -> int:
+    return arithmetic.memory(arithmetic.shape(recipe, WORDS), recipe, MEANS, ranks)  # type: ignore[arg-type]
+
+
+def test_too_little_memory_says_what_would_fit(mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    big = tiny_recipe("run.steps=2", "run.pack_tokens=65536")
+    checked = replace(big, run=replace(big.run, gradient_checkpointing=True, pack_tokens=8192))
+    cases = [
+        (needed(checked), "--set run.gradient_checkpointing=true --set run.pack_tokens=8192"),
+        (1000, "no packing and no number of ranks; choose a smaller language model"),
+    ]
+    for have, remedy in cases:
+        monkeypatch.setattr(device, "memory", lambda _, have=have: have)
+        with pytest.raises(UsageError, match=r"^smoke-cpu needs about \d+\.\d GiB on a cpu with ") as caught:
+            renderer = Renderer(WORDS, big.text, 4, 2)
+            arithmetic.refuse_too_big(arithmetic.shape(big, WORDS), big, MEANS, torch.device("cpu"), 1, renderer)
+        assert str(caught.value).endswith(f"what would fit: {remedy}")
+
+
+def test_every_recipe_in_house_can_be_shaped() -> None:
+    model = arithmetic.shape(load("mid-170m"), train_bpe(["a"], Language(vocab_size=300)))
+    assert 100e6 < sum(p.numel() for p in model.parameters()) < 200e6
