@@ -39,7 +39,7 @@ lint: install types  ## ruff and mypy
 
 types: install  # mypy does not follow editable import hooks, so it reads a tree of links
 	@rm -rf .links && mkdir -p .links/medmix
-	@cd .links/medmix && ln -s ../../medmix/*.py . && for room in curate train; do ln -s ../../$$room $$room; done
+	@cd .links/medmix && ln -s ../../medmix/*.py . && for room in curate evaluate train; do ln -s ../../$$room $$room; done
 	$(BIN)/mypy
 
 clean:  ## remove what the commands above wrote

@@ -15,9 +15,9 @@ import time
 
 import numpy as np
 
-from medmix.curate.clusters import stars
-from medmix.curate.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints
-from medmix.curate.neighbours import candidates
+from medmix.curate.copies.clusters import stars
+from medmix.curate.copies.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints
+from medmix.curate.copies.neighbours import candidates
 
 PART = 50_000
 CHEST, BLACK, PLACEHOLDER, COPIES = 0.5, 0.1, 0.05, 0.02

@@ -27,10 +27,10 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance
 
-from medmix.curate import confirm
-from medmix.curate.fingerprints import FINGERPRINT, fingerprint
+from medmix.curate.copies import confirm
+from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
+from medmix.curate.copies.neighbours import candidates
 from medmix.curate.images import canonical
-from medmix.curate.neighbours import candidates
 
 Alteration = Callable[[Image.Image], Image.Image]
 BUDGET = 200_000_000

@@ -17,7 +17,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from medmix.curate.fingerprints import fingerprint
+from medmix.curate.copies.fingerprints import fingerprint
 from medmix.curate.images import reduced
 
 ROUNDS = 5

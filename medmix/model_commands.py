@@ -61,7 +61,7 @@ def evaluate(
       medmix eval runs/sample-smoke-cpu --split test
     """
     _needs_train()
-    from medmix.train import vqa
+    from medmix.evaluate import vqa
 
     out = out or checkpoint / "eval"
     results = vqa.evaluate(checkpoint, mix, out, split=split, limit=limit)

@@ -34,11 +34,16 @@ def python_files(folder: str) -> list[Path]:
 @pytest.mark.parametrize("file", python_files("curate"), ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_curate_knows_neither_training_nor_the_command(file):
     names = imports(file)
-    assert not {name for name in names if name.split(".")[0] in ("train", "torch", "transformers", "cli")}
+    assert not {name for name in names if name.split(".")[0] in ("train", "evaluate", "torch", "transformers", "cli")}
 
 
 @pytest.mark.parametrize("file", python_files("train"), ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_training_does_not_know_the_command(file):
+def test_training_knows_neither_its_scores_nor_the_command(file):
+    assert not {name for name in imports(file) if name.split(".")[0] in ("evaluate", "cli")}
+
+
+@pytest.mark.parametrize("file", python_files("evaluate"), ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_scoring_does_not_know_the_command(file):
     assert not {name for name in imports(file) if name.startswith("cli")}
 
 
@@ -57,7 +62,7 @@ def test_stages_do_not_import_each_other(stage):
 def test_only_the_network_rooms_touch_the_network():
     touching = {
         file.relative_to(ROOT).as_posix()
-        for folder in ("curate", "train", "medmix")
+        for folder in ("curate", "train", "evaluate", "medmix")
         for file in python_files(folder)
         if {"huggingface_hub", "requests", "urllib", "http", "socket"} & {name.split(".")[0] for name in imports(file)}
     }
@@ -70,7 +75,7 @@ def test_every_package_on_disk_is_installed():
     listed = set(config["options"]["packages"].split())
     on_disk = {
         "medmix." + file.parent.relative_to(ROOT).as_posix().replace("/", ".")
-        for folder in ("curate", "train")
+        for folder in ("curate", "train", "evaluate")
         for file in (ROOT / folder).rglob("__init__.py")
     }
     assert listed == on_disk | {"medmix", "medmix.recipes", "medmix.mixtures", "medmix.cards"}

@@ -1,4 +1,4 @@
-"""From a mix to a model and its scores; the only folder that imports torch."""
+"""From a mix to a model."""
 
 if __name__ != "medmix.train":  # one module, one name: no second registry, no second class
     raise ImportError("import medmix.train, not train")

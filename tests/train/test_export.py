@@ -9,7 +9,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from medmix.curate.errors import UsageError
-from medmix.train import checkpoint, loop, stream, vqa
+from medmix.evaluate import vqa
+from medmix.train import checkpoint, loop, stream
 from medmix.train.collate import Sample, collate, pixels
 from medmix.train.export import export
 from medmix.train.render import Renderer

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medmix.curate.fingerprints import FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, fingerprint, oriented
+from medmix.curate.copies.fingerprints import FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, fingerprint, oriented
 
-from .pictures import FLIP, TURN, jpeg, picture, pixels
+from ..pictures import FLIP, TURN, jpeg, picture, pixels
 
 
 def shared(one: np.ndarray, other: np.ndarray) -> int:

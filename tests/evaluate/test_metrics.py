@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.train.metrics import METRICS, bleu1_sentence_word, exact_match, normalise, score
+from medmix.evaluate.metrics import METRICS, bleu1_sentence_word, exact_match, normalise, score
 
 words = st.lists(st.sampled_from(["no", "yes", "the", "nodule", "T2-weighted", "x-ray", "+"]), max_size=8).map(" ".join)
 

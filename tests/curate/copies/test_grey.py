@@ -1,8 +1,8 @@
 import numpy as np
 
-from medmix.curate import grey
+from medmix.curate.copies import grey
 
-from .pictures import letterboxed, picture, pixels
+from ..pictures import letterboxed, picture, pixels
 
 
 def test_even_borders_are_cut_and_the_picture_is_not():

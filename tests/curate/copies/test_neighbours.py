@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from medmix.curate import neighbours
-from medmix.curate.fingerprints import FINGERPRINT, Fingerprints, fingerprint
-from medmix.curate.neighbours import candidates
+from medmix.curate.copies import neighbours
+from medmix.curate.copies.fingerprints import FINGERPRINT, Fingerprints, fingerprint
+from medmix.curate.copies.neighbours import candidates
 
-from .pictures import ALTERATIONS, picture, pixels
+from ..pictures import ALTERATIONS, picture, pixels
 
 
 def prints(*images) -> Fingerprints:

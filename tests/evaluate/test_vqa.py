@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from medmix.curate.errors import UsageError
-from medmix.train import checkpoint, loop, stream, vqa
+from medmix.evaluate import vqa
+from medmix.train import checkpoint, loop, stream
 from medmix.train.collate import Sample, collate, pixels
 from medmix.train.recipe import load
 from medmix.train.render import Renderer
 
-from .conftest import records, tiny_recipe, write_mix
+from ..train.conftest import records, tiny_recipe, write_mix
 
 
 @pytest.fixture(scope="module")

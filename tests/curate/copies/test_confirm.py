@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medmix.curate.confirm import NO_MATCH, Match, compare, prepare
+from medmix.curate.copies.confirm import NO_MATCH, Match, compare, prepare
 
-from .pictures import ALTERATIONS, FLIP, TURN, TURN_BACK, cropped, picture, pixels
+from ..pictures import ALTERATIONS, FLIP, TURN, TURN_BACK, cropped, picture, pixels
 
 
 def match(one: Image.Image, other: Image.Image) -> Match:

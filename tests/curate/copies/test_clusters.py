@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.clusters import stars
+from medmix.curate.copies.clusters import stars
 
 
 def test_the_best_stands_for_its_copies():

@@ -11,13 +11,14 @@ from typing import Any
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
+from medmix.train import checkpoint as checkpoints
+from medmix.train import stream
+from medmix.train.collate import Sample, collate, pixels
+from medmix.train.loop import make_folder
+from medmix.train.ranks import pick_device
+from medmix.train.render import IGNORE, Renderer, answer_text
 
-from . import checkpoint as checkpoints
-from . import metrics, stream
-from .collate import Sample, collate, pixels
-from .loop import make_folder
-from .ranks import pick_device
-from .render import IGNORE, Renderer, answer_text
+from . import metrics
 
 TASKS = ("vqa", "mcqa", "qa")
 """The tasks that ask a question with a short answer."""

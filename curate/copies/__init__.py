@@ -1,0 +1,1 @@
+"""Copies of images, altered or not: fingerprints propose, aligned pixels decide."""
