@@ -51,8 +51,8 @@ def bleu1_corpus_word_counts(prediction: str, golds: Sequence[str]) -> Counts:
 
     Words are those of `words.words`. Matches and lengths are added up over the samples before they are divided, so that
     long answers weigh more. With several references a word is clipped by the one that has it most often, and the length
-    is that of the closest one, the shorter of equally close ones. It is what sacrebleu gives with tokenize="none" on the
-    normalised texts, and NLTK's `corpus_bleu`, which takes an empty prediction for a wrong word, where none is empty.
+    is that of the closest one, the shorter of equally close ones. On the normalised texts sacrebleu gives the same with
+    tokenize="none", and NLTK's `corpus_bleu`, which takes an empty prediction for a wrong word, where none is empty.
     """
     return counts(words(prediction), [words(gold) for gold in golds])
 

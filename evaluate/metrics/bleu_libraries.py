@@ -44,7 +44,7 @@ def bleu1_sacrebleu(predictions: Sequence[str], golds: Sequence[Sequence[str]]) 
 
 
 def bleu1_sacrebleu_zh(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> float:
-    """Give corpus BLEU of `sacrebleu` as `bleu1_sacrebleu`, but with its tokenizer zh: each Chinese character a word."""
+    """Give corpus BLEU of `sacrebleu` as `bleu1_sacrebleu`, but with tokenizer zh: each Chinese character a word."""
     return _sacrebleu(predictions, golds, "zh")
 
 

@@ -11,17 +11,16 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-STOP_WORDS = frozenset(
-    """
-    a about above after again against ain all am an and any are aren as at be because been before being below between
-    both but by can couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn
-    have haven having he her here hers herself him himself his how i if in into is isn it its itself just ll m ma me
-    mightn more most mustn my myself needn no nor not now o of off on once only or other our ours ourselves out over own
-    re s same shan she should shouldn so some such t than that the their theirs them themselves then there these they
-    this those through to too under until up ve very was wasn we were weren what when where which while who whom why
-    will with won wouldn y you your yours yourself yourselves
-    """.split()
-)
+_WORDS = """
+a about above after again against ain all am an and any are aren as at be because been before being below between
+both but by can couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn
+have haven having he her here hers herself him himself his how i if in into is isn it its itself just ll m ma me
+mightn more most mustn my myself needn no nor not now o of off on once only or other our ours ourselves out over own
+re s same shan she should shouldn so some such t than that the their theirs them themselves then there these they
+this those through to too under until up ve very was wasn we were weren what when where which while who whom why
+will with won wouldn y you your yours yourself yourselves
+"""
+STOP_WORDS = frozenset(_WORDS.split())
 """The English stop words of NLTK's data as of 2019, without those that have an apostrophe, which is gone by then.
 
 `no` and `not` are among them.
@@ -73,7 +72,7 @@ def bleu4_vqamed2019_nltk325(prediction: str, gold: str) -> float:
 def bleu1_prefix_tuning_char(prediction: str, gold: str) -> float:
     """Give the "BLEU-1" of the script behind prefix tuning's numbers (van Sonsbeek et al. 2023, arXiv 2303.05977).
 
-    Its `predict.py` calls `sentence_bleu(reference, candidate, weights=(1, 0, 0, 0))` of NLTK on two strings. NLTK takes
+    Its `predict.py` calls NLTK's `sentence_bleu(reference, candidate, weights=(1, 0, 0, 0))` on two strings. NLTK takes
     every character of the gold for a reference of its own with one token, and every character of the prediction for a
     token. So a character of the prediction counts once at most, if it stands anywhere in the gold; there is no brevity
     penalty; case and punctuation count; `no` is perfect for `nodule`, and a perfect sheet on PathVQA scores 0.867.

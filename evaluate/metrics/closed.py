@@ -32,8 +32,8 @@ def parse_closed(prediction: str) -> str | None:
     """Give what a prediction says: `yes`, `no`, `maybe`, or None where it says none of them or several.
 
     A label that the text begins with decides. Else the words of the text are looked through, whole words only: there is
-    no `no` in `normal`, `nodule` or `non-contrast`. Of Chinese, which has no blanks, the longest word at a place counts:
-    there is no 是 in 不是.
+    no `no` in `normal`, `nodule` or `non-contrast`. Of Chinese, which has no blanks, the longest word at a place
+    counts: there is no 是 in 不是.
     """
     lower = " ".join(prediction.lower().split())
     whole = label_of(lower)
@@ -53,5 +53,5 @@ def closed_accuracy(prediction: str, gold: str) -> float:
 
 
 def closed_unparseable(prediction: str, gold: str) -> float:
-    """Give 1 when the gold is a label and the prediction says none or several, which `closed_accuracy` takes as wrong."""
+    """Give 1 when the gold is a label and the prediction says none or several; `closed_accuracy` is 0 then."""
     return float(label_of(gold) is not None and parse_closed(prediction) is None)
