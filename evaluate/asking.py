@@ -113,8 +113,9 @@ def _guard(
         return None, list(splits), [note]
     found = {source: leaks.of_split(document, source, split) for source, split in splits.items()}
     spent = {source: f"{source}: {'; '.join(lines)}" for source, lines in found.items() if lines}
+    unguarded = [name for name in leaks.unguarded(document, list(splits), splits) if name not in spent]
     notes = [
-        f"not kept clean, leaks were not looked for: {name}" for name in leaks.unguarded(document, list(splits), splits)
+        f"{name}: the mix of the training was not kept clean of it, leaks were not looked for" for name in unguarded
     ]
     known = {"path": str(place), "digest": loaded.state.mix_digest, "leaks": leaks.rows(document, list(splits))}
     if options.allow_leaks:

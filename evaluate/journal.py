@@ -87,7 +87,7 @@ def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{folder / PREDICTIONS}: it is not known what made it ({IDENTITY} is gone); {REMEDY}"
         ) from None
-    now = json.loads(json.dumps(identity))
+    before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
     differences = [
         f"{name} was {_short(before.get(name))}, is {_short(now.get(name))}"
         for name in sorted({*before, *now})
@@ -95,6 +95,13 @@ def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
     ]
     if differences:
         raise UsageError(f"{folder / PREDICTIONS} is of another run: {'; '.join(differences)}; {REMEDY}")
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Give nested values by their whole names, `protocol.batch`."""
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {k: v for key, item in value.items() for k, v in _flat(item, f"{prefix}.{key}".strip(".")).items()}
 
 
 def _short(value: Any) -> str:

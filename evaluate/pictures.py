@@ -23,7 +23,7 @@ class Pictures:
     """Images that can be asked for in any order.
 
     Files and members of archives are read where they lie. Bytes that come out of tables are kept in `folder`, because
-    a table gives up its rows only in order; `discard` removes them.
+    a table gives up its rows only in order; `close` removes them.
 
     Attributes:
         folder: where bytes are kept.
@@ -72,8 +72,8 @@ class Pictures:
         """
         return self._tensor(key)
 
-    def discard(self) -> None:
-        """Remove the bytes that were kept."""
+    def close(self) -> None:
+        """Remove the bytes that were kept, and close what is open."""
         for store in self._stores.values():
             store.close()
         shutil.rmtree(self.folder, ignore_errors=True)

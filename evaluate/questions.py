@@ -78,7 +78,7 @@ def of_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
     """Make the question of a row of a mix, with the columns of `COLUMNS`."""
     choices = tuple(row["choices"] or ())
     reply = first_line("\n".join(part["text"] or "" for part in row["messages"][1]["content"]))
-    lettered = [f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False)]
+    lettered = [first_line(f"{letter}. {choice}") for letter, choice in zip(ascii_uppercase, choices, strict=False)]
     return _question(
         id=row["id"],
         benchmark=row["source"],

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +32,11 @@ from .questions import Question
 
 FORMAT = 1
 
+WHOLE = Options()
+"""All questions of the test split of the mix that a model was trained on, and all controls."""
 
-def evaluate(checkpoint: Path, out: Path, options: Options = Options()) -> dict[str, Any]:
+
+def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str, Any]:
     """Ask a model, and write `predictions.jsonl` as it answers, then `results.json` and `table.md`.
 
     A run that was stopped goes on after its last whole line; the files are the same, byte for byte, as those of a run
@@ -50,30 +54,18 @@ def evaluate(checkpoint: Path, out: Path, options: Options = Options()) -> dict[
         UsageError: checkpoint, benchmarks or mix cannot be used; all questions leak; `out` holds another run.
         WorkError: an image went while the work ran, or `out` cannot be written.
     """
-    loaded = checkpoints.load(checkpoint)
-    loaded.model.to(pick_device())
-    if options.batch:
-        generation = replace(loaded.recipe.generation, batch=options.batch)
-        loaded = replace(loaded, recipe=replace(loaded.recipe, generation=generation))
+    loaded = _load(checkpoint, options.batch)
     make_folder(out)
-    pictures = Pictures(out / ".images", loaded.recipe.vision)
-    asked = asking.read(loaded, options, pictures)
-    renderer = Renderer(
-        loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images
-    )
-    prompts = Prompts(renderer)
-    counts = asked.counts if options.controls else None
-    plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
-    protocol = _protocol(loaded, options)
-    identity = {
-        "format": FORMAT,
-        "checkpoint": checkpoints.digest(loaded.path),
-        "questions": _digest(plan),
-        "protocol": protocol,
-        "versions": _versions(),
-    }
-    journal = Journal(out, identity, options.fresh)
-    _answer(loaded, plan, prompts, pictures, journal, options.seed)
+    with closing(Pictures(out / ".images", loaded.recipe.vision)) as pictures:
+        asked = asking.read(loaded, options, pictures)
+        prompts = Prompts(
+            Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
+        )
+        counts = asked.counts if options.controls else None
+        plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
+        identity = _identity(loaded, plan, options)
+        journal = Journal(out, identity, options.fresh)
+        _answer(loaded, plan, prompts, pictures, journal, options.seed)
     results = {
         "format": FORMAT,
         "suite": "vqa",
@@ -87,7 +79,7 @@ def evaluate(checkpoint: Path, out: Path, options: Options = Options()) -> dict[
         },
         "asked": asked.described,
         "mix": asked.mix,
-        "protocol": protocol,
+        "protocol": identity["protocol"],
         "versions": identity["versions"],
         "scores": scores.of_lines(journal.done),
         "rejected": asked.rejected,
@@ -96,8 +88,28 @@ def evaluate(checkpoint: Path, out: Path, options: Options = Options()) -> dict[
     }
     write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(out / "table.md", tables.markdown(results))
-    pictures.discard()
     return results
+
+
+def _load(checkpoint: Path, batch: int | None) -> Checkpoint:
+    """Load a checkpoint onto the device, with another size of batches where one is given."""
+    loaded = checkpoints.load(checkpoint)
+    loaded.model.to(pick_device())
+    if batch is None:
+        return loaded
+    generation = replace(loaded.recipe.generation, batch=batch)
+    return replace(loaded, recipe=replace(loaded.recipe, generation=generation))
+
+
+def _identity(loaded: Checkpoint, plan: Sequence[Batch], options: Options) -> dict[str, Any]:
+    """Give all that predictions depend on."""
+    return {
+        "format": FORMAT,
+        "checkpoint": checkpoints.digest(loaded.path),
+        "questions": _digest(plan),
+        "protocol": _protocol(loaded, options),
+        "versions": _versions(),
+    }
 
 
 def _answer(
@@ -159,7 +171,7 @@ def _pixels(loaded: Checkpoint, question: Question, keys: tuple[str, ...] | None
 
 def _line(batch: Batch, place: int, answer: str, seed: int) -> dict[str, Any]:
     question = batch.questions[place]
-    line = {
+    return {
         "id": question.id,
         "benchmark": question.benchmark,
         "subsets": list(question.subsets),
@@ -174,7 +186,6 @@ def _line(batch: Batch, place: int, answer: str, seed: int) -> dict[str, Any]:
         "options": list(question.options),
         "correct": question.correct,
     }
-    return line
 
 
 def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:

@@ -30,9 +30,9 @@ def choice_by_loglik_per_char(logliks: Sequence[float], options: Sequence[str]) 
 def parse_choice(prediction: str, choices: Sequence[str]) -> int | None:
     """Give the place of the option that a text names, or None where it names none or several.
 
-    A letter at its beginning decides, alone or before `.`, `)`, `:` or `,`: the article in `A fracture` is none. Else the
-    options whose words stand in the text one after another, whole words only; one inside another that is there too does
-    not count.
+    A letter at its beginning decides, alone or before `.`, `)`, `:` or `,`: the article in `A fracture` is none. Else
+    the options whose words stand in the text one after another, whole words only; one inside another that is there too
+    does not count.
     """
     letter = _LETTER.match(prediction)
     if letter:

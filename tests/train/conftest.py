@@ -72,7 +72,7 @@ def record(
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
         "question": question,
-        "answer": answer.splitlines()[0],
+        "answer": answer.splitlines()[0].partition(". ")[2] if choices else answer.splitlines()[0],
         "alternatives": [],
         "choices": list(choices),
         "answer_type": "",
