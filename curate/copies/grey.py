@@ -73,3 +73,8 @@ def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     kind = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
     small = np.asarray(Image.fromarray(grey).resize(size, kind, reducing_gap=3.0), np.float32)
     return small if small.std() >= MIN_CONTRAST else None
+
+
+def enlarged(small: Floats, picture: Pixels) -> float:
+    """Give the sides of a working picture over those of the picture that it was made of, at least 1."""
+    return float(max(1.0, (small.size / picture.size) ** 0.5))

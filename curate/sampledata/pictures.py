@@ -53,8 +53,7 @@ class _Canvas:
 
     def texture(self) -> Plane:
         """Give a random field of fine detail, about -1 to 1."""
-        grain: Plane = sum(weight * self.haze(cells) for cells, weight in _GRAIN)
-        return grain
+        return np.sum([weight * self.haze(cells) for cells, weight in _GRAIN], axis=0, dtype=np.float32)
 
 
 def draw(scene: Scene, rng: np.random.Generator, height: int = 128, width: int = 128) -> Pixels:
@@ -69,7 +68,7 @@ def draw(scene: Scene, rng: np.random.Generator, height: int = 128, width: int =
     if scene.kind == "sonogram":
         _speckle(canvas)
     shade = canvas.value * (1 + 0.12 * canvas.haze(3) + 0.5 * canvas.texture()) + 0.02 * canvas.texture()
-    return _bytes(np.clip(shade, 0, 1) ** float(rng.uniform(0.8, 1.2)))
+    return _bytes(np.clip(shade, 0, 1, dtype=np.float32) ** float(rng.uniform(0.8, 1.2)))
 
 
 def _bytes(plane: Plane) -> Pixels:
