@@ -46,10 +46,10 @@ PROPOSED = pl.Schema({"image": pl.UInt32, "other": pl.UInt32, "alike": pl.Boolea
 
 _NAMES = pl.Schema({"number": pl.UInt32, "name": pl.String})
 _VERDICTS = pl.Schema({"one": pl.String(), "two": pl.String(), "same": pl.Boolean(), **RESULT})
-_LIBRARIES = ("numpy", "pillow", "scipy")
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: fingerprints cannot be hashed
 class Sketched:
     """An image that is not here, but what was kept of it is: its digests, its fingerprint and its sketch, if any."""
 

@@ -1,14 +1,14 @@
 """What records share with the evaluation sets that the mixture names, in every way that is told apart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 
 from . import overlap
 from .imagecopies import both_ways
 from .mixture import EvaluationSet
-from .scantexts import ScanTexts
 
 KINDS = ("image", "near", "text", "overlap", "group", "wording", "passage")
 """How a record is tied to an evaluation set, the closest first:
@@ -32,6 +32,13 @@ _SCHEMA: Mapping[str, pl.DataType] = {
     "score": pl.Float64(),
     "transformation": pl.String(),
 }
+
+
+class Told(Protocol):
+    """The texts of records, wherever they lie (`ScanTexts` for a build)."""
+
+    def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ def find(
     rows: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    scanned: ScanTexts,
+    scanned: Told,
     copies: pl.DataFrame,
     outside: Outside = NOTHING,
 ) -> pl.DataFrame:
@@ -135,7 +142,7 @@ def _overlapping(
     rows: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    scanned: ScanTexts,
+    scanned: Told,
     outside: Outside,
 ) -> pl.DataFrame:
     """Tie rows without images to items without images by n-gram overlap, to the most similar item of each set."""
@@ -143,7 +150,8 @@ def _overlapping(
     items = everything.filter(without & is_evaluation(evaluation))
     numbers = {f"{item.source}/{item.split}": number for number, item in enumerate(evaluation) if item.source}
     place = pl.concat_str("source", "upstream_split", separator="/")
-    sets = items.select(item="index", set=place.replace_strict(numbers, return_dtype=pl.Int32))
+    number = place.replace_strict(numbers or {"": 0}, default=None, return_dtype=pl.Int32)
+    sets = items.select(item="index", set=number)
     sets = pl.concat([sets, outside.items.select(item="index", set="set")])
     known = overlap.Items(pl.concat([overlap.grams_of(scanned.texts(items)), outside.grams]))
     shares = [known.found_in(texts) for texts in scanned.texts(rows.filter(without))] if known.any else []

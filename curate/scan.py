@@ -28,7 +28,7 @@ from .tables import opened
 from .textkeys import Texts, measure
 
 BATCH_ROWS = 256
-MEASURED_LIBRARIES = ("pillow", "numpy", "scipy", "fasttext")
+MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
 _STRINGS = pa.list_(pa.string())
 _NUMBERS = pa.list_(pa.int64())

@@ -11,10 +11,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from . import grey, keypoints, registration
-from .grey import Floats, Pixels
+from .grey import Floats, Pixels, blurred
 from .registration import Matrix
 from .sketch import Sketch, drawn, whitened
 
@@ -44,7 +43,7 @@ MIN_SHARE: Final = 0.5
 COPY: Final = 0.6
 """The least likeness of a copy; `benchmarks/duplicates_accuracy.py` shows both sides of it."""
 
-COPY_BY_SKETCH: Final = 0.5
+COPY_BY_SKETCH: Final = 0.58
 """The same where one of the two is a sketch, whose coarse levels cost likeness."""
 
 CERTAIN: Final = 0.85
@@ -125,7 +124,7 @@ def prepare_sketch(kept: Sketch) -> Prepared:
 
 def _prepared(small: Floats, enlarged: float, least: float) -> Prepared:
     # what is smaller than a pixel of a small image is the decoder's, not the image's
-    fine = _blurred(small, 0.5 * enlarged) - _blurred(small, FINE)
+    fine = blurred(small, 0.5 * enlarged) - blurred(small, FINE)
     points = keypoints.detect(small, KEYPOINTS)
     return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points, least)
 
@@ -236,13 +235,9 @@ def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 
 def _band(picture: Floats, sigma: float) -> Floats:
     """Give what a picture holds around a scale, divided by its local contrast, so that its tone does not matter."""
-    band = _blurred(picture, sigma) - _blurred(picture, 4 * sigma)
-    contrast = np.sqrt(_blurred(np.square(band), 8 * sigma))
+    band = blurred(picture, sigma) - blurred(picture, 4 * sigma)
+    contrast = np.sqrt(blurred(np.square(band), 8 * sigma))
     return band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
-
-
-def _blurred(picture: Floats, sigma: float) -> Floats:
-    return ndimage.gaussian_filter(picture, sigma)
 
 
 def _correlation(first: Floats, second: Floats) -> float:

@@ -2,11 +2,10 @@
 
 from typing import Final, TypeAlias
 
+import cv2
 import imagehash
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import fft
 
 from . import grey, keypoints
 from .grey import Floats, Pixels
@@ -95,8 +94,8 @@ def oriented(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: b
 
 
 def _hash(small: Floats) -> npt.NDArray[np.uint64]:
-    square = np.asarray(Image.fromarray(small).resize((32, 32), Image.Resampling.BILINEAR))
-    low = fft.dctn(square, norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    square = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(square)[:_HASH_SIDE, :_HASH_SIDE]
     bits = low > 0
     bits[0, 0] = False
     return np.packbits(bits).view("<u8")

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
 from . import grey
-from .grey import Floats, Pixels
+from .grey import Floats, Pixels, blurred
 
 _FINEST, _COARSEST = 0.6, 10.0
 """Scales between which detail is kept, in pixels of the working picture."""
@@ -54,8 +53,8 @@ def sketch(picture: Pixels) -> Sketch | None:
 
 def whitened(small: Floats) -> Floats:
     """Take brightness and contrast away from a working picture; float32 [H, W] around 0."""
-    band = ndimage.gaussian_filter(small, _FINEST) - ndimage.gaussian_filter(small, _COARSEST)
-    contrast = np.sqrt(ndimage.gaussian_filter(np.square(band), 1.6 * _COARSEST))
+    band = blurred(small, _FINEST) - blurred(small, _COARSEST)
+    contrast = np.sqrt(blurred(np.square(band), 1.6 * _COARSEST))
     flat = band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
     return np.clip(flat * _GAIN, -_LARGEST, _LARGEST).astype(np.float32)
 
