@@ -13,7 +13,7 @@ from medmix.curate.errors import UsageError
 from medmix.train import stream
 
 NO_LEAK = ("source", "set", "group", "wording", "passage")
-"""Columns of the leak matrix that count no leak; whatever else it has does."""
+"""Columns of the leak matrix that count no leak (`curate/leaks.py`: KINDS); whatever else it has does."""
 
 
 def trained_on(mix: Path, digest: str) -> dict[str, Any] | None:
@@ -40,7 +40,7 @@ def of_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
 
 def unguarded(document: Mapping[str, Any], sources: Sequence[str], split: Mapping[str, str]) -> list[str]:
     """Name the sources that the mix was not kept clean of: leaks into them were not looked for."""
-    kept = {(entry["source"], entry["split"]) for entry in document.get("evaluation", [])}
+    kept = {(entry.get("source"), entry.get("split")) for entry in document.get("evaluation", [])}
     return [source for source in sources if (source, split[source]) not in kept]
 
 
@@ -63,7 +63,7 @@ def _spent(document: Mapping[str, Any], source: str, split: str) -> list[str]:
 
 def _shared(document: Mapping[str, Any], source: str, split: str) -> list[str]:
     reported = any(
-        (entry["source"], entry["split"], entry.get("leaks")) == (source, split, "report")
+        (entry.get("source"), entry.get("split"), entry.get("leaks")) == (source, split, "report")
         for entry in document.get("evaluation", [])
     )
     if not reported:

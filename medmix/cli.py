@@ -10,6 +10,7 @@ import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
 from medmix.eval_commands import evaluate
+from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
 from medmix.model_commands import export, train
 from medmix.source_commands import fetch, sample_data, sources
@@ -53,5 +54,5 @@ def cli() -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
 
 
-for command in (sources, sample_data, fetch, build, check, licences, train, evaluate, export):
+for command in (sources, sample_data, fetch, build, check, licences, fingerprint, leaks, train, evaluate, export):
     cli.add_command(command)
