@@ -39,8 +39,12 @@ def of_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
 
 
 def unguarded(document: Mapping[str, Any], sources: Sequence[str], split: Mapping[str, str]) -> list[str]:
-    """Name the sources that the mix was not kept clean of: leaks into them were not looked for."""
-    kept = {(entry.get("source"), entry.get("split")) for entry in document.get("evaluation", [])}
+    """Name the sources that the mix was not kept clean of: not named by its mixture, or not there when it was built."""
+    kept = {
+        (entry.get("source"), entry.get("split"))
+        for entry in document.get("evaluation", [])
+        if entry.get("items", 0) > entry.get("unread", 0)
+    }
     return [source for source in sources if (source, split[source]) not in kept]
 
 

@@ -11,8 +11,9 @@ def manifest(**changed: Any) -> dict[str, Any]:
         "settings": {"mixture": {"splits": {"test": "keep"}, "sources": {"omnimedvqa": {"splits": {"test": "train"}}}}},
         "sources": {"omnimedvqa": {"kept_by_split": {"train": 72}}, "vqa_rad": {"kept_by_split": {"train": 5}}},
         "evaluation": [
-            {"source": "vqa_rad", "split": "test", "leaks": "report"},
-            {"source": "slake", "split": "test", "leaks": "drop"},
+            {"source": "vqa_rad", "split": "test", "leaks": "report", "items": 451, "unread": 2},
+            {"source": "slake", "split": "test", "leaks": "drop", "items": 9, "unread": 0},
+            {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unread": 9},
         ],
         "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near": 2}],
     }
@@ -49,6 +50,6 @@ def test_leaks_that_were_dropped_are_none() -> None:
 
 
 def test_what_the_mix_was_not_kept_clean_of_is_named() -> None:
-    splits = {"vqa_rad": "test", "slake": "validation", "medqa": "test"}
-    assert leaks.unguarded(manifest(), list(splits), splits) == ["slake", "medqa"]
+    splits = {"vqa_rad": "test", "slake": "validation", "medqa": "test", "pathvqa": "test"}
+    assert leaks.unguarded(manifest(), list(splits), splits) == ["slake", "medqa", "pathvqa"]
     assert [row["source"] for row in leaks.rows(manifest(), ["vqa_rad"])] == ["vqa_rad", "roco"]
