@@ -32,6 +32,7 @@ from .backbone import Backbone
 from .foreign import CLIP_MEAN, CLIP_STD, Triple, from_timm, from_transformers, guessed, make_net, timm_pixels, wrapped
 from .recipe import TransferRecipe
 
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A published encoder: the timm model that its tower is, where its weights are looked for, how to get them."""
@@ -105,8 +106,8 @@ def open_encoder(name: str, recipe: TransferRecipe) -> Encoder:
     if word.startswith("timm:"):
         model = word.removeprefix("timm:")
         mean, std, own = timm_pixels(model)
-        net, path = from_timm(model, recipe.size or own, place)
-        return _encoder(name, wrapped(net), path, recipe.size or own, mean, std)
+        net, file = from_timm(model, recipe.size or own, place)
+        return _encoder(name, wrapped(net), file, recipe.size or own, mean, std)
     if name.startswith("transformers:"):
         return _of_transformers(name, name.removeprefix("transformers:"), recipe)
     path = Path(name)
@@ -161,7 +162,17 @@ def _scratch(recipe: TransferRecipe) -> Encoder:
     first = build(0)
     about = {"timm": scratch.timm, "kwargs": scratch.kwargs}
     return Encoder(
-        "scratch", "encoder", None, None, size, scratch.mean, scratch.std, _width(first, size), first.pooling, build, about
+        "scratch",
+        "encoder",
+        None,
+        None,
+        size,
+        scratch.mean,
+        scratch.std,
+        _width(first, size),
+        first.pooling,
+        build,
+        about,
     )
 
 
@@ -220,4 +231,3 @@ def _leaks(mix: Path) -> list[Any] | None:
     except UsageError:
         return None
     return found
-

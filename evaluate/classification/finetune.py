@@ -1,4 +1,4 @@
-"""Fine-tuning of a detached encoder and its head under the transfer recipe; killed and begun again it goes on exactly."""
+"""Fine-tuning of a detached encoder and its head; killed and begun again it goes on exactly."""
 
 import math
 import time
@@ -100,7 +100,7 @@ def _step(
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model(images)
     loss = loss_of(logits, targets)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.optim.clip)
     if not torch.isfinite(norm):
         raise WorkError(f"the gradient's norm is {norm.item()}; lower optim.lr, or set precision to fp32")

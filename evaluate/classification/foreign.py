@@ -42,7 +42,7 @@ def make_net(name: str, size: int, kwargs: dict[str, Any]) -> nn.Module:
         raise UsageError(f"timm cannot make {name}: {reason}; see timm.list_models()") from None
     if isinstance(net, ByobNet) and "_clip" in name:
         cast(Any, net).head = nn.Identity()  # attention that pools the map, with weights of its own
-    return cast(nn.Module, net)
+    return net
 
 
 def wrapped(net: Any, keep_statistics: bool = True) -> Backbone:
@@ -132,7 +132,12 @@ def from_transformers(place: str) -> tuple[Backbone, Triple, Triple, int]:
     token = bool(names & {"cls_token", "class_embedding"})
     registers = int(getattr(net.config, "num_register_tokens", 0) or 0)
     backbone = Backbone(net, "transformers", class_token=token, prefix=token + registers)
-    return backbone, _triple(shown.get("image_mean") or HALF), _triple(shown.get("image_std") or HALF), _side(net, shown)
+    return (
+        backbone,
+        _triple(shown.get("image_mean") or HALF),
+        _triple(shown.get("image_std") or HALF),
+        _side(net, shown),
+    )
 
 
 def _vision_class(config: Any) -> Any:

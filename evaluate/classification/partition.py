@@ -35,7 +35,9 @@ class Partition:
     leaked: dict[str, int]
 
 
-def split(facts: EvalSet, samples: Sequence[Sample], copies: Copies, seed: int, leaks: Leaks | None = None) -> Partition:
+def split(
+    facts: EvalSet, samples: Sequence[Sample], copies: Copies, seed: int, leaks: Leaks | None = None
+) -> Partition:
     """Split a set.
 
     A function of the units' names, their labels and the seed: the order of files does not matter.
@@ -53,7 +55,7 @@ def split(facts: EvalSet, samples: Sequence[Sample], copies: Copies, seed: int, 
     unit = units(samples, copies.pairs)
     left_out = {place for pair in contradictory(samples, copies.pairs) for place in pair}
     kept = [place for place in range(len(samples)) if place not in left_out]
-    places = {name: [place for place in kept if samples[place].split == name] for name in SPLITS}
+    places: dict[str, list[int]] = {name: [place for place in kept if samples[place].split == name] for name in SPLITS}
     free = [place for place in kept if not samples[place].split]
     places["train"] += free
     if not places["test"]:
@@ -138,9 +140,9 @@ def _without_leaks(
         shared = {unit[place] for mine in bad.values() for place in mine}
         names = some(sorted(samples[place].key for mine in bad.values() for place in mine))
         raise UsageError(
-            f"{facts.id}: {count} images of train or validation share {len(shared)} units ({facts.splits.by}, or copies "
-            f"of one image) with the test: {names}; drop them from training (leaks: drop), or keep them and say so "
-            "(leaks: keep)"
+            f"{facts.id}: {count} images of train or validation share {len(shared)} units ({facts.splits.by}, or "
+            f"copies of one image) with the test: {names}; drop them from training (leaks: drop), or keep them and say "
+            "so (leaks: keep)"
         )
     return {name: sorted(set(mine) - set(bad.get(name, []))) for name, mine in places.items()}, {"dropped": count}
 
@@ -153,7 +155,7 @@ def _refuse_lacking(facts: EvalSet, samples: Sequence[Sample], places: Mapping[s
     if empty or lost:
         what = f"{', '.join(empty)} is empty" if empty else f"train has no image of {some(lost)}"
         raise UsageError(
-            f"{facts.id}: of {len(samples)} images {what}; give more images, or other shares in splits of {facts.id}.yaml"
+            f"{facts.id}: of {len(samples)} images {what}; give more images, or other shares in {facts.id}.yaml"
         )
 
 

@@ -158,7 +158,9 @@ def _decode(samples: Sequence[Sample], size: int, array: Path, about: Path, max_
             problems += part.problems
         if problems:
             count = f"{len(problems)} of {len(samples)} images"
-            raise UsageError(f"{count} cannot be decoded: {some(problems)}; get them again, or take them out of the set")
+            raise UsageError(
+                f"{count} cannot be decoded: {some(problems)}; get them again, or take them out of the set"
+            )
         with replacing(array) as whole:
             _copy(wide[..., :1] if grey else wide, whole)
         write_text(about, json.dumps({"boxes": boxes, "contents": contents}))

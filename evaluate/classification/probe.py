@@ -78,4 +78,4 @@ def _loss(probabilities: Floats, targets: npt.NDArray[np.generic]) -> float:
     sure = np.clip(probabilities, 1e-7, 1 - 1e-7)
     if targets.ndim == 1:
         return float(-np.log(sure[np.arange(len(sure)), targets.astype(int)]).mean())
-    return float(-np.where(targets > 0, np.log(sure), np.log(1 - sure)).mean())
+    return float(-np.where(targets.astype(bool), np.log(sure), np.log(1 - sure)).mean())

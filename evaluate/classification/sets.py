@@ -1,4 +1,4 @@
-"""What is known of a classification set: where its images and labels are, and how it is split. Loads `recipes/eval/`."""
+"""What is known of a classification set: how it lies on disk, and how it is split. Loads `recipes/eval/`."""
 
 import re
 from dataclasses import dataclass, field

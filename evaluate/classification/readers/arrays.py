@@ -25,9 +25,13 @@ def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:
             for name, split in layout.splits.items():
                 images, labels = arrays[f"{name}_images"], arrays[f"{name}_labels"]
                 if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != len(labels):
-                    raise InputError(path, f"{name}_images is {images.dtype} {images.shape}", "expected uint8 [N, H, W]")
+                    raise InputError(
+                        path, f"{name}_images is {images.dtype} {images.shape}", "expected uint8 [N, H, W]"
+                    )
                 samples += [
-                    Sample(f"{name}/{row:06d}", Element(path, f"{name}_images", row), _labels(facts, label, path), split)
+                    Sample(
+                        f"{name}/{row:06d}", Element(path, f"{name}_images", row), _labels(facts, label, path), split
+                    )
                     for row, label in enumerate(labels.reshape(len(labels), -1))
                 ]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

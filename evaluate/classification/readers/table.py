@@ -120,4 +120,3 @@ def _checked(facts: EvalSet, labels: tuple[int, ...]) -> tuple[int, ...]:
     if facts.labels == "single" and len(labels) != 1:
         raise RowError("unparsable-row", f"{len(labels)} classes, the set is single-label")
     return labels
-
