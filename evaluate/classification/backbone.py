@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 Pooling: TypeAlias = Literal["class token + mean of patches", "maximum + mean of the map"]
 
-WITH_TOKEN: Pooling = "class token + mean of patches"  # noqa: S105 - no password
-WITHOUT_TOKEN: Pooling = "maximum + mean of the map"
+CLASS_AND_MEAN: Pooling = "class token + mean of patches"
+MAX_AND_MEAN: Pooling = "maximum + mean of the map"
 
 
 class Backbone(nn.Module):
@@ -52,13 +52,13 @@ class Backbone(nn.Module):
         self.prefix = prefix
         self.channels_last = channels_last
         self.keep_statistics = keep_statistics
-        self.pooling: Pooling = WITH_TOKEN if class_token else WITHOUT_TOKEN
+        self.pooling: Pooling = CLASS_AND_MEAN if class_token else MAX_AND_MEAN
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the vectors, [N, 2d]."""
         tokens = self._tokens(images)
         patches = tokens[:, self.prefix :]
-        first = tokens[:, 0] if self.pooling == WITH_TOKEN else patches.amax(1)
+        first = tokens[:, 0] if self.pooling == CLASS_AND_MEAN else patches.amax(1)
         return torch.cat([first, patches.mean(1)], 1)
 
     def _tokens(self, images: Tensor) -> Tensor:

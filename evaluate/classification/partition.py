@@ -65,7 +65,7 @@ def split(
     if not places["validation"]:
         share, name = facts.splits.validation, f"{seed}/{facts.id}/validation"
         places["validation"], places["train"] = _cut(samples, unit, places["train"], share, name)
-    found = {name: sorted(places[name]) for name in SPLITS}
+    found: dict[str, list[int]] = {name: sorted(places[name]) for name in SPLITS}
     _refuse_lacking(facts, samples, found)
     return Partition(found, unit, tuple(sorted(samples[place].key for place in left_out)), leaked)
 
