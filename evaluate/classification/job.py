@@ -129,7 +129,7 @@ def _write(path: Path, identity: str, made: Run) -> None:
 def _read(path: Path, identity: str, seed: int) -> Run | None:
     """Read a run that was made before; None where there is none, or another one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             if about["identity"] != identity:
                 say(f"{path}: made with other images, encoder or recipe, so made again")

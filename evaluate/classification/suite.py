@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -109,10 +108,9 @@ def evaluate(
 
 
 def _settings(name: str, overrides: Sequence[str], shots: int | None, seeds: Sequence[int] | None) -> TransferRecipe:
-    chosen = recipes.load(name, tuple(overrides))
-    if shots is not None:
-        chosen = replace(chosen, shots=shots)
-    return chosen if seeds is None else replace(chosen, seeds=tuple(seeds))
+    more = [f"shots={shots}"] if shots is not None else []
+    more += [f"seeds={list(seeds)}"] if seeds is not None else []
+    return recipes.load(name, (*overrides, *more))
 
 
 def _evaluate_one(
@@ -138,8 +136,10 @@ def _evaluate_one(
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
         for one in ready:
             file.writelines(predictions(one, runs[one.facts.id]))
-    write_text(folder / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    return results
+    text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+    write_text(folder / "results.json", text)
+    found: dict[str, Any] = json.loads(text)  # as who reads the file has it
+    return found
 
 
 def _model(encoder: Encoder) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:
     path = folder / layout.file
     samples = []
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as whole, np.load(whole, allow_pickle=False) as arrays:
             for name, split in layout.splits.items():
                 images, labels = arrays[f"{name}_images"], arrays[f"{name}_labels"]
                 if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) != len(labels):
