@@ -124,7 +124,7 @@ def test_a_class_without_its_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_of_no_class_is_named(tmp_path: Path) -> None:
     upstream.class_folders(tmp_path / "Dataset_BUSI_with_GT", ("benign", "malignant", "normal", "masks"), 1)
-    with pytest.raises(InputError, match="masks: a folder of no class; add it to classes of busi.yaml"):
+    with pytest.raises(InputError, match=r"masks: a folder of no class; add it to classes of busi\.yaml"):
         read("busi", tmp_path)
 
 

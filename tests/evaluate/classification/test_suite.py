@@ -1,4 +1,4 @@
-"""The suite from a folder of sets to results: what is in them, what is kept, what is the same however often it stops."""
+"""The suite from a folder of sets to results: what is in them, what is kept, what stays the same when it is killed."""
 
 import json
 from pathlib import Path
