@@ -31,7 +31,7 @@ SHAPE = "{patch_size: 8, embed_dim: 128, depth: 4, num_heads: 4}"
 
 
 def paired(folder: Path, names: list[str], benchmark: str) -> str:
-    """Compare the share of right answers, the mean over seeds on each test image, by the paired bootstrap over units."""
+    """Compare the share of right answers, the mean over seeds on each test image: paired bootstrap over units."""
     right: list[dict[str, list[bool]]] = []
     groups: dict[str, str] = {}
     for name in names:
@@ -72,7 +72,7 @@ def main() -> None:
             f"loss {summary['first_loss']:.3f} -> {summary['last_loss']:.3f} nats per answer token",
             flush=True,
         )
-        for mode in ("fine-tune", "linear-probe"):
+        for mode in ("finetune", "linear-probe"):
             started = time.perf_counter()
             found = evaluate(
                 ["scratch", str(run)],

@@ -12,6 +12,7 @@ from medmix.curate.shards import replacing
 from .encoders import Encoder, state_digest
 from .finetune import read_ahead
 from .inputs import normalised
+from .mapped import new_array
 from .pictures import Pictures
 
 VERSION = "1"
@@ -45,9 +46,8 @@ def _take(
 ) -> None:
     mean, std = (torch.tensor(values, device=device) for values in (encoder.mean, encoder.std))
     with replacing(path) as temporary:
-        out = np.lib.format.open_memmap(temporary, "w+", np.float32, (len(pictures.pixels), encoder.width))
+        out = new_array(temporary, np.float32, (len(pictures.pixels), encoder.width))
         for places, batch in read_ahead(pictures, np.arange(len(pictures.pixels)), BATCH):
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 vectors = backbone(normalised(batch, mean, std))
             out[places] = vectors.float().cpu().numpy()
-        out.flush()

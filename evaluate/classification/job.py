@@ -24,8 +24,8 @@ from .thresholds import HALF, best_f1, decide
 VERSION = "1"
 """Of how a run is made; another one makes all runs again."""
 
-Mode: TypeAlias = Literal["fine-tune", "linear-probe"]
-MODES: tuple[Mode, ...] = ("fine-tune", "linear-probe")
+Mode: TypeAlias = Literal["finetune", "linear-probe"]
+MODES: tuple[Mode, ...] = ("finetune", "linear-probe")
 
 NOT_OF_A_RUN = ("name", "seeds", "resamples", "split_seed")
 """Parts of the recipe that do not change what one run gives; the split is in the set's own digest."""
@@ -66,6 +66,9 @@ def run(
     if found is None:
         say(f"{ready.facts.id}: {mode} of {encoder.name}, seed {seed}")
         unfinished = path.with_suffix(f".{identity[:12]}.pt")
+        for other in folder.glob(f"{path.stem}.*.pt"):  # of a run with other images, encoder or recipe
+            if other != unfinished:
+                other.unlink()
         found = _made(ready, encoder, recipe, mode, seed, device, unfinished)
         _write(path, identity, found)
     return found
@@ -83,7 +86,7 @@ def _made(
     train, validation = (ready.few(split, recipe.shots, seed) for split in ("train", "validation"))
     test, classes, multi = ready.places("test"), len(ready.facts.classes), ready.facts.labels == "multi"
     c = None
-    if mode == "fine-tune":
+    if mode == "finetune":
         task = finetune.Task(ready.pictures, ready.targets, train, classes)
         model = finetune.fine_tune(encoder, task, recipe, seed, device, unfinished)
         on_validation, on_test = (
@@ -111,7 +114,7 @@ def _probe() -> Any:
 
 def _identity(ready: Prepared, encoder: Encoder, recipe: TransferRecipe, mode: Mode, seed: int) -> str:
     settings = {key: value for key, value in as_dict(recipe).items() if key not in NOT_OF_A_RUN}
-    for other in ("probe",) if mode == "fine-tune" else ("optim", "augment", "epochs", "batch"):
+    for other in ("probe",) if mode == "finetune" else ("optim", "augment", "epochs", "batch"):
         settings.pop(other)
     if encoder.digest is not None:
         settings.pop("scratch")

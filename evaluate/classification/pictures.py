@@ -22,6 +22,7 @@ from medmix.curate.images import canonical
 from medmix.curate.progress import track
 from medmix.curate.shards import replacing, write_text
 
+from .mapped import new_array
 from .readers.naming import some
 from .sample import Element, Sample, Source
 
@@ -44,12 +45,14 @@ class Pictures:
         pixels: uint8 [N, S, S, C], memory-mapped; C is 1 where every image of the set is grey, else 3.
         boxes: where each image lies in its square, int16 [N, 4]: top, left, bottom, right.
         contents: SHA-256 of each image's own pixels before they were resized, equal for exact copies.
+        originals: SHA-256 of each image's file; of its npz, with array and row.
     """
 
     digest: str
     pixels: Bytes
     boxes: Boxes
     contents: tuple[str, ...]
+    originals: tuple[str, ...]
 
     @property
     def size(self) -> int:
@@ -77,19 +80,25 @@ def load(samples: Sequence[Sample], size: int, cache: Path, max_pixels: int, wor
         _decode(samples, size, array, about, max_pixels, workers)
     known = json.loads(about.read_bytes())
     pixels = np.load(array, mmap_mode="r")
-    return Pictures(digest, pixels, np.array(known["boxes"], np.int16).reshape(-1, 4), tuple(known["contents"]))
+    boxes = np.array(known["boxes"], np.int16).reshape(-1, 4)
+    return Pictures(digest, pixels, boxes, tuple(known["contents"]), tuple(digests))
 
 
-def original(source: Source, max_pixels: int) -> Image.Image:
-    """Decode one image of a set at full size.
+def contents(samples: Sequence[Sample]) -> list[Path | Bytes]:
+    """Give where each image is, or its array where it is inside an npz, so that no worker unpacks that for each one."""
+    arrays: dict[tuple[Path, str], Bytes] = {}
 
-    Raises:
-        RowError: it cannot be decoded.
-    """
-    if isinstance(source, Element):
-        with np.load(source.file, allow_pickle=False) as arrays:
-            return Image.fromarray(arrays[source.array][source.row]).convert("RGB")
-    return canonical(source.read_bytes(), max_pixels)
+    def content(source: Source) -> Path | Bytes:
+        if isinstance(source, Path):
+            return source
+        name = source.file, source.array
+        if name not in arrays:
+            with np.load(source.file, allow_pickle=False) as file:
+                arrays[name] = file[source.array]
+        image: Bytes = arrays[name][source.row]
+        return image
+
+    return [content(sample.image) for sample in samples]
 
 
 def file_digests(sources: Sequence[Source], cache: Path) -> list[str]:
@@ -124,7 +133,7 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Images for one worker; those inside an npz come as arrays, so that no worker unpacks it for each one."""
+    """Images for one worker."""
 
     keys: tuple[str, ...]
     images: tuple[Path | Bytes, ...]
@@ -147,7 +156,7 @@ def _decode(samples: Sequence[Sample], size: int, array: Path, about: Path, max_
     contents: list[str] = []
     problems: list[str] = []
     with TemporaryDirectory(prefix=".decode-", dir=array.parent) as folder:
-        wide = np.lib.format.open_memmap(Path(folder, "wide.npy"), "w+", np.uint8, (len(samples), size, size, 3))
+        wide = new_array(Path(folder, "wide.npy"), np.uint8, (len(samples), size, size, 3))
         at, grey = 0, True
         for part in track(run(_decode_some, tasks, workers), len(tasks), f"decode {array.parent.name}"):
             wide[at : at + len(part.pixels)] = part.pixels
@@ -167,29 +176,17 @@ def _decode(samples: Sequence[Sample], size: int, array: Path, about: Path, max_
 
 
 def _copy(pixels: Bytes, path: Path) -> None:
-    out = np.lib.format.open_memmap(path, "w+", np.uint8, pixels.shape)
+    out = new_array(path, np.uint8, pixels.shape)
     for start in range(0, len(pixels), CHUNK):
         out[start : start + CHUNK] = pixels[start : start + CHUNK]
-    out.flush()
 
 
 def _tasks(samples: Sequence[Sample], size: int, max_pixels: int) -> list[_Task]:
-    arrays: dict[tuple[Path, str], Bytes] = {}
-
-    def content(source: Source) -> Path | Bytes:
-        if isinstance(source, Path):
-            return source
-        name = source.file, source.array
-        if name not in arrays:
-            with np.load(source.file, allow_pickle=False) as file:
-                arrays[name] = file[source.array]
-        image: Bytes = arrays[name][source.row]
-        return image
-
+    images = contents(samples)
     return [
         _Task(
             tuple(sample.key for sample in samples[start : start + CHUNK]),
-            tuple(content(sample.image) for sample in samples[start : start + CHUNK]),
+            tuple(images[start : start + CHUNK]),
             size,
             max_pixels,
         )

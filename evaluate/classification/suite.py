@@ -20,8 +20,10 @@ from .encoders import Encoder, open_encoder
 from .job import MODES, Mode, Run, run
 from .partition import Leaks
 from .prepare import Prepared, describe, notes, prepare, read
+from .readers.naming import some
 from .recipe import TransferRecipe, as_dict
 from .rows import ALL, predictions, rows
+from .seen import of_test, trained_on
 from .sets import load as load_set
 
 FORMAT = 1
@@ -45,9 +47,9 @@ def evaluate(
     out: Path,
     *,
     root: Path,
-    sets: Sequence[str] = DEFAULT_SETS,
+    sets: Sequence[str] = (),
     recipe: str = "transfer",
-    mode: Mode = "fine-tune",
+    mode: Mode = "finetune",
     shots: int | None = None,
     seeds: Sequence[int] | None = None,
     overrides: Sequence[str] = (),
@@ -65,9 +67,9 @@ def evaluate(
         out: folder of `results.json`, `predictions.jsonl` and `table.md`; with several encoders of one folder for each,
             and of one table for all.
         root: folder with a folder for each set.
-        sets: names, or paths of YAML files.
+        sets: names, or paths of YAML files; none takes `DEFAULT_SETS`.
         recipe: name, or path of a YAML file.
-        mode: `fine-tune` encoder and head, or `linear-probe` the frozen encoder.
+        mode: `finetune` encoder and head, or `linear-probe` the frozen encoder.
         shots: train on so many units (patients, slides, lesions) of each class, not images; None takes the recipe's.
         seeds: None takes the recipe's.
         overrides: `key.sub=value` of the recipe.
@@ -86,9 +88,9 @@ def evaluate(
     settings = _settings(recipe, overrides, shots, seeds)
     if mode not in MODES:
         raise UsageError(f"mode {mode!r} is none of {', '.join(MODES)}{nearest(mode, MODES)}")
-    if not encoders or not sets:
-        raise UsageError("name one encoder and one set at least")
-    known = [load_set(name) for name in sets]
+    if not encoders:
+        raise UsageError("name one encoder at least")
+    known = [load_set(name) for name in sets or DEFAULT_SETS]
     twice = [name for name in {*encoders} if list(encoders).count(name) > 1]
     twice += [facts.id for facts in known if sum(other.id == facts.id for other in known) > 1]
     if twice:
@@ -121,16 +123,19 @@ def _evaluate_one(
         one.facts.id: [run(one, encoder, recipe, mode, seed, folder / "runs", device) for seed in recipe.seeds]
         for one in ready
     }
+    mix = encoder.about.get("mix")
+    known = trained_on(Path(mix["path"])) if mix else None
+    seen = {one.facts.id: of_test(one, known) for one in ready} if known is not None else {}
     scored = chain.from_iterable(rows(one, runs[one.facts.id], recipe.resamples) for one in ready)
     results = {
         "format": FORMAT,
         "suite": "classification",
         "model": _model(encoder),
-        "mix": encoder.about.get("mix"),
-        "protocol": _protocol(encoder, ready, runs, recipe, mode),
+        "mix": mix,
+        "protocol": _protocol(encoder, ready, runs, recipe, mode, seen),
         "versions": versions(mode),
         "scores": list(scored),
-        "notes": [note for one in ready for note in notes(one)],
+        "notes": [note for one in ready for note in [*notes(one), *_seen_note(one, seen)]],
         "files": {"predictions": "predictions.jsonl"},
     }
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -156,7 +161,12 @@ def _model(encoder: Encoder) -> dict[str, Any]:
 
 
 def _protocol(
-    encoder: Encoder, ready: Sequence[Prepared], runs: Mapping[str, Sequence[Run]], recipe: TransferRecipe, mode: Mode
+    encoder: Encoder,
+    ready: Sequence[Prepared],
+    runs: Mapping[str, Sequence[Run]],
+    recipe: TransferRecipe,
+    mode: Mode,
+    seen: Mapping[str, list[str]],
 ) -> dict[str, Any]:
     return {
         "mode": mode,
@@ -168,6 +178,7 @@ def _protocol(
         "sets": {
             one.facts.id: {
                 **describe(one),
+                "test_images_trained_on": len(seen[one.facts.id]) if one.facts.id in seen else None,
                 "runs": [
                     {
                         "seed": made.seed,
@@ -182,6 +193,12 @@ def _protocol(
             for one in ready
         },
     }
+
+
+def _seen_note(ready: Prepared, seen: Mapping[str, list[str]]) -> list[str]:
+    keys = seen.get(ready.facts.id, [])
+    count = f"{len(keys)} of {len(ready.partition.places['test'])} test images"
+    return [f"{ready.facts.id}: the encoder was trained on {count}, by their bytes: {some(keys)}"] if keys else []
 
 
 def versions(mode: Mode) -> dict[str, str]:

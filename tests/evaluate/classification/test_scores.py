@@ -23,7 +23,7 @@ ALL = np.ones(3, bool)
 truths = arrays(bool, (20, 3))
 scores = arrays(float, (20, 3), elements=st.sampled_from([0.1, 0.2, 0.5, 0.7, 0.9]))
 weights = arrays(float, 20, elements=st.sampled_from([0.0, 1.0, 2.0, 3.0])).filter(np.any)
-quick = settings(max_examples=30)
+quick = settings(max_examples=30, deadline=None)
 
 
 @quick

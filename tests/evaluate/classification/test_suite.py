@@ -219,7 +219,7 @@ def test_few_shots_train_and_validate_on_so_many_units(own_set: Path, tmp_path: 
     assert 4 <= only["trained_on"] <= 6  # two units of each class, one of which may be an image and its copy
     assert only["validated_on"] >= 2
     assert results["protocol"]["recipe"]["shots"] == 2
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-fine-tune-2-shots-seed-0.npz"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-finetune-2-shots-seed-0.npz"]
 
 
 def test_a_real_sample_that_leaks_is_refused_when_told_so(real_data: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_real_sample_that_leaks_is_refused_when_told_so(real_data: Path, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "finetune"}, r"mode 'finetune' is none of fine-tune, linear-probe \(did you mean 'fine-tune'\?\)"),
+        ({"mode": "fine-tune"}, r"mode 'fine-tune' is none of finetune, linear-probe \(did you mean 'finetune'\?\)"),
         ({"more": ("epoch=3",)}, r"smoke.yaml: epoch: unknown key \(did you mean 'epochs'\?\)"),
         ({"more": ("augment.crop=2",)}, r"augment.crop: must be above 0 and at most 1"),
         ({"seeds": []}, r"seeds: must be one or more"),
