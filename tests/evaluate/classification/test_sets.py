@@ -6,7 +6,10 @@ import pytest
 
 from medmix.curate import licences
 from medmix.curate.errors import UsageError
-from medmix.evaluate.classification import DEFAULT_SETS, sets
+from medmix.evaluate.classification import DEFAULT_SETS, partition, readers, sets
+from medmix.evaluate.classification.copies import Copies
+
+from . import upstream
 
 OWN = """
 id: mine
@@ -17,6 +20,9 @@ reader:
   folders: {path: "{class}"}
 splits: {by: patient}
 """
+
+
+CONTRIBUTING = Path(__file__).resolve().parents[3] / "CONTRIBUTING.md"
 
 
 def own(folder: Path, text: str = OWN) -> Path:
@@ -56,6 +62,23 @@ def test_ham10000_and_breastmnist_say_why_they_are_not_among_them() -> None:
 def test_a_yaml_of_ones_own_needs_seven_keys(tmp_path: Path) -> None:
     facts = sets.load(own(tmp_path))
     assert (facts.id, facts.classes, facts.splits.test) == ("mine", ("cat", "dog"), 0.2)
+
+
+def test_the_example_in_contributing_is_whole(tmp_path: Path) -> None:
+    page = CONTRIBUTING.read_text(encoding="utf-8")
+    block = page.split("```text\n# ward_films.yaml\n")[1].split("```")[0]
+    (tmp_path / "ward_films.yaml").write_text(block)
+    facts = sets.load(tmp_path / "ward_films.yaml")
+    for label, name in enumerate(facts.classes):
+        for patient in range(10):
+            for film in (1, 2):
+                path = tmp_path / "ward_films" / "films" / name / f"{10 * label + patient:04}_{film}.png"
+                upstream.save(path, [label], 100 * label + 10 * patient + film)
+    samples = readers.read(facts, tmp_path / "ward_films")
+    found = partition.split(facts, samples, Copies(()), seed=0)
+    assert {name: len(places) for name, places in found.places.items()} == {"train": 24, "validation": 4, "test": 12}
+    patients = [{samples[place].group for place in places} for places in found.places.values()]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 20
 
 
 @pytest.mark.parametrize(
