@@ -58,7 +58,6 @@ class Asked:
     counts: controls.Counts
     mix: dict[str, Any] | None
     notes: list[str]
-    rejected: dict[str, dict[str, int]]
     described: str
 
 
@@ -76,9 +75,7 @@ def read(loaded: Checkpoint, options: Options, pictures: Pictures) -> Asked:
         result = benchmarks.read(found, pictures, options.leave_out_broken)
         counts = controls.count(benchmarks.training(found)) if options.controls else {}
         questions = limited(result.questions, options.limit)
-        return Asked(
-            questions, counts, mix, [*notes, *result.notes], result.rejected, f"the benchmarks in {options.root}"
-        )
+        return Asked(questions, counts, mix, [*notes, *result.notes], f"the benchmarks in {options.root}")
     held = options.mix or Path(loaded.state.mix)
     sources = stream.open_split(held, options.split).sources()
     if unknown := [name for name in options.benchmarks if name not in sources]:
@@ -89,7 +86,7 @@ def read(loaded: Checkpoint, options: Options, pictures: Pictures) -> Asked:
     mix, clean, notes = _guard(loaded, options, dict.fromkeys(names, options.split))
     questions = limited(heldout.read(held, options.split, tuple(clean), pictures), options.limit)
     counts = controls.count(heldout.training(held)) if options.controls else {}
-    return Asked(questions, counts, mix, notes, {}, f"the {options.split} split of {held}")
+    return Asked(questions, counts, mix, notes, f"the {options.split} split of {held}")
 
 
 def _guard(

@@ -19,7 +19,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     lines = [
         f"# {model['name']}",
         "",
-        f"{model['path']} (step {model['step']}) on {results['asked']}.",
+        f"{model['path']} (step {model['step']}) on {results['protocol']['asked']}.",
         "Intervals are of 95 %, over images or articles, not questions (`evaluate/intervals.py`); the names of the "
         "metrics are those of `evaluate/metrics/`, their definitions are there.",
     ]

@@ -1,9 +1,8 @@
 """The command on scores: eval."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -34,20 +33,25 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--allow-leaks", is_flag=True, help="Score benchmarks that the training data holds something of.")
 @click.option("--trained-on", type=click.Path(path_type=Path), help="Where the mix of the training lies now.")
 @click.option("--leave-out-broken", is_flag=True, help="Leave out questions whose image is missing or broken.")
-@click.option("--sets", callback=_names, metavar="NAME,...", help="Of classification: train and score on these.")
-@click.option(
-    "--recipe", default="transfer", show_default=True, help="Of classification: name, or path of a YAML file."
-)
-@click.option("--mode", default="finetune", show_default=True, help="Of classification: finetune, probe, ...")
+@click.option("--sets", callback=_names, metavar="NAME,...", help="Classification: these sets, or YAML files of sets.")
+@click.option("--recipe", default="transfer", show_default=True, help="Classification: name, or path of a YAML file.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Classification: override the recipe.")
+@click.option("--mode", type=click.Choice(["finetune", "linear-probe"]), default="finetune", show_default=True)
+@click.option("--shots", type=click.IntRange(min=1), help="Classification: train on N patients of each class.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="That decode images.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def evaluate(
     checkpoints: tuple[str, ...],
     suite: str,
     out: Path | None,
     root: Path | None,
+    allow_leaks: bool,
     sets: tuple[str, ...],
     recipe: str,
-    mode: str,
+    overrides: tuple[str, ...],
+    mode: Literal["finetune", "linear-probe"],
+    shots: int | None,
+    workers: int,
     as_json: bool,
     **asked: Any,
 ) -> None:
@@ -58,8 +62,8 @@ def evaluate(
     PMC-VQA, OmniMedVQA, µ-Bench, MedQA, MedMCQA, PubMedQA; else it takes a split of a mix. A benchmark that the
     training data holds something of, by the manifest of its mix, is not scored.
 
-    classification: vision encoders are fine-tuned on sets under --root by one recipe; CHECKPOINT may name an encoder,
-    as biomedclip or timm:NAME.
+    classification: vision encoders are fine-tuned on labelled sets under --root by one recipe; CHECKPOINT may name an
+    encoder: biomedclip, pubmedclip, pmc-clip, scratch, timm:NAME, transformers:NAME, a file of weights.
 
     Stopped and run again, it goes on where it was. Of several models each gets a folder in --out.
 
@@ -67,30 +71,49 @@ def evaluate(
     Examples:
       medmix eval runs/sample-smoke-cpu --split test
       medmix eval runs/v1 --root sources --benchmarks pathvqa,vqa_rad,slake --out results/v1
+      medmix eval runs/v1 biomedclip scratch --suite classification --root sets --out results/transfer
     """
     needs_train()
     folder = out or (Path(checkpoints[0]) / "eval" if len(checkpoints) == 1 else None)
     if folder is None:
         raise UsageError("several models are scored into one folder; name it with --out")
-    results = []
+    results: list[dict[str, Any]] = []
     if suite in ("vqa", "all"):
         place = folder / "vqa" if suite == "all" else folder
-        for name, result in _vqa(checkpoints, place, root, asked).items():
+        for name, result in _vqa(checkpoints, place, dict(root=root, allow_leaks=allow_leaks, **asked)).items():
             results.append(result)
-            if not as_json:
-                click.echo((place / name / "table.md").read_text(encoding="utf-8"), nl=False)
+            _show(place / name, as_json)
     if suite in ("classification", "all"):
         if root is None:
             raise UsageError("classification needs its sets: give the folder that holds them with --root")
-        classification = import_module("medmix.evaluate.classification")
+        from medmix.evaluate import classification
+
         place = folder / "classification" if suite == "all" else folder
-        results.append(classification.evaluate(checkpoints, place, root=root, sets=sets, recipe=recipe, mode=mode))
+        results += classification.evaluate(
+            checkpoints,
+            place,
+            root=root,
+            sets=sets,
+            recipe=recipe,
+            mode=mode,
+            shots=shots,
+            overrides=overrides,
+            leaks="keep" if allow_leaks else None,
+            workers=workers,
+        ).values()
+        _show(place, as_json)
     if as_json:
         print_json(results[0] if len(results) == 1 else results)
     say(f"the scores are in {folder}")
 
 
-def _vqa(checkpoints: Sequence[str], out: Path, root: Path | None, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _show(folder: Path, as_json: bool) -> None:
+    """Print the table of a folder of results, unless the results themselves are printed."""
+    if not as_json:
+        click.echo((folder / "table.md").read_text(encoding="utf-8"), nl=False)
+
+
+def _vqa(checkpoints: Sequence[str], out: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Score the answers of models; give the results by their folder in `out`, which is "" for a single model."""
     from medmix.evaluate import vqa
     from medmix.evaluate.asking import Options
@@ -98,7 +121,7 @@ def _vqa(checkpoints: Sequence[str], out: Path, root: Path | None, asked: dict[s
     names = [Path(checkpoint).resolve().name for checkpoint in checkpoints] if len(checkpoints) > 1 else [""]
     if len(set(names)) < len(names):
         raise UsageError(f"two models have one name ({', '.join(sorted(names))}); score them one at a time")
-    options = Options(root=root, **asked)
+    options = Options(**asked)
     return {
         name: vqa.evaluate(Path(checkpoint), out / name, options)
         for name, checkpoint in zip(names, checkpoints, strict=True)

@@ -105,7 +105,7 @@ def test_the_table_shows_the_model_beside_its_controls() -> None:
     lines = [line(0, "yes", "yes"), line(1, "no", "yes"), line(0, "yes", "yes", system="always_yes")]
     results = {
         "model": {"name": "tiny", "path": "run/step-1", "step": 1},
-        "asked": "the benchmarks in sources",
+        "protocol": {"asked": "the benchmarks in sources"},
         "scores": scores.of_lines([*lines, choice(0, "A", 0, [-1.0, -2.0])]),
         "notes": ["no majority_answer for slake: no train split at hand"],
     }

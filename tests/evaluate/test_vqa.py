@@ -21,6 +21,7 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
     results = vqa.evaluate(run, tmp_path)
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert (results["format"], results["suite"]) == (1, "vqa")
+    assert results.keys() == {"format", "suite", "model", "mix", "protocol", "versions", "scores", "notes", "files"}
     assert value(results, "colours", "all", "exact_match") == 1.0
     assert value(results, "colours", "all", "exact_match", "blank_image") <= 0.5
     assert value(results, "colours", "all", "exact_match", "shuffled_images") < 1.0
