@@ -1,6 +1,6 @@
 """A question as a model is asked it, apart from what is right: prompts are made where no answer is at hand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
@@ -119,11 +119,6 @@ def asks(task: str) -> bool:
 def first_line(said: str) -> str:
     """Give the first line that is not blank, stripped, or ""."""
     return next((line.strip() for line in said.splitlines() if line.strip()), "")
-
-
-def languages_apart(questions: Iterable[Question]) -> bool:
-    """Tell whether questions of one benchmark are asked in several languages."""
-    return len({question.language for question in questions}) > 1
 
 
 def _question(

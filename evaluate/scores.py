@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,23 +12,17 @@ from . import intervals, metrics
 Line = Mapping[str, Any]
 """One prediction, as `predictions.jsonl` has it."""
 
-CHOICE = (
-    "choice_accuracy_loglik",
-    "choice_accuracy_loglik_per_token",
-    "choice_accuracy_loglik_per_char",
-    "choice_accuracy_generated",
-    "choice_unparseable",
-)
-"""Scores of multiple choice: the option by likelihood (`metrics.choice`), and the one that is said in words."""
+Score = float | metrics.Counts
+"""Of one answer: the score, or what it adds to that of a corpus."""
 
 
 def of_lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
     """Score predictions: a row for each benchmark, subset, system and metric, with its interval over groups."""
-    by_system: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    by_kind: dict[tuple[str, str, bool], list[Line]] = defaultdict(list)
     for line in lines:
-        by_system[line["benchmark"], line["system"]].append(line)
+        by_kind[line["benchmark"], line["system"], line["correct"] is None].append(line)
     rows = []
-    for (benchmark, system), mine in by_system.items():
+    for (benchmark, system, _), mine in by_kind.items():
         table = _scored(mine)
         for subset in dict.fromkeys(subset for line in mine for subset in line["subsets"]):
             places = [place for place, line in enumerate(mine) if subset in line["subsets"]]
@@ -36,31 +31,33 @@ def of_lines(lines: Iterable[Line]) -> list[dict[str, Any]]:
     return rows
 
 
-def _scored(lines: Sequence[Line]) -> dict[str, list[float | metrics.Counts | None]]:
-    """Score every line by every metric that applies to it; None where one does not."""
-    answers = metrics.of_each()
+def _scored(lines: Sequence[Line]) -> dict[str, list[Score | None]]:
+    """Score every line by every metric; None where one does not apply."""
     chinese = any(line["language"] == "zh" for line in lines)
-    corpus = {name: entry[2] for name, entry in metrics.corpus_metrics(chinese).items()}
-    corpus["bleu1_corpus_word"] = metrics.bleu1_corpus_word_counts
-    table: dict[str, list[float | metrics.Counts | None]] = defaultdict(list)
-    for line in lines:
-        said, golds = line["prediction"], line["golds"]
-        free = line["correct"] is None
-        for name, metric in answers.items():
-            table[name].append(metric(said, golds) if free else None)
-        for name, counted in corpus.items():
-            table[name].append(counted(said, golds) if free else None)
-        for name, closed in metrics.CLOSED.items():
-            table[name].append(metrics.best(closed, said, golds) if free else None)
-        chosen = {} if free else _chosen(line)
-        for name in CHOICE:
-            table[name].append(chosen.get(name))
-    return table
+    scored = [
+        _free(line["prediction"], tuple(line["golds"]), chinese) if line["correct"] is None else _chosen(line)
+        for line in lines
+    ]
+    names = dict.fromkeys(name for scores in scored for name in scores)
+    return {name: [scores.get(name) for scores in scored] for name in names}
 
 
-def _chosen(line: Line) -> dict[str, float]:
+@lru_cache(maxsize=100_000)  # few answers, and few things that are said, make up most of a benchmark
+def _free(said: str, golds: tuple[str, ...], chinese: bool) -> Mapping[str, Score]:
+    """Score one answer in words."""
+    scores: dict[str, Score] = {name: metric(said, golds) for name, metric in metrics.of_each().items()}
+    scores["bleu1_corpus_word"] = metrics.bleu1_corpus_word_counts(said, golds)
+    scores |= {name: entry[2](said, golds) for name, entry in metrics.corpus_metrics(chinese).items()}
+    return scores | {name: metrics.best(closed, said, golds) for name, closed in metrics.CLOSED.items()}
+
+
+def _chosen(line: Line) -> dict[str, Score]:
+    """Score one answer to a question with options."""
     said = metrics.parse_choice(line["prediction"], line["choices"])
-    scores = {"choice_accuracy_generated": float(said == line["correct"]), "choice_unparseable": float(said is None)}
+    scores: dict[str, Score] = {
+        "choice_accuracy_generated": float(said == line["correct"]),
+        "choice_unparseable": float(said is None),
+    }
     if "loglik" in line:
         logliks = line["loglik"]
         by_likelihood = {

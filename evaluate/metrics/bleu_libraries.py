@@ -78,7 +78,7 @@ def _sacrebleu_counts(tokenizer: str, prediction: str, golds: Sequence[str]) -> 
 def _scorer(tokenizer: str) -> Any:
     from sacrebleu.metrics import BLEU
 
-    return BLEU(max_ngram_order=1, lowercase=True, tokenize=tokenizer)
+    return BLEU(max_ngram_order=1, lowercase=True, tokenize=tokenizer, force=True)  # without its advice on stderr
 
 
 def _split(text: str) -> list[str]:

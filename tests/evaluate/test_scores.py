@@ -101,6 +101,15 @@ def test_choices_are_scored_by_likelihood_and_in_words() -> None:
     assert not {metric for _, metric in found if metric.startswith(("exact", "bleu"))}
 
 
+def test_questions_with_and_without_options_are_scored_apart() -> None:
+    free = line(9, "ct", "ct", benchmark="medqa", subsets=["all"])
+    found = {
+        key[3]: row["n"] for key, row in rows([choice(0, "A", 0, [-1.0, -2.0]), choice(1, "A", 1, None), free]).items()
+    }
+    assert (found["exact_match"], found["choice_accuracy_generated"]) == (1, 2)
+    assert "choice_accuracy_loglik" not in found  # one of the two has no likelihoods
+
+
 def test_the_table_shows_the_model_beside_its_controls() -> None:
     lines = [line(0, "yes", "yes"), line(1, "no", "yes"), line(0, "yes", "yes", system="always_yes")]
     results = {
