@@ -35,6 +35,7 @@ from . import (
     materialise,
     pictures,
     policy,
+    report,
     sampledata,
     splits,
     statistics,
@@ -150,7 +151,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
         document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
         document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
-        written = [*cards.write(stage, document), *croissant.write(stage, document)]
+        written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
