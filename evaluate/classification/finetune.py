@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medmix.curate.errors import WorkError
+from medmix.curate.progress import say
 from medmix.curate.shards import replacing
 from medmix.train import recipe as train_recipe
 from medmix.train.optim import learning_rate
@@ -166,7 +167,11 @@ def _resume(path: Path, model: Classifier, optimizer: torch.optim.Optimizer, dev
     """Go on from an unfinished run where there is one; give the epoch that comes next."""
     if not path.is_file():
         return 0
-    state = torch.load(path, device, weights_only=True)
+    try:
+        state = torch.load(path, device, weights_only=True)
+    except Exception:  # a broken pickle can raise nearly anything
+        say(f"{path}: cannot be read, so begun again")
+        return 0
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["epoch"])

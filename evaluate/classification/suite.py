@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import replacing, write_text
-from medmix.train import checkpoint as checkpoints
 from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
 
 from . import recipe as recipes
 from .encoders import Encoder, open_encoder
-from .job import MODES, Mode, Run, run
+from .job import MODES, Mode, Run, run, versions
 from .partition import Leaks
 from .prepare import Prepared, describe, notes, prepare, read
 from .readers.naming import some
@@ -139,7 +137,7 @@ def _evaluate_one(
         "protocol": _protocol(encoder, ready, runs, recipe, mode, seen),
         "versions": versions(mode),
         "scores": list(scored),
-        "notes": [note for one in ready for note in [*notes(one), *_seen_note(one, seen)]],
+        "notes": [note for one in ready for note in [*notes(one, recipe.shots), *_seen_note(one, seen)]],
         "files": {"predictions": "predictions.jsonl"},
     }
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -203,12 +201,6 @@ def _seen_note(ready: Prepared, seen: Mapping[str, list[str]]) -> list[str]:
     keys = seen.get(ready.facts.id, [])
     count = f"{len(keys)} of {len(ready.partition.places['test'])} test images"
     return [f"{ready.facts.id}: the encoder was trained on {count}, by their bytes: {some(keys)}"] if keys else []
-
-
-def versions(mode: Mode) -> dict[str, str]:
-    """Give the versions of medmix and of the libraries that numbers may depend on."""
-    libraries = ("numpy", "pillow", *(("scikit-learn",) if mode == "linear-probe" else ()))
-    return checkpoints.versions() | {name: version(name) for name in libraries}
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
