@@ -134,7 +134,7 @@ def test_killed_within_a_run_it_gives_the_same_numbers(
 ) -> None:
     out, results = own
     monkeypatch.setattr(finetune, "SECONDS_BETWEEN_SAVES", 0.0)
-    step, count = finetune._step, 0
+    step, count = finetune.train_step, 0
 
     def killed(*arguments: Any) -> None:
         nonlocal count
@@ -143,11 +143,11 @@ def test_killed_within_a_run_it_gives_the_same_numbers(
             raise KeyboardInterrupt
         step(*arguments)
 
-    monkeypatch.setattr(finetune, "_step", killed)
+    monkeypatch.setattr(finetune, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, own_set, str(own_set / "mine.yaml"), cache=out / "cache")
     assert [path.suffix for path in (tmp_path / "runs").iterdir()] == [".pt"]
-    monkeypatch.setattr(finetune, "_step", step)
+    monkeypatch.setattr(finetune, "train_step", step)
     assert run(tmp_path, own_set, str(own_set / "mine.yaml"), cache=out / "cache")["scores"] == results["scores"]
     assert {path.suffix for path in (tmp_path / "runs").iterdir()} == {".npz"}
 
