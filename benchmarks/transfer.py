@@ -82,7 +82,7 @@ def main() -> None:
         labels = torch.arange(len(paths)) % 2
         torch.manual_seed(0)
         model = Classifier(encoder.build(0), encoder.width, 2).train()
-        optimizer = finetune._optimizer(model, settings)
+        optimizer = finetune.make_optimizer(model, settings)
 
         def step(
             images: Tensor,
@@ -90,7 +90,7 @@ def main() -> None:
             optimizer: torch.optim.Optimizer = optimizer,
             labels: Tensor = labels,
         ) -> None:
-            finetune._step(model, optimizer, images, labels[: len(images)], settings)
+            finetune.train_step(model, optimizer, images, labels[: len(images)], settings)
 
         with tempfile.TemporaryDirectory() as scratch:
             cache = Path(scratch)

@@ -6,6 +6,7 @@ for every encoder, and no pooling with weights of its own (CLIP's attention pool
 have not.
 """
 
+from inspect import signature
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -15,6 +16,10 @@ Pooling: TypeAlias = Literal["class token + mean of patches", "maximum + mean of
 
 CLASS_AND_MEAN: Pooling = "class token + mean of patches"
 MAX_AND_MEAN: Pooling = "maximum + mean of the map"
+
+
+NORMS_ITS_TOKEN_ALONE = ("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model")
+"""Models of transformers whose last norm is left out of `last_hidden_state`."""
 
 
 class Backbone(nn.Module):
@@ -68,17 +73,18 @@ class Backbone(nn.Module):
             found: Tensor = net.forward_features(images)
         else:
             found = net(images, **self._at_size(images)).last_hidden_state
-            norm = getattr(net, "post_layernorm", None)  # transformers' CLIP norms its class token alone
-            found = norm(found) if norm is not None else found
+            if net.config.model_type in NORMS_ITS_TOKEN_ALONE:
+                found = net.post_layernorm(found)
         if found.ndim == 3:
             return found
         return found.flatten(1, 2) if self.channels_last else found.flatten(2).transpose(1, 2)
 
     def _at_size(self, images: Tensor) -> dict[str, bool]:
         """Ask transformers to resample its position embedding where the images are of another size."""
-        config: Any = getattr(self.net, "config", None)
-        own = getattr(config, "image_size", images.shape[-1])
-        return {"interpolate_pos_encoding": True} if own != images.shape[-1] else {}
+        asked = "interpolate_pos_encoding"
+        own = getattr(self.net.config, "image_size", images.shape[-1])
+        knows = asked in signature(self.net.forward).parameters  # DINOv2 does it unasked
+        return {asked: True} if knows and own != images.shape[-1] else {}
 
     def train(self, mode: bool = True) -> "Backbone":
         """Set the mode, of batch norms only where their statistics may change."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medmix.curate.errors import WorkError
+from medmix.curate.progress import say
 from medmix.curate.shards import replacing
 from medmix.train import recipe as train_recipe
 from medmix.train.optim import learning_rate
@@ -68,7 +69,7 @@ def fine_tune(
     """
     torch.manual_seed(derive_seed(seed, "head"))
     model = Classifier(encoder.build(seed), encoder.width, task.classes).to(device)
-    optimizer = _optimizer(model, recipe)
+    optimizer = make_optimizer(model, recipe)
     per_epoch = math.ceil(len(task.train) / recipe.batch)
     schedule = train_recipe.Optim(lr=1.0, warmup_steps=recipe.optim.warmup_epochs * per_epoch)
     mean, std = (torch.tensor(values, device=device) for values in (encoder.mean, encoder.std))
@@ -84,7 +85,7 @@ def fine_tune(
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * factor
             images = augmented(normalised(batch, mean, std), recipe.augment, random)
-            _step(model, optimizer, images, task.targets[torch.from_numpy(places)].to(device), recipe)
+            train_step(model, optimizer, images, task.targets[torch.from_numpy(places)].to(device), recipe)
         epoch += 1
         if epoch < recipe.epochs and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             _save(unfinished, model, optimizer, epoch)
@@ -93,9 +94,14 @@ def fine_tune(
     return model.eval()
 
 
-def _step(
+def train_step(
     model: Classifier, optimizer: torch.optim.Optimizer, images: Tensor, targets: Tensor, recipe: TransferRecipe
 ) -> None:
+    """Do one step of the optimiser on normalised images, [B, 3, S, S].
+
+    Raises:
+        WorkError: the gradient is not finite; the weights are as before.
+    """
     optimizer.zero_grad()
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model(images)
@@ -142,7 +148,8 @@ def read_ahead(pictures: Pictures, order: Places, batch: int) -> Iterator[tuple[
             yield part, here
 
 
-def _optimizer(model: Classifier, recipe: TransferRecipe) -> torch.optim.AdamW:
+def make_optimizer(model: Classifier, recipe: TransferRecipe) -> torch.optim.AdamW:
+    """Make AdamW: encoder and head at their own rates, kept as `base` of their groups; only matrices decay."""
     groups: list[dict[str, Any]] = []
     for part, rate in ((model.backbone, recipe.optim.lr), (model.head, recipe.optim.head_lr)):
         for decays in (True, False):
@@ -166,7 +173,11 @@ def _resume(path: Path, model: Classifier, optimizer: torch.optim.Optimizer, dev
     """Go on from an unfinished run where there is one; give the epoch that comes next."""
     if not path.is_file():
         return 0
-    state = torch.load(path, device, weights_only=True)
+    try:
+        state = torch.load(path, device, weights_only=True)
+    except Exception:  # a broken pickle can raise nearly anything
+        say(f"{path}: cannot be read, so begun again")
+        return 0
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return int(state["epoch"])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from medmix.curate.errors import UsageError
+from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 from medmix.curate.shards import replacing
+from medmix.train import checkpoint as checkpoints
 
 from . import features, finetune
 from .encoders import Encoder
@@ -27,7 +29,7 @@ VERSION = "1"
 Mode: TypeAlias = Literal["finetune", "linear-probe"]
 MODES: tuple[Mode, ...] = ("finetune", "linear-probe")
 
-NOT_OF_A_RUN = ("name", "seeds", "resamples", "split_seed")
+NOT_OF_A_RUN = ("name", "seeds", "resamples", "split_seed", "max_pixels")
 """Parts of the recipe that do not change what one run gives; the split is in the set's own digest."""
 
 
@@ -69,7 +71,13 @@ def run(
         for other in folder.glob(f"{path.stem}.*.pt"):  # of a run with other images, encoder or recipe
             if other != unfinished:
                 other.unlink()
-        found = _made(ready, encoder, recipe, mode, seed, device, unfinished)
+        try:
+            found = _made(ready, encoder, recipe, mode, seed, device, unfinished)
+        except torch.OutOfMemoryError:
+            raise WorkError(
+                f"{encoder.name} at {encoder.size} pixels does not fit into the memory of {device} with batches of "
+                f"{recipe.batch}; set a smaller batch, for all encoders that are compared"
+            ) from None
         _write(path, identity, found)
     return found
 
@@ -104,6 +112,12 @@ def _made(
     return Run(seed, on_test, thresholds, (len(train), len(validation)), c)
 
 
+def versions(mode: Mode) -> dict[str, str]:
+    """Give the versions of medmix and of the libraries that numbers may depend on; with others a run is made again."""
+    libraries = ("numpy", "pillow", *(("scikit-learn",) if mode == "linear-probe" else ()))
+    return checkpoints.versions() | {name: version(name) for name in libraries}
+
+
 def _probe() -> Any:
     try:
         from .probe import probe
@@ -118,7 +132,16 @@ def _identity(ready: Prepared, encoder: Encoder, recipe: TransferRecipe, mode: M
         settings.pop(other)
     if encoder.digest is not None:
         settings.pop("scratch")
-    seen = [VERSION, ready.digest, encoder.digest, encoder.size, encoder.mean, encoder.std, encoder.pooling]
+    seen = [
+        VERSION,
+        versions(mode),
+        ready.digest,
+        encoder.digest,
+        encoder.size,
+        encoder.mean,
+        encoder.std,
+        encoder.pooling,
+    ]
     return hashlib.sha256(json.dumps([seen, settings, mode, seed], sort_keys=True).encode()).hexdigest()
 
 

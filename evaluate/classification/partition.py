@@ -141,8 +141,8 @@ def _without_leaks(
         names = some(sorted(samples[place].key for mine in bad.values() for place in mine))
         raise UsageError(
             f"{facts.id}: {count} images of train or validation share {len(shared)} units ({facts.splits.by}, or "
-            f"copies of one image) with the test: {names}; drop them from training (leaks: drop), or keep them and say "
-            "so (leaks: keep)"
+            f"copies of one image) with the test: {names}; to drop them from training, say "
+            f"leaks: drop in splits of {facts.id}.yaml; to keep them all the same, say leaks: keep"
         )
     return {name: sorted(set(mine) - set(bad.get(name, []))) for name, mine in places.items()}, {"dropped": count}
 

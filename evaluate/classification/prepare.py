@@ -122,7 +122,7 @@ def describe(ready: Prepared) -> dict[str, Any]:
     }
 
 
-def notes(ready: Prepared) -> list[str]:
+def notes(ready: Prepared, shots: int | None = None) -> list[str]:
     """Say what one must know before trusting a score on this set."""
     facts, split = ready.facts, ready.partition
     lines = [*_sample_note(ready)]
@@ -145,6 +145,12 @@ def notes(ready: Prepared) -> list[str]:
     lost = describe(ready)["classes_left_out"]
     if lost:
         lines.append(f"no positive in the test, so left out of every mean: {', '.join(lost)}")
+    if shots is not None:
+        lines += [
+            f"{name} has {count} units to train on, fewer than the {shots} shots asked for"
+            for name, count in _units_by_class(ready).items()
+            if count < shots
+        ]
     if ready.copies.blind:
         lines.append(
             f"{ready.copies.blind} of {len(ready.samples)} images are too small or too even for altered copies to be "
@@ -153,6 +159,14 @@ def notes(ready: Prepared) -> list[str]:
     if facts.outside is not None and facts.outside.overlap != "none":
         lines.append(f"overlap with the mix is {facts.outside.overlap}: {facts.outside.evidence}")
     return [f"{facts.id}: {line}" for line in lines]
+
+
+def _units_by_class(ready: Prepared) -> dict[str, int]:
+    mine = ready.partition.places["train"]
+    return {
+        name: len({ready.partition.units[place] for place in mine if ready.truth[place, k]})
+        for k, name in enumerate(ready.facts.classes)
+    }
 
 
 def _sample_note(ready: Prepared) -> list[str]:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ from typing import Any
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import replacing, write_text
-from medmix.train import checkpoint as checkpoints
 from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
 
 from . import recipe as recipes
 from .encoders import Encoder, open_encoder
-from .job import MODES, Mode, Run, run
+from .job import MODES, Mode, Run, run, versions
 from .partition import Leaks
 from .prepare import Prepared, describe, notes, prepare, read
 from .readers.naming import some
@@ -36,8 +34,8 @@ DEFAULT_SETS = (
     "medfmc_colon",
     "busi",
     "medfmc_neojaundice",
-    "brain_tumor_mri",
     "kvasir",
+    "bach",
 )
 """Five that the paper names, or is thought to mean, and three whose images stand in no source of the mix by name."""
 
@@ -93,18 +91,22 @@ def evaluate(
     known = [load_set(name) for name in sets or DEFAULT_SETS]
     twice = [name for name in {*encoders} if list(encoders).count(name) > 1]
     twice += [facts.id for facts in known if sum(other.id == facts.id for other in known) > 1]
+    names = [_folder(name) for name in encoders]
+    twice += [name for name in {*names} if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{twice[0]} is named twice")
+        raise UsageError(f"{twice[0]} is named twice, or two go by that name; score them one at a time")
     for facts in known:
         read(facts, root)
     opened = [open_encoder(name, settings) for name in encoders]
     make_folder(out)
     cache = cache or out / "cache"
+    ready: dict[int, list[Prepared]] = {}
     found = {}
-    for encoder in opened:
-        folder = out / _slug(encoder.name) if len(opened) > 1 else out
-        ready = [prepare(facts, root, encoder.size, settings, leaks, cache, workers) for facts in known]
-        found[encoder.name] = _evaluate_one(encoder, ready, settings, mode, folder)
+    for encoder, name in zip(opened, names, strict=True):
+        size = encoder.size
+        if size not in ready:
+            ready[size] = [prepare(facts, root, size, settings, leaks, cache, workers) for facts in known]
+        found[encoder.name] = _evaluate_one(encoder, ready[size], settings, mode, out / name if len(names) > 1 else out)
     write_text(out / "table.md", table(found))
     return found
 
@@ -135,7 +137,7 @@ def _evaluate_one(
         "protocol": _protocol(encoder, ready, runs, recipe, mode, seen),
         "versions": versions(mode),
         "scores": list(scored),
-        "notes": [note for one in ready for note in [*notes(one), *_seen_note(one, seen)]],
+        "notes": [note for one in ready for note in [*notes(one, recipe.shots), *_seen_note(one, seen)]],
         "files": {"predictions": "predictions.jsonl"},
     }
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -201,12 +203,6 @@ def _seen_note(ready: Prepared, seen: Mapping[str, list[str]]) -> list[str]:
     return [f"{ready.facts.id}: the encoder was trained on {count}, by their bytes: {some(keys)}"] if keys else []
 
 
-def versions(mode: Mode) -> dict[str, str]:
-    """Give the versions of medmix and of the libraries that numbers may depend on."""
-    libraries = ("numpy", "pillow", *(("scikit-learn",) if mode == "linear-probe" else ()))
-    return checkpoints.versions() | {name: version(name) for name in libraries}
-
-
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Lay the macro-F1 out in Markdown: a row for each set, a column for each encoder and the majority class."""
     first = next(iter(results.values()))
@@ -240,5 +236,7 @@ def _cell(row: Any, spread: Any) -> str:
     return f"{row['value']:.3f}{inside}" + ("" if spread is None else f" ± {spread['value']:.3f}")
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "encoder"
+def _folder(name: str) -> str:
+    """Name the folder of an encoder's results: as its file or folder is called, else as it was asked for."""
+    shown = Path(name).resolve().name if Path(name).exists() else name.partition("=")[0]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.") or "encoder"

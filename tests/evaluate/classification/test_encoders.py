@@ -11,8 +11,12 @@ from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
+    Dinov2Config,
+    Dinov2Model,
     ResNetConfig,
     ResNetModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     ViTConfig,
     ViTImageProcessorPil,
     ViTModel,
@@ -20,6 +24,7 @@ from transformers import (
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
+from medmix.evaluate.classification.foreign import wrapped
 from medmix.train import loop
 from medmix.train.recipe import Recipe
 
@@ -85,6 +90,28 @@ def test_any_timm_model_takes_a_file(tmp_path: Path) -> None:
     assert (encoder.width, encoder.mean) == (1024, (0.485, 0.456, 0.406))
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("swin_tiny_patch4_window7_224", (7, 7, 768)),
+        ("convnext_atto", (320, 2, 2)),
+        ("vit_base_patch16_siglip_224", None),
+    ],
+)
+def test_other_kinds_of_timm_are_pooled_by_maximum_and_mean(name: str, shape: tuple[int, ...] | None) -> None:
+    if shape is None:
+        net = timm.create_model(name, num_classes=0, img_size=64, **VIT)
+    else:
+        net = timm.create_model(name, num_classes=0)
+    side = 224 if "swin" in name else 64
+    with torch.no_grad():
+        states = net.eval().forward_features(images(side))
+        found = wrapped(net)(images(side))
+    assert shape is None or states.shape[1:] == shape
+    axes = (1, 2) if "swin" in name else (1,) if shape is None else (2, 3)
+    assert torch.allclose(found, torch.cat([states.amax(axes), states.mean(axes)], 1), atol=1e-6)
+
+
 def test_images_of_another_size_resample_the_positions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = _saved(vit(), tmp_path / "v.pt")
     assert open_encoder(path, tiny("size=32")).build(0)(images(32)).shape == (2, 128)
@@ -101,7 +128,7 @@ def test_keys_that_do_not_fit_are_named_ten_of_them(tmp_path: Path) -> None:
     assert said.endswith(" more")
 
 
-@pytest.mark.parametrize("kind", ["vit", "clip", "resnet"])
+@pytest.mark.parametrize("kind", ["vit", "clip", "siglip", "dinov2", "resnet"])
 def test_transformers_give_their_own_tokens(tmp_path: Path, kind: str) -> None:
     torch.manual_seed(2)
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -115,6 +142,15 @@ def test_transformers_give_their_own_tokens(tmp_path: Path, kind: str) -> None:
         model = CLIPModel(config).eval()
         CLIPImageProcessorPil(image_mean=[0.1] * 3, image_std=[0.2] * 3).save_pretrained(tmp_path)
         vision = model.vision_model
+    elif kind == "siglip":
+        model = SiglipVisionModel(SiglipVisionConfig(**small, image_size=32, patch_size=16)).eval()
+        ViTImageProcessorPil(image_mean=[0.1] * 3, image_std=[0.2] * 3).save_pretrained(tmp_path)
+        vision = model
+    elif kind == "dinov2":
+        shape = {key: value for key, value in small.items() if key != "intermediate_size"}
+        model = Dinov2Model(Dinov2Config(**shape, image_size=32, patch_size=16)).eval()
+        ViTImageProcessorPil(image_mean=[0.1] * 3, image_std=[0.2] * 3).save_pretrained(tmp_path)
+        vision = model
     else:
         shape = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}
         model = ResNetModel(ResNetConfig(**shape)).eval()
@@ -128,6 +164,8 @@ def test_transformers_give_their_own_tokens(tmp_path: Path, kind: str) -> None:
         states = vision(images(32)).last_hidden_state
         if kind == "resnet":
             expected = torch.cat([states.amax((2, 3)), states.mean((2, 3))], 1)
+        elif kind == "siglip":
+            expected = torch.cat([states.amax(1), states.mean(1)], 1)
         else:
             states = vision.post_layernorm(states) if kind == "clip" else states
             expected = torch.cat([states[:, 0], states[:, 1:].mean(1)], 1)

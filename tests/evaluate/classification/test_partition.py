@@ -82,7 +82,8 @@ def test_a_test_that_leaks_into_training_is_refused() -> None:
         cut(OFFICIAL)
     assert str(caught.value) == (
         "made: 2 images of train or validation share 2 units (copies, or copies of one image) with the test: train 28, "
-        "train 29; drop them from training (leaks: drop), or keep them and say so (leaks: keep)"
+        "train 29; to drop them from training, say leaks: drop in splits of made.yaml; to keep them all the same, say "
+        "leaks: keep"
     )
 
 

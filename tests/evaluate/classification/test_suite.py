@@ -134,7 +134,7 @@ def test_killed_within_a_run_it_gives_the_same_numbers(
 ) -> None:
     out, results = own
     monkeypatch.setattr(finetune, "SECONDS_BETWEEN_SAVES", 0.0)
-    step, count = finetune._step, 0
+    step, count = finetune.train_step, 0
 
     def killed(*arguments: Any) -> None:
         nonlocal count
@@ -143,11 +143,11 @@ def test_killed_within_a_run_it_gives_the_same_numbers(
             raise KeyboardInterrupt
         step(*arguments)
 
-    monkeypatch.setattr(finetune, "_step", killed)
+    monkeypatch.setattr(finetune, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, own_set, str(own_set / "mine.yaml"), cache=out / "cache")
     assert [path.suffix for path in (tmp_path / "runs").iterdir()] == [".pt"]
-    monkeypatch.setattr(finetune, "_step", step)
+    monkeypatch.setattr(finetune, "train_step", step)
     assert run(tmp_path, own_set, str(own_set / "mine.yaml"), cache=out / "cache")["scores"] == results["scores"]
     assert {path.suffix for path in (tmp_path / "runs").iterdir()} == {".npz"}
 
@@ -219,7 +219,13 @@ def test_few_shots_train_and_validate_on_so_many_units(own_set: Path, tmp_path: 
     assert 4 <= only["trained_on"] <= 6  # two units of each class, one of which may be an image and its copy
     assert only["validated_on"] >= 2
     assert results["protocol"]["recipe"]["shots"] == 2
+    assert not [note for note in results["notes"] if "shots" in note]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-finetune-2-shots-seed-0.npz"]
+
+
+def test_a_class_with_fewer_units_than_shots_is_said(own_set: Path, tmp_path: Path) -> None:
+    results = run(tmp_path, own_set, str(own_set / "mine.yaml"), shots=99, more=("epochs=2",), seeds=[0])
+    assert results["notes"][-1] == "mine: dog has 10 units to train on, fewer than the 99 shots asked for"
 
 
 def test_a_real_sample_that_leaks_is_refused_when_told_so(real_data: Path, tmp_path: Path) -> None:
