@@ -40,7 +40,7 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
 
     The manifest must hold `statistics`, and `files` at least of the shards.
     """
-    environment = _environment()
+    environment = templates()
     context = _context(document)
     context |= {name: sentences(f"{name}.jinja", document) for name in ("biases", "limitations")}
     texts = {
@@ -65,7 +65,7 @@ def sentences(template: str, document: Mapping[str, Any]) -> list[str]:
 
 def fill(template: str, document: Mapping[str, Any], **further: Any) -> str:
     """Give the text of one template."""
-    return _environment().get_template(template).render(_context(document) | further)
+    return templates().get_template(template).render(_context(document) | further)
 
 
 def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[str, Any]) -> str:
@@ -114,7 +114,8 @@ def _text(name: str) -> str:
     return (package_files("medmix.cards") / name).read_text(encoding="utf-8")
 
 
-def _environment() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
+    """Give what fills the templates of `cards/`, with the filters that they use."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=False,  # noqa: S701 - Markdown; the SVG template escapes by itself

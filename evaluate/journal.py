@@ -87,21 +87,25 @@ def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{folder / PREDICTIONS}: it is not known what made it ({IDENTITY} is gone); {REMEDY}"
         ) from None
-    before, now = _flat(before), _flat(json.loads(json.dumps(identity)))
-    differences = [
-        f"{name} was {_short(before.get(name))}, is {_short(now.get(name))}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
+    if found := differences(before, identity):
+        raise UsageError(f"{folder / PREDICTIONS} is of another run: {'; '.join(found)}; {REMEDY}")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in what two nested mappings differ, as `protocol.batch was 8, is 16`."""
+    first, other = flat(before), flat(json.loads(json.dumps(now)))
+    return [
+        f"{name} was {_short(first.get(name))}, is {_short(other.get(name))}"
+        for name in sorted({*first, *other})
+        if first.get(name) != other.get(name)
     ]
-    if differences:
-        raise UsageError(f"{folder / PREDICTIONS} is of another run: {'; '.join(differences)}; {REMEDY}")
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Give nested values by their whole names, `protocol.batch`."""
     if not isinstance(value, dict):
         return {prefix: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, f"{prefix}.{key}".strip(".")).items()}
+    return {k: v for key, item in value.items() for k, v in flat(item, f"{prefix}.{key}".strip(".")).items()}
 
 
 def _short(value: Any) -> str:

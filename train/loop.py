@@ -65,9 +65,10 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
             f"{recipe.name} needs a GPU, and PyTorch finds none here; train another recipe (--recipe smoke-cpu), "
             "or insist with --set run.gpu=false"
         )
-    split = stream.open_split(mix, "train")
-    if not len(split):
+    whole = stream.open_split(mix, "train")
+    if not len(whole):
         raise UsageError(f"{mix} has no training records; see its ledger.parquet, and build another: medmix build")
+    split = whole.only(recipe.sources)
     last_step = total_steps(recipe.run, len(split))
     if recipe.optim.warmup_steps >= last_step:
         raise UsageError(f"optim.warmup_steps: {recipe.optim.warmup_steps} is not below the {last_step} steps to train")
@@ -82,7 +83,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
         require_weights(
             {"vision.weights.path": recipe.vision.weights, "language.weights.path": recipe.language.weights}
         )
-        words = _tokenizer(split, recipe)
+        words = first_tokenizer(whole, recipe)
     shaped = arithmetic.shape(recipe, words)
     renderer = Renderer(words, recipe.text, shaped.image_tokens, recipe.vision.max_images)
     refuse_too_long(recipe, renderer, shaped.base.config.max_position_embeddings)
@@ -206,7 +207,12 @@ def ctrl_c_waits() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
-def _tokenizer(split: stream.Split, recipe: Recipe) -> Any:
+def first_tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenizerBase:
+    """Give the tokenizer that a run begins with: that of the pretrained language model, or one of the mix's own text.
+
+    Raises:
+        UsageError: the pretrained one is missing or broken, or the vocabulary does not fit the text.
+    """
     weights = recipe.language.weights
     if weights:
         return tokenizer.load(Path(weights.path), recipe.language)

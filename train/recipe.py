@@ -160,7 +160,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A train recipe as its YAML says it; `train` names what is trained, out of `PARTS`."""
+    """A train recipe as its YAML says it; `train` names what is trained, out of `PARTS`.
+
+    `sources` trains on these sources of the mix alone; a vocabulary that is made from the mix is of all of them still,
+    so that models of different sources have one shape and count tokens alike.
+    """
 
     name: str
     train: tuple[str, ...]
@@ -172,6 +176,7 @@ class Recipe:
     text: Text = Text()
     generation: Generation = Generation()
     seed: int = 0
+    sources: tuple[str, ...] | None = None
 
 
 def recipe_names() -> list[str]:

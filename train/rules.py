@@ -22,6 +22,8 @@ def problems(recipe: "Recipe") -> list[str]:
     rules = [
         (not train, "train: names nothing to train"),
         (len(train) < len(recipe.train), "train: names a part twice"),
+        (recipe.sources == (), "sources: names no source; leave it out to train on all"),
+        (recipe.sources and len({*recipe.sources}) < len(recipe.sources), "sources: names a source twice"),
         (("lora" in train) != (lora is not None), "lora: give this section if and only if train names lora"),
         ("language" in train and "lora" in train, "train: lora is for a frozen language model; drop lora or language"),
         ("language" in train and "embeddings" in train, "train: language includes embeddings; drop one"),

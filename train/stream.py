@@ -8,7 +8,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medmix.curate import manifest
+from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 
 OPEN_ROW_GROUPS = 16
@@ -48,6 +49,22 @@ class Split:
 
     def __len__(self) -> int:
         return sum(self.epoch().values())
+
+    def only(self, sources: Sequence[str] | None) -> "Split":
+        """Take the records of these sources; None takes all.
+
+        Raises:
+            UsageError: there are none of one.
+        """
+        if sources is None:
+            return self
+        counts = self.sources()
+        known = [source for source in counts if counts[source]]
+        if unknown := [f"no {source!r}{nearest(source, known)}" for source in sources if source not in known]:
+            raise UsageError(
+                f"the {self.name} split of {self.mix} has {', '.join(known) or 'nothing'}: {'; '.join(unknown)}"
+            )
+        return replace(self, shards=tuple(shard for shard in self.shards if shard.source in sources))
 
     def sources(self) -> dict[str, int]:
         """Count the records of each source, sources sorted by name."""
