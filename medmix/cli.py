@@ -13,7 +13,7 @@ from medmix.eval_commands import evaluate
 from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
 from medmix.model_commands import export, train
-from medmix.report_commands import report
+from medmix.report_commands import ablate, report
 from medmix.source_commands import fetch, sample_data, sources
 
 EXIT_WORK_FAILED = 1
@@ -68,5 +68,6 @@ for command in (
     evaluate,
     export,
     report,
+    ablate,
 ):
     cli.add_command(command)

@@ -25,7 +25,7 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     Example:
       medmix train --mixture mixes/sample --recipe smoke-cpu --set run.steps=200
     """
-    mix = _mix_folder(mixture_name)
+    mix = mix_folder(mixture_name)
     needs_train()
     from medmix.train import loop
     from medmix.train import recipe as recipes
@@ -61,7 +61,7 @@ def export(checkpoint: Path, out: Path) -> None:
     say(f"the model is in {out}; it loads by AutoModelForImageTextToText.from_pretrained")
 
 
-def _mix_folder(name_or_path: str) -> Path:
+def mix_folder(name_or_path: str) -> Path:
     """Give the folder of a mix by its path, or by the name of the mixture it was built from."""
     path = Path(name_or_path)
     if path.is_dir():

@@ -15,7 +15,7 @@ from medmix.curate.errors import UsageError
 
 from . import leakage, protocols
 from .measures import COMPARED, Key, Measure, compare, of_result
-from .published import Beside, Paper
+from .published import Number, Paper
 from .results import Result
 
 FORMAT = 1
@@ -71,24 +71,26 @@ def make(results: Sequence[Result], papers: Sequence[Paper]) -> dict[str, Any]:
 
 
 def _labels(results: Sequence[Result]) -> dict[Path, str]:
-    """Name the models so that no two of a suite have one name."""
+    """Name the models so that no two of a suite have one name: by as much of their path as tells them apart."""
     labels = {}
     for result in results:
         name = result.model["name"]
-        others = {o.identity for o in results if o.suite == result.suite and o.model["name"] == name}
-        labels[result.path] = name if len(others) == 1 else f"{name} ({_place(result)})"
-    for result in results:
-        label = labels[result.path]
-        named = {o.identity for o in results if o.suite == result.suite and labels[o.path] == label}
-        if len(named) > 1:
-            labels[result.path] = f"{result.model['name']} ({result.identity[:8]})"
+        alike = [other for other in results if (other.suite, other.model["name"]) == (result.suite, name)]
+        paths = {other.identity: _place(other) for other in alike}
+        mine = paths[result.identity]
+        several = len({tuple(path.parts) for path in paths.values()}) == len(paths)
+        widths = range(1, len(mine.parts) + 1) if several else ()
+        ends = {width: ["/".join(path.parts[-width:]) for path in paths.values()] for width in widths}
+        width = next((width for width, some in ends.items() if len({*some}) == len(some)), 0)
+        told = "/".join(mine.parts[-width:]) if width else result.identity[:8]
+        labels[result.path] = name if len(paths) == 1 else f"{name} ({told})"
     return labels
 
 
-def _place(result: Result) -> str:
-    """Name the run's folder: without the step, which is the last one of every run."""
+def _place(result: Result) -> Path:
+    """Give the folder of the run, without the step, or of its results."""
     path = Path(result.model.get("path") or result.path.parent)
-    return path.parent.name if path.name.startswith("step-") else path.name
+    return path.parent if path.name.startswith("step-") else path
 
 
 def _further(papers: Sequence[Paper]) -> list[str]:
@@ -221,26 +223,29 @@ def _about(one: Scored) -> dict[str, Any]:
 
 def _paper(paper: Paper, tables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put each number of a paper beside ours, with what the protocols differ in."""
-    numbers = [
-        {**asdict(number), "share": number.share, "ours": [] if number.beside is None else _ours(number.beside, tables)}
-        for number in paper.numbers
-    ]
+    numbers = [{**asdict(number), "share": number.share, "ours": _ours(number, tables)} for number in paper.numbers]
     return {"id": paper.id, "paper": paper.paper, "read": " ".join(paper.read.split()), "numbers": numbers}
 
 
-def _ours(beside: Beside, tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _ours(number: Number, tables: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if number.beside is None:
+        return []
     return [
         {
             "table": table["name"],
             "samples": row["samples"],
             "n": row["n"],
             "values": {label: cell["value"] for label, cell in row["cells"].items()},
-            "differs": _of_ours(table),
+            "differs": [*_of_ours(table), *_fewer(row["n"], number.samples)],
         }
         for table in tables
         for row in table["rows"]
-        if asdict(beside) == {name: row[name] for name in ("benchmark", "subset", "metric")}
+        if asdict(number.beside) == {name: row[name] for name in ("benchmark", "subset", "metric")}
     ]
+
+
+def _fewer(n: int, samples: int | None) -> list[str]:
+    return [f"ours is on {n:,} samples, the test has {samples:,}"] if samples not in (None, n) else []
 
 
 def _of_ours(table: Mapping[str, Any]) -> list[str]:

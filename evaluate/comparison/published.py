@@ -50,6 +50,7 @@ class Number:
         protocol: how it was measured, as far as that is stated; what is not is said too.
         evidence: `read` where the number stands in what was read, or `from memory`.
         beside: the score of ours that it is shown beside; None where there is none.
+        samples: of the test, by its files; None where that is not told.
         differs: in what the two protocols differ, or may; shown as warnings beside the numbers.
     """
 
@@ -62,6 +63,7 @@ class Number:
     evidence: Literal["read", "from memory"]
     differs: tuple[str, ...]
     beside: Beside | None = None
+    samples: int | None = None
 
     @property
     def share(self) -> float:
