@@ -1,7 +1,8 @@
 """From records to batches: padded, or packed into one row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,7 @@ class Batch:
         labels: [B, T] int64; `IGNORE` outside the answers.
         pixels: [N, 3, S, S] float32; the images of all samples, in the order of their tokens; N may be 0.
         lengths: tokens of each part of a packed row; None for padded rows.
+        bounds: [parts + 1] int32, where each part of a packed row begins, and T; None for padded rows.
         run_tower: the tower runs even without images, because that of another rank does.
     """
 
@@ -52,12 +54,20 @@ class Batch:
     labels: Tensor
     pixels: Tensor
     lengths: tuple[int, ...] | None = None
+    bounds: Tensor | None = None
     run_tower: bool = False
 
     def to(self, device: torch.device) -> "Batch":
-        """Give the batch on another device."""
+        """Give the batch on another device; from pinned memory the copy goes on beside the work."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """Give the batch in pinned memory."""
+        return self._changed(lambda tensor: tensor.pin_memory())
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})
 
     def blank(self) -> "Batch":
         """Give the batch with every image replaced by the mean colour."""
@@ -153,6 +163,7 @@ def collate_packed(
         labels=torch.tensor([[label for part in parts for label in part.labels]]),
         pixels=_images(samples, size),
         lengths=lengths,
+        bounds=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
         run_tower=run_tower,
     )
 

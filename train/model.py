@@ -12,12 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .attention import BY_SAMPLE, block_mask
+from .attention import BY_SAMPLE, KERNEL_TYPES, VARLEN, block_mask, has_kernel
 from .collate import Batch, image_tokens
 from .language import frozen_dtype, make_language, with_lora
 from .recipe import Recipe
 from .render import IGNORE
 from .towers import Tower, blank
+
+
+ROUNDED = 256
+"""The longest sample of a packed row is told to the attention kernel rounded up to a multiple of this."""
 
 
 class VisionLanguageModel(nn.Module):
@@ -73,19 +77,29 @@ class VisionLanguageModel(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Give the last hidden states, [B, T, D]; in a packed row no sample sees another."""
-        mask: Tensor | None = batch.attention_mask
-        by_sample = batch.lengths is not None and not self.compiled
-        if batch.lengths is not None:
-            mask = None if by_sample else block_mask(batch.lengths, self.device)
-        self.base.config._attn_implementation = BY_SAMPLE if by_sample else "sdpa"
+        self.base.config._attn_implementation, how = self._attention(batch)
         states: Tensor = self.base.get_decoder()(
-            inputs_embeds=self.embed(batch),
-            attention_mask=mask,
-            position_ids=batch.position_ids,
-            use_cache=False,
-            **({"sample_lengths": batch.lengths} if by_sample else {}),
+            inputs_embeds=self.embed(batch), position_ids=batch.position_ids, use_cache=False, **how
         ).last_hidden_state
         return states
+
+    def _attention(self, batch: Batch) -> tuple[str, dict[str, Any]]:
+        """Give the attention implementation for a batch, and what it is told about the batch."""
+        if batch.lengths is None:
+            return "sdpa", {"attention_mask": batch.attention_mask}
+        dropout = getattr(self.base.config, "attention_dropout", 0)
+        if has_kernel(self.device) and self._products() in KERNEL_TYPES and not dropout:
+            longest = -(-max(batch.lengths) // ROUNDED) * ROUNDED  # few values, so that few are compiled for
+            return VARLEN, {"attention_mask": None, "sample_bounds": batch.bounds, "longest": longest}
+        if self.compiled:
+            return "sdpa", {"attention_mask": block_mask(batch.lengths, self.device)}
+        return BY_SAMPLE, {"attention_mask": None, "sample_lengths": batch.lengths}
+
+    def _products(self) -> torch.dtype:
+        """Give the type in which matrices are multiplied now."""
+        kind = self.device.type
+        weights: torch.dtype = self.base.dtype
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights
 
     def embed(self, batch: Batch) -> Tensor:
         """Give the embeddings of text and images, [B, T, D]; without images the tower does not run."""
