@@ -71,11 +71,11 @@ class Costs:
             + self.image * means.images
         )
 
-    def of_step(self, step: Step, means: Means) -> float:
-        """Give the operations of a step over all ranks; its samples' squares are taken as the mean's."""
+    def of_step(self, step: Step) -> float:
+        """Give the operations of a step over all ranks, what is computed again left out."""
         return (
             self.token * step.tokens
-            + self.square * means.tokens_squared * len(step.ids)
+            + self.square * step.squares
             + self.answer * step.answer_tokens
             + self.image * step.images
         )
@@ -185,8 +185,7 @@ def lines(
     seen = min(last_step * recipe.run.batch, (recipe.run.epochs or last_step * recipe.run.batch) * len(split))
     cost = costs(model, recipe)
     operations = cost.of(means) * seen
-    dtype = torch.bfloat16 if recipe.run.precision == "bf16" else torch.float32
-    peak, known_from = devices.peak(device, dtype)
+    peak, known_from = devices.peak(device, products(recipe))
     hours = operations * cost.again / (peak * ranks * SHARE) / 3600
     need, have = memory(model, recipe, means, ranks), devices.memory(device)
     return [
@@ -199,6 +198,11 @@ def lines(
         f"device: {ranks} x {devices.name(device)}, {peak / 1e12:.3g} TFLOP/s ({known_from}), "
         f"about {need / GIB:.2f} of {have / GIB:.1f} GiB, about {hours:.3g} hours at {SHARE:.0%} of the peak",
     ]
+
+
+def products(recipe: Recipe) -> torch.dtype:
+    """Give the type in which a recipe multiplies matrices."""
+    return torch.bfloat16 if recipe.run.precision == "bf16" else torch.float32
 
 
 def _smaller(recipe: Recipe, ranks: int, most: int) -> Iterator[tuple[str, Recipe, int]]:

@@ -37,8 +37,11 @@ class Batch:
         input_ids: [B, T] int64; `IMAGE` where an image token goes, the pad token's id as padding.
         attention_mask: [B, T] int64; 1 for tokens, 0 for padding.
         position_ids: [B, T] int64; from 0 in each sample.
-        owners: [B, T] int64; which sample a token is of.
         labels: [B, T] int64; `IGNORE` outside the answers.
+        places: [A] int64, 0 to B * T - 1; the tokens that are followed by an answer's, counted through all rows. They
+            are looked for here, because a GPU that looks for them makes the CPU wait.
+        answers: [A] int64; the tokens that follow them.
+        askers: [A] int64; which sample each of them is of.
         pixels: [N, 3, S, S] float32; the images of all samples, in the order of their tokens; N may be 0.
         lengths: tokens of each part of a packed row; None for padded rows.
         bounds: [parts + 1] int32, where each part of a packed row begins, and T; None for padded rows.
@@ -50,8 +53,10 @@ class Batch:
     input_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
-    owners: Tensor
     labels: Tensor
+    places: Tensor
+    answers: Tensor
+    askers: Tensor
     pixels: Tensor
     lengths: tuple[int, ...] | None = None
     bounds: Tensor | None = None
@@ -127,14 +132,15 @@ def collate(
         padding = [filler] * (width - len(row))
         return [*padding, *row] if side == "left" else [*row, *padding]
 
+    labels = torch.tensor([padded(sample.labels, IGNORE) for sample in samples])
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
         input_ids=torch.tensor([padded(sample.input_ids, pad_id) for sample in samples]),
         attention_mask=torch.tensor([padded([1] * len(sample.input_ids), 0) for sample in samples]),
         position_ids=torch.tensor([padded(range(len(sample.input_ids)), 0) for sample in samples]),
-        owners=torch.tensor([[place] * width for place in range(len(samples))]),
-        labels=torch.tensor([padded(sample.labels, IGNORE) for sample in samples]),
+        labels=labels,
+        **_answers(labels, torch.arange(len(samples)).unsqueeze(1).expand(-1, width)),
         pixels=_images(samples, size),
         run_tower=run_tower,
     )
@@ -153,14 +159,15 @@ def collate_packed(
     parts = [*samples, filler] if padding else list(samples)
     lengths = tuple(len(part.input_ids) for part in parts)
     owners = torch.arange(len(parts)).repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
+    labels = torch.tensor([[label for part in parts for label in part.labels]])
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
         input_ids=torch.tensor([[token for part in parts for token in part.input_ids]]),
         attention_mask=(owners < len(samples)).long(),
         position_ids=torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0),
-        owners=owners,
-        labels=torch.tensor([[label for part in parts for label in part.labels]]),
+        labels=labels,
+        **_answers(labels, owners),
         pixels=_images(samples, size),
         lengths=lengths,
         bounds=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
@@ -171,6 +178,16 @@ def collate_packed(
 def image_tokens(batch: Batch) -> Tensor:
     """Give the mask of the image tokens, [B, T] bool."""
     return batch.input_ids == IMAGE
+
+
+def _answers(labels: Tensor, owners: Tensor) -> dict[str, Tensor]:
+    """Find the tokens before those of answers; labels and owners, the samples that tokens are of, are [B, T]."""
+    rows, columns = (labels[:, 1:] != IGNORE).nonzero(as_tuple=True)
+    return {
+        "places": rows * labels.shape[1] + columns,
+        "answers": labels[rows, columns + 1],
+        "askers": owners[rows, columns + 1],
+    }
 
 
 def _images(samples: Sequence[Sample], size: int) -> Tensor:

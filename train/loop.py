@@ -21,6 +21,7 @@ from .model import VisionLanguageModel
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
 from .recipe import Recipe, as_dict
+from .report import Report
 from .render import Renderer, turn_texts
 from .step import train_step
 from .talk import is_first, say
@@ -48,7 +49,8 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
     Raises:
         UsageError: the mix has no training records, the recipe does not fit it, weights are not there,
             or `out` holds a run of another recipe or mix.
-        WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written.
+        WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written. Nothing is written of
+            a step whose loss is not finite.
     """
     try:
         with join() as ranks:
@@ -108,43 +110,29 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
     for line in arithmetic.lines(shaped, recipe, split, means, last_step, ranks.device, ranks.size):
         say(line)
     say(f"{out}: from step {step}")
-    peak = device.peak(ranks.device, torch.bfloat16)[0] if ranks.device.type == "cuda" else None
+    peak = device.peak(ranks.device, arithmetic.products(recipe))[0] * ranks.size
 
     steps = load_steps(Steps(split, recipe, renderer, seen, ranks.rank, ranks.size))
     with journal, ctrl_c_waits() as interrupted:
+        report = Report(journal, ranks.device, costs, peak)
         while step < last_step:
-            started = time.monotonic()
+            asked = time.monotonic()
+            work = next(steps)
+            waited = time.monotonic() - asked
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
             optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
-            work = next(steps)
-            outcome = train_step(joined, optimizer, work, recipe, ranks)
+            launched = train_step(joined, optimizer, work, recipe, ranks)
             step, seen = step + 1, seen + len(work.ids)
-            seconds = time.monotonic() - started
-            journal.write(
-                {
-                    "step": step,
-                    "epoch": seen / len(split),
-                    "loss": outcome.loss,
-                    "losses": outcome.losses,
-                    "learning_rate": rate,
-                    "gradient_norm": outcome.gradient_norm,
-                    "records": len(work.ids),
-                    "tokens": work.tokens,
-                    "token_use": work.tokens / work.positions,
-                    "answer_tokens": work.answer_tokens,
-                    "images": work.images,
-                    "mfu": costs.of_step(work, means) / (seconds * peak * ranks.size) if peak else None,
-                    "memory_gib": device.used(ranks.device),
-                    "seconds": seconds,
-                }
-            )
+            report.add(launched, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
             if step % recipe.run.checkpoint_every == 0 or step == last_step or interrupted():
+                report.finish()
                 tensors = whole_tensors(model, ranks.first)
                 state = optimizer_state(joined, optimizer)
                 if ranks.first:
                     place = checkpoint.State(step, seen, str(mix.resolve()), mix_digest, checkpoint.versions())
                     checkpoint.save(out, model, words, recipe, place, tensors, state)
                 ranks.wait()
+                report.start()
             if interrupted() and step < last_step:
                 raise KeyboardInterrupt
     return {**journal.summary(), "out": str(out)}

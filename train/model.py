@@ -16,7 +16,6 @@ from .attention import BY_SAMPLE, KERNEL_TYPES, VARLEN, block_mask, has_kernel
 from .collate import Batch, image_tokens
 from .language import frozen_dtype, make_language, with_lora
 from .recipe import Recipe
-from .render import IGNORE
 from .towers import Tower, blank
 
 
@@ -64,11 +63,9 @@ class VisionLanguageModel(nn.Module):
 
         The output layer is applied to those positions alone.
         """
-        labels = batch.labels[:, 1:]
-        answers = labels != IGNORE
-        logits = self.base.get_output_embeddings()(self.hidden(batch)[:, :-1][answers])
-        losses = F.cross_entropy(logits.float(), labels[answers], reduction="none")
-        return losses.new_zeros(len(batch.ids)).index_add(0, batch.owners[:, 1:][answers], losses)
+        logits = self.base.get_output_embeddings()(self.hidden(batch).flatten(0, 1)[batch.places])
+        losses = F.cross_entropy(logits.float(), batch.answers, reduction="none")
+        return losses.new_zeros(len(batch.ids)).index_add(0, batch.askers, losses)
 
     def logits(self, batch: Batch) -> Tensor:
         """Give the scores of the next token at every position, [B, T, V]."""
