@@ -37,11 +37,10 @@ from . import tokenizer as tokenizers
 from .model import VisionLanguageModel
 from .recipe import Recipe, as_dict, from_dict
 
-KEPT = 2
-"""How many checkpoints of a run stay on disk."""
-
-
-FREE = ("run.workers", "run.parallel", "run.gradient_checkpointing", "run.gpu", "run.tensorboard")
+FREE = (
+    "run.workers", "run.parallel", "run.gradient_checkpointing", "run.gpu", "run.tensorboard", "run.checkpoint_every",
+    "run.keep_checkpoints",
+)  # fmt: skip
 """Settings that change neither model nor result, and that a run may change when it goes on."""
 
 
@@ -89,7 +88,7 @@ def save(
     tensors: dict[str, Tensor],
     optimizer: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint of this step into the run's folder, and remove all but the last `KEPT`.
+    """Write a checkpoint of this step into the run's folder, and remove all but the last ones, as many as the recipe keeps.
 
     Args:
         run: the run's folder.
@@ -111,7 +110,7 @@ def save(
             torch.save(optimizer, folder / "optimizer.pt")
             (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
             (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
-        for old in steps(run)[:-KEPT]:
+        for old in steps(run)[: -recipe.run.keep_checkpoints]:
             shutil.rmtree(old)
     except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
         raise WorkError(f"{path} cannot be written ({error}); make room and type the same command again") from error

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 
-from . import arithmetic, checkpoint, device, stream, tokenizer
+from . import arithmetic, checkpoint, device, plot, stream, tokenizer
 from .batches import Steps, load_steps, refuse_too_long
 from .journal import Journal
 from .model import VisionLanguageModel
@@ -104,6 +104,8 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
     path = out / "train_log.jsonl" if ranks.first else None
     journal = Journal(path, step, last_step, progress, recipe.run.tensorboard)
     if step == last_step:
+        if path and not path.with_name(plot.NAME).exists():
+            plot.draw_losses(path)
         say(f"{out}: all {last_step} steps are done; next: medmix eval {out}")
         return {**journal.summary(), "out": str(out)}
     say(yaml.safe_dump(as_dict(recipe), sort_keys=False, default_flow_style=None, width=110).rstrip())
@@ -135,6 +137,8 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
                 report.start()
             if interrupted() and step < last_step:
                 raise KeyboardInterrupt
+    if path:
+        say(f"the loss is drawn in {plot.draw_losses(path)}")
     return {**journal.summary(), "out": str(out)}
 
 

@@ -1,6 +1,7 @@
 """Read a mix: a source's share of its records each epoch, in an order that seed, epoch and files alone decide.
 
-With weight 1 every record of a source comes once an epoch, with weight 2 twice, with 0.5 every other epoch.
+With weight 1 every record of a source comes once an epoch, with weight 2 twice, with 0.5 every other epoch. A mixture's
+temperature evens out the sources.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -38,13 +39,14 @@ class Shard:
 class Split:
     """The shards of one split of a mix, sorted by name; its length is the number of records in an epoch.
 
-    `weights` are the mixture's, by source; a source that is not named has weight 1.
+    `weights` are the mixture's, by source; a source that is not named has weight 1. `temperature` is the mixture's.
     """
 
     mix: Path
     name: str
     shards: tuple[Shard, ...]
     weights: Mapping[str, float]
+    temperature: float = 1.0
 
     def __len__(self) -> int:
         return sum(self.epoch().values())
@@ -57,12 +59,15 @@ class Split:
         return dict(sorted(counts.items()))
 
     def epoch(self) -> dict[str, int]:
-        """Count the records that an epoch takes of each source: its number times its weight, at least 1."""
-        return {
-            source: max(1, round(records * self.weights.get(source, 1.0)))
-            for source, records in self.sources().items()
-            if records
-        }
+        """Count the records that an epoch takes of each source, at least 1.
+
+        They are number n times weight w; at temperature T they have the same sum, and go as w n^(1/T).
+        """
+        numbers = {source: records for source, records in self.sources().items() if records}
+        weights = {source: self.weights.get(source, 1.0) for source in numbers}
+        shares = {source: weights[source] * records ** (1 / self.temperature) for source, records in numbers.items()}
+        length, whole = sum(weights[source] * records for source, records in numbers.items()), sum(shares.values())
+        return {source: max(1, round(length * share / whole)) for source, share in shares.items()}
 
 
 class Place(NamedTuple):
@@ -82,8 +87,11 @@ def open_split(mix: Path, name: str) -> Split:
     document = manifest.read(mix)
     files = [PurePosixPath(file) for file in document["files"]]
     shards = [file for file in files if file.parts[0] in ("data", "restricted") and file.match(f"{name}-*.parquet")]
-    weights = {source: entry["weight"] for source, entry in document["sources"].items()} if name == "train" else {}
-    return Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), weights)
+    opened = Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), {})
+    if name != "train":
+        return opened
+    weights = {source: entry["weight"] for source, entry in document["sources"].items()}
+    return replace(opened, weights=weights, temperature=document.get("mixture", {}).get("temperature", 1.0))
 
 
 def digest(mix: Path) -> str:

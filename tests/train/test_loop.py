@@ -1,5 +1,6 @@
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +188,11 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     assert sorted(path.name for path in run.iterdir()) == ["step-00000002", "train_log.jsonl"]
 
 
-def test_the_last_two_checkpoints_stay(uninterrupted: Path) -> None:
+def test_the_last_checkpoints_stay(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
     assert [path.name for path in checkpoint.steps(uninterrupted)] == ["step-00000006", "step-00000007"]
+    recipe = replace(dropout, run=replace(dropout.run, keep_checkpoints=3))
+    loop.train(mix, recipe, tmp_path / "run", False)
+    assert [path.name[-1] for path in checkpoint.steps(tmp_path / "run")] == ["4", "6", "7"]
 
 
 def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
