@@ -13,7 +13,6 @@ from transformers import (
     AutoModelForCausalLM,
     GenerationConfig,
     LlamaConfig,
-    LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -50,7 +49,8 @@ def make_language(language: Language, tokenizer: PreTrainedTokenizerBase, frozen
             raise UsageError(f"{language.weights.path}: the tokenizer has {len(tokenizer)} tokens, the model {rows}")
     else:
         shape = asdict(cast(LlamaShape, language.shape))  # a checked recipe has one of the two
-        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape, **special))
+        config = LlamaConfig(vocab_size=len(tokenizer), **shape, **special)
+        model = cast(PreTrainedModel, AutoModelForCausalLM.from_config(config, dtype=frozen_dtype))
     model.generation_config = GenerationConfig(do_sample=False, **special)
     return model
 

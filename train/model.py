@@ -138,9 +138,14 @@ class VisionLanguageModel(nn.Module):
         )
 
     @property
+    def decoder_layers(self) -> list[nn.Module]:
+        """The layers of the language model."""
+        return list(cast(nn.ModuleList, self.base.get_decoder().layers))
+
+    @property
     def layers(self) -> list[nn.Module]:
-        """The layers of the tower and of the language model: what is compiled or sharded one by one."""
-        return [*self.tower.layers, *cast(nn.ModuleList, self.base.get_decoder().layers)]
+        """The layers of the tower and of the language model: what is compiled one by one."""
+        return [*self.tower.layers, *self.decoder_layers]
 
     def checkpoint_activations(self) -> None:
         """Keep the activations of one layer at a time, and compute the others again on the way back."""

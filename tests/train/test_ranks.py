@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from medmix.train import checkpoint, loop
@@ -61,6 +62,20 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
     shutil.rmtree(checkpoint.find(run))
     loop.train(mix, tiny_recipe(*STEPS), run, False)
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
+
+
+def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
+    """Frozen weights of the language model lie in bf16, LoRA and tower in fp32; the products are those of one process."""
+    settings = ("run.steps=4", "run.batch=7", "run.precision=bf16", "run.gradient_checkpointing=true")
+    settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
+    loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
+    done = torchrun(mix, tmp_path / "run", *settings, "run.parallel=fsdp")
+    assert done.returncode == 0, done.stderr
+    for key in ("loss", "gradient_norm"):
+        for mine, theirs in zip(log(tmp_path / "run"), log(tmp_path / "alone"), strict=True):
+            assert mine[key] == pytest.approx(theirs[key], rel=5e-3), key
+    file = checkpoint.find(tmp_path / "run") / "language" / "weights.safetensors"
+    assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
 def test_one_rank_says_what_all_find(mix: Path, tmp_path: Path) -> None:
