@@ -85,14 +85,15 @@ class Content:
         return self._blob.hexdigest() == self.remote.blob
 
 
-def current_commit(dataset: str) -> str:
-    """Give the commit that a dataset on the Hub is at now.
+def current_commit(dataset: str, revision: str = "main") -> str:
+    """Give the commit that a branch or tag of a dataset on the Hub is at now.
 
     Raises:
         WorkError: it cannot be had; says why.
     """
-    with explained(dataset, "main"), _understood():
-        return str(_get(f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/main").json()["sha"])
+    with explained(dataset, revision), _understood():
+        url = f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/{quote(revision, safe='')}"
+        return str(_get(url).json()["sha"])
 
 
 def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
@@ -121,6 +122,17 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
 
 def _remote(entry: dict[str, Any]) -> Remote:
     return Remote(entry["path"], entry["size"], entry["oid"], (entry.get("lfs") or {}).get("oid"))
+
+
+def end(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
+    """Give the last `size` bytes of a file, or all of it.
+
+    Raises:
+        WorkError: they cannot be had; says why.
+    """
+    url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
+    with explained(dataset, commit):
+        return b"".join(_stream(url, max(0, remote.bytes - size), remote.bytes))
 
 
 def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> FetchedFile:

@@ -21,8 +21,8 @@ from .model import VisionLanguageModel
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
 from .recipe import Recipe, as_dict
-from .report import Report
 from .render import Renderer, turn_texts
+from .report import Report
 from .step import train_step
 from .talk import is_first, say
 from .weights import load_tower, require_weights

@@ -18,7 +18,6 @@ from .language import frozen_dtype, make_language, with_lora
 from .recipe import Recipe
 from .towers import Tower, blank
 
-
 ROUNDED = 256
 """The longest sample of a packed row is told to the attention kernel rounded up to a multiple of this."""
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medmix.curate import manifest
+from medmix.curate import hub_mix, manifest
 from medmix.curate.errors import UsageError
 
 OPEN_ROW_GROUPS = 16
@@ -27,9 +27,9 @@ OPEN_ROW_GROUPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One parquet file: its path, its POSIX name within the mix, its source, and the rows of each row group."""
+    """One parquet file: its mix, its POSIX name within it, its source, and the rows of each row group."""
 
-    path: Path
+    mix: Path
     name: str
     source: str
     row_groups: tuple[int, ...]
@@ -83,10 +83,13 @@ def open_split(mix: Path, name: str) -> Split:
 
     Raises:
         UsageError: the folder is no mix, or a shard that its manifest names cannot be read.
+        WorkError: the mix is on the Hub, and not to be had.
     """
     document = manifest.read(mix)
     files = [PurePosixPath(file) for file in document["files"]]
     shards = [file for file in files if file.parts[0] in ("data", "restricted") and file.match(f"{name}-*.parquet")]
+    if (published := hub_mix.shards_here(mix)) is not None:
+        shards = [file for file in shards if file.as_posix() in published]
     opened = Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), {})
     if name != "train":
         return opened
@@ -204,13 +207,13 @@ def derive_seed(*parts: object) -> int:
 def _open_shard(mix: Path, file: PurePosixPath) -> Shard:
     path = mix / file
     try:
-        footer = pq.read_metadata(path)
+        footer = hub_mix.footer(mix, file.as_posix())
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read as parquet ({error}); type: medmix check {mix}") from None
     counts = tuple(footer.row_group(i).num_rows for i in range(footer.num_row_groups))
-    return Shard(path, file.as_posix(), file.parent.name, counts)
+    return Shard(mix, file.as_posix(), file.parent.name, counts)
 
 
 def _read(shard: Shard, row_group: int, columns: Sequence[str]) -> pa.Table:
-    with pq.ParquetFile(shard.path) as file:
+    with pq.ParquetFile(hub_mix.bring(shard.mix, shard.name)) as file:
         return file.read_row_group(row_group, columns=list(columns), use_threads=False)

@@ -16,6 +16,8 @@ from medmix.curate import manifest
 from medmix.train import recipe as recipes
 from medmix.train.recipe import Recipe
 
+from ..curate.conftest import hub as hub
+
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -104,7 +106,8 @@ def write_mix(
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
     sources = {file.split("/")[1]: {"weight": 1.0} for file in files}
     sources |= {source: {"weight": weight} for source, weight in (weights or {}).items()}
-    document = {"format": manifest.FORMAT, "files": {file: {} for file in files}, "sources": sources, "timings": {}}
+    facts = manifest.file_facts(folder, files)
+    document: dict[str, Any] = {"format": manifest.FORMAT, "files": facts, "sources": sources, "timings": {}}
     document["mixture"] = {"name": folder.name, "version": "1.0.0", "temperature": temperature}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps(document))

@@ -90,7 +90,7 @@ def test_a_temperature_evens_out_the_sources(tmp_path: Path) -> None:
 
 @given(st.floats(0.1, 3), st.integers(1, 6))
 def test_a_weight_favours_no_record(weight: float, epochs: int) -> None:
-    shards = (stream.Shard(Path("a"), "a", "texts", (5, 5, 2)), stream.Shard(Path("b"), "b", "texts", (3,)))
+    shards = (stream.Shard(Path(), "a", "texts", (5, 5, 2)), stream.Shard(Path(), "b", "texts", (3,)))
     split = stream.Split(Path(), "train", shards, {"texts": weight})
     seen = Counter(place for epoch in range(epochs) for place in stream.order(split, 0, epoch))
     assert sum(seen.values()) == epochs * len(split)
