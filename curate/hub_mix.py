@@ -37,7 +37,7 @@ AT_A_TIME = 8
 
 @dataclass(frozen=True, slots=True)
 class HubMix:
-    """A mix on the Hub: its dataset, the commit, and by name the shards that lie there with their manifest's SHA-256."""
+    """A mix on the Hub: its dataset, the commit, and by name the shards that lie there, with the manifest's SHA-256."""
 
     dataset: str
     commit: str
@@ -103,7 +103,7 @@ def bring(mix: Path, shard: str) -> Path:
         if found.sha256 != sha256:
             there.unlink()
             raise WorkError(
-                f"{record.dataset}: {shard} is not the one that its manifest names (another digest); ask who published it"
+                f"{record.dataset}: {shard} is not the one that its manifest names (another digest); tell its publisher"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         there.replace(path)

@@ -72,7 +72,7 @@ def varlen(
     grouped = query.shape[1] != key.shape[1]
     # rotation can leave query and key in fp32
     q, k, v = (part[0].transpose(0, 1).to(value.dtype).contiguous() for part in (query, key, value))
-    attended = varlen_attn(
+    attended: Any = varlen_attn(
         q, k, v, sample_bounds, sample_bounds, longest, longest,
         scale=scaling, window_size=(-1, 0), enable_gqa=grouped,
     )  # fmt: skip

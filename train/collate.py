@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from transformers import LlavaImageProcessorPil
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.images import canonical
@@ -71,8 +72,9 @@ class Batch:
         return self._changed(lambda tensor: tensor.pin_memory())
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
-        return replace(self, **{name: change(tensor) for name, tensor in tensors.items()})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: Any = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
 
     def blank(self) -> "Batch":
         """Give the batch with every image replaced by the mean colour."""
@@ -118,6 +120,17 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())
 
 
+def image_processor(vision: Vision) -> LlavaImageProcessorPil:
+    """Give transformers' image processor that does what `to_tensor` does."""
+    return LlavaImageProcessorPil(
+        do_pad=True,
+        size={"shortest_edge": vision.size},
+        crop_size={"height": vision.size, "width": vision.size},
+        image_mean=list(vision.mean),
+        image_std=list(vision.std),
+    )
+
+
 def collate(
     samples: Sequence[Sample],
     pad_id: int,
@@ -133,6 +146,7 @@ def collate(
         return [*padding, *row] if side == "left" else [*row, *padding]
 
     labels = torch.tensor([padded(sample.labels, IGNORE) for sample in samples])
+    places, answers, askers = _answers(labels, torch.arange(len(samples)).unsqueeze(1).expand(-1, width))
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
@@ -140,7 +154,9 @@ def collate(
         attention_mask=torch.tensor([padded([1] * len(sample.input_ids), 0) for sample in samples]),
         position_ids=torch.tensor([padded(range(len(sample.input_ids)), 0) for sample in samples]),
         labels=labels,
-        **_answers(labels, torch.arange(len(samples)).unsqueeze(1).expand(-1, width)),
+        places=places,
+        answers=answers,
+        askers=askers,
         pixels=_images(samples, size),
         run_tower=run_tower,
     )
@@ -160,6 +176,7 @@ def collate_packed(
     lengths = tuple(len(part.input_ids) for part in parts)
     owners = torch.arange(len(parts)).repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
     labels = torch.tensor([[label for part in parts for label in part.labels]])
+    places, answers, askers = _answers(labels, owners)
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
@@ -167,7 +184,9 @@ def collate_packed(
         attention_mask=(owners < len(samples)).long(),
         position_ids=torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0),
         labels=labels,
-        **_answers(labels, owners),
+        places=places,
+        answers=answers,
+        askers=askers,
         pixels=_images(samples, size),
         lengths=lengths,
         bounds=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
@@ -180,14 +199,10 @@ def image_tokens(batch: Batch) -> Tensor:
     return batch.input_ids == IMAGE
 
 
-def _answers(labels: Tensor, owners: Tensor) -> dict[str, Tensor]:
-    """Find the tokens before those of answers; labels and owners, the samples that tokens are of, are [B, T]."""
+def _answers(labels: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give places, answers and askers of a batch; labels and owners, the samples that tokens are of, are [B, T]."""
     rows, columns = (labels[:, 1:] != IGNORE).nonzero(as_tuple=True)
-    return {
-        "places": rows * labels.shape[1] + columns,
-        "answers": labels[rows, columns + 1],
-        "askers": owners[rows, columns + 1],
-    }
+    return rows * labels.shape[1] + columns, labels[rows, columns + 1], owners[rows, columns + 1]
 
 
 def _images(samples: Sequence[Sample], size: int) -> Tensor:

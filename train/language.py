@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 
 from .recipe import Language, LlamaShape, Lora, Recipe, Weights
@@ -65,9 +66,8 @@ def with_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
     available = sorted(linear - {"lm_head"})
     unknown = sorted(set(lora.targets) - set(available))
     if unknown:
-        raise UsageError(
-            f"lora.targets: the language model has no linear layer {', '.join(unknown)}; it has {', '.join(available)}"
-        )
+        named = ", ".join(f"{name}{nearest(name, available)}" for name in unknown)
+        raise UsageError(f"lora.targets: the language model has no linear layer {named}; it has {', '.join(available)}")
     config = peft.LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,

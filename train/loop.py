@@ -23,6 +23,7 @@ from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, w
 from .recipe import Recipe, as_dict
 from .render import Renderer, turn_texts
 from .report import Report
+from .resume import refuse_other
 from .step import train_step
 from .talk import is_first, say
 from .weights import load_tower, require_weights
@@ -78,7 +79,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
 
     found = checkpoint.steps(out)
     if found:
-        checkpoint.refuse_other(found[-1], recipe, mix_digest)
+        refuse_other(found[-1], recipe, mix_digest, split.epoch())
         words = checkpoint.load_tokenizer(found[-1], recipe)
     else:
         require_weights(
@@ -131,7 +132,9 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
                 tensors = whole_tensors(model, ranks.first)
                 state = optimizer_state(joined, optimizer)
                 if ranks.first:
-                    place = checkpoint.State(step, seen, str(mix.resolve()), mix_digest, checkpoint.versions())
+                    place = checkpoint.State(
+                        step, seen, str(mix.resolve()), mix_digest, split.epoch(), checkpoint.versions()
+                    )
                     checkpoint.save(out, model, words, recipe, place, tensors, state)
                 ranks.wait()
                 report.start()

@@ -1,5 +1,7 @@
-"""Attention of packed rows by torch's kernel for samples of unequal length, which is for GPUs: here with a kernel of ours
-under the same operators, so that all but the kernel itself is what runs there."""
+"""Attention of packed rows by torch's kernel for samples of unequal length, which is for GPUs.
+
+Here a kernel of ours stands under the same operators, so that all but the kernel itself is what runs there.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -65,7 +65,7 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
 
 
 def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
-    """Frozen weights of the language model lie in bf16, LoRA and tower in fp32; the products are those of one process."""
+    """Frozen weights of the language model lie in bf16, LoRA and tower in fp32."""
     settings = ("run.steps=4", "run.batch=7", "run.precision=bf16", "run.gradient_checkpointing=true")
     settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
     loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
