@@ -37,8 +37,8 @@ from medmix.curate.shards import file_sha256
 
 from . import modelcard
 from . import tokenizer as tokenizers
-from .collate import image_processor
 from .model import VisionLanguageModel
+from .processor import image_processor
 from .recipe import Recipe, as_dict, from_dict
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from transformers import LlavaImageProcessorPil
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.images import canonical
@@ -118,17 +117,6 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
     scaled = np.asarray(resized, dtype=np.float32) / 255
     normal = (scaled - np.array(vision.mean, np.float32)) / np.array(vision.std, np.float32)
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())
-
-
-def image_processor(vision: Vision) -> LlavaImageProcessorPil:
-    """Give transformers' image processor that does what `to_tensor` does."""
-    return LlavaImageProcessorPil(
-        do_pad=True,
-        size={"shortest_edge": vision.size},
-        crop_size={"height": vision.size, "width": vision.size},
-        image_mean=list(vision.mean),
-        image_std=list(vision.std),
-    )
 
 
 def collate(

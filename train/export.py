@@ -30,7 +30,8 @@ from medmix.curate.errors import UsageError, WorkError
 
 from . import checkpoint as checkpoints
 from . import modelcard
-from .collate import Sample, collate, image_processor
+from .collate import Sample, collate
+from .processor import image_processor
 from .recipe import Recipe, Vision
 from .render import IGNORE, IMAGE
 from .talk import say
