@@ -85,6 +85,11 @@ class Content:
         return self._blob.hexdigest() == self.remote.blob
 
 
+def cache_folder() -> Path:
+    """Give our folder beside the cache of the Hub's client, which HF_HOME moves."""
+    return Path(constants.HF_HOME) / "medmix"
+
+
 def current_commit(dataset: str, revision: str = "main") -> str:
     """Give the commit that a branch or tag of a dataset on the Hub is at now.
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from huggingface_hub import constants
 
 from . import fetch, manifest
 from .errors import UsageError, WorkError
@@ -59,7 +58,7 @@ def open_mix(dataset: str, revision: str = "main") -> Path:
     """
     known = re.fullmatch(r"[0-9a-f]{40}", revision)
     commit = revision if known else fetch.current_commit(dataset, revision)
-    folder = Path(constants.HF_HOME) / "medmix" / "mixes" / dataset.replace("/", "--") / commit
+    folder = fetch.cache_folder() / "mixes" / dataset.replace("/", "--") / commit
     with _alone(folder, "mix"):
         if not (folder / RECORD).exists():
             _begin(folder, dataset, commit)

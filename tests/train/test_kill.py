@@ -1,4 +1,4 @@
-"""A process that is killed outright while it writes a checkpoint: with packs, several rounds a step, workers, dropout."""
+"""A process that is killed while it writes a checkpoint: with packs, several rounds a step, workers and dropout."""
 
 import json
 import os
