@@ -113,6 +113,8 @@ def _mix_folder(name_or_path: str) -> Path:
             return hub_mix.open_mix(*on_the_hub)
         except WorkError as error:
             raise WorkError(f"there is no folder {path}, and from the Hub: {error}") from error
+    if len(path.parts) > 1:
+        raise UsageError(f"no mix at {path}; build one first: medmix build --mixture NAME --out {path}")
     raise UsageError(
         f"no mix at {path} or {built}; build it first: medmix build --mixture {name_or_path} --out {built}"
     )

@@ -41,6 +41,9 @@ from .model import VisionLanguageModel
 from .processor import image_processor
 from .recipe import Recipe, as_dict, from_dict
 
+LITTLE = 1_000_000
+"""A disk with fewer free bytes is full when something could not be written."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -114,8 +117,13 @@ def save(
             (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
         for old in steps(run)[: -recipe.run.keep_checkpoints]:
             shutil.rmtree(old)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
-        raise WorkError(f"{path} cannot be written ({error}); make room and type the same command again") from error
+    except _Full as error:
+        raise WorkError(
+            f"{path} cannot be written: the disk is full; make room and type the same command again: earlier "
+            "checkpoints are kept"
+        ) from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise WorkError(f"{path} cannot be written ({error}); mend that and type the same command again") from error
     return path
 
 
@@ -235,13 +243,22 @@ def _whole_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        yield temporary
+        try:
+            yield temporary
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors do not say why
+            if shutil.disk_usage(temporary).free < LITTLE:
+                raise _Full from error
+            raise
         for written in [*temporary.rglob("*"), temporary]:
             _sync(written)
         temporary.rename(path)
         _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Full(Exception):
+    """The disk has no room left."""
 
 
 def _sync(path: Path) -> None:

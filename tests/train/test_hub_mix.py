@@ -156,4 +156,4 @@ def test_what_is_neither_a_folder_nor_on_the_hub(
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("medmix: error: there is no folder nobody/nothing, and from the Hub: nobody/nothing is not")
     assert run("train", "--mixture", "mixes/v1") == 2
-    assert "no mix at mixes/v1 or mixes/mixes/v1; build it first" in capsys.readouterr().err
+    assert "no mix at mixes/v1; build one first: medmix build --mixture NAME --out mixes/v1" in capsys.readouterr().err
