@@ -27,11 +27,15 @@ from . import (
     croissant,
     duplicates,
     engine,
+    evaluationsets,
     expectations,
+    imagecopies,
     leaks,
     ledger,
+    leftout,
     manifest,
     materialise,
+    pictures,
     policy,
     sampledata,
     screen,
@@ -45,7 +49,6 @@ from .progress import say, track
 from .scan import ScanTask, scan
 from .scantexts import ScanTexts
 from .shards import leftovers
-from .sources import layouts
 from .text import find_model
 
 WORK = ".work"
@@ -84,7 +87,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         if root is None:
             root = _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
-        notes = _notes(mixture, inputs, missing, options)
+        notes = leftout.notes(mixture, inputs, missing, options.limit)
         _say_notes(notes)
         seconds: dict[str, float] = {}
         with _timed(seconds, "scan"):
@@ -95,8 +98,20 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "allow_missing": options.allow_missing,
             "limit": options.limit,
         }
+        with _timed(seconds, "evaluation sets"):
+            aside = evaluationsets.find(
+                mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
+            )
+        more = leftout.of_evaluation(aside, mixture.evaluation)
+        _say_notes(more)
+        notes += more
         complete = expectations.complete(inputs)
-        beside = {"complete": complete, "articles": articles.digest(root), "facts": _facts(inputs)}
+        beside = {
+            "complete": complete,
+            "articles": articles.digest(root),
+            "facts": _facts(inputs),
+            "aside": evaluationsets.digest(aside),
+        }
         digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
@@ -112,7 +127,13 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             _say_notes(expectations.notes(differences))
             _say_warnings(expectations.warnings(differences))
             rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
-            decided, shared = decide(rows, mixture, inputs, ScanTexts(scans, mixture.sections()))
+            rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
+            seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
+            others = [image for file in aside.values() for image in file.images]
+            copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", options.workers)
+            outside = evaluationsets.outside(aside, rows.height, len(seen.prints))
+            del seen
+            decided, shared = decide(rows, mixture, ScanTexts(scans, mixture.sections()), copies, outside)
             unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
             for note in unclear:
                 say(f"note: {note}")
@@ -128,7 +149,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes=[*notes, *expectations.notes(differences), *unclear],
             warnings=expectations.warnings(differences),
             decided=decided,
-            evaluation=contamination.coverage(decided, mixture.evaluation),
+            evaluation=contamination.coverage(decided, mixture.evaluation, aside),
             leaks=shared,
         )
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
@@ -144,28 +165,27 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
 
 
 def decide(
-    rows: pl.DataFrame, mixture: Mixture, inputs: Sequence[Input], scanned: ScanTexts
+    rows: pl.DataFrame, mixture: Mixture, scanned: ScanTexts, copies: pl.DataFrame, outside: leaks.Outside
 ) -> tuple[pl.DataFrame, list[dict[str, str | int]]]:
-    """Decide on every record: adds `split`, `licence`, `verdict`, `outcome`, `score`; and give the leak matrix.
+    """Decide on every record: adds `outcome`, `score` and `transformation`; and give the leak matrix.
 
     A record falls at the first stage that drops it; later stages no longer see it, except as what protects
-    others (evaluation items, rows of protected splits). All hangs on the rows, the mixture and the scanned texts.
+    others (evaluation items, rows of protected splits). All hangs on the arguments.
     """
-    sources = {entry.source: entry.facts for entry in inputs}
-    table = policy.resolve(splits.assign(rows, mixture), sources)
-    table = table.with_columns(score=pl.lit(None, pl.Float64))
+    table = rows.with_columns(score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
     spared = leaks.is_evaluation(mixture.evaluation)
     table = table.pipe(_fell, "screen", screen.empty_text)
     table = table.pipe(_fell, "screen", screen.small_images, mixture.images)
     table = table.pipe(_fell, "screen", screen.other_languages, mixture.languages)
     table = table.pipe(_fell, "licences", policy.excluded, mixture.licence_policy)
     table = table.pipe(_fell, "splits", splits.held_out, mixture)
-    ties = leaks.find(_alive(table), table, mixture.evaluation, scanned)
-    table = table.pipe(_fell, "contamination", contamination.drops, ties, table, mixture.evaluation)
+    ties = leaks.find(_alive(table), table, mixture.evaluation, scanned, copies, outside)
+    table = table.pipe(_fell, "contamination", contamination.drops, ties, table, mixture.evaluation, outside)
     if mixture.conflicts == "drop":
         table = table.pipe(_fell, "splits", splits.conflicts, table)
-    table = table.pipe(_fell, "duplicates", duplicates.exact, spared)
-    table = table.pipe(_fell, "duplicates", duplicates.near, spared, scanned, mixture.duplicates.text)
+    table = imagecopies.clustered(table, copies, taking_part=(pl.col("reason") == "") & ~spared)
+    table = table.pipe(_fell, "duplicates", duplicates.exact, copies, spared)
+    table = table.pipe(_fell, "duplicates", duplicates.near, copies, spared, scanned, mixture.duplicates.text)
     if mixture.duplicates.contradictions == "drop":
         table = table.pipe(_fell, "contradictions", contradictions.drops, spared)
     table = table.pipe(_fell, "caps", caps.repeated_reports, mixture)
@@ -182,28 +202,6 @@ def _fell(table: pl.DataFrame, name: str, stage: Callable[..., pl.DataFrame], *r
 
 def _alive(table: pl.DataFrame) -> pl.DataFrame:
     return table.filter(pl.col("reason") == "")
-
-
-def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], options: BuildOptions) -> list[str]:
-    """Say what this build leaves out that a full one would have."""
-    notes = [
-        f"{entry.source}: read as {entry.layout}; {', '.join(entry.unread)} lies there too, "
-        "a copy of the same rows, and was not read (choose with `layout:` in the mixture)"
-        for entry in inputs
-        if entry.unread
-    ]
-    for entry in inputs:
-        layout = next(layout for layout in layouts(entry.source) if layout.name == entry.layout)
-        notes += [f"{entry.source}: {line}" for line in layout.notes(entry.folder)]
-    if missing:
-        notes.append(f"left out, as allowed: {', '.join(missing)}")
-    read = {entry.source for entry in inputs}
-    unchecked = [f"{item.source} {item.split}" for item in mixture.evaluation if item.source not in read]
-    if unchecked:
-        notes.append(f"not kept clean of evaluation sets that were not read: {', '.join(unchecked)}")
-    if options.limit is not None:
-        notes.append(f"only the first {options.limit} rows of each source were read: evaluation sets may be incomplete")
-    return notes
 
 
 def _say_notes(lines: Sequence[str]) -> None:
