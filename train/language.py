@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import peft
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -78,6 +79,13 @@ def with_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
     with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 for an attribute under its old name
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         return peft.get_peft_model(language, config)
+
+
+def stay_in_bf16(model: nn.Module) -> None:
+    """Keep peft from copying the inputs of adapters to fp32; under autocast the products are in bf16 all the same."""
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
 
 
 def frozen_dtype(recipe: Recipe) -> torch.dtype:

@@ -17,6 +17,7 @@ from medmix.curate.errors import UsageError
 from . import arithmetic, checkpoint, device, plot, stream, tokenizer
 from .batches import Steps, load_steps, refuse_too_long
 from .journal import Journal
+from .language import stay_in_bf16
 from .model import VisionLanguageModel
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
@@ -156,6 +157,8 @@ def _start(recipe: Recipe, words: PreTrainedTokenizerBase) -> VisionLanguageMode
 def prepare(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks) -> torch.nn.Module:
     """Make a model ready to train as the recipe says, joined with the other ranks'; call what comes back."""
     model.train()
+    if recipe.run.precision == "bf16":
+        stay_in_bf16(model)
     if recipe.run.gradient_checkpointing:
         model.checkpoint_activations()
     if recipe.run.compile:
