@@ -83,9 +83,9 @@ def with_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
 
 def stay_in_bf16(model: nn.Module) -> None:
     """Keep peft from copying the inputs of adapters to fp32; under autocast the products are in bf16 all the same."""
-    for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
-            module.cast_input_dtype_enabled = False
+    adapted: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for module in adapted:
+        module.cast_input_dtype_enabled = False
 
 
 def frozen_dtype(recipe: Recipe) -> torch.dtype:
