@@ -12,6 +12,7 @@ the median over all rounds, the first steps of each left out. No checkpoint is w
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -40,7 +41,7 @@ from medmix.train import arithmetic, checkpoint, device, loop, recipe, stream  #
 from medmix.train.batches import COLUMNS  # noqa: E402
 from medmix.train.collate import Batch, Sample, collate, pixels  # noqa: E402
 from medmix.train.model import VisionLanguageModel  # noqa: E402
-from medmix.train.ranks import pick_device  # noqa: E402
+from medmix.train.ranks import Ranks, pick_device  # noqa: E402
 from medmix.train.render import Renderer  # noqa: E402
 
 WARM_UP = 3
@@ -147,9 +148,8 @@ def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
     """Train by transformers' Trainer; its steps hold the records of our padded run."""
     words = loop._tokenizer(stream.open_split(mix, "train"), made)
     torch.manual_seed(0)
-    model = VisionLanguageModel(made, words).train()
-    if made.run.gradient_checkpointing:
-        model.checkpoint_activations()
+    model = VisionLanguageModel(made, words)
+    loop.prepare(model, made, Ranks(0, 1, pick_device()))
     renderer = Renderer(words, made.text, model.image_tokens, made.vision.max_images)
     clock, run = Clock(), made.run
     micro_batch = run.micro_batch or run.batch
@@ -163,6 +163,7 @@ def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
         bf16=run.precision == "bf16",
         use_cpu=pick_device().type == "cpu",
         dataloader_num_workers=run.workers,
+        accelerator_config={"dispatch_batches": False},  # it would cut all tensors to as many rows as there are records
         save_strategy="no",
         logging_strategy="no",
         report_to=[],
@@ -180,6 +181,13 @@ def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
     work.train()
     seconds = [end - begin for begin, end in zip([started, *clock.ends], clock.ends, strict=False)]
     return Timed(seconds, padded.log, waits=False)
+
+
+def make_room() -> None:
+    """Give a GPU's memory back before the next model comes."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def line(name: str, rounds: list[Timed], batch: int, peak: float) -> str:
@@ -225,9 +233,12 @@ def main() -> None:
             build(load_mixture("sample"), None, mix, BuildOptions(workers=os.cpu_count() or 1))
         for number in range(arguments.rounds):
             rounds["ours, packed"].append(ours(mix, made, Path(scratch, f"packed-{number}")))
+            make_room()
             rounds["ours, padded"].append(ours(mix, padded, Path(scratch, f"padded-{number}")))
+            make_room()
             peer = trainer(mix, padded, Path(scratch, f"trainer-{number}"), rounds["ours, padded"][-1])
             rounds["Trainer, padded"].append(peer)
+            make_room()
     peak, known_from = device.peak(where, arithmetic.products(made))
     print(
         f"{made.name} on {device.name(where)}, {torch.get_num_threads()} threads, {made.run.precision}, "
