@@ -125,10 +125,10 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
             waited = time.monotonic() - asked
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
             optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
-            launched = train_step(joined, optimizer, work, recipe, ranks)
+            launched = train_step(joined, optimizer, work, recipe, ranks, interrupted)
             step, seen = step + 1, seen + len(work.ids)
             report.add(launched, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
-            if step % recipe.run.checkpoint_every == 0 or step == last_step or interrupted():
+            if step % recipe.run.checkpoint_every == 0 or step == last_step or report.stop:
                 report.finish()
                 tensors = whole_tensors(model, ranks.first)
                 state = optimizer_state(joined, optimizer)
@@ -139,7 +139,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
                     checkpoint.save(out, model, words, recipe, place, tensors, state)
                 ranks.wait()
                 report.start()
-            if interrupted() and step < last_step:
+            if report.stop and step < last_step:
                 raise KeyboardInterrupt
     if path:
         say(f"the loss is drawn in {plot.draw_losses(path)}")
@@ -191,7 +191,7 @@ def ctrl_c_waits() -> Iterator[Any]:
         nonlocal came
         came = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("stopping after this step; Ctrl-C again stops at once")
+        say("stopping after this step, or the next; Ctrl-C again stops at once")
 
     try:
         before = signal.signal(signal.SIGINT, note)

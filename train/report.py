@@ -15,11 +15,12 @@ from .step import Launched
 class Report:
     """Reads steps when they are done and logs them; on a GPU one stays behind, so that the next is handed over first.
 
-    `peak` is the FLOP/s of all ranks together.
+    `peak` is the FLOP/s of all ranks together. `stop` tells whether a rank was asked to stop in a step that was read.
     """
 
     def __init__(self, journal: Journal, device: torch.device, costs: Costs, peak: float) -> None:
         self.journal, self.device, self.costs, self.peak = journal, device, costs, peak
+        self.stop = False
         self._behind = 1 if device.type == "cuda" else 0
         self._waiting: deque[tuple[Launched, dict[str, Any]]] = deque()
         self.start()
@@ -49,6 +50,7 @@ class Report:
         while len(self._waiting) > left:
             launched, entry = self._waiting.popleft()
             outcome, work = launched.read(), launched.step
+            self.stop = self.stop or outcome.stop
             now = time.monotonic()
             seconds, self._since = now - self._since, now
             self.journal.write(

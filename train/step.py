@@ -1,6 +1,7 @@
 """One optimiser step: forward and backward over this rank's rounds, one reduction, one update."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,19 +16,27 @@ from .recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step gave: nats per answer token, over all and by source, and the gradient's norm before clipping."""
+    """What a step gave.
+
+    Attributes:
+        loss, losses: nats per answer token, over all and by source.
+        gradient_norm: before clipping.
+        stop: a rank was asked to stop; all ranks learn it of the same step.
+    """
 
     loss: float
     losses: dict[str, float]
     gradient_norm: float
+    stop: bool = False
 
 
 class Launched:
     """A step that the device may still be at; nothing has waited for it yet."""
 
-    def __init__(self, step: Step, losses: list[Tensor], norm: Tensor, ranks: Ranks) -> None:
+    def __init__(self, step: Step, losses: list[Tensor], norm: Tensor, stop: bool, ranks: Ranks) -> None:
         self.step, self.losses, self.ranks = step, losses, ranks
-        totals = ranks.total(_by_source(step, losses, ranks.device))
+        asked = torch.tensor([stop], dtype=torch.float64).to(ranks.device, non_blocking=True)
+        totals = ranks.total(torch.cat([_by_source(step, losses, ranks.device), asked]))
         self.numbers = torch.cat([totals, norm.detach().double().reshape(1)]).to("cpu", non_blocking=True)
         self.copied = torch.cuda.Event() if ranks.device.type == "cuda" else None
         if self.copied:
@@ -41,11 +50,11 @@ class Launched:
         """
         if self.copied:
             self.copied.synchronize()
-        *by_source, norm = self.numbers.tolist()
+        *by_source, stop, norm = self.numbers.tolist()
         self._refuse_not_finite(norm)
         sources = dict(zip(sorted(self.step.answers), by_source, strict=True))
         losses = {source: total / self.step.answers[source] for source, total in sources.items()}
-        return Outcome(sum(by_source) / self.step.answer_tokens, losses, norm)
+        return Outcome(sum(by_source) / self.step.answer_tokens, losses, norm, stop > 0)
 
     def _refuse_not_finite(self, norm: float) -> None:
         if math.isfinite(norm):  # every rank sees the same norm, and a loss that is not finite makes it so
@@ -68,12 +77,17 @@ class Launched:
 
 
 def train_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, step: Step, recipe: Recipe, ranks: Ranks
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: Step,
+    recipe: Recipe,
+    ranks: Ranks,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Launched:
     """Do one optimiser step; on a GPU it is only handed over, and `Launched.read` waits for it.
 
     The loss is the sum over the whole step divided by its answer tokens, so that neither packing nor the
-    number of ranks weighs records by the company that they are in.
+    number of ranks weighs records by the company that they are in. `stop` tells whether this rank was asked to stop.
     """
     optimizer.zero_grad()
     losses: list[Tensor] = []
@@ -87,7 +101,7 @@ def train_step(
         losses.append(sums.detach())
     norm = gradient_norm(optimizer.param_groups[0]["params"], recipe.optim.clip)
     optimizer.step()
-    return Launched(step, losses, norm, ranks)
+    return Launched(step, losses, norm, stop(), ranks)
 
 
 def _by_source(step: Step, losses: list[Tensor], device: torch.device) -> Tensor:

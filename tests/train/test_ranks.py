@@ -78,6 +78,58 @@ def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
+INTERRUPTED = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from medmix.train import loop, recipe
+
+train_step, done = loop.train_step, []
+
+def interrupted(*arguments):
+    done.append(1)
+    if len(done) == 2 and os.environ["RANK"] == "1":
+        signal.raise_signal(signal.SIGINT)
+    return train_step(*arguments)
+
+loop.train_step = interrupted
+torch.set_num_threads(1)
+mix, out, settings = sys.argv[1:]
+try:
+    loop.train(Path(mix), recipe.load("smoke-cpu", tuple(json.loads(settings))), Path(out), False)
+except KeyboardInterrupt:
+    Path(out, "stopped-" + os.environ["RANK"]).touch()
+"""
+
+
+def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_path: Path) -> None:
+    script, run = tmp_path / "interrupted.py", tmp_path / "run"
+    script.write_text(INTERRUPTED)
+    settings = json.dumps([*TINY, "run.steps=6"])
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            script,
+            mix,
+            run,
+            settings,
+        ],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in run.iterdir()) == [
+        "step-00000002", "stopped-0", "stopped-1", "train_log.jsonl",
+    ]  # fmt: skip
+
+
 def test_one_rank_says_what_all_find(mix: Path, tmp_path: Path) -> None:
     done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.targets=[query]")
     assert done.stderr.count("lora.targets: the language model has no linear layer query") == 1

@@ -52,6 +52,15 @@ def test_on_a_cpu_it_is_read_at_once_and_told_whole(reports: Any) -> None:
     assert entry["mfu"] == pytest.approx(2 * 50 / (entry["seconds"] * 1000))
 
 
+def test_the_wish_to_stop_is_known_when_its_step_is_read(reports: Any) -> None:
+    behind = reports("cuda")
+    wish = SimpleNamespace(read=lambda: Outcome(1.5, {"s": 1.5}, 2.0, stop=True), step=STEP)
+    behind.add(cast(Launched, wish), step=1)
+    assert not behind.stop
+    behind.add(launched([], "next"), step=2)
+    assert behind.stop
+
+
 def test_a_step_that_went_wrong_is_told_before_a_checkpoint(reports: Any) -> None:
     behind = reports("cuda")
     behind.add(launched([], "wrong", WorkError("the loss is not finite for a")), step=1)
