@@ -33,8 +33,8 @@ KERNEL_TYPES = (torch.float16, torch.bfloat16)
 
 @cache
 def has_kernel(device: torch.device) -> bool:
-    """Tell whether a device has the kernel for samples of unequal length: GPUs from Ampere on, torch 2.12 or newer."""
-    if varlen_attn is None or device.type != "cuda":
+    """Tell whether a device has the kernel for samples of unequal length: NVIDIA, from Ampere on, with torch 2.12."""
+    if varlen_attn is None or device.type != "cuda" or torch.version.hip is not None:
         return False
     known = inspect.signature(varlen_attn).parameters
     return {"window_size", "enable_gqa"} <= known.keys() and torch.cuda.get_device_capability(device) >= (8, 0)

@@ -25,7 +25,7 @@ from .recipe import Recipe, as_dict
 from .render import Renderer, turn_texts
 from .report import Report
 from .resume import refuse_other
-from .step import train_step
+from .step import NotFiniteError, train_step
 from .talk import is_first, say
 from .weights import load_tower, require_weights
 
@@ -57,7 +57,7 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
     try:
         with join() as ranks:
             return _train(mix, recipe, out, progress, ranks)
-    except UsageError as error:  # every rank finds it, one tells it
+    except (UsageError, NotFiniteError) as error:  # every rank finds it, one tells it
         if not is_first():
             raise SystemExit(error.exit_code) from None
         raise

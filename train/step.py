@@ -14,6 +14,10 @@ from .ranks import Ranks, gradient_norm, reduce_later
 from .recipe import Recipe
 
 
+class NotFiniteError(WorkError):
+    """A loss or a gradient is not finite; every rank finds it at the same step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a step gave.
@@ -46,7 +50,7 @@ class Launched:
         """Wait for the step and give what it gave.
 
         Raises:
-            WorkError: a loss or the gradient is not finite; names the records.
+            NotFiniteError: a loss or the gradient is not finite; names the records.
         """
         if self.copied:
             self.copied.synchronize()
@@ -67,10 +71,10 @@ class Launched:
         ]
         everywhere = [identity for part in self.ranks.gather(culprits) for identity in part]
         if everywhere:
-            raise WorkError(
+            raise NotFiniteError(
                 f"the loss is not finite for {', '.join(everywhere)}; lower optim.lr, or drop these records"
             )
-        raise WorkError(
+        raise NotFiniteError(
             f"the gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}; lower optim.lr, or drop the "
             "record"
         )
