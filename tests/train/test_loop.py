@@ -17,6 +17,7 @@ from medmix.curate.errors import UsageError, WorkError
 from medmix.train import checkpoint, loop
 from medmix.train.collate import to_tensor
 from medmix.train.recipe import Recipe, load
+from medmix.train.report import Report
 
 from .conftest import png, records, tiny_recipe, write_mix
 
@@ -265,3 +266,23 @@ def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(un
     with Image.open(io.BytesIO(png((10, 120, 240), (53, 31)))) as image:
         theirs = AutoImageProcessor.from_pretrained(folder, backend="pil")(image, return_tensors="pt").pixel_values[0]
         assert torch.allclose(theirs, to_tensor(image, checkpoint.read(folder)[0].vision), atol=1e-6)
+
+
+def test_reading_a_step_behind_as_on_a_gpu_changes_nothing(
+    mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def behind(*arguments: Any) -> Report:
+        report = Report(*arguments)
+        report._behind = 1
+        return report
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(loop, "Report", behind)
+    with monkeypatch.context() as patch:
+        stop_at(5, patch, killed)
+        with pytest.raises(MemoryError):
+            loop.train(mix, dropout, run, False)
+    assert [json.loads(line)["step"] for line in log(run)] == [1, 2, 3, 4]
+    loop.train(mix, dropout, run, False)
+    assert same(run, uninterrupted)
+    assert [json.loads(line)["step"] for line in log(run)] == [1, 2, 3, 4, 5, 6, 7]
