@@ -1,6 +1,7 @@
-"""The build: upstream files to a mix. The order of the stages; the only file that knows them all.
+"""The build: upstream files to a mix. The order of the passes.
 
-    scan (parallel, per upstream shard) -> decide (tables) -> materialise (parallel, per output shard) -> publish
+    scan (parallel, per upstream shard) -> compare (parallel, pairs of images) -> decide (tables)
+      -> materialise (parallel, per output shard) -> publish
 
 Everything is prepared in `OUT/.work` and moved into place at the end, the manifest last. A build that was killed
 finds its finished pieces there and goes on; a finished one finds that nothing changed.
@@ -9,7 +10,7 @@ finds its finished pieces there and goes on; a finished one finds that nothing c
 import fcntl
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,12 +21,9 @@ import polars as pl
 from . import (
     articles,
     candidates,
-    caps,
     cards,
     contamination,
-    contradictions,
     croissant,
-    duplicates,
     engine,
     evaluationsets,
     expectations,
@@ -37,12 +35,14 @@ from . import (
     materialise,
     pictures,
     policy,
+    report,
     sampledata,
-    screen,
     splits,
     statistics,
 )
+from .decide import decide
 from .errors import UsageError
+from .evaluationfile import EvaluationFile
 from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
@@ -92,19 +92,17 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         seconds: dict[str, float] = {}
         with _timed(seconds, "scan"):
             scans = _scan(inputs, mixture, work / "scans", options, language_model)
+            aside = evaluationsets.find(
+                mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
+            )
         settings = {
             "mixture": asdict(mixture),
             "only": options.only,
             "allow_missing": options.allow_missing,
             "limit": options.limit,
         }
-        with _timed(seconds, "evaluation sets"):
-            aside = evaluationsets.find(
-                mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
-            )
-        more = leftout.of_evaluation(aside, mixture.evaluation)
-        _say_notes(more)
-        notes += more
+        further = leftout.of_evaluation(aside, mixture.evaluation)
+        _say_notes(further)
         complete = expectations.complete(inputs)
         beside = {
             "complete": complete,
@@ -120,7 +118,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             return finished
         stage = work / f"mix-{digest[:20]}"
         _remove_all(other for other in work.glob("mix-*") if other != stage)
-        with _timed(seconds, "decide"):
+        with _timed(seconds, "load"):
             rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
             differences = expectations.differences(rows, inputs, complete) if counted else []
@@ -128,11 +126,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             _say_warnings(expectations.warnings(differences))
             rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
             rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
-            seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
-            others = [image for file in aside.values() for image in file.images]
-            copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", options.workers)
-            outside = evaluationsets.outside(aside, rows.height, len(seen.prints))
-            del seen
+        with _timed(seconds, "compare"):
+            copies, outside = _compare(rows, inputs, scans, aside, mixture, work, options.workers)
+        with _timed(seconds, "decide"):
             decided, shared = decide(rows, mixture, ScanTexts(scans, mixture.sections()), copies, outside)
             unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
             for note in unclear:
@@ -146,7 +142,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=[*notes, *expectations.notes(differences), *unclear],
+            notes=[*notes, *further, *expectations.notes(differences), *unclear],
             warnings=expectations.warnings(differences),
             decided=decided,
             evaluation=contamination.coverage(decided, mixture.evaluation, aside),
@@ -155,53 +151,13 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
         document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
         document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
-        written = [*cards.write(stage, document), *croissant.write(stage, document)]
+        written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
         _publish(stage, out)
         _remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
     return document
-
-
-def decide(
-    rows: pl.DataFrame, mixture: Mixture, scanned: ScanTexts, copies: pl.DataFrame, outside: leaks.Outside
-) -> tuple[pl.DataFrame, list[dict[str, str | int]]]:
-    """Decide on every record: adds `outcome`, `score` and `transformation`; and give the leak matrix.
-
-    A record falls at the first stage that drops it; later stages no longer see it, except as what protects
-    others (evaluation items, rows of protected splits). All hangs on the arguments.
-    """
-    table = rows.with_columns(score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
-    spared = leaks.is_evaluation(mixture.evaluation)
-    table = table.pipe(_fell, "screen", screen.empty_text)
-    table = table.pipe(_fell, "screen", screen.small_images, mixture.images)
-    table = table.pipe(_fell, "screen", screen.other_languages, mixture.languages)
-    table = table.pipe(_fell, "licences", policy.excluded, mixture.licence_policy)
-    table = table.pipe(_fell, "splits", splits.held_out, mixture)
-    ties = leaks.find(_alive(table), table, mixture.evaluation, scanned, copies, outside)
-    table = table.pipe(_fell, "contamination", contamination.drops, ties, table, mixture.evaluation, outside)
-    if mixture.conflicts == "drop":
-        table = table.pipe(_fell, "splits", splits.conflicts, table)
-    table = imagecopies.clustered(table, copies, taking_part=(pl.col("reason") == "") & ~spared)
-    table = table.pipe(_fell, "duplicates", duplicates.exact, copies, spared)
-    table = table.pipe(_fell, "duplicates", duplicates.near, copies, spared, scanned, mixture.duplicates.text)
-    if mixture.duplicates.contradictions == "drop":
-        table = table.pipe(_fell, "contradictions", contradictions.drops, spared)
-    table = table.pipe(_fell, "caps", caps.repeated_reports, mixture)
-    table = table.pipe(_fell, "caps", caps.over, mixture)
-    outcome = pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped"))
-    return table.with_columns(outcome=outcome), leaks.matrix(ties, table, mixture.evaluation)
-
-
-def _fell(table: pl.DataFrame, name: str, stage: Callable[..., pl.DataFrame], *rules: Any) -> pl.DataFrame:
-    """Let a stage drop some of the rows that the ones before it left."""
-    drops = stage(_alive(table), *rules)
-    return table.update(drops.with_columns(stage=pl.lit(name)), on="index")
-
-
-def _alive(table: pl.DataFrame) -> pl.DataFrame:
-    return table.filter(pl.col("reason") == "")
 
 
 def _say_notes(lines: Sequence[str]) -> None:
@@ -248,6 +204,22 @@ def _scan(
     ]
     paths = list(track(engine.run(scan, tasks, options.workers), len(tasks), "reading"))
     return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def _compare(
+    rows: pl.DataFrame,
+    inputs: Sequence[Input],
+    scans: Sequence[tuple[str, Path]],
+    aside: Mapping[int, EvaluationFile],
+    mixture: Mixture,
+    work: Path,
+    workers: int,
+) -> tuple[pl.DataFrame, leaks.Outside]:
+    """Find the copies among all images, and of the evaluation sets aside, whose items are numbered on from the rows."""
+    seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
+    others = [image for file in aside.values() for image in file.images]
+    copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", workers)
+    return copies, evaluationsets.outside(aside, rows.height, len(seen.prints))
 
 
 def _materialise(

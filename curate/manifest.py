@@ -30,6 +30,7 @@ ENTRIES = (
     "datasheet.md",
     "datasheets",
     "plots",
+    "report",
     "croissant.json",
     "LICENSE.md",
     "ATTRIBUTION.md",
