@@ -104,6 +104,7 @@ def one_error(err: str) -> str:
         (["eval", "one", "other"], "several models are scored into one folder; name it with --out"),
         (["eval", "a/run", "b/run", "--out", "x"], "two models have one name (run, run); score them one at a time"),
         (["eval", "nowhere", "--suite", "classification"], "classification needs its sets: give the folder that holds"),
+        (["eval", "nowhere", "--suite", "all"], "classification needs its sets: give the folder that holds"),
         (["eval", "nowhere", "--suite", "vqe"], "Invalid value for '--suite'"),
         (["sample-data", "--out", "."], "{here}: already there; name a new folder with --out, or remove it first"),
     ],
