@@ -42,6 +42,7 @@ from .errors import UsageError
 from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
+from .publish import pointers
 from .scan import ScanTask, scan
 from .scantexts import ScanTexts
 from .shards import leftovers
@@ -264,17 +265,18 @@ def _materialise(
     by_source = {entry.source: entry for entry in inputs}
     kept = decided.filter(pl.col("outcome") == "kept")
     tasks = []
-    for plan in materialise.plan(kept, mixture.shard_megabytes * 1_000_000):
+    plans = materialise.plan(kept, mixture.shard_megabytes * 1_000_000)
+    for plan in plans:
         entry = by_source[plan.path.split("/")[1]]
         paths = tuple(path for _, path in scans)
         section = mixture.sections().get(entry.source)
         tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
     files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
     for source in by_source:
-        restricted = [file for file in files if file.startswith(f"restricted/{source}/")]
-        pointers = materialise.write_pointers(stage, source, restricted)
-        if pointers:
-            files.append(pointers)
+        restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{source}/")]
+        written = pointers.write(stage, source, restricted)
+        if written:
+            files.append(written)
     return sorted(files)
 
 
