@@ -42,7 +42,7 @@ from .errors import UsageError
 from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
-from .publish import pointers
+from .publish import pointers, versions
 from .scan import ScanTask, scan
 from .scantexts import ScanTexts
 from .shards import leftovers
@@ -139,6 +139,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
+        if differs := versions.on_rebuild(out, stage):
+            say(f"note: {differs}")
         _publish(stage, out)
         _remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
     return document

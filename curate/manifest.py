@@ -27,6 +27,8 @@ ENTRIES = (
     "restricted",
     "pointers",
     "ledger.parquet",
+    "records.parquet",
+    "whole.json",
     "datasheet.md",
     "datasheets",
     "plots",
@@ -35,7 +37,7 @@ ENTRIES = (
     "ATTRIBUTION.md",
     "CITATION.bib",
 )
-"""What may lie at the top of a mix; a rebuild replaces these and touches nothing else."""
+"""What may lie at the top of a mix or of what is published of it; a rebuild replaces these and touches nothing else."""
 
 FORMAT = 1
 """Raised when the layout of a mix changes so that older readers would misread it."""
@@ -162,7 +164,7 @@ def shards_of(document: Mapping[str, Any]) -> list[str]:
 
 def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest of a mix and give it, with its own digest among the timings, since it covers those too."""
-    sealed = {**document, "timings": {**document["timings"], SEAL: _seal(document)}}
+    sealed = {**document, "timings": {**document["timings"], SEAL: seal(document)}}
     write_text(mix / NAME, _text(sealed))
     return sealed
 
@@ -172,14 +174,14 @@ def is_untouched(mix: Path) -> bool:
     text = (mix / NAME).read_text(encoding="utf-8")
     document = json.loads(text)
     timings = document.get("timings")
-    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == _seal(document)
+    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == seal(document)
 
 
 def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _seal(document: Mapping[str, Any]) -> str:
+def seal(document: Mapping[str, Any]) -> str:
     """Digest a manifest, all but the digest itself."""
     timings = {name: value for name, value in document["timings"].items() if name != SEAL}
     return hashlib.sha256(_text({**document, "timings": timings}).encode()).hexdigest()

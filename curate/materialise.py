@@ -26,6 +26,7 @@ MAX_SHARDS = 100_000
 DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
 """What writing a record needs of pass 2."""
 
+
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
     """One output shard before it is written.

@@ -28,9 +28,7 @@ READ = ["id", "source", "split", "license", "license_verdict", *(name for names 
 
 def parts(row: Mapping[str, Any], key: bytes | None = None) -> dict[str, str]:
     """Give the digest of each part of a record, hex, by the names in `COLUMNS`; keyed where there is a key."""
-    return {
-        f"{part}_sha256": _digest(_text({name: row[name] for name in names}), key) for part, names in PARTS.items()
-    }
+    return {f"{part}_sha256": _digest(_text({name: row[name] for name in names}), key) for part, names in PARTS.items()}
 
 
 def key_of(image_sha256: Sequence[str]) -> bytes | None:

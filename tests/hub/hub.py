@@ -32,6 +32,7 @@ class Hub(Server):
         self.tokens = {"hf_writer": ("someone", "write"), "hf_reader": ("someone", "read")}
         self.waits: list[float] = []
         self.page = page
+        self.storage = self.url.replace("127.0.0.1", "localhost")  # another host, as LFS has
         self.writing = Writing(self)
 
     def add(self, dataset: str, files: dict[str, bytes], commit: str = "", gated: bool = False) -> str:
@@ -92,7 +93,9 @@ class Hub(Server):
         return as_json({"id": dataset, "sha": commit, "siblings": siblings, **told})
 
     def _refs(self, repository: Repository) -> Answer:
-        branches = [{"name": name, "ref": f"refs/heads/{name}", "targetCommit": to} for name, to in repository.refs.items()]
+        branches = [
+            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": to} for name, to in repository.refs.items()
+        ]
         tags = [{"name": name, "ref": f"refs/tags/{name}", "targetCommit": to} for name, to in repository.tags.items()]
         return as_json({"branches": branches, "tags": tags, "converts": []})
 
@@ -122,7 +125,7 @@ class Hub(Server):
         if not file.lfs:
             return Answer(200, self.store.get(file.sha256) or b"", headers)
         linked = {"X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{file.sha256}"'}
-        return Answer(302, b"", {**headers, **linked, "Location": f"{self.url}/lfs/{file.sha256}"})
+        return Answer(302, b"", {**headers, **linked, "Location": f"{self.storage}/lfs/{file.sha256}"})
 
 
 def as_json(document: object, status: int = 200) -> Answer:

@@ -118,7 +118,7 @@ class Writing:
         for one in document["objects"]:
             held = {"oid": one["oid"], "size": one["size"]}
             if one["oid"] not in repository.lfs:
-                place = f"{self.hub.url}/lfs/{dataset}/{one['oid']}"
+                place = f"{self.hub.storage}/lfs/{dataset}/{one['oid']}"
                 held["actions"] = {"upload": {"href": f"{place}?signature=secret"}}
             objects.append(held)
         return as_json({"transfer": "basic", "objects": objects})
@@ -143,7 +143,9 @@ class Writing:
             if kind == "deletedFile":
                 files.pop(value["path"], None)
             elif kind == "deletedFolder":
-                files = {name: file for name, file in files.items() if not name.startswith(value["path"].rstrip("/") + "/")}
+                files = {
+                    name: file for name, file in files.items() if not name.startswith(value["path"].rstrip("/") + "/")
+                }
             elif kind == "file":
                 files[value["path"]] = self.hub.store.file(base64.b64decode(value["content"]), False)
             elif value["oid"] not in repository.lfs:
