@@ -49,13 +49,17 @@ def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as
             for finding in findings:
                 say(f"refused: {finding}")
             return WorkError.exit_code if findings else 0
-        if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        if not yes and _is_terminal():
             click.confirm(f"push this to {plan.repo}?", default=False, abort=True, err=True)
         result = pushing.carry_out(plan, mix, options)
     if as_json:
         print_json({**document, "published": result})
     say(f"{result['repo']}: {result['tag']} is published: {result['page']}/tree/{result['tag']}")
     return 0
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 @click.command()

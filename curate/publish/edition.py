@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 import medmix
 
 from .. import cards, croissant, effective, facts, ledger, manifest, statistics
+from ..errors import WorkError
+from ..record import VERDICTS
 from ..shards import replacing
 from . import pointers, records
 
@@ -61,13 +64,20 @@ def prepare(
     """Prepare the edition of a mix below `work`, or find it there from an earlier run.
 
     `whole` is the manifest of the mix, `changelog` what the card tells of the changes (`versions.changelog`).
+
+    Raises:
+        WorkError: a shard is damaged.
     """
     told = json.dumps([manifest.seal(whole), repo, list(changelog), medmix.__version__, _code_digest()])
     folder = work / f"edition-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
     if not (folder / manifest.NAME).is_file():
         for old in work.glob("edition-*"):
             shutil.rmtree(old)
-        _write(folder, mix, whole, repo, changelog)
+        try:
+            _write(folder, mix, whole, repo, changelog)
+        except (pl.exceptions.PolarsError, pa.ArrowException, FileNotFoundError) as error:
+            problem = str(error).splitlines()[0]
+            raise WorkError(f"{mix}: is damaged ({problem}), so nothing is sent; see: medmix check {mix}") from error
     return Edition(folder, manifest.read(folder))
 
 
@@ -112,6 +122,9 @@ def describe(
     """
     frames = [pl.read_parquet(folder / shard, columns=_COLUMNS) for shard in shards]
     rows = pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
+    for (verdict,) in rows.select("license_verdict").unique().iter_rows():
+        if verdict not in VERDICTS:
+            raise WorkError(f"{folder}: a record has the verdict {verdict!r}, which there is not, so nothing is sent")
     sources = {
         source: _source(entry, rows.filter(pl.col("source") == source))
         for source, entry in whole["sources"].items()

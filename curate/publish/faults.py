@@ -55,7 +55,7 @@ def read(error: BaseException) -> Fault | None:
         return Fault(f"no answer ({_reason(error)})", passes=True)
     if isinstance(error, RuntimeError):
         inner = read(error.__cause__) if error.__cause__ is not None else None
-        return inner or Fault(_reason(error), passes=True)
+        return inner or Fault(_reason(error.__cause__ or error), passes=True)
     if isinstance(error, (ValueError, KeyError, TypeError)):
         return _unreadable(error)
     return None
