@@ -58,7 +58,7 @@ def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
         "scans": [[path.name, file_sha256(path)] for path in scans],
         "medmix": medmix.__version__,
         "format": FORMAT,
-        "libraries": _libraries(),
+        "libraries": libraries(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -100,7 +100,7 @@ def compose(
     return {
         "format": FORMAT,
         "medmix": medmix.__version__,
-        "libraries": _libraries(),
+        "libraries": libraries(),
         "mixture": {
             "name": mixture.name,
             "version": mixture.version,
@@ -139,7 +139,8 @@ def _plain(data: Any) -> Any:
     return json.loads(json.dumps(data))
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Give the versions of the libraries that a mix's bytes depend on."""
     return {name: version(name) for name in LIBRARIES}
 
 
@@ -193,11 +194,19 @@ def read(mix: Path) -> dict[str, Any]:
     Raises:
         UsageError: the folder is no mix, or its manifest is damaged or of another format.
     """
-    path = mix / NAME
+    if not (mix / NAME).is_file():
+        raise UsageError(f"{mix} is no finished mix (no {NAME}); make one: medmix build --out {mix}")
+    return read_file(mix / NAME)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a manifest, whatever the file is called.
+
+    Raises:
+        UsageError: it is damaged, or of another format.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{mix} is no finished mix (no {NAME}); make one: medmix build --out {mix}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); build the mix again") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:

@@ -11,7 +11,7 @@ from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
 from medmix.mix_commands import build, check, licences
 from medmix.model_commands import evaluate, export, train
-from medmix.publish_commands import diff, push
+from medmix.publish_commands import diff, push, rehydrate
 from medmix.source_commands import fetch, sample_data, sources
 
 EXIT_WORK_FAILED = 1
@@ -53,5 +53,5 @@ def cli() -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
 
 
-for command in (sources, sample_data, fetch, build, check, licences, push, diff, train, evaluate, export):
+for command in (sources, sample_data, fetch, build, check, licences, push, diff, rehydrate, train, evaluate, export):
     cli.add_command(command)

@@ -1,5 +1,6 @@
 """Commands on what is published: push, diff, rehydrate."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -88,3 +89,34 @@ def diff(before: str, after: str, as_json: bool, limit: int) -> None:
         print_json({**found.summary(), "records": found.records.to_dicts()})
     else:
         print_diff(found.summary(), found.records.head(limit).to_dicts())
+
+
+@click.command()
+@click.argument("name", metavar="OWNER/NAME@TAG")
+@click.option("--root", type=click.Path(path_type=Path), default="sources", help="Local sources.  [default: ./sources]")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the mix.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option(
+    "--language-model", type=click.Path(path_type=Path), help="fastText's lid.176.ftz, instead of the installed one."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
+def rehydrate(
+    name: str, root: Path, out: Path, workers: int | None, language_model: Path | None, as_json: bool
+) -> None:
+    """Rebuild the whole mix of a published one.
+
+    From local copies of the sources that could not be published as a whole; each record is proved by its digests, and
+    those that differ are named. In place of OWNER/NAME@TAG the folder of a published copy will do.
+
+    \b
+    Example:
+      medmix rehydrate OWNER/NAME@v1.0.0 --root sources --out mixes/v1
+    """
+    from medmix.curate.publish.rehydrate import Options
+    from medmix.curate.publish.rehydrate import rehydrate as rebuild
+
+    document = rebuild(name, root, out, Options(workers or os.cpu_count() or 1, language_model))
+    if as_json:
+        print_json(document, sort_keys=True)
+    else:
+        say(f"{document['totals']['kept']} records, each with its digests, are in {out}; next: medmix check {out}")

@@ -87,7 +87,7 @@ def _write(
     shards = [file for file in manifest.shards_of(whole) if file.startswith("data/")]
     linked = [*shards, *(file for file in whole["files"] if file.startswith(f"{pointers.FOLDER}/"))]
     for file in linked:
-        _link(mix / file, folder / file)
+        link(mix / file, folder / file)
     records.write(folder / records.NAME, mix, shards)
     write_ledger(folder / LEDGER, pl.read_parquet(mix / LEDGER), whole)
     with replacing(folder / WHOLE) as temporary:
@@ -100,7 +100,8 @@ def _write(
     manifest.write(folder, document)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Let a file lie in a second place too, without a copy of its bytes where the file system can."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:

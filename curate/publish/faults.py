@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
 
 LOG_IN = "log in (hf auth login, or a token in HF_TOKEN)"
 
-_TOKEN = re.compile(r"hf_[A-Za-z0-9_-]{4,}|(?<=Bearer )\S+")
+_TOKEN = re.compile(r"hf_[A-Za-z0-9_-]{4,}|(?<=Bearer )[^\s'\"]+")
 _ROOM = re.compile(r"quota|storage|too large|exceed", re.IGNORECASE)
 _PASSING = (408, 409, 412, 425, 429, 500, 502, 503, 504)
 

@@ -37,8 +37,8 @@ _PROPOSALS = (
     *(re.compile(prefix + rb"[0-9]{7}") for prefix in (b"p1", b"P1", b"s5", b"S5", b"/[psPS]?")),
     re.compile(rb"-[0-9a-fA-F]{8}-"),
 )
-"""One of these is in all that `MIMIC_IDS` finds. They begin with fixed bytes, so that searching an image for all of them
-is thirty times as fast."""
+"""One of these is in all that `MIMIC_IDS` finds. They begin with fixed bytes, so that a search of images for all of
+them is thirty times as fast."""
 
 _STUDY = re.compile(rb"(?<![0-9A-Za-z])5\d{7}(?![0-9A-Za-z])")
 _TEXTS = (".md", ".json", ".bib", ".svg")

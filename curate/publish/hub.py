@@ -141,8 +141,7 @@ def commit(
     Each try looks at main first: what an earlier one did whose answer was lost, or somebody else, is not done again,
     and the new commit stands on what main is then.
 
-    Args:
-        missing: given the files of main, those to add, with where they lie, and those to take away.
+    `missing` tells, given the files of main, those to add, with where they lie, and those to take away.
     """
 
     def send() -> str:

@@ -134,10 +134,12 @@ def limits(files: Mapping[str, Local]) -> Iterator[str]:
     """Name what the Hub would not take."""
     if len(files) > MOST_FILES:
         yield f"{len(files):,} files are more than the {MOST_FILES:,} that the Hub takes; raise shard_megabytes"
+    most = MOST_FILES_IN_FOLDER
     folders = Counter(name.rpartition("/")[0] for name in files)
     for folder, count in folders.items():
-        if count > MOST_FILES_IN_FOLDER:
-            yield f"{folder}: {count:,} files are more than the {MOST_FILES_IN_FOLDER:,} that the Hub takes in a folder"
+        if count > most:
+            where = folder or "the top folder"
+            yield f"{where}: {count:,} files are more than the {most:,} that the Hub takes in a folder"
     for name, local in files.items():
         if local.bytes > MOST_BYTES_OF_FILE:
             yield f"{name}: {local.bytes:,} bytes are more than the Hub takes in a file; lower shard_megabytes"

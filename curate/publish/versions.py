@@ -57,9 +57,7 @@ def problem(before: str, after: str, level: str) -> str:
 def changelog(before: Mapping[str, Any] | None, diff: Diff | None, version: str) -> list[dict[str, Any]]:
     """Give what the card tells of the changes, the newest version first.
 
-    Args:
-        before: manifest of the version published before, None for the first one.
-        diff: what differs from that; None with it.
+    `before` is the manifest of the version published before, None for the first one, and `diff` what differs from it.
     """
     if before is None or diff is None:
         return [{"version": version, "since": "", "added": 0, "removed": 0, "changed": 0, "sources": []}]

@@ -7,18 +7,23 @@ from pathlib import Path
 import pytest
 
 from medmix.cli import main
-from medmix.curate import manifest
+from medmix.curate import mixture
+from medmix.curate.build import BuildOptions, build
 from medmix.curate.publish import edition, push, versions
 
 REPO = "someone/pictures"
 
 
+SOURCES = ("slake", "pathvqa", "mimic_cxr", "iu_xray", "medqa", "pubmedqa")
+"""Free but for a part, unclear, credentialed, research-only; and without images: unclear, free."""
+
+
 @pytest.fixture(scope="session")
-def prepared(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample mix with the edition that a push of it prepares; do not write there."""
+def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mix of six sources with the edition that a push of it prepares; do not write there."""
     out = tmp_path_factory.mktemp("prepared") / "mix"
-    shutil.copytree(mix, out, ignore=shutil.ignore_patterns(".work"))
-    whole = manifest.read(out)
+    whole = build(mixture.load("sample"), root, out, BuildOptions(only=SOURCES))
+    shutil.rmtree(out / ".work")
     (out / push.WORK).mkdir(parents=True)
     edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / push.WORK)
     return out
@@ -80,5 +85,3 @@ def edition_of(mix: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
-
-

@@ -225,7 +225,14 @@ def test_what_only_looks_a_bit_like_an_id_is_free(tmp_path, text):
 
 
 def test_every_shape_is_among_those_that_are_proposed():
-    for shape in (b"p10000032", b"P19999999", b"s50414267", b"S50000000", b"mimic_cxr/50414267", b"MIMIC-CXR/p10000032"):
+    for shape in (
+        b"p10000032",
+        b"P19999999",
+        b"s50414267",
+        b"S50000000",
+        b"mimic_cxr/50414267",
+        b"MIMIC-CXR/p10000032",
+    ):
         assert gate.MIMIC_IDS.search(shape)
         assert any(proposal.search(shape) for proposal in gate._PROPOSALS)
     film = b"02AA804E-bde0afdd-112c0b34-7bc16630-4e384014"

@@ -28,7 +28,7 @@ def uploaded(hub) -> int:
 def test_what_may_be_published_arrives_and_is_tagged(hub, run, writer, mine):
     status, out, err = pushed(run, mine)
     assert status == 0, err
-    assert "goes: 51 files" in out
+    assert "goes: 30 files" in out
     assert err.splitlines()[-1] == f"{REPO}: v1.0.0 is published: {hub.url}/datasets/{REPO}/tree/v1.0.0"
     repository = hub.repositories[REPO]
     assert repository.tags == {"v1.0.0": repository.main}
@@ -49,13 +49,13 @@ def test_the_published_copy_is_a_sound_mix_of_its_own(hub, run, writer, mine, tm
     assert check(tmp_path / "copy") == []
     document = manifest.read(tmp_path / "copy")
     whole = manifest.read(mine)
-    assert document["totals"]["kept"] == whole["totals"]["kept_by_verdict"]["redistributable"] == 750
-    assert document["totals"]["kept_by_verdict"] == {"redistributable": 750}
-    assert sum(held["records"] for held in document["withheld"]) == whole["totals"]["kept"] - 750
+    assert document["totals"]["kept"] == whole["totals"]["kept_by_verdict"]["redistributable"] == 213
+    assert document["totals"]["kept_by_verdict"] == {"redistributable": 213}
+    assert sum(held["records"] for held in document["withheld"]) == whole["totals"]["kept"] - 213
     assert "mimic_cxr" not in document["sources"]
     card = (tmp_path / "copy" / "README.md").read_text()
     assert f'load_dataset("{REPO}", revision="v1.0.0")' in card
-    assert "750 of its 1,467 records, all that may be redistributed" in card
+    assert "213 of its 548 records, all that may be redistributed" in card
     assert "restricted/" not in card
     assert (tmp_path / "copy" / "whole.json").read_bytes() == (mine / manifest.NAME).read_bytes()
 
@@ -96,16 +96,16 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mi
     assert (status, err) == (0, "")
     assert out.splitlines()[:3] == [
         f"to {REPO} as v1.0.0, private, users accept its terms first",
-        f"goes: 51 files, {sum(map(len, edition_of(mine).values())):,} bytes, in 1 commit",
+        f"goes: 30 files, {sum(map(len, edition_of(mine).values())):,} bytes, in 1 commit",
         "there already: 0 files, 0 bytes",
     ]
-    assert "CC0-1.0              169" in out
-    assert "mimic_cxr   LicenseRef-PhysioNet-Credentialed-1.5.0  40       only for those to whom" in out
+    assert "CC-BY-4.0  113" in out
+    assert "mimic_cxr  LicenseRef-PhysioNet-Credentialed-1.5.0  40       only for those to whom" in out
     assert hub.repositories == {}
     assert {request.line.split()[0] for request in hub.log} == {"GET"}
     document = json.loads(run("push", mine, "--repo", REPO, "--dry-run", "--json")[1])
     assert document["findings"] == []
-    assert document["plan"]["records"] == 750
+    assert document["plan"]["records"] == 213
     assert document["plan"]["commits"] == 1
     assert set(document["plan"]["send"]) == set(edition_of(mine))
 
@@ -113,7 +113,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mi
 def test_a_dry_run_without_the_hub_says_so(run, mine, monkeypatch):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert status == 0
-    assert "goes: 51 files" in out
+    assert "goes: 30 files" in out
     assert err == (
         "note: counted as if nothing were on the Hub, which was not reached: "
         f"{REPO}: HF_HUB_OFFLINE is set; unset it to reach the Hub\n"
@@ -173,7 +173,9 @@ def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_pa
     assert status == 2
     assert "is a published copy, not what a build wrote" in one_error(err)
     text = (mine / manifest.NAME).read_text()
-    (mine / manifest.NAME).write_text(text.replace('"kept": 750', '"kept": 751').replace('"use": "research"', '"use": ""'))
+    (mine / manifest.NAME).write_text(
+        text.replace('"kept": 213', '"kept": 214').replace('"use": "research"', '"use": ""')
+    )
     status, _, err = pushed(run, mine)
     assert status == 1
     assert "its bytes are not those that the build wrote" in one_error(err)
@@ -212,7 +214,7 @@ def test_many_files_go_in_several_commits_and_nothing_between_looks_finished(hub
     document = manifest.read(mine)
     document["mixture"]["version"] = "1.0.1"
     manifest.write(mine, document)
-    monkeypatch.setattr(plan, "FILES_PER_COMMIT", 5)
+    monkeypatch.setattr(plan, "FILES_PER_COMMIT", 3)
     status, out, _ = pushed(run, mine)
     assert status == 0
     repository = hub.repositories[REPO]
@@ -227,21 +229,21 @@ def test_many_files_go_in_several_commits_and_nothing_between_looks_finished(hub
 
 
 def test_no_more_commits_in_an_hour_than_the_hub_takes(hub, run, writer, mine, monkeypatch):
-    monkeypatch.setattr(plan, "FILES_PER_COMMIT", 2)
+    monkeypatch.setattr(plan, "FILES_PER_COMMIT", 1)
     status, _, err = pushed(run, mine)
     assert status == 0
-    assert len(hub.repositories[REPO].messages) == 1 + 26
-    assert [wait > 3500 for wait in hub.waits] == [True] * 6
-    assert err.count("20 commits in an hour are enough for the Hub; the next one in 35") == 6
+    assert len(hub.repositories[REPO].messages) == 1 + 30
+    assert [wait > 3500 for wait in hub.waits] == [True] * 10
+    assert err.count("20 commits in an hour are enough for the Hub; the next one in 35") == 10
 
 
 def test_what_the_hub_would_not_take_is_said_before(hub, run, writer, mine, monkeypatch):
     monkeypatch.setattr(plan, "MOST_FILES_IN_FOLDER", 2)
-    monkeypatch.setattr(plan, "MOST_BYTES_OF_FILE", 500_000)
+    monkeypatch.setattr(plan, "MOST_BYTES_OF_FILE", 60_000)
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert "data/roco: 3 files are more than the 2 that the Hub takes in a folder" in one_error(err)
-    assert "data/ubench/train-00000-of-00001.parquet: 837,563 bytes are more than the Hub takes" in one_error(err)
+    assert "data/slake: 3 files are more than the 2 that the Hub takes in a folder" in one_error(err)
+    assert "data/slake/train-00000-of-00001.parquet: 66,978 bytes are more than the Hub takes" in one_error(err)
     assert hub.repositories == {}
 
 

@@ -1,0 +1,280 @@
+"""The whole mix again, from what was published of it and local copies of the sources that could not be.
+
+    published copy + pointers -> scan of the local copies -> every pointer's record found -> the shards written again
+
+Each record is held against the digests of its pointer, each shard against the manifest of the whole mix. Whatever
+differs is named, and then no mix is written.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from .. import candidates, cards, croissant, engine, facts, fetch, inputs, ledger, manifest, materialise, mixture
+from ..config import parse
+from ..errors import UsageError, WorkError
+from ..progress import say, track
+from ..scan import scan_all
+from ..shards import file_sha256
+from ..text import find_model
+from ..workplace import place, remove_all, working
+from . import copies, digests, edition, pointers
+
+Value = TypeVar("Value")
+
+MOST_NAMED = 50
+"""Records named one by one; of the others the number is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command adds: worker processes, and fastText's `lid.176.ftz` where not the installed one."""
+
+    workers: int = 1
+    language_model: Path | None = None
+
+
+def rehydrate(name: str, root: Path, out: Path, options: Options) -> dict[str, Any]:
+    """Rebuild the whole mix of a published one into `out` and give its manifest.
+
+    `name` is OWNER/NAME@TAG, or the folder of a published copy; `root` holds one folder per source that was not
+    published as a whole.
+
+    Raises:
+        UsageError: the name, the root or `out` cannot be used.
+        WorkError: records differ from those that the mix was made of; names them. Nothing is in `out` then.
+    """
+    with working(out, fresh=False) as work:
+        copy = _copy(name, work)
+        published, whole = manifest.read(copy), _whole(copy)
+        sources = _sources(published, whole)
+        wanted = pointers.read(copy)
+        _all_pointed_at(wanted, whole)
+        stage = work / f"mix-{manifest.seal(whole)[:20]}"
+        if sources:
+            _rebuild(wanted, whole, sources, root, work, stage, options)
+        document = _complete(stage, copy, published, whole)
+        place(stage, out)
+        remove_all([*work.glob("copy-*"), *work.glob("parts"), *work.glob("scans")])
+    return document
+
+
+def _copy(name: str, work: Path) -> Path:
+    if not Path(name).is_dir():
+        repo, tag = copies.split_name(name)
+        copy = copies.download(repo, fetch.current_commit(repo, tag), work)
+    else:
+        copy = Path(name)
+        if not manifest.is_untouched(copy):
+            raise WorkError(f"{copy}: {manifest.TOUCHED}")
+    if "published" not in manifest.read(copy):
+        raise UsageError(f"{name}: is a whole mix already; rehydrate takes what medmix push published")
+    return copy
+
+
+def _whole(copy: Path) -> dict[str, Any]:
+    """Read the manifest of the whole mix, which has to be that which the published one names."""
+    if file_sha256(copy / edition.WHOLE) != manifest.read(copy)["files"][edition.WHOLE]["sha256"]:
+        raise WorkError(f"{copy / edition.WHOLE}: is not what the manifest says (another digest)")
+    return manifest.read_file(copy / edition.WHOLE)
+
+
+def _sources(published: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
+    """Give the sources of which local copies are needed, in the mixture's order."""
+    withheld = {held["source"] for held in published["withheld"]}
+    return [source for source in whole["sources"] if source in withheld]
+
+
+def _all_pointed_at(wanted: pl.DataFrame, whole: Mapping[str, Any]) -> None:
+    """Refuse a mix of which records have no pointer: credentialed ones without an image."""
+    for shard, facts_of in whole["files"].items():
+        if shard.startswith("restricted/"):
+            found = wanted.filter(pl.col("shard") == shard).height
+            if found != facts_of["rows"]:
+                lacking = facts_of["rows"] - found
+                raise WorkError(f"{shard}: {lacking} of its records have no pointer, so the mix cannot be rebuilt")
+
+
+def _rebuild(
+    wanted: pl.DataFrame,
+    whole: Mapping[str, Any],
+    sources: Sequence[str],
+    root: Path,
+    work: Path,
+    stage: Path,
+    options: Options,
+) -> None:
+    """Write the restricted shards into `stage`.
+
+    Raises:
+        WorkError: a record is not there or differs, or a shard has other bytes.
+    """
+    rule = parse(mixture.Mixture, whole["settings"]["mixture"], edition.WHOLE)
+    layouts = {source: replace(rule.sources[source], layout=whole["sources"][source]["layout"]) for source in sources}
+    rule = replace(rule, sources={**rule.sources, **layouts})
+    found, _ = inputs.find(rule, root, only=tuple(sources))
+    found = [replace(entry, facts=_facts(whole, entry)) for entry in found]
+    limit = whole["settings"]["limit"]
+    model = find_model(options.language_model)
+    scans = scan_all(found, work / "scans", rule.images.max_pixels, limit, options.workers, model)
+    rows = candidates.load(scans, limit, rule.sections())
+    matched, findings = _match(wanted, rows, [path for _, path in scans])
+    tasks = []
+    by_source = {entry.source: entry for entry in found}
+    for (shard,), decided in matched.group_by("shard", maintain_order=True):
+        entry = by_source[str(shard).split("/")[1]]
+        plan = materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
+        paths = tuple(path for _, path in scans)
+        section = rule.sections().get(entry.source)
+        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
+    list(track(engine.run(materialise.write, tasks, options.workers), len(tasks), "writing"))
+    for task in tasks:
+        mine = wanted.filter(pl.col("shard") == task.plan.path)
+        findings += _differences(stage / task.plan.path, mine)
+    _refuse(findings, stage)
+    _same_bytes(stage, whole)
+
+
+def _facts(whole: Mapping[str, Any], entry: inputs.Input) -> facts.Facts:
+    """Give what was known of a source when the mix was built, whatever is known now.
+
+    A manifest has its keys sorted; where their order counts, it is that of today's facts.
+    """
+    known = parse(facts.Facts, whole["sources"][entry.source]["facts"], f"{edition.WHOLE}: {entry.source}")
+    members = _in_order(known.licence.members, entry.facts.licence.members)
+    upstream = _in_order(known.upstream, entry.facts.upstream)
+    return replace(known, licence=replace(known.licence, members=members), upstream=upstream)
+
+
+def _in_order(values: Mapping[str, Value], order: Iterable[str]) -> dict[str, Value]:
+    return {name: values[name] for name in (*order, *values) if name in values}
+
+
+def _match(
+    wanted: pl.DataFrame, rows: pl.DataFrame, scans: Sequence[Path]
+) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+    """Find the record of each pointer, in the pointers' order; and say of which there is none."""
+    keyed = _keyed(rows, scans, set(wanted.filter(pl.col("keyed_id").is_not_null())["source"]))
+    here = rows.select("id", "scan", "scan_row", "reason", "evidence", said="wording")
+    numbered = wanted.with_row_index("place")
+    is_hidden = pl.col("keyed_id").is_not_null()
+    open_ = numbered.filter(~is_hidden).join(here, on="id", how="left")
+    hidden = numbered.filter(is_hidden).drop("id").join(keyed.join(here, on="id"), on="keyed_id", how="left")
+    hidden = hidden.with_columns(wording="said", article=pl.lit(""), article_read=pl.lit(""))
+    both = pl.concat([open_, hidden.select(open_.columns)]).sort("place")
+    lost = both.filter(pl.col("scan").is_null() | (pl.col("reason") != ""))
+    findings = [(_name(row), _why(row)) for row in lost.iter_rows(named=True)]
+    return both.filter(pl.col("scan").is_not_null() & (pl.col("reason") == "")), findings
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    if row["id"] is not None and row["keyed_id"] is None:
+        return str(row["id"])
+    return f"{row['source']}/#{row['keyed_id'][:16]}"
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    if row["scan"] is not None:
+        return f"cannot be used here: {row['reason']} ({row['evidence']})"
+    if row["keyed_id"] is None:
+        return "is not in the local copy"
+    return f"is not in the local copy, or has other images there (pointer for {row['shard']})"
+
+
+def _keyed(rows: pl.DataFrame, scans: Sequence[Path], sources: set[str]) -> pl.DataFrame:
+    """Give `id` and `keyed_id` of the local records of credentialed sources."""
+    found: dict[str, list[str]] = {"id": [], "keyed_id": []}
+    mine = rows.filter(pl.col("source").is_in(sorted(sources)) & (pl.col("reason") == ""))
+    for (scan,), part in mine.group_by("scan", maintain_order=True):
+        images = pl.read_parquet(scans[int(str(scan))], columns=["image_sha256"])["image_sha256"]
+        for id_, place_ in part.select("id", "scan_row").iter_rows():
+            key = digests.key_of(images[place_].to_list())
+            if key is not None:
+                found["id"].append(id_)
+                found["keyed_id"].append(digests.keyed_id(id_, key))
+    return pl.DataFrame(found, schema={"id": pl.String, "keyed_id": pl.String})
+
+
+def _differences(shard: Path, wanted: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    """Say of each record of a shard which of its parts are not those that its pointer digests."""
+    by_id = {row["id"] or row["keyed_id"]: row for row in wanted.iter_rows(named=True)}
+    for batch in pq.ParquetFile(shard).iter_batches(batch_size=1024, columns=digests.READ):
+        for row in batch.to_pylist():
+            key = None
+            pointer = by_id.get(row["id"])
+            if pointer is None:
+                key = digests.key_of(row["image_sha256"])
+                pointer = by_id[digests.keyed_id(row["id"], key or b"")]
+            parts = digests.parts(row, key)
+            differing = [name.removesuffix("_sha256") for name in digests.COLUMNS if parts[name] != pointer[name]]
+            differing += [name for name in ("split", "license", "license_verdict") if row[name] != pointer[name]]
+            if differing:
+                yield _name(pointer), f"differs in its {', '.join(differing)}"
+
+
+def _refuse(findings: Sequence[tuple[str, str]], stage: Path) -> None:
+    if not findings:
+        return
+    for name, why in findings[:MOST_NAMED]:
+        say(f"{name}: {why}")
+    if len(findings) > MOST_NAMED:
+        say(f"... and {len(findings) - MOST_NAMED} more")
+    for shard in stage.rglob("*.parquet"):
+        shard.unlink()
+    raise WorkError(f"{len(findings)} records are not those that the mix was made of; no mix was written")
+
+
+def _same_bytes(stage: Path, whole: Mapping[str, Any]) -> None:
+    """Refuse shards with other bytes though their records are the same: libraries write them in another way."""
+    restricted = [file for file in manifest.shards_of(whole) if file.startswith("restricted/")]
+    wrong = [file for file in restricted if file_sha256(stage / file) != whole["files"][file]["sha256"]]
+    if not wrong:
+        return
+    here = manifest.libraries()
+    others = [f"{name} {version}" for name, version in whole["libraries"].items() if here[name] != version]
+    told = f"install {', '.join(others)} and medmix {whole['medmix']}" if others else f"use medmix {whole['medmix']}"
+    raise WorkError(f"{wrong[0]}: its records are right, its bytes are not, since other versions wrote them; {told}")
+
+
+def _complete(stage: Path, copy: Path, published: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to the rebuilt shards what was published, the ledger, the cards and the manifest; give that."""
+    for file in whole["files"]:
+        if file.split("/")[0] in ("data", pointers.FOLDER):
+            edition.link(copy / file, stage / file)
+            if file_sha256(stage / file) != whole["files"][file]["sha256"]:
+                raise WorkError(f"{file}: is not what the manifest says (another digest)")
+    _write_ledger(stage, copy, whole)
+    hidden = sorted(edition.credentialed(whole))
+    document = {**whole, "files": {}, **({"ledger_without_drops": hidden} if hidden else {})}
+    shards = [*manifest.shards_of(whole), *(f for f in whole["files"] if f.startswith(f"{pointers.FOLDER}/"))]
+    document["files"] = manifest.file_facts(stage, [*shards, edition.LEDGER])
+    written = [*cards.write(stage, document), *croissant.write(stage, document)]
+    document["files"] |= manifest.file_facts(stage, written)
+    differing = [file for file in written if document["files"][file] != whole["files"].get(file)]
+    if differing and whole["medmix"] != published["medmix"]:
+        say(f"note: the cards are those of this version of medmix, not of {whole['medmix']}")
+    elif differing:
+        raise WorkError(f"{differing[0]}: cannot be written again as it was; use medmix {whole['medmix']}")
+    return manifest.write(stage, document)
+
+
+def _write_ledger(stage: Path, copy: Path, whole: Mapping[str, Any]) -> None:
+    """Write the published ledger, with a row for each kept record of credentialed sources.
+
+    Why others of their rows were dropped was not published.
+    """
+    rows = pl.read_parquet(copy / edition.LEDGER)
+    shards = [
+        stage / file
+        for source in sorted(edition.credentialed(whole))
+        for file in manifest.shards_of(whole)
+        if file.split("/")[1] == source
+    ]
+    kept = [pl.read_parquet(shard, columns=["id", "source", "split"]) for shard in shards]
+    blank = {name: pl.lit("") for name in ("stage", "reason", "evidence")}
+    added = [frame.with_columns(outcome=pl.lit("kept"), **blank, score=pl.lit(None, pl.Float64)) for frame in kept]
+    ledger.write(stage / edition.LEDGER, pl.concat([rows, *(frame.select(rows.columns) for frame in added)]))
