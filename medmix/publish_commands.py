@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,7 +42,7 @@ def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as
             say(f"{plan.repo}: {plan.tag} is published with just this content; nothing to do")
             return 0
         findings = pushing.inspect(plan, mix) if dry_run else []
-        document = {"plan": plan.as_plain(), "findings": findings}
+        document: dict[str, Any] = {"plan": plan.as_plain(), "findings": findings}
         if not as_json:
             print_plan(document["plan"])
         if dry_run:

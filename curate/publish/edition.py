@@ -2,7 +2,7 @@
 
 It is a folder of its own beside the mix, complete and verifiable with `medmix check`: the shards are links to those of
 the mix, so nothing is encoded or copied. `manifest.json` describes the edition; `whole.json` is the manifest of the
-whole mix, by which `medmix rehydrate` proves what it rebuilds.
+whole mix without its statistics, and by it `medmix rehydrate` proves what it rebuilds.
 """
 
 import hashlib
@@ -23,11 +23,14 @@ import medmix
 from .. import cards, croissant, effective, facts, ledger, manifest, statistics
 from ..errors import WorkError
 from ..record import VERDICTS
-from ..shards import replacing
+from ..shards import write_text
 from . import pointers, records
 
 WHOLE = "whole.json"
 LEDGER = "ledger.parquet"
+
+QUOTED = "statistics"
+"""The part of a manifest that quotes answers. Of the whole mix it is not published: the records give it again."""
 
 QUOTING = ("unparsable-row", "licence")
 """Reasons whose evidence may quote upstream's text."""
@@ -90,8 +93,8 @@ def _write(
         link(mix / file, folder / file)
     records.write(folder / records.NAME, mix, shards)
     write_ledger(folder / LEDGER, pl.read_parquet(mix / LEDGER), whole)
-    with replacing(folder / WHOLE) as temporary:
-        shutil.copyfile(mix / manifest.NAME, temporary)
+    shared = {name: value for name, value in whole.items() if name != QUOTED}
+    write_text(folder / WHOLE, json.dumps(shared, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     document = describe(folder, whole, shards, repo, changelog)
     document["files"] = {file: whole["files"][file] for file in linked}
     document["statistics"] = statistics.measure(folder, shards)

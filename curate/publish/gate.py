@@ -42,7 +42,7 @@ them is thirty times as fast."""
 
 _STUDY = re.compile(rb"(?<![0-9A-Za-z])5\d{7}(?![0-9A-Za-z])")
 _TEXTS = (".md", ".json", ".bib", ".svg")
-_BATCH_ROWS = 256
+_BATCH_ROWS = 64
 _MOST_TOLD = 5
 
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
 from ..fetch import Remote, tree
@@ -21,6 +21,8 @@ THREADS = 4
 """Files that are on their way at once."""
 
 DATASET = "dataset"
+
+CommitOperation = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ def commit(
     def send() -> str:
         head = str(_api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha)
         wanted, gone = missing({remote.path: remote for remote in tree(repo, head)})
-        operations = [*_additions(wanted), *(CommitOperationDelete(path_in_repo=path) for path in gone)]
+        operations: list[CommitOperation] = list(_additions(wanted))
+        operations += [CommitOperationDelete(path_in_repo=path) for path in gone]
         if not operations:
             return head
         made = _api().create_commit(
@@ -184,10 +187,3 @@ def tag(repo: str, name: str, at: str) -> None:
 def page(repo: str) -> str:
     """Give the address of a dataset's page."""
     return f"{constants.ENDPOINT}/datasets/{repo}"
-
-
-def as_plain(found: State | None) -> dict[str, Any] | None:
-    """Give a state as plain data."""
-    if found is None:
-        return None
-    return {"head": found.head, "tags": dict(found.tags), "private": found.private, "gated": found.gated}

@@ -106,6 +106,8 @@ def prepare(mix: Path, repo: str | None, options: Options, work: Path) -> Plan |
     mine = versions.parse(whole["mixture"]["version"])
     earlier = [version for version in tags if version < mine]
     later = [tag for version, tag in tags.items() if version > mine]
+    if later and mine not in tags:
+        raise WorkError(f"{repo}: {later[-1]} is published already, and a lower version may not follow it")
     changelog = _changelog(mix, whole, repo, tags[earlier[-1]], found, work) if found and earlier else None
     prepared = edition.prepare(
         mix, whole, repo, changelog or versions.changelog(None, None, whole["mixture"]["version"]), work
@@ -115,8 +117,6 @@ def prepare(mix: Path, repo: str | None, options: Options, work: Path) -> Plan |
         commit = found.tags[tags[mine]]
         _same_content(repo, tags[mine], files, hub.files(repo, commit))
         return Published(repo, tags[mine], commit)
-    if later:
-        raise WorkError(f"{repo}: {later[-1]} is published already, and a lower version may not follow it")
     if problems := list(plan.limits(files)):
         raise WorkError("; ".join(problems))
     remote = hub.files(repo, found.head) if found else {}

@@ -14,7 +14,20 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow.parquet as pq
 
-from .. import candidates, cards, croissant, engine, facts, fetch, inputs, ledger, manifest, materialise, mixture
+from .. import (
+    candidates,
+    cards,
+    croissant,
+    engine,
+    facts,
+    fetch,
+    inputs,
+    ledger,
+    manifest,
+    materialise,
+    mixture,
+    statistics,
+)
 from ..config import parse
 from ..errors import UsageError, WorkError
 from ..progress import say, track
@@ -247,6 +260,9 @@ def _complete(stage: Path, copy: Path, published: Mapping[str, Any], whole: Mapp
             edition.link(copy / file, stage / file)
             if file_sha256(stage / file) != whole["files"][file]["sha256"]:
                 raise WorkError(f"{file}: is not what the manifest says (another digest)")
+    whole = {**whole, edition.QUOTED: statistics.measure(stage, manifest.shards_of(whole))}
+    if manifest.seal(whole) != whole["timings"][manifest.SEAL]:
+        raise WorkError(f"the records are right, but this medmix counts them otherwise; use medmix {whole['medmix']}")
     _write_ledger(stage, copy, whole)
     hidden = sorted(edition.credentialed(whole))
     document = {**whole, "files": {}, **({"ledger_without_drops": hidden} if hidden else {})}

@@ -3,7 +3,7 @@
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,13 +26,17 @@ class Fault:
     - `short`: the body is half as long as it should be, and says so;
     - `flip`: the first byte of the body is another;
     - `html`: 502 with a page that no client can read;
-    - `stall`: no answer comes as long as the client waits.
+    - `stall`: no answer comes as long as the client waits;
+    - a function: it is called before the request is answered as ever.
+
+    The first `skip` requests that fit are left alone.
     """
 
     pattern: str
-    kind: int | str
+    kind: int | str | Callable[[], None]
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
+    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Server:
         self.log: list[Request] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()
+        self._open = 0
+        self._idle = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"double": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -92,17 +98,38 @@ class Server:
     def answer(self, call: Call) -> Answer:
         return self.route(call.path, call.query, call.method)
 
-    def fail(self, pattern: str, kind: int | str, times: int = 1, **headers: str) -> None:
+    def fail(
+        self, pattern: str, kind: int | str | Callable[[], None], times: int = 1, skip: int = 0, **headers: str
+    ) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.faults.append(Fault(pattern, kind, times, named))
+        self.faults.append(Fault(pattern, kind, times, named, skip))
 
     def fault(self, line: str) -> Fault | None:
         with self._lock:
             for fault in self.faults:
                 if fault.times > 0 and re.search(fault.pattern, line):
+                    if fault.skip > 0:
+                        fault.skip -= 1
+                        continue
                     fault.times -= 1
                     return fault
         return None
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        with self._idle:
+            self._open += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._open -= 1
+                self._idle.notify_all()
+
+    def wait_until_idle(self) -> None:
+        """Wait for the end of all that is being done, of a client that was killed too."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._open == 0, timeout=60)
 
     def answered(self, pattern: str) -> list[Request]:
         return [request for request in self.log if re.search(pattern, request.line)]
@@ -124,6 +151,10 @@ class _Handler(BaseHTTPRequestHandler):
     double: Server
 
     def do_GET(self) -> None:
+        with self.double.answering():
+            self._do()
+
+    def _do(self) -> None:
         line = f"{self.command} {unquote(self.path)}"
         fault = self.double.fault(line)
         kind = fault.kind if fault is not None else ""
@@ -137,6 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._note(line, 0, 0, len(body))
             self._end(str(kind))
             return
+        if callable(kind):
+            kind()
+            kind = ""
         parts = urlsplit(self.path)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if fault is not None and isinstance(kind, int):
