@@ -3,6 +3,7 @@
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ class Server:
     def __init__(self) -> None:
         self.log: list[Request] = []
         self.faults: list[Fault] = []
+        self.rate: float | None = None  # bytes a second that are taken from a connection
         self._lock = threading.Lock()
         self._open = 0
         self._idle = threading.Condition()
@@ -208,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             if not piece:
                 raise _Broken(len(data))
             data += piece
+            if self.double.rate is not None:
+                time.sleep(len(piece) / self.double.rate)
         if half:
             raise _Broken(len(data))
         return bytes(data)

@@ -79,7 +79,8 @@ class Writing:
         from .hub import as_json
 
         head = yaml.safe_load(card.split("---")[1])
-        errors = [] if isinstance(head, dict) and "license" in head else [{"message": '"license" is required'}]
+        is_sound = isinstance(head, dict) and isinstance(head.get("license", ""), str)
+        errors = [] if is_sound else [{"message": '"license" must be a string'}]
         return as_json({"errors": errors, "warnings": []}, 400 if errors else 200)
 
     def _settings(self, repository: Repository, wanted: dict[str, Any]) -> Answer:
