@@ -179,7 +179,7 @@ def faults(bench: Bench) -> None:
             hub.running(),
             mock.patch.object(constants, "ENDPOINT", hub.url),
             mock.patch.object(time, "sleep", waited.append),
-            open(os.devnull, "w") as nothing,
+            Path(os.devnull).open("w") as nothing,
             mock.patch.object(sys, "stderr", nothing),
             mock.patch.object(sys, "stdout", nothing),
         ):
@@ -242,7 +242,7 @@ def loaded(bench: Bench, hub) -> None:
             there.setdefault(row["split"], {})[row["id"]] = digest(row)
     rows = sum(map(len, there.values()))
     print(
-        f"load_dataset: {rows} rows, equal to the folder: {found['whole'] == there}; streamed: {found['streamed'] == there}"
+        f"load_dataset: {rows} rows equal to the folder: {found['whole'] == there}, streamed: {found['streamed'] == there}"
     )
 
 
