@@ -1,9 +1,11 @@
 """Time and memory of the search for copies among generated fingerprints, and of what it finds.
 
-Run: python benchmarks/duplicates.py [--sizes 100000 1000000 3350000] [--workers 2]
+Run: python benchmarks/duplicates.py [--sizes 100000 1000000 3350000] [--workers 2] [--peer PYTHON]
 Half of the images are chest-like: they share many of their keys and, within bits, their hash; a tenth is near-black,
 with few keypoints; a twentieth shows one placeholder; 2 % are altered copies of others, whose recall is printed.
 "Against all" searches 1 % new images against the rest. Memory is that of a fresh process, fingerprints included.
+With `--peer`, the Python of an environment that has imagededup, its search (64-bit hashes, defaults) runs on as many
+hashes as ours on fingerprints, first of all and at a smaller size, since its work grows with the square.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -109,16 +112,44 @@ def measure(size: int, workers: int) -> dict[str, float]:
     }
 
 
+PEER_SIZE = 20_000
+PEER = """
+import json, sys, time
+from imagededup.methods import PHash
+hashes = json.load(open(sys.argv[1]))
+started = time.monotonic()
+PHash(verbose=False).find_duplicates(encoding_map=hashes, num_dist_workers=int(sys.argv[2]))
+print(time.monotonic() - started)
+"""
+
+
+def beside(python: str, workers: int) -> None:
+    """Print the time of our search and of imagededup's on the hashes of the same images."""
+    prints, _ = generate(PEER_SIZE)
+    started = time.monotonic()
+    candidates(prints, workers=workers)
+    mine = time.monotonic() - started
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({str(place): f"{int(word):016x}" for place, word in enumerate(prints["hash"][:, 0])}, file)
+        file.flush()
+        command = [python, "-c", PEER, file.name, str(workers)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    print(f"{PEER_SIZE} images: ours {mine:.1f} s, imagededup {float(done.stdout.splitlines()[-1]):.1f} s")
+
+
 def main() -> None:
     """Print one line per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000, 3_350_000])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--peer", help="a Python that has imagededup")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(measure(arguments.sizes[0], arguments.workers)))
         return
+    if arguments.peer:
+        beside(arguments.peer, arguments.workers)
     print("  images  search s  its CPU s  cluster s  1 % new s  peak MiB     pairs  true copies  found  generating MiB")
     for size in arguments.sizes:
         command = [sys.executable, __file__, "--child", "--sizes", str(size), "--workers", str(arguments.workers)]

@@ -30,6 +30,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 from medmix.curate.copies import confirm
 from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
+from medmix.curate.copies.sketch import sketch
 from medmix.curate.images import canonical
 
 Alteration = Callable[[Image.Image], Image.Image]
@@ -182,11 +183,23 @@ def held(image: Image.Image) -> Held:
     return Held(fingerprint(pixels), int(str(imagehash.phash(image)), 16))
 
 
-def prepared(image: Image.Image) -> confirm.Prepared | None:
+@dataclass(frozen=True)
+class Ready:
+    """An image made ready for confirmation, as it is, against a sketch, and as a sketch."""
+
+    plain: confirm.Prepared | None
+    whitened: confirm.Prepared | None
+    sketch: confirm.Prepared | None
+
+
+def prepared(image: Image.Image) -> Ready:
     """Make an image ready for confirmation at reduced size, as a build does."""
     small = image.convert("L")
     small.thumbnail((256, 256), Image.Resampling.BOX)
-    return confirm.prepare(np.asarray(small))
+    pixels = np.asarray(small)
+    kept = sketch(pixels)
+    drawn = confirm.prepare_sketch(kept) if kept else None
+    return Ready(confirm.prepare(pixels), confirm.prepare_whitened(pixels), drawn)
 
 
 def measured(path: Path) -> Held:
@@ -194,18 +207,28 @@ def measured(path: Path) -> Held:
     return held(load(path))
 
 
-def altered(path: Path) -> dict[tuple[str, str], tuple[Held, float, float]]:
-    """Give for each alteration what is kept of the copy, its likeness to the original (0 if refused) and seconds."""
+def altered(path: Path) -> dict[tuple[str, str], tuple[Held, float, float, float]]:
+    """Give for each alteration what is kept of the copy, two likenesses, and the seconds to compare.
+
+    They are those to the original and to its sketch, 0 if refused.
+    """
     image = load(path)
     original = prepared(image)
     found = {}
     for name, (_, alterations) in CLASSES.items():
         for kind, alteration in alterations.items():
             copy = alteration(image)
+            ready = prepared(copy)
             started = time.perf_counter()
-            match = confirm.compare(original, prepared(copy))
+            match = confirm.compare(original.plain, ready.plain)
             seconds = time.perf_counter() - started
-            found[name, kind] = held(copy), match.likeness if match.same else 0.0, seconds
+            by_sketch = confirm.compare(original.sketch, ready.whitened)
+            found[name, kind] = (
+                held(copy),
+                match.likeness if match.same else 0.0,
+                by_sketch.likeness if by_sketch.same else 0.0,
+                seconds,
+            )
     return found
 
 
@@ -261,14 +284,19 @@ def strangers(
     started = time.perf_counter()
     ready = {place: prepared(load(paths[place])) for place in sorted(set(chain.from_iterable(pairs)))}
     ready_at = time.perf_counter()
-    matches = [confirm.compare(ready[one], ready[two]) for one, two in pairs]
+    matches = [confirm.compare(ready[one].plain, ready[two].plain) for one, two in pairs]
     seconds = time.perf_counter() - ready_at
+    sketched = [confirm.compare(ready[one].sketch, ready[two].whitened) for one, two in pairs]
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
     different = [
         (match, one, two) for match, (one, two) in zip(matches, pairs, strict=True) if group[one] != group[two]
     ]
     refused = max((match.likeness for match, _, _ in different if not match.same), default=0.0)
     merged = [(match, one, two) for match, one, two in different if match.same]
+    drawn = [match for match, (one, two) in zip(sketched, pairs, strict=True) if group[one] != group[two]]
+    likest = max(
+        (match.likeness for match, (other, _, _) in zip(drawn, different, strict=True) if not other.same), default=0.0
+    )
     names = np.unique(np.array(group), return_counts=True)[1]
     total = (len(paths) ** 2 - int((names**2).sum())) // 2
     hashes = close([one.phash for one in kept], group)
@@ -279,6 +307,7 @@ def strangers(
     same_bytes = sum(digests[one] == digests[two] for _, one, two in merged)
     print(
         f"{name:12} {len(paths):6} {total:8} {len(different):10} {refused:9.3f} {len(merged):7} {same_bytes:11} "
+        f"{sum(match.same for match in drawn):9} {likest:9.3f} "
         f"{hashes:8} {theirs:>10}  {1e3 * (ready_at - started) / max(1, len(ready)):5.1f} "
         f"{1e3 * seconds / max(1, len(pairs)):5.1f}"
     )
@@ -304,8 +333,8 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.workers) as pool:
         print("Different patients, lesions, tiles, slices (`likest`: likeness of the likest pair that was refused)")
         print(
-            "set          images    pairs  proposed    likest  merged  same bytes  pHash64  imagededup  "
-            "ms to prepare, to compare"
+            "set          images    pairs  proposed    likest  merged  same bytes  by sketch    likest  pHash64  "
+            "imagededup  ms to prepare, to compare"
         )
         for name, paths in files.items():
             kept = list(pool.map(measured, paths, chunksize=8))
@@ -332,9 +361,9 @@ def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict,
     theirs = peer_hashes(peer, {f"{place[path]}": load(path) for path in sampled}) if peer else {}
     print("\nAltered copies found: ours over all sets, the worst set; candidates alone; pHash-64; imagededup")
     everything: list[float] = []
-    seconds = [took for result in results.values() for _, _, took in result.values()]
+    seconds = [took for result in results.values() for *_, took in result.values()]
     for name, (wanted, alterations) in CLASSES.items():
-        ours, proposed, plain, dedup = [], [], [], []
+        ours, by_sketch, proposed, plain, dedup = [], [], [], [], []
         where: dict[str, list[bool]] = {}
         for kind, alteration in alterations.items():
             copies = np.array([results[path][name, kind][0].print for path in sampled], FINGERPRINT)
@@ -344,9 +373,10 @@ def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict,
             if peer:
                 coded = peer_hashes(peer, {f"{place[path]}": alteration(load(path)) for path in sampled})
             for number, path in enumerate(sampled):
-                copy, likeness, _ = results[path][name, kind]
+                copy, likeness, sketched, _ = results[path][name, kind]
                 proposed.append((place[path], len(prints) + number) in hits)
                 ours.append(proposed[-1] and likeness > 0)
+                by_sketch.append(proposed[-1] and sketched > 0)
                 everything.append(likeness)
                 plain.append((copy.phash ^ base[path].phash).bit_count() <= NEAR)
                 if peer:
@@ -357,7 +387,7 @@ def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict,
         bad = sum(where[worst]) / len(where[worst])
         print(
             f"{name:16} n={len(ours):5}  ours {share(ours)} (wanted {wanted})  worst {worst} {bad:.3f}  "
-            f"proposed {sum(proposed) / len(proposed):.4f}  pHash {share(plain)}  "
+            f"proposed {sum(proposed) / len(proposed):.4f}  by sketch {share(by_sketch)}  pHash {share(plain)}  "
             f"imagededup {share(dedup) if dedup else '-'}",
             flush=True,
         )

@@ -1,13 +1,14 @@
-"""The build: upstream files to a mix. The order of the stages; the only file that knows them all.
+"""The build: upstream files to a mix. The order of the passes.
 
-    scan (parallel, per upstream shard) -> decide (tables) -> materialise (parallel, per output shard) -> publish
+    scan (parallel, per upstream shard) -> compare (parallel, pairs of images) -> decide (tables)
+      -> materialise (parallel, per output shard) -> publish
 
 Everything is prepared in `OUT/.work` and moved into place at the end, the manifest last. A build that was killed
 finds its finished pieces there and goes on; a finished one finds that nothing changed.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,32 +19,34 @@ import polars as pl
 from . import (
     articles,
     candidates,
-    caps,
     cards,
     contamination,
-    contradictions,
     croissant,
-    duplicates,
     engine,
+    evaluationsets,
     expectations,
+    imagecopies,
     leaks,
     ledger,
+    leftout,
     manifest,
     materialise,
+    pictures,
     policy,
+    report,
     sampledata,
-    screen,
     splits,
     statistics,
 )
+from .decide import decide
 from .errors import UsageError
+from .evaluationfile import EvaluationFile
 from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
 from .publish import pointers, versions
 from .scan import scan_all
 from .scantexts import ScanTexts
-from .sources import layouts
 from .text import find_model
 from .workplace import place, remove_all, working
 
@@ -81,12 +84,15 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         if root is None:
             root = _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
-        notes = _notes(mixture, inputs, missing, options)
+        notes = leftout.notes(mixture, inputs, missing, options.limit)
         _say_notes(notes)
         seconds: dict[str, float] = {}
         with _timed(seconds, "scan"):
             scans = scan_all(
                 inputs, work / "scans", mixture.images.max_pixels, options.limit, options.workers, language_model
+            )
+            aside = evaluationsets.find(
+                mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
             )
         settings = {
             "mixture": asdict(mixture),
@@ -94,8 +100,15 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "allow_missing": options.allow_missing,
             "limit": options.limit,
         }
+        further = leftout.of_evaluation(aside, mixture.evaluation)
+        _say_notes(further)
         complete = expectations.complete(inputs)
-        beside = {"complete": complete, "articles": articles.digest(root), "facts": _facts(inputs)}
+        beside = {
+            "complete": complete,
+            "articles": articles.digest(root),
+            "facts": _facts(inputs),
+            "aside": evaluationsets.digest(aside),
+        }
         digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
@@ -104,14 +117,18 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             return finished
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
-        with _timed(seconds, "decide"):
+        with _timed(seconds, "load"):
             rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
             differences = expectations.differences(rows, inputs, complete) if counted else []
             _say_notes(expectations.notes(differences))
             _say_warnings(expectations.warnings(differences))
             rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
-            decided, shared = decide(rows, mixture, inputs, ScanTexts(scans, mixture.sections()))
+            rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
+        with _timed(seconds, "compare"):
+            copies, outside = _compare(rows, inputs, scans, aside, mixture, work, options.workers)
+        with _timed(seconds, "decide"):
+            decided, shared = decide(rows, mixture, ScanTexts(scans, mixture.sections()), copies, outside)
             unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
             for note in unclear:
                 say(f"note: {note}")
@@ -124,16 +141,16 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=[*notes, *expectations.notes(differences), *unclear],
+            notes=[*notes, *further, *expectations.notes(differences), *unclear],
             warnings=expectations.warnings(differences),
             decided=decided,
-            evaluation=contamination.coverage(decided, mixture.evaluation),
+            evaluation=contamination.coverage(decided, mixture.evaluation, aside),
             leaks=shared,
         )
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
         document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
         document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
-        written = [*cards.write(stage, document), *croissant.write(stage, document)]
+        written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
@@ -142,69 +159,6 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         place(stage, out)
         remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
     return document
-
-
-def decide(
-    rows: pl.DataFrame, mixture: Mixture, inputs: Sequence[Input], scanned: ScanTexts
-) -> tuple[pl.DataFrame, list[dict[str, str | int]]]:
-    """Decide on every record: adds `split`, `licence`, `verdict`, `outcome`, `score`; and give the leak matrix.
-
-    A record falls at the first stage that drops it; later stages no longer see it, except as what protects
-    others (evaluation items, rows of protected splits). All hangs on the rows, the mixture and the scanned texts.
-    """
-    sources = {entry.source: entry.facts for entry in inputs}
-    table = policy.resolve(splits.assign(rows, mixture), sources)
-    table = table.with_columns(score=pl.lit(None, pl.Float64))
-    spared = leaks.is_evaluation(mixture.evaluation)
-    table = table.pipe(_fell, "screen", screen.empty_text)
-    table = table.pipe(_fell, "screen", screen.small_images, mixture.images)
-    table = table.pipe(_fell, "screen", screen.other_languages, mixture.languages)
-    table = table.pipe(_fell, "licences", policy.excluded, mixture.licence_policy)
-    table = table.pipe(_fell, "splits", splits.held_out, mixture)
-    ties = leaks.find(_alive(table), table, mixture.evaluation, scanned)
-    table = table.pipe(_fell, "contamination", contamination.drops, ties, table, mixture.evaluation)
-    if mixture.conflicts == "drop":
-        table = table.pipe(_fell, "splits", splits.conflicts, table)
-    table = table.pipe(_fell, "duplicates", duplicates.exact, spared)
-    table = table.pipe(_fell, "duplicates", duplicates.near, spared, scanned, mixture.duplicates.text)
-    if mixture.duplicates.contradictions == "drop":
-        table = table.pipe(_fell, "contradictions", contradictions.drops, spared)
-    table = table.pipe(_fell, "caps", caps.repeated_reports, mixture)
-    table = table.pipe(_fell, "caps", caps.over, mixture)
-    outcome = pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped"))
-    return table.with_columns(outcome=outcome), leaks.matrix(ties, table, mixture.evaluation)
-
-
-def _fell(table: pl.DataFrame, name: str, stage: Callable[..., pl.DataFrame], *rules: Any) -> pl.DataFrame:
-    """Let a stage drop some of the rows that the ones before it left."""
-    drops = stage(_alive(table), *rules)
-    return table.update(drops.with_columns(stage=pl.lit(name)), on="index")
-
-
-def _alive(table: pl.DataFrame) -> pl.DataFrame:
-    return table.filter(pl.col("reason") == "")
-
-
-def _notes(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], options: BuildOptions) -> list[str]:
-    """Say what this build leaves out that a full one would have."""
-    notes = [
-        f"{entry.source}: read as {entry.layout}; {', '.join(entry.unread)} lies there too, "
-        "a copy of the same rows, and was not read (choose with `layout:` in the mixture)"
-        for entry in inputs
-        if entry.unread
-    ]
-    for entry in inputs:
-        layout = next(layout for layout in layouts(entry.source) if layout.name == entry.layout)
-        notes += [f"{entry.source}: {line}" for line in layout.notes(entry.folder)]
-    if missing:
-        notes.append(f"left out, as allowed: {', '.join(missing)}")
-    read = {entry.source for entry in inputs}
-    unchecked = [f"{item.source} {item.split}" for item in mixture.evaluation if item.source not in read]
-    if unchecked:
-        notes.append(f"not kept clean of evaluation sets that were not read: {', '.join(unchecked)}")
-    if options.limit is not None:
-        notes.append(f"only the first {options.limit} rows of each source were read: evaluation sets may be incomplete")
-    return notes
 
 
 def _say_notes(lines: Sequence[str]) -> None:
@@ -229,6 +183,22 @@ def _sample_root(mixture: Mixture, work: Path) -> Path:
     if not root.exists():
         sampledata.write(root, mixture.seed)
     return root
+
+
+def _compare(
+    rows: pl.DataFrame,
+    inputs: Sequence[Input],
+    scans: Sequence[tuple[str, Path]],
+    aside: Mapping[int, EvaluationFile],
+    mixture: Mixture,
+    work: Path,
+    workers: int,
+) -> tuple[pl.DataFrame, leaks.Outside]:
+    """Find the copies among all images, and of the evaluation sets aside, whose items are numbered on from the rows."""
+    seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
+    others = [image for file in aside.values() for image in file.images]
+    copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", workers)
+    return copies, evaluationsets.outside(aside, rows.height, len(seen.prints))
 
 
 def _materialise(

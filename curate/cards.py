@@ -63,9 +63,9 @@ def sentences(template: str, document: Mapping[str, Any]) -> list[str]:
     return [line.strip() for line in fill(template, document).splitlines() if line.strip()]
 
 
-def fill(template: str, document: Mapping[str, Any]) -> str:
+def fill(template: str, document: Mapping[str, Any], **further: Any) -> str:
     """Give the text of one template."""
-    return _environment().get_template(template).render(_context(document))
+    return _environment().get_template(template).render(_context(document) | further)
 
 
 def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[str, Any]) -> str:

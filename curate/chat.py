@@ -1,7 +1,8 @@
 """A record as a conversation: the chat form that TRL and transformers read."""
 
+from collections.abc import Mapping
 from string import ascii_uppercase
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from .record import Record
 from .reports import Section
@@ -55,3 +56,10 @@ def reply(record: Record) -> str:
     """Give the text that the assistant says."""
     answer = record.answer if record.correct is None else f"{ascii_uppercase[record.correct]}. {record.answer}"
     return f"{answer}\n{record.explanation}" if record.explanation else answer
+
+
+def context_of(row: Mapping[str, Any]) -> str:
+    """Give the context that `prompt` put before the question of a row of a mix, or ""."""
+    asked = next(part["text"] for part in row["messages"][0]["content"] if part["type"] == "text")
+    before, found, _ = asked.partition(f"\n\n{row['question']}")
+    return before if found and row["question"] else ""

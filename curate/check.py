@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from . import attribution, cards, croissant, ledger, licences, manifest, statistics
+from . import attribution, cards, croissant, ledger, licences, manifest, report, statistics
 from .features import mix_schema
 from .progress import track
 from .publish import pointers
@@ -73,7 +73,11 @@ def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Ite
         if counted.get(source) != claimed.get(source):
             yield f"{manifest.NAME}: statistics.{source} are not what its shards hold"
     try:
-        texts = {**cards.render(document), croissant.NAME: croissant.text(document)}
+        texts = {
+            **cards.render(document),
+            croissant.NAME: croissant.text(document),
+            report.NAME: report.text(mix, document),
+        }
     except (LookupError, TypeError, AttributeError, ValueError, jinja2.TemplateError) as error:
         yield f"{manifest.NAME}: lacks what the cards tell ({error}); build the mix again"
         return

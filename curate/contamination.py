@@ -1,16 +1,21 @@
 """Contamination: which training records fall because of what they share with evaluation sets (`leaks`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from .candidates import dropped
-from .leaks import LEAKS, is_evaluation
+from .evaluationfile import EvaluationFile
+from .leaks import LEAKS, NOTHING, Outside, is_evaluation
 from .mixture import EvaluationSet
 
 
 def drops(
-    rows: pl.DataFrame, ties: pl.DataFrame, everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]
+    rows: pl.DataFrame,
+    ties: pl.DataFrame,
+    everything: pl.DataFrame,
+    evaluation: Sequence[EvaluationSet],
+    outside: Outside = NOTHING,
 ) -> pl.DataFrame:
     """Drop the `rows` that leak an item of a set whose leaks are dropped, and their whole group where it asks so.
 
@@ -30,7 +35,7 @@ def drops(
     leaks = known.filter(pl.col("kind").is_in(LEAKS))
     kin = known.filter(pl.col("whole") & (pl.col("kind") == "group"))
     hits = pl.concat([leaks, kin]).sort("kind", "set").unique("index", keep="first", maintain_order=True)
-    hits = hits.select("index", "item", "score")
+    hits = hits.select("index", "item", "score", "transformation")
     groups = (
         rows.filter(pl.col("group") != "")
         .select("index", "group")
@@ -42,31 +47,38 @@ def drops(
     others = able.join(groups, on="group", maintain_order="left").join(
         hits, on="index", how="anti", maintain_order="left"
     )
-    fallen = pl.concat([hits, others.select("index", "item", score=pl.lit(None, pl.Float64))]).sort("index")
-    names = everything.select(item="index", name="id")
-    return dropped(
-        fallen.join(names, on="item", maintain_order="left"), "contaminated", pl.col("name"), pl.col("score")
-    )
+    kept_company = others.select("index", "item", score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
+    fallen = pl.concat([hits, kept_company]).sort("index")
+    names = pl.concat([rows_.select(item="index", name="id") for rows_ in (everything, outside.items)])
+    named = fallen.join(names, on="item", maintain_order="left")
+    return dropped(named, "contaminated", pl.col("name"), pl.col("score"), pl.col("transformation"))
 
 
-def coverage(everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[dict[str, str | int]]:
+def coverage(
+    everything: pl.DataFrame, evaluation: Sequence[EvaluationSet], aside: Mapping[int, EvaluationFile]
+) -> list[dict[str, str | int]]:
     """Count, per evaluation set, what was compared, what fell for it, and what is in its domain and yet not the same.
 
     `items` are those of the set, `unread` those whose images could not be read and so not compared, `hits` the
     records dropped because of them, `in_domain` the training records kept of the same source, `same_wording` the
-    items whose question and answer a training record has on another image.
+    items whose question and answer a training record has on another image. `source` is "" for a set that is no
+    source; those that were read are `aside`, by their place.
     """
     trained = everything.filter((pl.col("outcome") == "kept") & (pl.col("split") == "train"))
     contaminated = everything.filter(pl.col("reason") == "contaminated")
     counts: list[dict[str, str | int]] = []
-    for item in evaluation:
-        rows = everything.filter(is_evaluation([item]))
+    for place, item in enumerate(evaluation):
+        rows = everything.filter(is_evaluation([item])).select("id", "stage", "question_answer_key")
+        unread = rows.filter(pl.col("stage").is_in(["read", "images"])).height
+        if place in aside:
+            rows, unread = aside[place].items.select("id", "question_answer_key"), aside[place].unread
         counts.append(
             {
+                "set": item.name,
                 "source": item.source,
-                "split": item.split,
+                "split": item.split if item.source else "",
                 "items": rows.height,
-                "unread": rows.filter(pl.col("stage").is_in(["read", "images"])).height,
+                "unread": unread,
                 "hits": contaminated.join(rows, left_on="evidence", right_on="id", how="semi").height,
                 "in_domain": trained.filter(pl.col("source") == item.source).height,
                 "same_wording": rows.join(trained, on="question_answer_key", how="semi").height,

@@ -45,5 +45,5 @@ def count(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _several(rows: pl.DataFrame) -> pl.DataFrame:
-    asked = rows.drop_nulls("question_key").filter(pl.col("pixels").list.len() > 0)
+    asked = rows.drop_nulls("question_key").filter(pl.col("images").list.len() > 0)
     return asked.filter(pl.col("question_answer_key").n_unique().over(_ASKED) > 1)

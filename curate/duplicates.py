@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-from .candidates import PROTECTION, dropped
+from .candidates import by_precedence, dropped
+from .imagecopies import told
 from .minhash import BANDS
 from .sametext import similarity
 from .scantexts import ScanTexts
@@ -14,19 +15,21 @@ MAX_COMPARED = 32
 """With as many of the survivors that share a band a record is compared: boilerplate must not cost the square."""
 
 
-def exact(rows: pl.DataFrame, spared: pl.Expr) -> pl.DataFrame:
+def exact(rows: pl.DataFrame, copies: pl.DataFrame, spared: pl.Expr) -> pl.DataFrame:
     """Drop all but one of the records with the same images, in order, and equal text (options and context included).
 
-    The survivor is the one in the more protected split; then by the mixture's order of sources, the more open
-    licence, the larger image, the longer text and the id. Rows that are `spared` (evaluation items, which
-    others score on as they are) take no part.
+    The survivor is the first by `by_precedence`; the score is the least likeness of the images. Rows that are
+    `spared` (evaluation items, which others score on as they are) take no part.
     """
-    survivor = pl.col("id").first().over("image_cluster", "text_key")
-    keyed = _by_precedence(rows.filter(~spared)).with_columns(survivor=survivor)
-    return dropped(keyed.filter(pl.col("id") != pl.col("survivor")), "duplicate", pl.col("survivor"), pl.lit(1.0))
+    first = [pl.col(name).first().over("image_cluster", "text_key") for name in ("index", "id")]
+    keyed = by_precedence(rows.filter(~spared)).with_columns(survivor=first[0], name=first[1])
+    hits = told(keyed.filter(pl.col("index") != pl.col("survivor")), rows, copies)
+    return dropped(hits, "duplicate", pl.col("name"), pl.col("likeness"), pl.col("transformation"))
 
 
-def near(rows: pl.DataFrame, spared: pl.Expr, scanned: ScanTexts, threshold: float) -> pl.DataFrame:
+def near(
+    rows: pl.DataFrame, copies: pl.DataFrame, spared: pl.Expr, scanned: ScanTexts, threshold: float
+) -> pl.DataFrame:
     """Drop records whose images are those of a survivor and whose text says the same (`sametext.similarity`).
 
     MinHash bands propose, within the same images, and the texts decide; the score is the Jaccard similarity,
@@ -34,7 +37,7 @@ def near(rows: pl.DataFrame, spared: pl.Expr, scanned: ScanTexts, threshold: flo
     """
     block = ["image_cluster", "near_key"]
     able = rows.filter(~spared & pl.col("near_key").is_not_null()).filter(pl.len().over(block) > 1)
-    ordered = _by_precedence(able).with_row_index("place")
+    ordered = by_precedence(able).with_row_index("place")
     signed = ordered.select("place", "index", *block).join(scanned.signatures(ordered), on="index")
     buckets = _shared_bands(signed.sort("place"), block)
     proposed = ordered.filter(pl.col("place").is_in(list(buckets)))
@@ -46,17 +49,10 @@ def near(rows: pl.DataFrame, spared: pl.Expr, scanned: ScanTexts, threshold: flo
 
     stars = list(_stars(buckets, score))
     found = pl.DataFrame(stars, {"place": pl.UInt32, "survivor": pl.UInt32, "score": pl.Float64}, orient="row")
-    names = ordered.select("id", survivor="place")
-    hits = found.join(ordered.select("place", "index"), on="place").join(names, on="survivor").sort("place")
-    return dropped(hits, "near-duplicate", pl.col("id"), pl.col("score"))
-
-
-def _by_precedence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sort rows so that of two duplicates the first survives."""
-    return rows.with_columns(level=pl.col("split").replace_strict(PROTECTION, return_dtype=pl.Int8)).sort(
-        ["level", "rank", "openness", "area", "text_bytes", "id"],
-        descending=[True, False, True, True, True, False],
-    )
+    names = ordered.select("id", "place", other="index")
+    hits = found.join(ordered.select("place", "index"), on="place").join(names, left_on="survivor", right_on="place")
+    hits = told(hits.sort("place").drop("survivor").rename({"other": "survivor"}), rows, copies)
+    return dropped(hits, "near-duplicate", pl.col("id"), pl.col("score"), pl.col("transformation"))
 
 
 def _shared_bands(rows: pl.DataFrame, block: Sequence[str]) -> dict[int, list[int]]:

@@ -7,16 +7,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Final
 
-import imagehash
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from . import dicom
+from .copies.fingerprints import Fingerprint, fingerprint, hash_text, is_telling
+from .copies.grey import Pixels
 from .errors import RowError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
 """What the sources use; Pillow's other readers (some start Ghostscript) never see upstream bytes."""
+
+
+REDUCED_SIDE: Final = 192
+"""Pixels that both sides of a reduced image keep, where it has them: more than fingerprints and comparison look at."""
+
+_ORIENTATION: Final = 0x0112
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+"""EXIF 2.32, 4.6.4: orientations that swap width and height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +35,12 @@ class ImageFacts:
 
     Attributes:
         sha256: of the original bytes, 64 hex digits.
-        pixel_sha256: of width, height and RGB pixels of the canonical form, 64 hex digits: equal for
-            lossless copies in other formats.
-        phash: 256-bit DCT perceptual hash of the canonical form (`imagehash.phash`), 64 hex digits.
+        pixel_sha256: `pixel_digest` of an image of which the fingerprint tells too little to find a lossless copy by
+            it; "" of all others, whose full size is not decoded for it.
+        phash: 256-bit DCT perceptual hash, 64 hex digits; all 0 where the fingerprint is empty.
         width, height: of the canonical form, in pixels, both at least 1.
         bytes: length of the original.
+        fingerprint: of the canonical form, `copies.fingerprints.FINGERPRINT`.
     """
 
     sha256: str
@@ -38,25 +49,40 @@ class ImageFacts:
     width: int
     height: int
     bytes: int
+    fingerprint: Fingerprint
 
 
 def measure(data: bytes, max_pixels: int) -> ImageFacts:
-    """Decode the original bytes of an image once and take all its facts.
+    """Read the original bytes of an image and take all its facts.
+
+    The whole stream is read, a JPEG at reduced scale (`reduced`).
+
+    Raises:
+        RowError: as `canonical`.
+    """
+    image, (width, height) = _decoded(data, max_pixels, REDUCED_SIDE)
+    print_ = fingerprint(_grey_pixels(image))
+    return ImageFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        pixel_sha256="" if is_telling(print_) else pixel_digest(data, max_pixels),
+        phash=hash_text(print_),
+        width=width,
+        height=height,
+        bytes=len(data),
+        fingerprint=print_,
+    )
+
+
+def pixel_digest(data: bytes, max_pixels: int) -> str:
+    """Give the SHA-256 of width, height and RGB pixels of the canonical form: equal for lossless copies.
 
     Raises:
         RowError: as `canonical`.
     """
     image = canonical(data, max_pixels)
-    pixels = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
-    pixels.update(image.tobytes())
-    return ImageFacts(
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixel_sha256=pixels.hexdigest(),
-        phash=str(imagehash.phash(image, hash_size=16)),
-        width=image.width,
-        height=image.height,
-        bytes=len(data),
-    )
+    digest = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
 
 
 def canonical(data: bytes, max_pixels: int) -> Image.Image:
@@ -72,31 +98,41 @@ def canonical(data: bytes, max_pixels: int) -> Image.Image:
             format not in `FORMATS`. The evidence is the same on each run.
         UsageError: the bytes are a DICOM file and pydicom is not installed.
     """
-    return _decoded(data, max_pixels, None)
+    return _decoded(data, max_pixels, None)[0].convert("RGB")
 
 
-def reduced(data: bytes, max_pixels: int, side: int = 256) -> Image.Image:
-    """Decode to 8-bit grey for fingerprints and comparison, as `canonical` but faster.
+def reduced(data: bytes, max_pixels: int) -> Pixels:
+    """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `canonical` but faster.
 
-    A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `side` pixels;
+    A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `REDUCED_SIDE` pixels;
     its whole stream is read all the same. Other formats come at full size.
 
     Raises:
         RowError: as `canonical`.
     """
-    return _decoded(data, max_pixels, side).convert("L")
+    return _grey_pixels(_decoded(data, max_pixels, REDUCED_SIDE)[0])
 
 
-def _decoded(data: bytes, max_pixels: int, side: int | None) -> Image.Image:
+def _grey_pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _decoded(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """Give an image, grey or RGB, at full or reduced size, and its full width and height."""
     if dicom.is_dicom(data):
-        return _grey(dicom.values(data, max_pixels)).convert("RGB")
+        film = _grey(dicom.values(data, max_pixels))
+        return film, film.size
     with _pillow_settings(max_pixels):
         try:
             with Image.open(BytesIO(data), formats=FORMATS) as image:
+                whole = image.size
                 if side is not None:
                     image.draft("L", (side, side))
                 image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                upright = ImageOps.exif_transpose(image)
+                if image.size == whole:  # not reduced; some readers turn the image themselves
+                    return _plain(upright), upright.size
+                return _plain(upright), whole[::-1] if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE else whole
         except UnidentifiedImageError:
             raise RowError("unreadable-image", "unknown format or broken header") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -110,13 +146,14 @@ def _grey(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values) if values.dtype == np.uint8 else _stretched(values)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image) -> Image.Image:
+    """Give 8-bit grey or RGB without transparency."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _stretched(np.asarray(image)).convert("RGB")
+        return _stretched(np.asarray(image))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "L" else image.convert("RGB")
 
 
 def _stretched(grey: np.ndarray) -> Image.Image:

@@ -19,6 +19,7 @@ SCHEMA = pl.Schema(
         "reason": pl.String,
         "evidence": pl.String,
         "score": pl.Float64,
+        "transformation": pl.String,
     }
 )
 

@@ -32,6 +32,7 @@ ENTRIES = (
     "datasheet.md",
     "datasheets",
     "plots",
+    "report",
     "croissant.json",
     "LICENSE.md",
     "ATTRIBUTION.md",
@@ -92,8 +93,8 @@ def compose(
             "kept_of_third_parties": mine.filter(pl.col("third_party") != "").height,
             "kept_by_task": ledger.by(mine, "task"),
             "kept_by_language": ledger.by(mine, "language"),
-            "images": int(mine["pixels"].list.len().sum()),
-            "distinct_images": mine["pixels"].explode().drop_nulls().n_unique(),
+            "images": int(mine["images"].list.len().sum()),
+            "distinct_images": mine["images"].explode().drop_nulls().n_unique(),
             "groups": mine["group"].n_unique(),
             "facts": _plain(asdict(entry.facts)),
         }

@@ -1,7 +1,7 @@
 """The mixture: which sources go into a mix, and by which rules. Loads `mixtures/*.yaml`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from typing import Literal
 from . import facts
 from .config import is_day, nearest, parse, read_yaml
 from .errors import UsageError
+from .listing import Listing
 from .reports import Section
 
 
@@ -100,18 +101,29 @@ class RepeatRule:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """One split of one source that training records must share nothing with.
+    """What training records must share nothing with: a split of a source, or a set of images that is no source.
 
     Attributes:
+        source, split: one of the mixture's sources, and which of upstream's splits.
+        images: instead, the name of a set that lies under the root, as the file NAME.parquet that `medmix fingerprint`
+            made, or as the folder NAME with its images.
+        listing: which images of that folder.
         leaks: `drop` the training records that share something with it, or only `report` them, which keeps
             upstream's splits as they are and leaves the scores on them in doubt.
         group: with `drop`, drop all records of a patient, study, article or case of which one falls.
     """
 
-    source: str
+    source: str = ""
     split: Literal["validation", "test"] = "test"
+    images: str = ""
+    listing: Listing = field(default_factory=Listing)
     leaks: Literal["drop", "report"] = "drop"
     group: bool = False
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+        return self.images or f"{self.source} {self.split}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +255,22 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     problems += [
         f"evaluation: {item.source!r} is not among the mixture's sources{nearest(item.source, list(mixture.sources))}"
         for item in mixture.evaluation
-        if item.source not in mixture.sources
+        if item.source and item.source not in mixture.sources
+    ]
+    problems += [
+        f"evaluation[{place}]: give `source`, with its `split`, or `images`, with a `listing`, and not both"
+        for place, item in enumerate(mixture.evaluation)
+        if bool(item.source) == bool(item.images) or (item.source and item.listing != Listing())
+    ]
+    problems += [
+        f"evaluation[{place}].images: {item.images!r} is not a plain name of a folder or file under the root"
+        for place, item in enumerate(mixture.evaluation)
+        if item.images and (Path(item.images).name != item.images or item.images in known)
+    ]
+    problems += [
+        f"evaluation[{place}].listing: {problem}"
+        for place, item in enumerate(mixture.evaluation)
+        for problem in item.listing.problems()
     ]
     problems += [
         f"evaluation: {item.source} {item.split} is trained on by its `splits`; it cannot be kept clean of"
@@ -257,7 +284,7 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     if mixture.repeats.reports is not None and mixture.repeats.reports < 1:
         problems.append("repeats.reports: must be 1 or more")
     problems += [
-        f"evaluation: {item.source} {item.split} has `group: true`, which needs `leaks: drop`"
+        f"evaluation: {item.name} has `group: true`, which needs `leaks: drop`"
         for item in mixture.evaluation
         if item.group and item.leaks == "report"
     ]

@@ -151,10 +151,13 @@ class _Parquet:
     def read(self, ref: ImageRef) -> bytes | None:
         row = _checked_row(ref, self._starts[-1], self._file.schema_arrow)
         group = bisect_right(self._starts, row) - 1
-        if self._group != (group, ref.column):
-            self._rows = self._file.read_row_group(group, columns=[f"{ref.column}.bytes"]).column(ref.column)
-            self._group = (group, ref.column)
-        return _bytes_of(self._rows[row - self._starts[group]])
+        column, _, place = ref.column.partition("[")
+        if self._group != (group, column):
+            names = [column] if place else [f"{column}.bytes"]
+            self._rows = self._file.read_row_group(group, columns=names).column(column)
+            self._group = (group, column)
+        held = self._rows[row - self._starts[group]]
+        return _bytes_of(held[int(place.removesuffix("]"))] if place else held)
 
     def close(self) -> None:
         self._file.close()
@@ -179,7 +182,7 @@ class _Arrow:
 
 
 def _checked_row(ref: ImageRef, rows: int, schema: pa.Schema) -> int:
-    if ref.row is None or not 0 <= ref.row < rows or ref.column not in schema.names:
+    if ref.row is None or not 0 <= ref.row < rows or ref.column.partition("[")[0] not in schema.names:
         raise RowError("missing-image", str(ref))
     return ref.row
 

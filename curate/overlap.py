@@ -28,19 +28,25 @@ _TEXT_FIELDS = ("question", "answer", "context", "explanation")
 _BATCH = 2_000
 
 _OWNED = pl.Schema({"index": pl.UInt32, "n": pl.Int32, "gram": pl.UInt64})
-_GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
+GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
+"""The hashed n-grams of evaluation items, by the field that they stand in."""
+
 _FOUND = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
 
 
 class Items:
     """The n-grams of evaluation items, to be found in other texts."""
 
-    def __init__(self, frames: Iterable[pl.DataFrame]) -> None:
-        """Take the items as `ScanTexts.texts` gives them."""
-        fields = pl.concat([pl.DataFrame(schema=_GRAMS), *(_grams_of_items(frame) for frame in frames)])
-        self._grams = fields.unique(maintain_order=True)
+    def __init__(self, grams: pl.DataFrame) -> None:
+        """Take the items' n-grams, `GRAMS`."""
+        self._grams = grams.unique(maintain_order=True)
         self._sizes = self._grams.group_by("item", "field").agg(size=pl.len())
         self._lengths = sorted(self._grams["n"].unique())
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to find."""
+        return self._grams.height > 0
 
     def found_in(self, texts: pl.DataFrame) -> pl.DataFrame:
         """Give `index`, `item` and `share`, 0 to 1, of texts that hold n-grams of items, the largest share of each."""
@@ -63,8 +69,13 @@ class Items:
         )
 
 
+def grams_of(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Give the n-grams, `GRAMS`, of items as `ScanTexts.texts` gives them."""
+    return pl.concat([pl.DataFrame(schema=GRAMS), *map(_grams_of_items, frames)])
+
+
 def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
-    frames = [pl.DataFrame(schema=_GRAMS)]
+    frames = [pl.DataFrame(schema=GRAMS)]
     for field in _ITEM_FIELDS:
         told = [words(comparable(text)) for text in items[field]]
         lengths = np.minimum(list(map(len, told)), N) if told else np.empty(0, int)

@@ -42,7 +42,8 @@ class ImageRef:
 
     `path` is POSIX and relative to the source's folder. Alone it names a file; with `member` it names
     a zip archive and the member in it; with `row` it names a parquet or arrow table whose
-    row `row` (from 0) of the struct column `column` holds the bytes under the field `bytes`.
+    row `row` (from 0) of the struct column `column` holds the bytes under the field `bytes`; `images[1]` is the second
+    struct in a column of lists.
     """
 
     path: str

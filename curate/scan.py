@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import dicom, engine, images, originals, text, third_party
+from .copies.fingerprints import FINGERPRINT
 from .errors import RowError
 from .inputs import Input
 from .progress import track
@@ -29,7 +30,7 @@ from .tables import opened
 from .textkeys import Texts, measure
 
 BATCH_ROWS = 256
-MEASURED_LIBRARIES = ("pillow", "imagehash", "fasttext")
+MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
 _STRINGS = pa.list_(pa.string())
 _NUMBERS = pa.list_(pa.int64())
@@ -53,8 +54,9 @@ SCHEMA = pa.schema(
             ),
         ),
         ("image_files", pa.list_(pa.struct([("bytes", pa.int64()), ("mtime_ns", pa.int64())]))),
-        *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "pixel_sha256")],
+        *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "image_key")],
         *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
+        ("fingerprint", pa.list_(pa.binary(FINGERPRINT.itemsize))),
         *[(name, pa.string()) for name in ("text_key", "question_answer_key")],
         *[(name, pa.uint64()) for name in ("question_key", "near_key")],
         ("minhash", pa.list_(pa.uint32())),
@@ -62,9 +64,10 @@ SCHEMA = pa.schema(
 )
 """The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
 
-`image_files` is the size and time of the file that holds each image, nulls where there is none: by them a
-later run sees that an image came, went or changed. `third_party` is what a figure's caption says of an owner beside
-the article. The last five are those of `textkeys.TextKeys`.
+`image_key` is equal for images that are known to be the same without comparing them: the digest of the pixels where
+the scan takes one, else of the bytes. `image_files` is the size and time of the file that holds each image, nulls where
+there is none: by them a later run sees that an image came, went or changed. `third_party` is what a figure's caption
+says of an owner beside the article. The last five are those of `textkeys.TextKeys`.
 """
 
 
@@ -255,10 +258,11 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
             break
     row["image_sha256"] = [image.sha256 for image in facts]
     row["image_phash"] = [image.phash for image in facts]
-    row["pixel_sha256"] = [image.pixel_sha256 for image in facts]
+    row["image_key"] = [image.pixel_sha256 or image.sha256 for image in facts]
     row["image_bytes"] = [image.bytes for image in facts]
     row["image_width"] = [image.width for image in facts]
     row["image_height"] = [image.height for image in facts]
+    row["fingerprint"] = [image.fingerprint.tobytes() for image in facts]
     return row
 
 

@@ -9,6 +9,7 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
+from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
 from medmix.model_commands import evaluate, export, train
 from medmix.publish_commands import diff, push, rehydrate
@@ -53,5 +54,8 @@ def cli() -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
 
 
-for command in (sources, sample_data, fetch, build, check, licences, push, diff, rehydrate, train, evaluate, export):
+for command in (
+    *(sources, sample_data, fetch, build, check, licences, fingerprint, leaks, push, diff, rehydrate),
+    *(train, evaluate, export),
+):
     cli.add_command(command)

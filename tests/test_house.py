@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("screen", "policy", "duplicates", "contamination", "contradictions", "splits", "caps")
-ABOVE_STAGES = {"build"}
+ABOVE_STAGES = {"build", "decide"}
 
 
 def imports(file: Path) -> set[str]:

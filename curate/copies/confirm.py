@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from . import grey, keypoints, registration
-from .grey import Floats, Pixels
+from .grey import Floats, Pixels, blurred
 from .registration import Matrix
+from .sketch import Sketch, drawn, whitened
 
 KEYPOINTS: Final = 120
 HYPOTHESES: Final = 3
@@ -42,6 +42,9 @@ MIN_SHARE: Final = 0.5
 
 COPY: Final = 0.6
 """The least likeness of a copy; `benchmarks/duplicates_accuracy.py` shows both sides of it."""
+
+COPY_BY_SKETCH: Final = 0.58
+"""The same where one of the two is a sketch, whose coarse levels cost likeness."""
 
 CERTAIN: Final = 0.85
 """A likeness at which no other alignment is tried."""
@@ -84,6 +87,7 @@ class Prepared:
         coarse, middle: its bands around those scales, of even contrast, [H, W].
         fine: its fine detail in grey levels, [H, W].
         points: its keypoints.
+        least: the likeness from which on another picture is a copy.
     """
 
     picture: Floats
@@ -91,21 +95,38 @@ class Prepared:
     middle: Floats
     fine: Floats
     points: keypoints.Keypoints
+    least: float
 
 
 def prepare(picture: Pixels) -> Prepared | None:
     """Make a grey picture, uint8 [H, W], ready; None when it is tiny, a strip or near-uniform.
 
-    More than 256 pixels a side add nothing, so images may be decoded at reduced scale.
+    More than 192 pixels a side add nothing, so images may be decoded at reduced scale.
     """
     small = grey.working(picture)
-    if small is None:
-        return None
+    return None if small is None else _prepared(small, grey.enlarged(small, picture), COPY)
+
+
+def prepare_whitened(picture: Pixels) -> Prepared | None:
+    """Make a grey picture ready to be compared with sketches, as `prepare`."""
+    small = grey.working(picture)
+    return None if small is None else _prepared(whitened(small), grey.enlarged(small, picture), COPY)
+
+
+def prepare_sketch(kept: Sketch) -> Prepared:
+    """Make a sketch ready to be compared with pictures made ready by `prepare_whitened`.
+
+    Raises:
+        ValueError: the sketch is damaged.
+    """
+    return _prepared(drawn(kept), kept.enlarged, COPY_BY_SKETCH)
+
+
+def _prepared(small: Floats, enlarged: float, least: float) -> Prepared:
     # what is smaller than a pixel of a small image is the decoder's, not the image's
-    enlarged = max(1.0, (small.size / picture.size) ** 0.5)
-    fine = _blurred(small, 0.5 * enlarged) - _blurred(small, FINE)
+    fine = blurred(small, 0.5 * enlarged) - blurred(small, FINE)
     points = keypoints.detect(small, KEYPOINTS)
-    return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points)
+    return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points, least)
 
 
 def compare(first: Prepared | None, second: Prepared | None) -> Match:
@@ -113,7 +134,7 @@ def compare(first: Prepared | None, second: Prepared | None) -> Match:
     if first is None or second is None:
         return NO_MATCH
     if _order(first) > _order(second):
-        return _seen_from_the_other(compare(second, first))
+        return reversed_(compare(second, first))
     best = NO_MATCH
     for start in _starts(first, second):
         best = max(best, _judged(first, second, start), key=_worth)
@@ -126,7 +147,8 @@ def _order(one: Prepared) -> tuple[tuple[int, ...], bytes]:
     return one.picture.shape, one.picture.tobytes()
 
 
-def _seen_from_the_other(match: Match) -> Match:
+def reversed_(match: Match) -> Match:
+    """Give the match as it is when the two pictures change places."""
     turn = match.turn if match.flipped else -match.turn % 360
     return Match(match.same, match.likeness, match.share, match.flipped, turn, 1 / match.zoom)
 
@@ -180,7 +202,7 @@ def _measured(first: Prepared, second: Prepared, map_: Matrix) -> Match:
     moved, inside = registration.warped(second.fine, map_, first.fine.shape)
     share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
     likeness = _likeness(first.fine, moved, inside)
-    same = likeness >= COPY and share >= MIN_SHARE
+    same = likeness >= min(first.least, second.least) and share >= MIN_SHARE
     return Match(same, likeness, min(1.0, share), area < 0, _turn(map_), max(abs(area), 1e-6) ** 0.5)
 
 
@@ -213,13 +235,9 @@ def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
 
 def _band(picture: Floats, sigma: float) -> Floats:
     """Give what a picture holds around a scale, divided by its local contrast, so that its tone does not matter."""
-    band = _blurred(picture, sigma) - _blurred(picture, 4 * sigma)
-    contrast = np.sqrt(_blurred(np.square(band), 8 * sigma))
+    band = blurred(picture, sigma) - blurred(picture, 4 * sigma)
+    contrast = np.sqrt(blurred(np.square(band), 8 * sigma))
     return band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
-
-
-def _blurred(picture: Floats, sigma: float) -> Floats:
-    return ndimage.gaussian_filter(picture, sigma)
 
 
 def _correlation(first: Floats, second: Floats) -> float:

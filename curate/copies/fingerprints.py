@@ -2,10 +2,10 @@
 
 from typing import Final, TypeAlias
 
+import cv2
+import imagehash
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import fft
 
 from . import grey, keypoints
 from .grey import Floats, Pixels
@@ -38,8 +38,14 @@ Fields:
         surroundings were mirrored, that of the second that this was unsure.
 """
 
+Fingerprint: TypeAlias = npt.NDArray[np.void]
+"""An array without dimensions of `FINGERPRINT`."""
+
 Fingerprints: TypeAlias = npt.NDArray[np.void]
 """Fingerprints of many images, [N] of `FINGERPRINT`."""
+
+FEW: Final = 12
+"""An image with fewer keypoints is sought by its hash in all orientations, and may share that with many."""
 
 MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.ODD) if odd))
 """The bits of a key that change when its surroundings are mirrored."""
@@ -53,8 +59,8 @@ ORIENTATIONS: Final = tuple(
 _HASH_SIDE = 16
 
 
-def fingerprint(picture: Pixels) -> npt.NDArray[np.void]:
-    """Take the fingerprint of a grey picture, uint8 [H, W]; gives an array without dimensions of `FINGERPRINT`."""
+def fingerprint(picture: Pixels) -> Fingerprint:
+    """Take the fingerprint of a grey picture, uint8 [H, W]."""
     print_ = np.zeros((), FINGERPRINT)
     small = grey.working(picture)
     if small is None:
@@ -63,6 +69,17 @@ def fingerprint(picture: Pixels) -> npt.NDArray[np.void]:
     print_["hash"] = _hash(small)
     _add_keypoints(print_, keypoints.detect(small, KEYPOINTS))
     return print_
+
+
+def is_telling(print_: Fingerprint) -> bool:
+    """Say whether a copy without loss is found by the fingerprint for certain."""
+    return bool(print_["count"] >= FEW)
+
+
+def hash_text(print_: Fingerprint) -> str:
+    """Give the hash as `imagehash` writes one of its own, 64 hex digits; `imagehash.hex_to_hash` reads it."""
+    bits = np.unpackbits(print_["hash"].view(np.uint8)).reshape(_HASH_SIDE, _HASH_SIDE)
+    return str(imagehash.ImageHash(bits.astype(bool)))
 
 
 def oriented(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: bool) -> npt.NDArray[np.uint64]:
@@ -77,14 +94,14 @@ def oriented(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: b
 
 
 def _hash(small: Floats) -> npt.NDArray[np.uint64]:
-    square = np.asarray(Image.fromarray(small).resize((32, 32), Image.Resampling.BILINEAR))
-    low = fft.dctn(square, norm="ortho")[:_HASH_SIDE, :_HASH_SIDE]
+    square = cv2.resize(small, (32, 32), interpolation=cv2.INTER_AREA)
+    low = cv2.dct(square)[:_HASH_SIDE, :_HASH_SIDE]
     bits = low > 0
     bits[0, 0] = False
     return np.packbits(bits).view("<u8")
 
 
-def _add_keypoints(print_: npt.NDArray[np.void], points: keypoints.Keypoints) -> None:
+def _add_keypoints(print_: Fingerprint, points: keypoints.Keypoints) -> None:
     count = len(points)
     if not count:
         return

@@ -2,9 +2,9 @@
 
 from typing import Final, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -37,7 +37,7 @@ def trimmed(grey: Pixels) -> Pixels:
     for _ in range(2):  # a frame inside a bar
         top, bottom, left, right = (_border(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
         inner = grey[top : grey.shape[0] - bottom, left : grey.shape[1] - right]
-        if min(inner.shape) < MIN_SIDE or inner.size < MIN_KEPT * grey.size:
+        if inner.size == grey.size or min(inner.shape) < MIN_SIDE or inner.size < MIN_KEPT * grey.size:
             break
         grey = inner
     return grey
@@ -70,6 +70,24 @@ def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
         return None
     factor = side / (height * width) ** 0.5
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    kind = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
-    small = np.asarray(Image.fromarray(grey).resize(size, kind, reducing_gap=3.0), np.float32)
+    kind = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    small = np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=kind), np.float32)
     return small if small.std() >= MIN_CONTRAST else None
+
+
+def enlarged(small: Floats, picture: Pixels) -> float:
+    """Give the sides of a working picture over those of the picture that it was made of, at least 1."""
+    return float(max(1.0, (small.size / picture.size) ** 0.5))
+
+
+def blurred(picture: Floats, sigma: float) -> Floats:
+    """Blur a picture, float32 [H, W], by a Gaussian of `sigma` pixels; borders are reflected."""
+    out = np.empty_like(picture)
+    blur(picture, sigma, out)
+    return out
+
+
+def blur(picture: Floats, sigma: float, out: Floats) -> None:
+    """Blur a picture into another of the same size, as `blurred`."""
+    side = 2 * int(np.ceil(3 * sigma)) + 1
+    cv2.GaussianBlur(picture, (side, side), sigma, dst=out, borderType=cv2.BORDER_REFLECT)

@@ -6,14 +6,13 @@ direction of its brightness slope, mirrored or not) and described by low-order D
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 
-from .grey import Floats
+from .grey import Floats, blur
 
 SIGMAS: Final = tuple(float(sigma) for sigma in 1.6 * 2 ** (np.arange(9) / 3))
 """Scales looked at, in pixels of the working picture; three to the octave."""
@@ -31,6 +30,7 @@ MAX_EDGE: Final = 12.0
 ORDERS: Final = tuple((u, total - u) for total in range(2, 8) for u in range(total + 1))[:30]
 """The (horizontal, vertical) orders of the DCT coefficients that describe the surroundings, low ones first."""
 
+_SQUARE = np.ones((3, 3), np.uint8)
 _STEPS = ((np.arange(GRID) + 0.5) / GRID * 2 - 1).astype(np.float32)
 _COSINES = np.cos(np.pi * np.outer(np.arange(8), np.arange(GRID) + 0.5) / GRID).astype(np.float32)
 _WINDOW = np.exp(-0.5 * np.square(_STEPS / 0.6))
@@ -92,34 +92,36 @@ def detect(picture: Floats, limit: int) -> Keypoints:
     return Keypoints(place_x, place_y, sigma, angle, mirrored, np.abs(hand) / size, bright, coefficients)
 
 
-@lru_cache(maxsize=64)
-def _transfer(height: int, width: int) -> Floats:
-    """Give the Gaussians as factors on the DCT of a picture, float32 [scales, H, W]; borders are reflected."""
-    squared = np.square(np.pi * np.arange(height) / height)[:, None] + np.square(np.pi * np.arange(width) / width)
-    return np.exp(-0.5 * squared * np.square(SIGMAS)[:, None, None]).astype(np.float32)
-
-
 def _blurred(picture: Floats) -> Floats:
-    spectrum = fft.dctn(picture, norm="ortho")
-    return fft.idctn(spectrum * _transfer(*picture.shape), axes=(1, 2), norm="ortho", overwrite_x=True)
+    """Blur to each of `SIGMAS`, each time from the one before; float32 [scales, H, W]."""
+    levels = np.empty((len(SIGMAS), *picture.shape), np.float32)
+    sigma = 0.0
+    for level, wanted in zip(levels, SIGMAS, strict=True):
+        blur(picture, (wanted**2 - sigma**2) ** 0.5, level)
+        picture, sigma = level, wanted
+    return levels
 
 
 def _extrema(bands: Floats) -> tuple[npt.NDArray[np.intp], ...]:
-    """Give (level, y, x) of all local extrema over place and scale that are strong and no edge."""
-    inner = bands[1:-1, 1:-1, 1:-1]
-    extreme = (inner >= _neighbourhood(np.maximum, bands)) & (inner > MIN_RESPONSE)
-    extreme |= (inner <= _neighbourhood(np.minimum, bands)) & (inner < -MIN_RESPONSE)
-    level, y, x = (place + 1 for place in np.nonzero(extreme))
+    """Give (level, y, x) of all local extrema over place and scale that are strong and no edge.
+
+    They are sought in the magnitude: next to a strong blob no stronger one of the other sign has its peak.
+    """
+    strength = np.abs(bands)
+    highest = np.empty_like(strength)
+    for band, out in zip(strength, highest, strict=True):
+        cv2.dilate(band, _SQUARE, dst=out)
+    inner = strength[1:-1, 1:-1, 1:-1]
+    in_plane = (inner > MIN_RESPONSE) & (inner >= highest[1:-1, 1:-1, 1:-1])
+    # of a flat array: NumPy takes ten times as long to find places in three dimensions
+    level, y, x = (place + 1 for place in np.unravel_index(np.flatnonzero(in_plane), in_plane.shape))
+    value = strength[level, y, x]
+    peak = (value >= highest[level - 1, y, x]) & (value >= highest[level + 1, y, x])
+    level, y, x = level[peak], y[peak], x[peak]
     xx, yy, xy = _second_derivatives(bands, level, y, x)
     determinant = xx * yy - xy * xy
     blob = (determinant > 0) & (np.square(xx + yy) < MAX_EDGE * determinant)
     return level[blob], y[blob], x[blob]
-
-
-def _neighbourhood(extreme: np.ufunc, bands: Floats) -> Floats:
-    rows = extreme(extreme(bands[:, :-2], bands[:, 1:-1]), bands[:, 2:])
-    square = extreme(extreme(rows[:, :, :-2], rows[:, :, 1:-1]), rows[:, :, 2:])
-    return extreme(extreme(square[:-2], square[1:-1]), square[2:])
 
 
 def _second_derivatives(
@@ -151,17 +153,16 @@ def _refined(
 
 def _sampled(levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, sigma: Floats, angle: Floats) -> Floats:
     """Sample the surroundings of each keypoint in its own frame, bilinearly, float32 [N, GRID, GRID]."""
-    _, height, width = levels.shape
+    scales, height, width = levels.shape
+    if not len(x):
+        return np.zeros((0, GRID, GRID), np.float32)
     along = (REACH * sigma * np.cos(angle))[:, None] * _STEPS
     across = (REACH * sigma * np.sin(angle))[:, None] * _STEPS
     columns = x[:, None, None] + along[:, None, :] - across[:, :, None]
     rows = y[:, None, None] + across[:, None, :] + along[:, :, None]
-    np.clip(columns, 0, width - 1.001, out=columns)
-    np.clip(rows, 0, height - 1.001, out=rows)
-    column, row = columns.astype(np.int32), rows.astype(np.int32)
-    right, down = columns - column, rows - row
-    first = (level[:, None, None] * height + row) * width + column
-    flat = levels.ravel()
-    above = flat[first] * (1 - right) + flat[first + 1] * right
-    below = flat[first + width] * (1 - right) + flat[first + width + 1] * right
-    return above * (1 - down) + below * down
+    np.clip(columns, 0, width - 1, out=columns)
+    np.clip(rows, 0, height - 1, out=rows)
+    rows += (level * height)[:, None, None]  # the scales lie below each other, as one tall picture
+    to_x, to_y = (grid.astype(np.float32).reshape(-1, GRID) for grid in (columns, rows))
+    tall = levels.reshape(scales * height, width)
+    return np.asarray(cv2.remap(tall, to_x, to_y, cv2.INTER_LINEAR), np.float32).reshape(-1, GRID, GRID)

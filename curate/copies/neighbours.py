@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .fingerprints import BITS, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
+from .fingerprints import BITS, FEW, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
 from .grey import Floats
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -34,9 +34,6 @@ LIKE_HASH: Final = 64
 """Bits that differ at most when only one keypoint is alike."""
 
 NEAR_RANK: Final = 6
-FEW: Final = 12
-"""An image with fewer keypoints is sought by its hash in all orientations."""
-
 _SLOT_BITS = 6
 _IMAGE_BITS = 64 - BITS - _SLOT_BITS
 _KEY_SHIFT = np.uint64(64 - BITS)

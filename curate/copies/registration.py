@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from .grey import Floats
 from .keypoints import ODD, Keypoints
@@ -122,8 +122,8 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     """
     height, width = first.shape
     slope_y, slope_x = np.gradient(first)
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    x, y = (columns - width / 2) / width, (rows - height / 2) / height
+    x = np.arange(width, dtype=np.float32) / width - 0.5
+    y = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None]
     steepest = np.stack([slope_x * x, slope_x * y, slope_x, slope_y * x, slope_y * y, slope_y]).reshape(6, -1)
     to_unit = np.array([[1 / width, 0, -0.5], [0, 1 / height, -0.5], [0, 0, 1]])
     current = start
@@ -148,14 +148,18 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
 def warped(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Sample a picture at the mapped places of a [H, W] grid; and say which of them are inside of it."""
     (xx, xy, x), (yx, yy, y) = map_
-    # ndimage counts rows first
-    moved = ndimage.affine_transform(
-        picture, np.array([[yy, yx], [xy, xx]]), (y, x), shape, np.float32, order=1, mode="nearest", prefilter=False
+    moved = cv2.warpAffine(
+        picture,
+        map_,
+        shape[::-1],
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-    rows, columns = np.mgrid[: shape[0], : shape[1]]
-    to_x, to_y = xx * columns + xy * rows + x, yx * columns + yy * rows + y
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])
+    to_x, to_y = xx * columns + (xy * rows + x), yx * columns + (yy * rows + y)
     height, width = picture.shape
-    return moved, (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1)
+    inside = (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1)
+    return np.asarray(moved, np.float32), inside
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 import medmix
 
-from .. import cards, croissant, effective, facts, ledger, manifest, statistics
+from .. import cards, croissant, effective, facts, ledger, manifest, report, statistics
 from ..errors import WorkError
 from ..record import VERDICTS
 from ..shards import write_text
@@ -98,7 +98,7 @@ def _write(
     document = describe(folder, whole, shards, repo, changelog)
     document["files"] = {file: whole["files"][file] for file in linked}
     document["statistics"] = statistics.measure(folder, shards)
-    written = [*cards.write(folder, document), *croissant.write(folder, document)]
+    written = [*cards.write(folder, document), *croissant.write(folder, document), *report.write(folder, document)]
     document["files"] |= manifest.file_facts(folder, [*written, records.NAME, LEDGER, WHOLE])
     manifest.write(folder, document)
 

@@ -41,7 +41,7 @@ _PROPOSALS = (
 them is thirty times as fast."""
 
 _STUDY = re.compile(rb"(?<![0-9A-Za-z])5\d{7}(?![0-9A-Za-z])")
-_TEXTS = (".md", ".json", ".bib", ".svg")
+_TEXTS = (".md", ".json", ".bib", ".svg", ".html")
 _BATCH_ROWS = 64
 _MOST_TOLD = 5
 

@@ -26,6 +26,7 @@ from .. import (
     manifest,
     materialise,
     mixture,
+    report,
     statistics,
 )
 from ..config import parse
@@ -269,7 +270,8 @@ def _complete(stage: Path, copy: Path, published: Mapping[str, Any], whole: Mapp
     shards = [*manifest.shards_of(whole), *(f for f in whole["files"] if f.startswith(f"{pointers.FOLDER}/"))]
     document["files"] = manifest.file_facts(stage, [*shards, edition.LEDGER])
     written = [*cards.write(stage, document), *croissant.write(stage, document)]
-    document["files"] |= manifest.file_facts(stage, written)
+    pages = report.write(stage, document)
+    document["files"] |= manifest.file_facts(stage, [*written, *pages])
     differing = [file for file in written if document["files"][file] != whole["files"].get(file)]
     if differing and whole["medmix"] != published["medmix"]:
         say(f"note: the cards are those of this version of medmix, not of {whole['medmix']}")
@@ -291,6 +293,7 @@ def _write_ledger(stage: Path, copy: Path, whole: Mapping[str, Any]) -> None:
         if file.split("/")[1] == source
     ]
     kept = [pl.read_parquet(shard, columns=["id", "source", "split"]) for shard in shards]
-    blank = {name: pl.lit("") for name in ("stage", "reason", "evidence")}
-    added = [frame.with_columns(outcome=pl.lit("kept"), **blank, score=pl.lit(None, pl.Float64)) for frame in kept]
+    blank = {name: pl.lit("") for name in rows.columns if name not in ("id", "source", "split", "score")}
+    said = {**blank, "outcome": pl.lit("kept"), "score": pl.lit(None, pl.Float64)}
+    added = [frame.with_columns(**said) for frame in kept]
     ledger.write(stage / edition.LEDGER, pl.concat([rows, *(frame.select(rows.columns) for frame in added)]))

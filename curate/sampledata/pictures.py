@@ -1,7 +1,8 @@
 """Synthetic medical pictures, drawn from a `Scene`: every fact of the scene can be seen in its picture.
 
 Shapes are soft ellipses in coordinates from -1 to 1 (x to the right, y down) on a grid that is turned,
-shifted and scaled a little for each picture, so that no two pictures are near-duplicates.
+shifted and scaled a little for each picture. Each picture has a texture of its own, as tissue has, so that no two
+of them are copies once one is laid on the other.
 """
 
 import math
@@ -15,6 +16,9 @@ from .scenes import Scene
 
 Plane = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+
+_GRAIN = ((16, 0.15), (32, 0.15), (64, 0.15))
+"""Bumps a side and strength of the parts of a texture."""
 
 _SPOT_PLACES = ((-0.22, 0.46), (0.12, 0.33), (0.36, 0.52))
 
@@ -47,6 +51,10 @@ class _Canvas:
         height, width = self.value.shape
         return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
+    def texture(self) -> Plane:
+        """Give a random field of fine detail, about -1 to 1."""
+        return np.sum([weight * self.haze(cells) for cells, weight in _GRAIN], axis=0, dtype=np.float32)
+
 
 def draw(scene: Scene, rng: np.random.Generator, height: int = 128, width: int = 128) -> Pixels:
     """Draw the scene: uint8, [height, width] for grey kinds, [height, width, 3] for tiles and plots."""
@@ -59,8 +67,8 @@ def draw(scene: Scene, rng: np.random.Generator, height: int = 128, width: int =
     _spots(canvas, scene)
     if scene.kind == "sonogram":
         _speckle(canvas)
-    shade = canvas.value * (1 + 0.12 * canvas.haze(3)) + 0.015 * rng.standard_normal((height, width), np.float32)
-    return _bytes(np.clip(shade, 0, 1) ** float(rng.uniform(0.8, 1.2)))
+    shade = canvas.value * (1 + 0.12 * canvas.haze(3) + 0.5 * canvas.texture()) + 0.02 * canvas.texture()
+    return _bytes(np.clip(shade, 0, 1, dtype=np.float32) ** float(rng.uniform(0.8, 1.2)))
 
 
 def _bytes(plane: Plane) -> Pixels:
@@ -191,7 +199,7 @@ def _tile(scene: Scene, rng: np.random.Generator, height: int, width: int) -> Pi
         "H&E": ((0.93, 0.72, 0.84), (0.38, 0.2, 0.52)),
         "IHC": ((0.72, 0.77, 0.88), (0.45, 0.26, 0.1)),
     }[scene.stain]
-    weave = 1 + 0.07 * canvas.haze(14) + 0.06 * canvas.haze(4)
+    weave = 1 + 0.07 * canvas.haze(14) + 0.06 * canvas.haze(4) + 0.3 * canvas.texture()
     picture = np.asarray(ground, np.float32) * weave[..., None]
     for _ in range(44 if scene.large else 12):
         x, y, wide, high = rng.uniform((-1, -1, 0.05, 0.05), (1, 1, 0.09, 0.09)).tolist()
@@ -201,7 +209,7 @@ def _tile(scene: Scene, rng: np.random.Generator, height: int, width: int) -> Pi
         side = 0.5 if scene.side == "right" else -0.5
         hole = canvas.blob(side + float(rng.uniform(-0.2, 0.2)), 0.55 * number - 0.55, 0.17, 0.17)
         picture += hole[..., None] * (0.98 - picture)
-    return _bytes(picture + 0.015 * rng.standard_normal(picture.shape, np.float32))
+    return _bytes(picture)
 
 
 def _plot(scene: Scene, rng: np.random.Generator, height: int, width: int) -> Pixels:

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from medmix.curate.comparisons import COPIES
 from medmix.curate.scantexts import ScanTexts
 from medmix.curate.textkeys import COLUMNS, Texts, measure
 
@@ -26,7 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "third_party": "",
     "question_chars": 10,
     "answer_chars": 3,
-    "pixels": [],
+    "images": [],
     "min_side": 100,
     "area": 10_000,
     "image_bytes": 1_000,
@@ -40,14 +41,32 @@ DEFAULTS: dict[str, Any] = {
 }
 
 SCHEMA = {
-    "pixels": pl.List(pl.String),
+    "images": pl.List(pl.UInt32),
     "index": pl.UInt32,
     "min_side": pl.Int64,
     "question_key": pl.UInt64,
     "near_key": pl.UInt64,
 }
 
+NO_COPIES = pl.DataFrame(schema=COPIES)
 NO_TEXTS = ScanTexts((), {})
+
+
+def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> pl.DataFrame:
+    """Make confirmed copies: (image, other, likeness), or (image, other) for equal pixels."""
+    rows = [
+        {
+            "image": pair[0],
+            "other": pair[1],
+            "exact": len(pair) == 2,
+            "likeness": pair[2] if len(pair) == 3 else 1.0,
+            "flipped": False,
+            "turn": 0,
+            "zoom": 1.25 if len(pair) == 3 else 1.0,
+        }
+        for pair in pairs
+    ]
+    return pl.DataFrame(rows, COPIES)
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -67,7 +86,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
             for place, row in enumerate(rows)
         ],
         schema_overrides=SCHEMA,
-    ).with_columns(image_cluster=pl.col("pixels").list.join("+").rank("dense"))
+    ).with_columns(shown="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense"))
 
 
 def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:

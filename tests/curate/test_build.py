@@ -34,7 +34,7 @@ def content(out: Path) -> dict[str, bytes]:
         if path.is_file() and path.relative_to(out).parts[0] != WORK
     }
     document = json.loads(files[manifest.NAME])
-    assert document.pop("timings").keys() == {"scan", "decide", "write", manifest.SEAL}
+    assert document.pop("timings").keys() == {"scan", "load", "compare", "decide", "write", manifest.SEAL}
     return {**files, manifest.NAME: json.dumps(document).encode()}
 
 

@@ -5,7 +5,7 @@ from medmix.curate import contradictions
 from .rows import fates, table
 
 NOBODY = pl.lit(False)
-ASKED = {"pixels": ["p"], "question_key": 1}
+ASKED = {"images": [1], "question_key": 1}
 
 
 def test_other_answers_to_one_question_on_one_image_contradict_each_other():
@@ -13,10 +13,10 @@ def test_other_answers_to_one_question_on_one_image_contradict_each_other():
         {**ASKED, "question_answer_key": "yes"},
         {**ASKED, "question_answer_key": "no"},
         {**ASKED, "question_answer_key": "yes"},
-        {**ASKED, "pixels": ["q"], "question_answer_key": "no"},
+        {**ASKED, "images": [2], "question_answer_key": "no"},
         {**ASKED, "question_key": 2, "question_answer_key": "two"},
         {"question_key": 1, "question_answer_key": "no image"},
-        {"pixels": ["p"], "question_answer_key": "a caption"},
+        {"images": [1], "question_answer_key": "a caption"},
     )
     assert fates(contradictions.drops(rows, NOBODY)) == {
         0: ("contradictory", "slake/1"),

@@ -7,30 +7,30 @@ from hypothesis import strategies as st
 
 from medmix.curate import duplicates
 
-from .rows import fates, table, texts
+from .rows import NO_COPIES, fates, table, texts
 
 NOBODY = pl.lit(False)
 
 
 def test_equal_pixels_and_equal_text_are_duplicates():
     rows = table(
-        {"pixels": ["p"], "text_key": "t"},
-        {"pixels": ["p"], "text_key": "t"},
-        {"pixels": ["p"], "text_key": "u"},
-        {"pixels": ["q"], "text_key": "t"},
-        {"pixels": ["p", "q"], "text_key": "t"},
+        {"images": [1], "text_key": "t"},
+        {"images": [1], "text_key": "t"},
+        {"images": [1], "text_key": "u"},
+        {"images": [2], "text_key": "t"},
+        {"images": [1, 2], "text_key": "t"},
     )
-    assert fates(duplicates.exact(rows, NOBODY)) == {1: ("duplicate", "slake/0")}
+    assert fates(duplicates.exact(rows, NO_COPIES, NOBODY)) == {1: ("duplicate", "slake/0")}
 
 
 def test_without_images_the_text_alone_counts():
     rows = table({"text_key": "t"}, {"text_key": "t"}, {"text_key": "u"})
-    assert fates(duplicates.exact(rows, NOBODY)) == {1: ("duplicate", "slake/0")}
+    assert fates(duplicates.exact(rows, NO_COPIES, NOBODY)) == {1: ("duplicate", "slake/0")}
 
 
 def survivor(*rows):
     """Give the place of the only row that survives among records with the same text."""
-    dropped = fates(duplicates.exact(table(*({"text_key": "t", **row} for row in rows)), NOBODY))
+    dropped = fates(duplicates.exact(table(*({"text_key": "t", **row} for row in rows)), NO_COPIES, NOBODY))
     (alive,) = set(range(len(rows))) - set(dropped)
     return alive
 
@@ -47,7 +47,7 @@ def test_the_survivor_is_chosen_by_split_then_source_then_licence_size_length_an
 
 def test_spared_rows_are_neither_dropped_nor_survivors():
     rows = table({"text_key": "t", "split": "test"}, {"text_key": "t", "split": "test"}, {"text_key": "t"})
-    assert fates(duplicates.exact(rows, pl.col("split") == "test")) == {}
+    assert fates(duplicates.exact(rows, NO_COPIES, pl.col("split") == "test")) == {}
 
 
 CAPTION = "Axial computed tomography of the chest shows a round nodule beside the hilum and clips over the abdomen"
@@ -57,27 +57,27 @@ LONGER = f"{CAPTION}, courtesy of the department"
 def near(folder, *rows):
     """Give index -> (reason, survivor, score) among records of these texts."""
     told, scanned = texts(folder, *rows)
-    drops = duplicates.near(told, NOBODY, scanned, 0.8)
+    drops = duplicates.near(told, NO_COPIES, NOBODY, scanned, 0.8)
     return {index: tuple(rest) for index, *rest in drops.select("index", "reason", "evidence", "score").iter_rows()}
 
 
 def test_the_same_image_and_nearly_the_same_text_is_a_near_duplicate_of_the_longer_text(tmp_path):
-    found = near(tmp_path, {"answer": CAPTION, "pixels": ["p"]}, {"answer": LONGER, "pixels": ["p"], "text_bytes": 99})
+    found = near(tmp_path, {"answer": CAPTION, "images": [1]}, {"answer": LONGER, "images": [1], "text_bytes": 99})
     assert found == {0: ("near-duplicate", "slake/1", 16 / 20)}
 
 
 def test_nearly_the_same_text_on_another_image_is_none(tmp_path):
-    assert near(tmp_path, {"answer": CAPTION, "pixels": ["p"]}, {"answer": LONGER, "pixels": ["q"]}) == {}
+    assert near(tmp_path, {"answer": CAPTION, "images": [1]}, {"answer": LONGER, "images": [2]}) == {}
 
 
 def test_images_of_one_cluster_count_as_the_same(tmp_path):
-    rows, scanned = texts(tmp_path, {"answer": CAPTION, "pixels": ["p"]}, {"answer": LONGER, "pixels": ["q"]})
+    rows, scanned = texts(tmp_path, {"answer": CAPTION, "images": [1]}, {"answer": LONGER, "images": [2]})
     clustered = rows.with_columns(image_cluster=pl.lit(7, pl.UInt32))
-    assert set(fates(duplicates.near(clustered, NOBODY, scanned, 0.8))) == {1}
+    assert set(fates(duplicates.near(clustered, NO_COPIES, NOBODY, scanned, 0.8))) == {1}
 
 
 def test_another_side_or_number_is_no_near_duplicate(tmp_path):
-    rows = [{"answer": LONGER + end, "pixels": ["p"]} for end in ("", " left", " right", " T1", " T2")]
+    rows = [{"answer": LONGER + end, "images": [1]} for end in ("", " left", " right", " T1", " T2")]
     assert near(tmp_path, *rows) == {}
 
 

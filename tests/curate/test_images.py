@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from medmix.curate.errors import RowError
-from medmix.curate.images import canonical, measure, reduced
+from medmix.curate.images import canonical, measure, pixel_digest, reduced
+
+from .pictures import picture
 
 BUDGET = 1_000_000
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -239,10 +241,22 @@ def test_cmyk_jpeg_of_pathvqa(real_data: Path) -> None:
 
 
 def test_a_reduced_jpeg_is_grey_and_no_smaller_than_asked() -> None:
-    data = encoded(photo(1200, 800), "JPEG")
-    assert (reduced(data, BUDGET).mode, reduced(data, BUDGET).size) == ("L", (600, 400))
-    assert reduced(data, BUDGET, side=1000).size == (1200, 800)
-    assert reduced(encoded(photo(1200, 800)), BUDGET).size == (1200, 800)
+    assert reduced(encoded(photo(1200, 800), "JPEG"), BUDGET).shape == (200, 300)
+    assert reduced(encoded(photo(1200, 700), "JPEG"), BUDGET).shape == (350, 600)
+    assert reduced(encoded(photo(1200, 800)), BUDGET).shape == (800, 1200)
+
+
+def test_the_size_of_a_reduced_jpeg_is_that_of_the_upright_whole() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    facts = measure(encoded(photo(1200, 800), "JPEG", exif=exif), BUDGET)
+    assert (facts.width, facts.height) == (800, 1200)
+
+
+def test_only_images_whose_fingerprint_tells_little_have_a_digest_of_their_pixels() -> None:
+    plain, rich = encoded(Image.new("L", (300, 300), 7)), encoded(picture(1))
+    assert measure(plain, BUDGET).pixel_sha256 == pixel_digest(plain, BUDGET)
+    assert measure(rich, BUDGET).pixel_sha256 == ""
 
 
 def test_a_reduced_jpeg_that_is_cut_short_is_still_noticed() -> None:

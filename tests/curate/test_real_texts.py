@@ -9,7 +9,7 @@ from medmix.curate import duplicates
 from medmix.curate.record import Record
 from medmix.curate.sources import layouts
 
-from .rows import texts
+from .rows import NO_COPIES, texts
 
 EXPECTED = {
     # layout, the pairs: one dropped, its survivor, the Jaccard similarity
@@ -39,7 +39,7 @@ def test_only_texts_that_say_the_same_are_near_duplicates(real_data, tmp_path, s
     ]
     rows, scanned = texts(tmp_path, *told)
     nobody = pl.lit(False)
-    equal = duplicates.exact(rows, nobody)
-    drops = duplicates.near(rows.join(equal, on="index", how="anti"), nobody, scanned, 0.8)
+    equal = duplicates.exact(rows, NO_COPIES, nobody)
+    drops = duplicates.near(rows.join(equal, on="index", how="anti"), NO_COPIES, nobody, scanned, 0.8)
     found = drops.join(rows.select("index", "id"), on="index").select("id", "evidence", pl.col("score").round(2))
     assert set(found.iter_rows()) == expected

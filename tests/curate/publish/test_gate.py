@@ -313,6 +313,7 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
             "reason": ["duplicate", "unparsable-row", "unparsable-row", "unparsable-row"],
             "evidence": ["mimic_cxr/50414267", "the findings 'No'", "x", "field 'a' is 'b'"],
             "score": [None, None, None, None],
+            "transformation": [""] * 4,
         }
     )
     edition.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
