@@ -242,7 +242,7 @@ def loaded(bench: Bench, hub) -> None:
             there.setdefault(row["split"], {})[row["id"]] = digest(row)
     rows = sum(map(len, there.values()))
     print(
-        f"load_dataset: {rows} rows, as in the folder: {found['whole'] == there}, streamed: {found['streamed'] == there}"
+        f"load_dataset gives the folder's {rows} rows: {found['whole'] == there}, streamed {found['streamed'] == there}"
     )
 
 

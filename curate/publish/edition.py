@@ -8,6 +8,7 @@ whole mix without its statistics, and by it `medmix rehydrate` proves what it re
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -193,17 +194,18 @@ def tag_of(document: Mapping[str, Any]) -> str:
 def write_ledger(out: Path, whole: pl.DataFrame, document: Mapping[str, Any]) -> None:
     """Write the ledger without the rows of credentialed sources, their ids, and what might quote a withheld text."""
     hidden = sorted(credentialed(document))
-    is_id = pl.any_horizontal(pl.lit(False), *(pl.col("evidence").str.starts_with(f"{source}/") for source in hidden))
     closed = [source for source in document["sources"] if _verdict(document, source) != "redistributable"]
     quotes = pl.col("source").is_in(closed) & pl.col("reason").is_in(QUOTING)
     rows = whole.filter(~pl.col("source").is_in(hidden)).with_columns(
-        evidence=pl.when(is_id)
-        .then(pl.col("evidence").str.extract(r"^([^/]*)"))
-        .when(quotes)
-        .then(pl.lit(""))
-        .otherwise("evidence")
+        evidence=pl.when(quotes).then(pl.lit("")).otherwise(pl.col("evidence").str.replace_all(_ids_of(hidden), "$1"))
     )
     ledger.write(out, rows)
+
+
+def _ids_of(sources: Sequence[str]) -> str:
+    """Give a pattern of the ids of sources, the source in its group; it matches nothing where there are none."""
+    names = "|".join(re.escape(source) for source in sources)
+    return rf"\b({names})/\S+" if names else "($.^)"
 
 
 def credentialed(document: Mapping[str, Any]) -> set[str]:

@@ -89,11 +89,15 @@ class Plan:
 
 
 def batches(files: Mapping[str, Local]) -> list[dict[str, Local]]:
-    """Cut files into lots of at most `FILES_PER_COMMIT`, as few as can be, signs of a mix last."""
-    names = sorted(files, key=lambda name: (is_sign(name), name))
+    """Cut files into lots of at most `FILES_PER_COMMIT`, as few as can be; the last one has the signs of a mix too."""
+    signs = {name: local for name, local in files.items() if is_sign(name)}
+    names = sorted(files.keys() - signs.keys())
     lots = -(-len(names) // FILES_PER_COMMIT)
     size = -(-len(names) // lots) if lots else 1
-    return [{name: files[name] for name in names[start : start + size]} for start in range(0, len(names), size)]
+    cut = [{name: files[name] for name in names[start : start + size]} for start in range(0, len(names), size)]
+    if signs:
+        cut = [*cut[:-1], {**(cut[-1] if cut else {}), **signs}]
+    return cut
 
 
 def locals_of(edition: Edition) -> dict[str, Local]:

@@ -311,7 +311,7 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
             "outcome": ["dropped"] * 4,
             "stage": ["duplicates", "read", "read", "read"],
             "reason": ["duplicate", "unparsable-row", "unparsable-row", "unparsable-row"],
-            "evidence": ["mimic_cxr/50414267", "the findings 'No'", "x", "field 'a' is 'b'"],
+            "evidence": ["like mimic_cxr/50414267 here", "the findings 'No'", "x", "field 'a' is 'b'"],
             "score": [None, None, None, None],
             "transformation": [""] * 4,
         }
@@ -319,7 +319,7 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
     edition.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
     written = pl.read_parquet(tmp_path / "ledger.parquet")
     assert written.select("id", "evidence").rows() == [
-        ("slake/1", "mimic_cxr"),
+        ("slake/1", "like mimic_cxr here"),
         ("iu_xray/2", ""),
         ("slake/3", "field 'a' is 'b'"),
     ]
