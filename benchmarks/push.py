@@ -1,6 +1,6 @@
 """Pushes that are killed, faulted and repeated, against a Hub on this machine; beside the clients' own uploads.
 
-    python benchmarks/push.py --root ../shared/data --sources vqa_rad --kills 30
+    python benchmarks/push.py --root ../shared/data --sources vqa_rad --shard-megabytes 5 --rate 2 --kills 30
 
 A mix of the named sources is built in small shards. Printed: bytes sent beside bytes needed when a push is killed at
 random moments and run again, and states found that look finished and are not; every fault of the plan in
@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,8 +29,18 @@ os.environ["HF_HUB_DISABLE_XET"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "0"
 os.environ["HF_TOKEN"] = "hf_writer"
 REPO = "someone/pictures"
-RATE = 20_000_000
-"""Bytes a second that the Hub takes over one connection, so that kills meet uploads."""
+
+OURS = """
+import sys, time
+from medmix.cli import main
+import medmix.curate.publish.push, datasets
+started = time.monotonic()
+try:
+    main(["push", sys.argv[1], "--repo", sys.argv[2], "--yes"])
+except SystemExit as stop:
+    assert stop.code == 0, stop.code
+print(time.monotonic() - started)
+"""
 
 PEER = """
 import sys, time
@@ -48,21 +59,21 @@ print(time.monotonic() - started)
 """
 
 
-def built(root: Path | None, sources: list[str], out: Path) -> Path:
-    """Build the sources in shards of 1 MB."""
+def built(root: Path | None, sources: list[str], megabytes: int, out: Path) -> Path:
+    """Build the sources in small shards."""
     from medmix.curate import mixture
     from medmix.curate.build import BuildOptions, build
 
     rule = mixture.load("sample" if root is None else "v1")
-    build(replace(rule, shard_megabytes=1), root, out, BuildOptions(only=tuple(sources), workers=2))
+    build(replace(rule, shard_megabytes=megabytes), root, out, BuildOptions(only=tuple(sources), workers=2))
     return out
 
 
 class Bench:
     """A mix, a Hub for each trial, and the command as a process of its own."""
 
-    def __init__(self, mix: Path, work: Path) -> None:
-        self.mix, self.work = mix, work
+    def __init__(self, mix: Path, work: Path, rate: float) -> None:
+        self.mix, self.work, self.rate = mix, work, rate
         self.number = 0
 
     def hub(self):
@@ -71,7 +82,7 @@ class Bench:
 
         self.number += 1
         hub = Hub(self.work / f"hub-{self.number}", page=1000)
-        hub.rate = RATE
+        hub.rate = self.rate
         return hub
 
     def environment(self, hub) -> dict[str, str]:
@@ -131,7 +142,6 @@ def kills(bench: Bench, times: int, seed: int) -> None:
     total = sum(blobs.values())
     print(f"\n{len(blobs)} tables, {total:,} bytes; a push lasts {lasts:.2f} s from its first request")
     again = partial = wrongs = landed = 0
-    where: Counter[str] = Counter()
     for _ in range(times):
         hub = bench.hub()
         with hub.running():
@@ -143,7 +153,6 @@ def kills(bench: Bench, times: int, seed: int) -> None:
             process.communicate()
             hub.wait_until_idle()
             landed += process.returncode < 0
-            where[hub.log[-1].line.split("?")[0].split("/")[1] if hub.log else "nothing"] += 1
             wrongs += wrong(hub, needed)
             bench.finish(hub)
             wrongs += wrong(hub, needed)
@@ -196,31 +205,31 @@ def faults(bench: Bench) -> None:
 
 
 def again(bench: Bench) -> None:
-    """Time a first and a second push beside the clients' own uploads; processes of their own, start-up included."""
+    """Time a first and a second push beside the clients' own uploads; without the start of their processes."""
     hub = bench.hub()
-    hub.rate = None
+    print()
     with hub.running():
-        first, second = bench.finish(hub), bench.finish(hub)
-        sent = len(hub.answered("PUT /lfs/"))
-        print(
-            f"\nmedmix push: first {first:.2f} s, second {second:.2f} s ({second / first:.2f}); {sent} uploads in all"
-        )
-        for kind in ("upload_folder", "push_to_hub"):
-            took = []
-            for _ in range(2):
-                done = subprocess.run(
-                    [sys.executable, "-c", PEER, str(bench.mix), kind, f"someone/{kind}"],
-                    env=bench.environment(hub),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                if done.returncode:
-                    raise SystemExit(done.stderr)
-                took.append(float(done.stdout.split()[-1]))
-            commits = len(hub.repositories[f"someone/{kind}"].messages) - 1
-            print(f"{kind}: first {took[0]:.2f} s, second {took[1]:.2f} s ({took[1] / took[0]:.2f}); {commits} commits")
+        shutil.rmtree(bench.mix / ".work/push")
+        for kind, script in (("medmix push", OURS), ("upload_folder", PEER), ("push_to_hub", PEER)):
+            repo = REPO if script is OURS else f"someone/{kind}"
+            arguments = [bench.mix, repo] if script is OURS else [bench.mix, kind, repo]
+            took = [timed(script, arguments, bench.environment(hub)) for _ in range(2)]
+            commits = len(hub.repositories[repo].messages) - 1
+            sent = len(hub.answered(f"PUT /lfs/{repo}"))
+            print(
+                f"{kind}: first {took[0]:.2f} s, second {took[1]:.2f} s ({took[1] / took[0]:.2f}); "
+                f"{sent} uploads, {commits} commits in all"
+            )
         loaded(bench, hub)
+
+
+def timed(script: str, arguments: list[object], environment: dict[str, str]) -> float:
+    """Run a script that prints its seconds last."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return float(done.stdout.split()[-1])
 
 
 def loaded(bench: Bench, hub) -> None:
@@ -251,13 +260,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, help="sources; sample data when left out")
     parser.add_argument("--sources", default="vqa_rad", help="comma-separated")
+    parser.add_argument("--shard-megabytes", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=2, help="MB a second that the Hub takes from a connection")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory(prefix="medmix-push-") as folder:
         work = Path(folder)
-        bench = Bench(built(arguments.root, arguments.sources.split(","), work / "mix"), work)
+        mix = built(arguments.root, arguments.sources.split(","), arguments.shard_megabytes, work / "mix")
+        bench = Bench(mix, work, arguments.rate * 1e6)
         kills(bench, arguments.kills, arguments.seed)
         faults(bench)
         again(bench)
