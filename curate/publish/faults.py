@@ -73,6 +73,8 @@ def _answered(error: HfHubHTTPError) -> Fault:
     if status in (403, 413, 507) and (status != 403 or _ROOM.search(told)):
         says = f"the Hub has no room for it{said}; make room there, or ask for more"
         return Fault(says, passes=False, status=status)
+    if status == 403 and not str(error.response.url).startswith(constants.ENDPOINT):
+        return Fault("the address to send it to has expired", passes=True, status=status)
     if status == 403:
         says = f"you may not do that there{said}; {LOG_IN} with a token that may write"
         return Fault(says, passes=False, status=status)

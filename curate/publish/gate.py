@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from .. import facts, ledger, licences
 from ..features import mix_schema
+from ..progress import track
 from ..stored import original_sha256
 from . import pointers, records
 
@@ -74,7 +75,7 @@ def forbidden(mix: Path) -> Forbidden:
 def findings(files: Mapping[str, Path], known: Forbidden) -> list[str]:
     """List what stands against sending these files, by their names in the repository; empty when nothing does."""
     found: list[str] = []
-    for name, path in files.items():
+    for name, path in track(files.items(), len(files), "looking through what would go"):
         told = list(_file(name, path, known))
         found += [f"{name}: {line}" for line in told[:_MOST_TOLD]]
         if len(told) > _MOST_TOLD:

@@ -99,6 +99,8 @@ def prepare(mix: Path, repo: str | None, options: Options, work: Path) -> Plan |
         raise WorkError(f"{mix}: {manifest.TOUCHED}; build it again")
     if "published" in whole:
         raise UsageError(f"{mix}: is a published copy, not what a build wrote; push the mix that it was made from")
+    if not any(file.startswith("data/") for file in whole["files"]):
+        raise WorkError(f"{mix}: nothing of it may be redistributed, so there is nothing to publish")
     repo = repo_of(whole, repo)
     notes: list[str] = []
     found = _state(repo, options, notes)

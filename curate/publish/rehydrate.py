@@ -6,6 +6,7 @@ Each record is held against the digests of its pointer, each shard against the m
 differs is named, and then no mix is written.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,9 @@ from ..workplace import place, remove_all, working
 from . import copies, digests, edition, pointers
 
 Value = TypeVar("Value")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,2}(\.[a-z]+)?")
+"""Names of the files of a mix; they are written below its folder, so none may lead out of it."""
 
 MOST_NAMED = 50
 """Records named one by one; of the others the number is told."""
@@ -94,7 +98,11 @@ def _whole(copy: Path) -> dict[str, Any]:
     """Read the manifest of the whole mix, which has to be that which the published one names."""
     if file_sha256(copy / edition.WHOLE) != manifest.read(copy)["files"][edition.WHOLE]["sha256"]:
         raise WorkError(f"{copy / edition.WHOLE}: is not what the manifest says (another digest)")
-    return manifest.read_file(copy / edition.WHOLE)
+    whole = manifest.read_file(copy / edition.WHOLE)
+    for name in whole["files"]:
+        if not _NAME.fullmatch(name):
+            raise WorkError(f"{copy / edition.WHOLE}: names a file that no mix has: {name!r}; nothing was written")
+    return whole
 
 
 def _sources(published: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str]:
@@ -104,7 +112,10 @@ def _sources(published: Mapping[str, Any], whole: Mapping[str, Any]) -> list[str
 
 
 def _all_pointed_at(wanted: pl.DataFrame, whole: Mapping[str, Any]) -> None:
-    """Refuse a mix of which records have no pointer: credentialed ones without an image."""
+    """Refuse a mix of which records have no pointer, as credentialed ones without an image, or too many."""
+    strange = sorted(set(wanted["shard"]) - set(whole["files"]))
+    if strange:
+        raise WorkError(f"{pointers.FOLDER}: names a shard that the whole mix has not: {strange[0]!r}")
     for shard, facts_of in whole["files"].items():
         if shard.startswith("restricted/"):
             found = wanted.filter(pl.col("shard") == shard).height

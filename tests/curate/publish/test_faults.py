@@ -16,6 +16,7 @@ PASSING = {
     "504 at an upload": [("PUT /lfs/", 504, {})],
     "uploads that break off": [("PUT /lfs/", "half", {}), ("PUT /lfs/", "half", {})],
     "an upload that is reset": [("PUT /lfs/", "reset", {})],
+    "an upload address that has expired": [("PUT /lfs/", 403, {})],
     "an upload whose answer is lost": [("PUT /lfs/", "late", {})],
     "429 with Retry-After at the commit": [("/commit/", 429, {"Retry_After": "60"})],
     "500 at the commit": [("/commit/", 500, {})],

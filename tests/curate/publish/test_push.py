@@ -96,7 +96,8 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mine):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
-    assert (status, err) == (0, "")
+    assert (status, len(err.splitlines())) == (0, 1)
+    assert err.startswith("looking through what would go: ")
     assert out.splitlines()[:3] == [
         f"to {REPO} as v1.0.0, private, users accept its terms first",
         f"goes: {len(edition_of(mine))} files, {sum(map(len, edition_of(mine).values())):,} bytes, in 1 commit",
@@ -118,9 +119,9 @@ def test_a_dry_run_without_the_hub_says_so(run, mine, monkeypatch):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert status == 0
     assert f"goes: {len(edition_of(mine))} files" in out
-    assert err == (
+    assert err.splitlines()[1] == (
         "note: counted as if nothing were on the Hub, which was not reached: "
-        f"{REPO}: HF_HUB_OFFLINE is set; unset it to reach the Hub\n"
+        f"{REPO}: HF_HUB_OFFLINE is set; unset it to reach the Hub"
     )
 
 
@@ -291,3 +292,20 @@ def test_card_and_manifest_are_in_the_last_commit_whatever_the_number_of_files(m
     assert {"README.md", manifest.NAME} <= lots[-1].keys()
     assert sorted(name for lot in lots for name in lot) == sorted(names)
     assert len(lots) == max(1, -(-(files - 2) // 3))
+
+
+def test_a_mix_of_which_nothing_may_be_redistributed(hub, run, writer, mine):
+    document = manifest.read(mine)
+    document["files"] = {name: facts for name, facts in document["files"].items() if not name.startswith("data/")}
+    manifest.write(mine, document)
+    status, _, err = pushed(run, mine)
+    assert status == 1
+    assert one_error(err) == f"{mine}: nothing of it may be redistributed, so there is nothing to publish"
+
+
+def test_a_mixture_that_names_no_dataset_is_met_early(run, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nversion: 1.0.0\ndescription: d\nsources: {slake: {}}\npublish: pictures\n")
+    status, _, err = run("build", "--mixture", path)
+    assert status == 2
+    assert one_error(err) == "mine.yaml: publish: 'pictures' is no OWNER/NAME of a dataset on the Hub"

@@ -180,3 +180,18 @@ def test_it_survives_faults_and_goes_on_where_it_stopped(hub, run, writer, mine,
     assert json.loads(out)["totals"]["kept"] == 548
     again = [request.line for request in hub.log[asked:] if "/resolve/" in request.line]
     assert not [line for line in again if "data/pubmedqa" in line]
+
+
+@pytest.mark.parametrize("name", ["data/../../../outside.parquet", "/outside", "data/slake/../x.parquet"])
+def test_a_copy_that_names_files_elsewhere_is_refused(run, published, copies, tmp_path, name):
+    copy = Path(shutil.copytree(published, tmp_path / "copy"))
+    whole = json.loads((copy / "whole.json").read_text())
+    whole["files"][name] = {"sha256": "0" * 64, "bytes": 1}
+    (copy / "whole.json").unlink()
+    (copy / "whole.json").write_text(json.dumps(whole))
+    document = manifest.read(copy)
+    document["files"] |= manifest.file_facts(copy, ["whole.json"])
+    manifest.write(copy, document)
+    status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
+    assert status == 1
+    assert f"names a file that no mix has: {name!r}; nothing was written" in one_error(err)
