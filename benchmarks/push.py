@@ -82,7 +82,7 @@ class Bench:
 
         self.number += 1
         hub = Hub(self.work / f"hub-{self.number}", page=1000)
-        hub.rate = self.rate
+        hub.take(self.rate)
         return hub
 
     def environment(self, hub) -> dict[str, str]:
@@ -181,7 +181,7 @@ def faults(bench: Bench) -> None:
     waited: list[float] = []
     for name, plan in PASSING.items():
         hub = bench.hub()
-        hub.rate = None
+        hub.take(None)
         for pattern, kind, headers in plan:
             hub.fail(pattern, kind, **headers)
         with (

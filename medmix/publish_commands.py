@@ -31,12 +31,13 @@ def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as
       medmix push mixes/v1 --repo OWNER/NAME --dry-run
       medmix push mixes/v1 --repo OWNER/NAME --public
     """
+    from medmix.curate.publish import preparing
     from medmix.curate.publish import push as pushing
 
-    options = pushing.Options(public=public, dry_run=dry_run)
-    with pushing.working(mix) as work:
-        plan = pushing.prepare(mix, repo, options, work)
-        if isinstance(plan, pushing.Published):
+    options = preparing.Options(public=public, dry_run=dry_run)
+    with preparing.working(mix) as work:
+        plan = preparing.prepare(mix, repo, options, work)
+        if isinstance(plan, preparing.Published):
             if as_json:
                 print_json({"published": plan.as_plain()})
             say(f"{plan.repo}: {plan.tag} is published with just this content; nothing to do")

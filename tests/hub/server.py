@@ -86,13 +86,19 @@ class Server:
     def __init__(self) -> None:
         self.log: list[Request] = []
         self.faults: list[Fault] = []
-        self.rate: float | None = None  # bytes a second that are taken from a connection
+        self.rate: float | None = None
         self._lock = threading.Lock()
         self._open = 0
         self._idle = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"double": self}))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def take(self, rate: float | None) -> None:
+        """Take so many bytes a second from a connection, and hold few of them back, so that a kill cuts off the rest."""
+        self.rate = rate
+        if rate is not None:
+            self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
 
     def route(self, path: str, query: dict[str, list[str]], method: str) -> Answer:
         raise NotImplementedError

@@ -9,7 +9,7 @@ import pytest
 from medmix.cli import main
 from medmix.curate import mixture
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import edition, push, versions
+from medmix.curate.publish import edition, preparing, versions
 
 REPO = "someone/pictures"
 
@@ -24,8 +24,8 @@ def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "mix"
     whole = build(mixture.load("sample"), root, out, BuildOptions(only=SOURCES))
     shutil.rmtree(out / ".work")
-    (out / push.WORK).mkdir(parents=True)
-    edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / push.WORK)
+    (out / preparing.WORK).mkdir(parents=True)
+    edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / preparing.WORK)
     return out
 
 
@@ -81,7 +81,7 @@ def one_error(err: str) -> str:
 
 def edition_of(mix: Path) -> dict[str, bytes]:
     """Give every file that is to be on the Hub."""
-    (folder,) = (mix / push.WORK).glob("edition-*")
+    (folder,) = (mix / preparing.WORK).glob("edition-*")
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }

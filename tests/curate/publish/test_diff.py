@@ -11,7 +11,7 @@ import pytest
 
 from medmix.curate import manifest, mixture
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import push, versions
+from medmix.curate.publish import preparing, versions
 from medmix.curate.publish.diff import compare
 
 from .conftest import REPO, SOURCES, one_error
@@ -38,7 +38,7 @@ def first(change):
 
 
 def test_a_mix_does_not_differ_from_itself_nor_from_what_is_published_of_it(prepared):
-    (edition,) = (prepared / push.WORK).glob("edition-*")
+    (edition,) = (prepared / preparing.WORK).glob("edition-*")
     for other in (prepared, edition):
         found = compare(prepared, other)
         assert found.records.is_empty()

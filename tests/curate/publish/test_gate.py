@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from medmix.curate import manifest
-from medmix.curate.publish import edition, gate, push
+from medmix.curate.publish import edition, gate, preparing
 from medmix.curate.shards import file_sha256
 
 from .conftest import REPO, one_error
@@ -156,7 +156,7 @@ def test_a_verdict_that_there_is_not_stops_it_too(hub, run, writer, mine, change
 def test_a_shard_that_is_no_parquet_stops_it(hub, run, writer, mine):
     (mine / SHARD).unlink()
     (mine / SHARD).write_text("no parquet")
-    shutil.rmtree(mine / push.WORK)
+    shutil.rmtree(mine / preparing.WORK)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert "is damaged (" in one_error(err)
@@ -272,7 +272,7 @@ def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):
 
 
 def test_what_is_published_says_nothing_of_a_credentialed_record(mine):
-    (folder,) = (mine / push.WORK).glob("edition-*")
+    (folder,) = (mine / preparing.WORK).glob("edition-*")
     whole = pl.read_parquet(mine / "ledger.parquet")
     hidden = whole.filter(pl.col("source") == "mimic_cxr")["id"].to_list()
     rows = pl.concat([pl.read_parquet(path) for path in (mine / "restricted/mimic_cxr").glob("*.parquet")])
@@ -329,7 +329,7 @@ def test_a_shard_that_changed_after_the_build_is_not_sent(hub, run, writer, mine
     table = pq.read_table(mine / SHARD)
     (mine / SHARD).unlink()
     pq.write_table(table, mine / SHARD, compression="gzip")
-    shutil.rmtree(mine / push.WORK)
+    shutil.rmtree(mine / preparing.WORK)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert one_error(err) == f"nothing was sent: {SHARD}: its bytes are not those that the build wrote"

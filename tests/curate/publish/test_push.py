@@ -10,7 +10,7 @@ import pytest
 from medmix.curate import manifest
 from medmix.curate.check import check
 from medmix.curate.publish import hub as client
-from medmix.curate.publish import plan, push
+from medmix.curate.publish import plan, preparing
 
 from .conftest import REPO, edition_of, one_error
 
@@ -172,7 +172,7 @@ def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_pa
     status, _, err = run("push", tmp_path / "nowhere", "--repo", REPO)
     assert status == 2
     assert "is no finished mix (no manifest.json); make one" in one_error(err)
-    (copy,) = (mine / push.WORK).glob("edition-*")
+    (copy,) = (mine / preparing.WORK).glob("edition-*")
     shutil.copytree(copy, tmp_path / "copy")
     status, _, err = pushed(run, tmp_path / "copy")
     assert status == 2
@@ -196,7 +196,7 @@ def test_a_dataset_with_other_content_is_left_alone(hub, run, writer, mine):
 
 
 def test_two_pushes_of_one_mix_do_not_run_at_once(hub, run, writer, mine):
-    with push.working(mine):
+    with preparing.working(mine):
         status, _, err = pushed(run, mine)
     assert (status, one_error(err)) == (2, f"{mine}: another push of it is running; wait for it")
 
@@ -279,7 +279,7 @@ def test_a_tag_is_never_moved(hub, run, writer, mine):
     hub.repositories[REPO].commit({}, "everything away")
     assert pushed(run, mine)[0] == 0
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
-    with push.working(mine), pytest.raises(Exception, match=r"the tag v1\.0\.0 is at .* already"):
+    with preparing.working(mine), pytest.raises(Exception, match=r"the tag v1\.0\.0 is at .* already"):
         client.tag(REPO, "v1.0.0", hub.repositories[REPO].main)
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from medmix.curate import manifest
 from medmix.curate.check import check
-from medmix.curate.publish import push
+from medmix.curate.publish import preparing
 
 from .conftest import REPO, SOURCES, one_error
 
@@ -17,7 +17,7 @@ from .conftest import REPO, SOURCES, one_error
 @pytest.fixture(scope="module")
 def published(prepared: Path) -> Path:
     """The folder of a published copy; do not write there."""
-    (folder,) = (prepared / push.WORK).glob("edition-*")
+    (folder,) = (prepared / preparing.WORK).glob("edition-*")
     return folder
 
 
