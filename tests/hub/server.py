@@ -95,7 +95,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def take(self, rate: float | None) -> None:
-        """Take so many bytes a second from a connection, and hold few of them back, so that a kill cuts off the rest."""
+        """Take so many bytes a second from a connection and buffer few, so that a kill cuts off the rest."""
         self.rate = rate
         if rate is not None:
             self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
