@@ -85,6 +85,11 @@ class Content:
         return self._blob.hexdigest() == self.remote.blob
 
 
+def cache_folder() -> Path:
+    """Give our folder beside the cache of the Hub's client, which HF_HOME moves."""
+    return Path(constants.HF_HOME) / "medmix"
+
+
 def current_commit(dataset: str, revision: str = "main") -> str:
     """Give the commit that a branch or tag of a dataset on the Hub is at now.
 
@@ -127,6 +132,17 @@ def tree(dataset: str, commit: str) -> list[Remote]:
 
 def _remote(entry: dict[str, Any]) -> Remote:
     return Remote(entry["path"], entry["size"], entry["oid"], (entry.get("lfs") or {}).get("oid"))
+
+
+def end(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
+    """Give the last `size` bytes of a file, or all of it.
+
+    Raises:
+        WorkError: they cannot be had; says why.
+    """
+    url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
+    with explained(dataset, commit):
+        return b"".join(_stream(url, max(0, remote.bytes - size), remote.bytes))
 
 
 def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> FetchedFile:

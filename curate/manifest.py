@@ -107,6 +107,7 @@ def compose(
             "version": mixture.version,
             "description": mixture.description,
             "about": _plain(asdict(mixture.about)),
+            "temperature": mixture.temperature,
         },
         "inputs": digest,
         "settings": _plain(settings),

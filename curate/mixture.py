@@ -157,6 +157,9 @@ class Mixture:
         languages: ISO 639-1 codes to keep; empty keeps all.
         conflicts: `drop` records whose group also stands in a more protected split, or only `report` them, which
             keeps upstream's splits as they are.
+        temperature: 1 or more; evens out the sources in the training stream: shares go as the number of records to the
+            power of 1 / temperature, times weight. 1 leaves them as they are, and a large one makes them alike
+            (Raffel et al. 2020, arXiv 1910.10683, section 3.5.2). The length of an epoch stays.
         seed: goes into every choice that is left to a hash.
         sample_data: the build makes its own upstream data (`medmix sample-data`) when no root is given.
         shard_megabytes: size at which an output shard is closed, 1 MB = 1e6 bytes of images and text.
@@ -175,6 +178,7 @@ class Mixture:
     duplicates: DuplicateRule = DuplicateRule()
     repeats: RepeatRule = RepeatRule()
     evaluation: tuple[EvaluationSet, ...] = ()
+    temperature: float = 1.0
     seed: int = 0
     sample_data: bool = False
     shard_megabytes: int = 256
@@ -239,6 +243,8 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
         problems.append(f"publish: {mixture.publish!r} is no OWNER/NAME of a dataset on the Hub")
     if not mixture.sources:
         problems.append("sources: names no source")
+    if mixture.temperature < 1:
+        problems.append("temperature: must be 1 or more")
     known = facts.source_ids()
     for source, choice in mixture.sources.items():
         if source not in known:

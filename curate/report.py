@@ -11,8 +11,8 @@ from .leaks import KINDS, LEAKS
 from .shards import write_text
 
 NAME = "report/index.html"
-EXAMPLES = 12
-"""Records shown for each reason."""
+EXAMPLES = 3
+"""Records shown for each reason and source."""
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
@@ -38,7 +38,8 @@ def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str
     reasons = ledger["reason"].value_counts().sort("count", "reason", descending=[True, False])["reason"]
     named = ledger.filter(~pl.col("source").is_in(closed) & ~pl.col("evidence").str.contains(_any_of(closed)))
     columns = ["id", "evidence", "score", "transformation"]
-    return {reason: named.filter(pl.col("reason") == reason).head(EXAMPLES)[columns].to_dicts() for reason in reasons}
+    first = named.group_by("source", "reason", maintain_order=True).head(EXAMPLES)
+    return {reason: first.filter(pl.col("reason") == reason)[columns].to_dicts() for reason in reasons}
 
 
 def _any_of(sources: list[str]) -> str:

@@ -28,7 +28,8 @@ where splits or sources meet) that have it in each source's default layout; `PLA
     not-nfc                    an umlaut as two code points              roco 1
     no-licence                 `NO-CC CODE`                              roco 7
     repeated-row               same image, question and answer again     pathvqa 1, omnimedvqa 2, pmc_vqa 8
-    copied-record              the pixels and text of VQA-RAD or ROCO    vqa_med_2019 2, pmc_oa 2
+    copied-record              the pixels and text of VQA-RAD or ROCO    vqa_med_2019 2, pmc_oa 1
+    altered-record             the text, and the image cut and mirrored  pmc_oa 1
     leaked-image               a test image of another source            vqa_rad 3, vqa_med_2019 4, roco 1, omnimedvqa 2
     nearly-leaked-image        the same, scaled                          roco 1
     leaked-text                a test question, case aside               medqa 1, medmcqa 1

@@ -48,6 +48,13 @@ def lookalike_jpeg(pixels: Pixels) -> bytes:
     return jpeg(np.asarray(scaled))
 
 
+def cut_jpeg(pixels: Pixels) -> bytes:
+    """Encode as JPEG after cutting a sixteenth off each border and mirroring what is left."""
+    height, width = pixels.shape[:2]
+    inner = pixels[height // 16 : height - height // 16, width // 16 : width - width // 16]
+    return jpeg(np.ascontiguousarray(inner[:, ::-1]))
+
+
 def rotated_jpeg(pixels: Pixels) -> bytes:
     """Encode as a JPEG that lies on its side, with the EXIF tag that says so."""
     exif = Image.Exif()

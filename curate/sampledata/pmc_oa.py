@@ -5,11 +5,12 @@ sub-figure has the caption of the whole figure.
 """
 
 from . import roco
+from .faults import cut_jpeg
 from .files import Tree, jpeg, json_lines, zipped
 from .pmc import Figure
 
 _OWN = tuple(Figure(article, number) for article in range(101, 138) for number in (1, 2))
-_FIGURES = (*_OWN, *roco.IN_PMC_OA)
+_FIGURES = (*_OWN, *roco.IN_PMC_OA, *roco.CUT_IN_PMC_OA)
 _EARLY = {"train": slice(0, 60), "valid": slice(60, 68), "test": slice(68, None)}
 
 
@@ -46,7 +47,13 @@ def _whole(seed: int, figure: Figure) -> str:
 
 
 def _images(seed: int) -> bytes:
-    return zipped({f"images/{_name(figure)}": jpeg(figure.pixels(seed), repacked=True) for figure in _FIGURES})
+    return zipped({f"images/{_name(figure)}": _image(seed, figure) for figure in _FIGURES})
+
+
+def _image(seed: int, figure: Figure) -> bytes:
+    if figure in roco.CUT_IN_PMC_OA:
+        return cut_jpeg(figure.pixels(seed))
+    return jpeg(figure.pixels(seed), repacked=True)
 
 
 def _name(figure: Figure) -> str:

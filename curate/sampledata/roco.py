@@ -28,8 +28,11 @@ _FIGURES = {
 
 _CUT_SHORT, _EMPTY, _ABSENT, _GERMAN, _CONTROL, _DECOMPOSED = (Figure(article, 2) for article in range(5, 11))
 
-IN_PMC_OA = (Figure(3, 1), Figure(4, 1))
-"""Stand in PMC-OA with the same caption."""
+IN_PMC_OA = (Figure(3, 1),)
+"""Stands in PMC-OA with the same caption."""
+
+CUT_IN_PMC_OA = (Figure(4, 1),)
+"""Stands there too, its image cut to the middle and mirrored."""
 
 _PATHVQA_COPY, _PATHVQA_LOOKALIKE = (Figure(article, 1, ("tile", "plot")) for article in (31, 32))
 """Show the picture of a PathVQA test image: to the pixel, and scaled and compressed anew."""

@@ -42,14 +42,21 @@ def test_the_real_mix_is_sound(mix):
 
 
 def test_what_was_not_compared_is_said(mix):
-    coverage = {entry["source"]: (entry["items"], entry["unread"]) for entry in manifest.read(mix)["evaluation"]}
+    coverage = {entry["set"]: (entry["items"], entry["unread"]) for entry in manifest.read(mix)["evaluation"]}
     assert coverage == {
-        "pathvqa": (188, 0),
-        "vqa_rad": (151, 0),
-        "vqa_med_2019": (250, 250),
-        "slake": (349, 349),
-        "pmc_vqa": (0, 0),
-        "medqa": (500, 0),
-        "medmcqa": (800, 0),
-        "pubmedqa": (135, 0),
+        "pathvqa test": (188, 0),
+        "vqa_rad test": (151, 0),
+        "vqa_med_2019 test": (250, 250),
+        "slake test": (349, 349),
+        "pmc_vqa test": (0, 0),
+        "medqa test": (500, 0),
+        "medmcqa validation": (800, 0),
+        "pubmedqa test": (135, 0),
+        "cxr8": (0, 0),
+        "medfmc_chest": (0, 0),
+        "medfmc_colon": (0, 0),
+        "medfmc_endo": (0, 0),
+        "busi": (200, 0),
+        "ham10000": (273, 0),
+        "brain_tumor_mri": (76, 0),
     }

@@ -181,6 +181,19 @@ def _(tree):
     return copied
 
 
+@finds("altered-record")
+def _(tree):
+    sound = [row for row in tree.rows["roco"] if ("roco", row.image) in tree.decoded]
+    cut = {
+        (row.answer, tuple(side - 2 * (side // 16) for side in tree.decoded["roco", row.image].size)) for row in sound
+    }
+
+    def is_altered(source, row):
+        return source == "pmc_oa" and (row.answer, tree.decoded["pmc_oa", row.image].size) in cut
+
+    return tree.with_image(is_altered)
+
+
 def held_out(tree):
     """Fingerprints of the images of test rows, with the sources that test on them."""
     found = {}
