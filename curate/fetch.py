@@ -107,14 +107,8 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
     Raises:
         WorkError: the list cannot be had, a pattern fits no file, or a name leads out of the folder.
     """
-    entries: list[dict[str, Any]] = []
-    url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
     with explained(dataset, commit), _understood():
-        while url is not None:
-            page = _get(url)
-            entries += page.json()
-            url = page.links.get("next", {}).get("url")
-        found = [_remote(entry) for entry in entries if entry["type"] == "file"]
+        found = tree(dataset, commit)
     for pattern in patterns:
         if not any(fnmatchcase(remote.path, pattern) for remote in found):
             raise WorkError(f"{dataset} has no file {pattern} at {commit}; look there whether it was renamed")
@@ -123,6 +117,17 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
         if PurePosixPath(remote.path).is_absolute() or ".." in PurePosixPath(remote.path).parts:
             raise WorkError(f"{dataset} names a file that leads out of its folder: {remote.path}; nothing was fetched")
     return wanted
+
+
+def tree(dataset: str, commit: str) -> list[Remote]:
+    """List all files of a commit; raises what the client raises."""
+    entries: list[dict[str, Any]] = []
+    url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
+    while url is not None:
+        page = _get(url)
+        entries += page.json()
+        url = page.links.get("next", {}).get("url")
+    return [_remote(entry) for entry in entries if entry["type"] == "file"]
 
 
 def _remote(entry: dict[str, Any]) -> Remote:
