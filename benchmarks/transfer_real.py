@@ -24,6 +24,7 @@ from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixture import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals  # noqa: E402
 from medmix.evaluate.classification import evaluate, table  # noqa: E402
+from medmix.evaluate.classification.job import MODES  # noqa: E402
 from medmix.train import loop, recipe  # noqa: E402
 
 SETS = ("busi", "breastmnist", "brain_tumor_mri", "ham10000")
@@ -72,7 +73,7 @@ def main() -> None:
             f"loss {summary['first_loss']:.3f} -> {summary['last_loss']:.3f} nats per answer token",
             flush=True,
         )
-        for mode in ("finetune", "linear-probe"):
+        for mode in MODES:
             started = time.perf_counter()
             found = evaluate(
                 ["scratch", str(run)],

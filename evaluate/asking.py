@@ -68,6 +68,8 @@ def read(loaded: Checkpoint, options: Options, pictures: Pictures) -> Asked:
         UsageError: nothing can be asked, or what was named leaks.
     """
     if options.root is not None:
+        if options.mix is not None or options.split != "test":
+            raise UsageError("--root asks the benchmarks' own splits; leave out --mix and --split, or --root")
         found = benchmarks.inputs(options.root, options.benchmarks)
         splits = {entry.source: benchmarks.SPLITS[entry.source] for entry in found}
         mix, clean, notes = _guard(loaded, options, splits)

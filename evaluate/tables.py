@@ -34,7 +34,9 @@ def markdown(results: Mapping[str, Any]) -> str:
 def _beside_controls(title: str, metrics: Sequence[str], scores: Sequence[Mapping[str, Any]]) -> list[str]:
     """Give one table: a row for each benchmark, subset and metric, a column for each system."""
     found = {(row["benchmark"], row["subset"], row["metric"], row["system"]): row for row in scores}
-    keys = [key for key in dict.fromkeys(key[:3] for key in found) if key[2] in metrics]
+    parts = dict.fromkeys(key[:2] for key in found)
+    known = {key[:3] for key in found}
+    keys = [(*part, metric) for part in parts for metric in metrics if (*part, metric) in known]
     keys = [key for key in keys if metrics[0] != "exact_match" or key[1].rpartition("/")[2] != "closed"]
     if not keys:
         return []
@@ -42,9 +44,9 @@ def _beside_controls(title: str, metrics: Sequence[str], scores: Sequence[Mappin
     rows[1] += ["---:"] * len(SYSTEMS)
     for key in keys:
         entries = [found.get((*key, system)) for system in SYSTEMS]
-        known = next(entry for entry in entries if entry)
+        any_of = next(entry for entry in entries if entry)
         cells = [_cell(entry, with_interval=place == 0) for place, entry in enumerate(entries)]
-        rows.append([key[0], key[1], str(known["n"]), str(known["groups"]), key[2], *cells])
+        rows.append([key[0], key[1], str(any_of["n"]), str(any_of["groups"]), key[2], *cells])
     return ["", f"## {title}", "", *_table(rows)]
 
 

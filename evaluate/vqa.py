@@ -21,7 +21,7 @@ from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
 from medmix.train.render import IGNORE, Renderer
 
-from . import asking, metrics, scores, tables
+from . import asking, intervals, metrics, scores, tables
 from .asking import Options
 from .generation import Answerer
 from .journal import PREDICTIONS, Journal
@@ -200,7 +200,7 @@ def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:
         "options": "scored as the assistant says them, letter and text, without the end token",
         "images": {"size": recipe.vision.size, "at_most": recipe.vision.max_images},
         "seed": options.seed,
-        "intervals": "percentiles of 2000 bootstrap draws of whole groups, seed 0",
+        "intervals": f"percentiles of {intervals.RESAMPLES} bootstrap draws of whole groups, seed 0",
     }
 
 

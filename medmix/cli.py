@@ -13,6 +13,7 @@ from medmix.eval_commands import evaluate
 from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
 from medmix.model_commands import export, train
+from medmix.publish_commands import diff, push, rehydrate
 from medmix.report_commands import ablate, report
 from medmix.source_commands import fetch, sample_data, sources
 
@@ -56,18 +57,7 @@ def cli() -> None:
 
 
 for command in (
-    sources,
-    sample_data,
-    fetch,
-    build,
-    check,
-    licences,
-    fingerprint,
-    leaks,
-    train,
-    evaluate,
-    export,
-    report,
-    ablate,
+    *(sources, sample_data, fetch, build, check, licences, fingerprint, leaks, push, diff, rehydrate),
+    *(train, evaluate, export, report, ablate),
 ):
     cli.add_command(command)

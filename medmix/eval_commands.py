@@ -77,15 +77,15 @@ def evaluate(
     folder = out or (Path(checkpoints[0]) / "eval" if len(checkpoints) == 1 else None)
     if folder is None:
         raise UsageError("several models are scored into one folder; name it with --out")
+    if suite != "vqa" and root is None:
+        raise UsageError("classification needs its sets: give the folder that holds them with --root")
     results: list[dict[str, Any]] = []
     if suite in ("vqa", "all"):
         place = folder / "vqa" if suite == "all" else folder
         for name, result in _vqa(checkpoints, place, dict(root=root, allow_leaks=allow_leaks, **asked)).items():
             results.append(result)
             _show(place / name, as_json)
-    if suite in ("classification", "all"):
-        if root is None:
-            raise UsageError("classification needs its sets: give the folder that holds them with --root")
+    if root is not None and suite in ("classification", "all"):
         from medmix.evaluate import classification
 
         place = folder / "classification" if suite == "all" else folder

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import click
 
-from medmix.curate.errors import UsageError
+from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 from medmix.printing import print_json
 
 
 @click.command()
-@click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Folder of a mix, or its name.")
+@click.option(
+    "--mixture",
+    "mixture_name",
+    default="v1",
+    show_default=True,
+    help="Folder of a mix, its name, or OWNER/NAME[@REVISION] on the Hub.",
+)
 @click.option("--recipe", default="openmedq-7b", show_default=True, help="Name, or path of a YAML file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: ./runs/MIX-RECIPE]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
@@ -19,7 +25,7 @@ from medmix.printing import print_json
 def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train a vision-language model on a mix.
 
-    Run again, it goes on from the last checkpoint.
+    Run again, it goes on from the last checkpoint. Of a mix on the Hub a shard comes when it is first needed.
 
     \b
     Example:
@@ -32,7 +38,7 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     from medmix.train.talk import is_first
 
     resolved = recipes.load(recipe, overrides)
-    out = out or Path("runs") / f"{mix.name}-{Path(recipe).stem}"
+    out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
     summary = loop.train(mix, resolved, out, progress=sys.stderr.isatty())
     if not is_first():
         return
@@ -62,13 +68,23 @@ def export(checkpoint: Path, out: Path) -> None:
 
 
 def mix_folder(name_or_path: str) -> Path:
-    """Give the folder of a mix by its path, or by the name of the mixture it was built from."""
+    """Give the folder of a mix by its path, by the name of the mixture it was built from, or by its id on the Hub."""
     path = Path(name_or_path)
     if path.is_dir():
         return path
     built = Path("mixes") / name_or_path
     if built.is_dir():
         return built
+    from medmix.curate import hub_mix
+
+    on_the_hub = hub_mix.parse_id(name_or_path)
+    if on_the_hub and not Path(path.parts[0]).exists() and path.parts[0] != built.parts[0]:
+        try:
+            return hub_mix.open_mix(*on_the_hub)
+        except WorkError as error:
+            raise WorkError(f"there is no folder {path}, and from the Hub: {error}") from error
+    if len(path.parts) > 1:
+        raise UsageError(f"no mix at {path}; build one first: medmix build --mixture NAME --out {path}")
     raise UsageError(
         f"no mix at {path} or {built}; build it first: medmix build --mixture {name_or_path} --out {built}"
     )

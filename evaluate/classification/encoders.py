@@ -217,6 +217,7 @@ def _of_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
         kind="checkpoint",
         timm=vision.timm,
         kwargs=vision.kwargs,
+        class_token_trained=vision.cls_token,
         step=state.step,
         recipe=trained.name,
         checkpoint_digest=checkpoints.digest(path),

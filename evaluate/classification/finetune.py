@@ -49,11 +49,6 @@ class Task:
     train: Places
     classes: int
 
-    @property
-    def multi(self) -> bool:
-        """Whether an image may have several labels."""
-        return self.targets.ndim == 2
-
 
 def fine_tune(
     encoder: Encoder, task: Task, recipe: TransferRecipe, seed: int, device: torch.device, unfinished: Path
@@ -61,8 +56,8 @@ def fine_tune(
     """Train an encoder and a linear head, and give the model of the last epoch, in evaluation mode.
 
     On one machine, with one number of threads, encoder, task, recipe and seed decide the result: each epoch seeds its
-    own random numbers. `unfinished` is a file that holds the state at the end of an epoch, for who was killed; it is
-    gone when training is done.
+    own random numbers. `unfinished` is a file that holds the state at the end of an epoch, for who was killed; who
+    keeps the result takes it away.
 
     Raises:
         WorkError: the loss is not finite.
@@ -90,7 +85,6 @@ def fine_tune(
         if epoch < recipe.epochs and time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             _save(unfinished, model, optimizer, epoch)
             saved = time.monotonic()
-    unfinished.unlink(missing_ok=True)
     return model.eval()
 
 

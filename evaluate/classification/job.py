@@ -79,6 +79,7 @@ def run(
                 f"{recipe.batch}; set a smaller batch, for all encoders that are compared"
             ) from None
         _write(path, identity, found)
+        unfinished.unlink(missing_ok=True)
     return found
 
 

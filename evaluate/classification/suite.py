@@ -14,6 +14,7 @@ from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
 
 from . import recipe as recipes
+from .backbone import CLASS_AND_MEAN
 from .encoders import Encoder, open_encoder
 from .job import MODES, Mode, Run, run, versions
 from .partition import Leaks
@@ -137,7 +138,10 @@ def _evaluate_one(
         "protocol": _protocol(encoder, ready, runs, recipe, mode, seen),
         "versions": versions(mode),
         "scores": list(scored),
-        "notes": [note for one in ready for note in [*notes(one, recipe.shots), *_seen_note(one, seen)]],
+        "notes": [
+            *_encoder_note(encoder),
+            *(note for one in ready for note in [*notes(one, recipe.shots), *_seen_note(one, seen)]),
+        ],
         "files": {"predictions": "predictions.jsonl"},
     }
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -195,6 +199,15 @@ def _protocol(
             for one in ready
         },
     }
+
+
+def _encoder_note(encoder: Encoder) -> list[str]:
+    if encoder.about.get("class_token_trained", True) or encoder.pooling != CLASS_AND_MEAN:
+        return []
+    return [
+        f"{encoder.name}: its class token did not go to the language model in pretraining (vision.cls_token: false), "
+        "so the half of each vector that is that token was shaped by the patches alone"
+    ]
 
 
 def _seen_note(ready: Prepared, seen: Mapping[str, list[str]]) -> list[str]:

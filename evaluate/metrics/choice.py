@@ -22,7 +22,7 @@ def choice_by_loglik_per_token(logliks: Sequence[float], tokens: Sequence[int]) 
 def choice_by_loglik_per_char(logliks: Sequence[float], options: Sequence[str]) -> int:
     """Give the option with the highest sum of log-probabilities over its length in characters.
 
-    This is how lm-evaluation-harness computes `acc_norm`.
+    This is the length by which lm-evaluation-harness divides for its `acc_norm`.
     """
     return choice_by_loglik([loglik / max(1, len(option)) for loglik, option in zip(logliks, options, strict=True)])
 

@@ -201,6 +201,9 @@ def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
         vqa.evaluate(run, tmp_path / "eval", Options(mix=mix))
     with pytest.raises(UsageError, match=r"has colours, pictures, texts: no 'colour' \(did you mean 'colours'\?\)"):
         vqa.evaluate(run, tmp_path / "eval", Options(benchmarks=("colour",)))
+    for other in (Options(root=tmp_path, mix=mix), Options(root=tmp_path, split="validation")):
+        with pytest.raises(UsageError, match="--root asks the benchmarks' own splits; leave out --mix and --split"):
+            vqa.evaluate(run, tmp_path / "eval", other)
     with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
         vqa.evaluate(tmp_path / "nowhere", tmp_path / "eval", Options(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):

@@ -16,6 +16,8 @@ from medmix.curate import manifest
 from medmix.train import recipe as recipes
 from medmix.train.recipe import Recipe
 
+from ..curate.conftest import hub as hub
+
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -100,7 +102,11 @@ def records(count: int, split: str) -> list[dict[str, Any]]:
 
 
 def write_mix(
-    folder: Path, splits: dict[str, list[dict[str, Any]]], row_group: int = 5, weights: dict[str, float] | None = None
+    folder: Path,
+    splits: dict[str, list[dict[str, Any]]],
+    row_group: int = 5,
+    weights: dict[str, float] | None = None,
+    temperature: float = 1.0,
 ) -> Path:
     """Write records as a mix: two shards for each source and split, `texts` restricted."""
     for split, rows in splits.items():
@@ -114,7 +120,9 @@ def write_mix(
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
     sources = {file.split("/")[1]: {"weight": 1.0} for file in files}
     sources |= {source: {"weight": weight} for source, weight in (weights or {}).items()}
-    document = {"format": manifest.FORMAT, "files": {file: {} for file in files}, "sources": sources, "timings": {}}
+    facts = manifest.file_facts(folder, files)
+    document: dict[str, Any] = {"format": manifest.FORMAT, "files": facts, "sources": sources, "timings": {}}
+    document["mixture"] = {"name": folder.name, "version": "1.0.0", "temperature": temperature}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text(json.dumps(document))
     return folder

@@ -25,9 +25,10 @@ from transformers import (
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
 from medmix.evaluate.classification.foreign import wrapped
-from medmix.train import loop
+from medmix.train import checkpoint, loop
 from medmix.train.recipe import Recipe
 
+from . import conftest
 from .conftest import tiny
 
 VIT = {"patch_size": 16, "embed_dim": 64, "depth": 2, "num_heads": 1}
@@ -204,6 +205,11 @@ def test_a_trained_checkpoint_gives_its_tower(mix: Path, tiny: Recipe, tmp_path:
     assert encoder.about["step"] == 6
     assert encoder.about["mix"]["path"] == str(mix)
     assert encoder.width == 64
+    assert encoder.about["class_token_trained"] is False
+    same = open_encoder(str(tmp_path / "run"), conftest.tiny("size=32"))  # the size of its pretraining
+    with torch.no_grad():
+        patches = checkpoint.load(tmp_path / "run").model.tower(images(32))
+        assert torch.equal(same.build(0).eval()(images(32))[:, 32:], patches.mean(1))
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_test_images_that_were_trained_on_are_counted(tiny: Recipe, tmp_path: Pa
     names = [path.relative_to(tmp_path / "sets").as_posix() for path in shown]
     assert count == sum(f'"{name}"' in lines for name in names)
     assert count > 0
+    assert found["notes"][0].endswith("the half of each vector that is that token was shaped by the patches alone")
     assert found["notes"][-1].startswith(f"mine: the encoder was trained on {count} of 8 test images, by their bytes: ")
 
 

@@ -228,9 +228,9 @@ def test_a_class_with_fewer_units_than_shots_is_said(own_set: Path, tmp_path: Pa
     assert results["notes"][-1] == "mine: dog has 10 units to train on, fewer than the 99 shots asked for"
 
 
-def test_a_real_sample_that_leaks_is_refused_when_told_so(real_data: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="brain_tumor_mri: 12 images of train or validation share 9 units"):
-        run(tmp_path, real_data, "brain_tumor_mri", leaks="refuse")
+def test_a_test_that_leaks_is_refused_when_told_so(sets_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="medfmc_colon: 2 images of train or validation share 2 units"):
+        run(tmp_path, sets_root, "medfmc_colon", leaks="refuse")
 
 
 @pytest.mark.parametrize(
