@@ -1,0 +1,56 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from medmix.curate.errors import UsageError
+from medmix.evaluate.ablation import plan
+from medmix.train import stream
+
+from ...train.conftest import tiny_recipe
+
+TOKENS_OF = {"colours": 10.0, "pictures": 20.0, "texts": 60.0}
+
+
+def test_every_arm_has_the_steps_that_take_the_budget(mix: Path) -> None:
+    split = stream.open_split(mix, "train")
+    made = plan.make(split, tiny_recipe("run.steps=12"), TOKENS_OF, (), None)
+    assert made.tokens == 12 * 8 * 30  # steps, records, tokens of a mean record
+    assert {arm.name: arm.steps for arm in made.arms} == {
+        "full": 12,
+        "without-colours": 9,
+        "only-colours": 36,
+        "without-pictures": 10,
+        "only-pictures": 18,
+        "without-texts": 24,
+        "only-texts": 6,
+    }
+    assert made.without == {name: f"without-{name}" for name in TOKENS_OF}
+    recipe = plan.recipe_of(tiny_recipe("run.steps=null", "run.epochs=3"), made.arms[1], 7)
+    assert (recipe.seed, recipe.sources, recipe.run.steps, recipe.run.epochs) == (7, ("pictures", "texts"), 9, None)
+
+
+def test_of_two_sources_one_alone_is_the_mix_without_the_other(mix: Path) -> None:
+    split = stream.open_split(mix, "train").only(("colours", "texts"))
+    made = plan.make(split, tiny_recipe(), TOKENS_OF, ("texts",), 5_600)
+    assert [(arm.name, arm.sources, arm.steps) for arm in made.arms] == [
+        ("full", ("colours", "texts"), 20),
+        ("without-texts", ("colours",), 70),
+        ("only-texts", ("texts",), 12),
+    ]
+    both = plan.make(split, tiny_recipe(), TOKENS_OF, (), 5_600)
+    assert both.only["colours"] == both.without["texts"]
+
+
+def test_what_cannot_be_planned(mix: Path) -> None:
+    split = stream.open_split(mix, "train")
+    with pytest.raises(UsageError, match=r"the mix trains on colours, .*: no 'text' \(did you mean 'texts'\?\)"):
+        plan.make(split, tiny_recipe(), TOKENS_OF, ("text",), None)
+    with pytest.raises(UsageError, match="trains on texts alone; without it nothing is left to compare"):
+        plan.make(split.only(("texts",)), tiny_recipe(), TOKENS_OF, (), None)
+    recipe = tiny_recipe("run.steps=12")
+    slow = replace(recipe, optim=replace(recipe.optim, warmup_steps=6))
+    with pytest.raises(
+        UsageError, match=r"are no more steps than the 6 of the warm-up for only-texts \(6\); raise --tok"
+    ):
+        plan.make(split, slow, TOKENS_OF, (), None)

@@ -1,0 +1,99 @@
+"""Files of results as `medmix eval` writes them, made of answers that stand in the test."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medmix.evaluate import scores
+
+GOLDS = {
+    "pathvqa/test/1": ("yes", "closed", "slide-1"),
+    "pathvqa/test/2": ("no", "closed", "slide-1"),
+    "pathvqa/test/3": ("spleen", "open", "slide-2"),
+    "pathvqa/test/4": ("left kidney", "open", "slide-3"),
+}
+"""By question the right answer, its type and the image."""
+
+LEAK = {"source": "roco", "set": "pathvqa test", "image": 3, "near": 0, "text": 0, "overlap": 0, "group": 5}
+
+
+def answers(folder: Path, digest: str, said: Sequence[str], **changed: Any) -> Path:
+    """Write the results of a model that has said this; give the file."""
+    lines = [
+        _line(name, gold, kind, group, "model", answer)
+        for (name, (gold, kind, group)), answer in zip(GOLDS.items(), said, strict=True)
+    ]
+    lines += [_line(name, gold, kind, group, "always_yes", "yes") for name, (gold, kind, group) in GOLDS.items()]
+    document = {
+        "format": 1,
+        "suite": "vqa",
+        "model": {"name": "tiny", "path": f"runs/{digest}/step-00000002", "digest": digest * 8, "kind": "checkpoint"},
+        "mix": {"path": "mixes/small", "digest": "d" * 64, "leaks": [LEAK]},
+        "protocol": {"asked": str(folder), "split": "each benchmark's own", "limit": None, "batch": 4},
+        "versions": {"medmix": "0.1.0"},
+        "scores": scores.of_lines(lines),
+        "notes": [],
+        "files": {"predictions": "predictions.jsonl"},
+    }
+    return write(folder, document | changed, lines)
+
+
+def classes(folder: Path, name: str, predicted: Mapping[int, Sequence[str]], macro_f1: float, **changed: Any) -> Path:
+    """Write the results of an encoder on four images of two classes, by seed; give the file."""
+    truth = ["benign", "benign", "malignant", "malignant"]
+    lines = [
+        {
+            "id": f"busi/{place}",
+            "benchmark": "busi",
+            "group": f"patient-{place // 2}",
+            "system": "model",
+            "seed": seed,
+            "labels": [right],
+            "predicted": [said],
+            "scores": {},
+        }
+        for seed, mine in predicted.items()
+        for place, (right, said) in enumerate(zip(truth, mine, strict=True))
+    ]
+    row = {"benchmark": "busi", "subset": "all", "system": "model", "metric": "macro_f1", "low": None, "high": None}
+    row |= {"n": 4, "groups": 2}
+    rows = [{**row, "seed": seed, "value": 0.0} for seed in predicted]
+    about = {"classes": ["benign", "malignant"], "classes_left_out": [], "images": {"test": 4}, "units": {"test": 2}}
+    document = {
+        "format": 1,
+        "suite": "classification",
+        "model": {"name": name, "path": None, "digest": None, "kind": "encoder"},
+        "mix": None,
+        "protocol": {"mode": "finetune", "recipe": {"name": "transfer", "epochs": 100}, "sets": {"busi": about}},
+        "versions": {"medmix": "0.1.0"},
+        "scores": [*rows, {**row, "seed": None, "value": macro_f1}],
+        "notes": ["busi: a sample"],
+        "files": {"predictions": "predictions.jsonl"},
+    }
+    return write(folder, document | changed, lines)
+
+
+def write(folder: Path, document: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(document))
+    (folder / "predictions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder / "results.json"
+
+
+def _line(name: str, gold: str, kind: str, group: str, system: str, said: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "benchmark": "pathvqa",
+        "subsets": ["all", kind],
+        "group": group,
+        "system": system,
+        "seed": None,
+        "language": "en",
+        "question": "?",
+        "golds": [gold],
+        "prediction": said,
+        "choices": [],
+        "options": [],
+        "correct": None,
+    }

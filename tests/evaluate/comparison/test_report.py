@@ -1,0 +1,131 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medmix.curate.errors import UsageError
+from medmix.evaluate import intervals
+from medmix.evaluate.comparison import pages
+
+from .conftest import answers, classes
+
+RIGHT = ("yes", "no", "spleen", "left kidney")
+HALF = ("yes", "yes", "liver", "kidney")
+
+
+def row(table: dict[str, Any], *key: str) -> dict[str, Any]:
+    """The one row of a benchmark, subset and metric."""
+    (found,) = [row for row in table["rows"] if (row["benchmark"], row["subset"], row["metric"]) == key]
+    result: dict[str, Any] = found
+    return result
+
+
+def test_models_stand_beside_each_other_their_controls_and_what_was_published(tmp_path: Path) -> None:
+    answers(tmp_path / "in/a", "a", RIGHT)
+    answers(tmp_path / "in/deep/b", "b", HALF)
+    document = pages.report([tmp_path / "in"], tmp_path / "out")
+    (table,) = document["tables"]
+    assert table["models"] == ["tiny (a)", "tiny (b)"]
+    exact = row(table, "pathvqa", "all", "exact_match")
+    assert (exact["n"], exact["groups"]) == (4, 3)
+    assert {name: cell["value"] for name, cell in exact["cells"].items()} == {"tiny (a)": 1.0, "tiny (b)": 0.25}
+    assert exact["cells"]["tiny (b)"]["controls"] == {"always_yes": 0.25}
+    assert exact["cells"]["tiny (b)"]["leaks"]["text"] == "3 image, 5 group"
+    assert row(table, "pathvqa", "closed", "closed_accuracy")["cells"]["tiny (b)"]["value"] == 0.5
+
+    (test,) = [t for t in table["tests"] if (t["subset"], t["metric"]) == ("all", "exact_match")]
+    expected = intervals.difference([1, 1, 1, 1], [1, 0, 0, 0], ["1", "1", "2", "3"])
+    assert (test["first"], test["second"]) == ("tiny (a)", "tiny (b)")
+    assert (test["value"], test["low"], test["high"], test["p"]) == (0.75, expected.low, expected.high, expected.p)
+    assert test["q"] >= test["p"]
+
+    beside = [n for paper in document["published"] for n in paper["numbers"] if n["ours"]]
+    assert [(n["model"], n["value"], n["share"]) for n in beside] == [
+        ("OpenMedQ 7B", 75.9, 0.759),
+        ("prefix tuning", 70.3, pytest.approx(0.703)),
+        ("Med-PaLM M 562B", 72.27, pytest.approx(0.7227)),
+    ]
+    assert "ours is on 4 samples, the test has 6,719" in beside[0]["ours"][0]["differs"]
+    assert any("which BLEU-1 is meant is not stated" in line for line in beside[0]["differs"])
+
+
+def test_the_files_are_whole_in_themselves(tmp_path: Path) -> None:
+    answers(tmp_path / "a", "a", RIGHT)
+    document = pages.report([tmp_path / "a"], tmp_path / "out")
+    assert json.loads((tmp_path / "out/report.json").read_text()) == document
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<svg" in page
+    assert not re.search(r"<script|<link|<img|\bsrc=|\bhref=|url\(|@import", page)
+    text = (tmp_path / "out/report.md").read_text()
+    assert r"| pathvqa | all | exact\_match | 4 | 3 | 1.000 \[1.000, 1.000\] |" in text
+    assert "**protocol differs**: which BLEU-1 is meant is not stated" in text
+    assert "| roco | pathvqa test | 3 | 0 | 0 | 0 | 5 | 0 | 0 |" in text
+
+
+def test_what_upstream_or_a_name_says_is_text_on_the_page(tmp_path: Path) -> None:
+    model = {"name": "<b>x</b>", "path": None, "digest": None, "kind": "encoder"}
+    answers(tmp_path / "a", "a", RIGHT, model=model, notes=["a <script> here"])
+    pages.report([tmp_path / "a"], tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text()
+    assert "<b>x" not in page
+    assert "<script" not in page
+    assert "&lt;b&gt;x" in page
+
+
+def test_another_protocol_is_another_table_and_is_said(tmp_path: Path) -> None:
+    answers(tmp_path / "a", "a", RIGHT)
+    other = {"asked": "elsewhere", "split": "test", "limit": 4, "batch": 8}
+    answers(tmp_path / "b", "b", HALF, protocol=other)
+    document = pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    first, second = document["tables"]
+    assert (first["name"], second["name"]) == ("Answers, protocol A", "Answers, protocol B")
+    assert first["differs"] == []
+    assert second["differs"] == ["limit is 4, not null", 'split is "test", not "each benchmark\'s own"']
+    assert first["tests"] == second["tests"] == []
+    assert document["warnings"][0].startswith("Answers, protocol B: not measured as the first table is: limit is 4")
+
+
+def test_other_samples_are_another_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from . import conftest
+
+    answers(tmp_path / "a", "a", RIGHT)
+    monkeypatch.setitem(conftest.GOLDS, "pathvqa/test/1", ("no", "closed", "slide-1"))
+    answers(tmp_path / "b", "b", RIGHT)
+    (table,) = (document := pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out"))["tables"]
+    exact = [row["cells"].keys() for row in table["rows"] if (row["subset"], row["metric"]) == ("all", "exact_match")]
+    assert exact == [{"tiny (a)"}, {"tiny (b)"}]
+    assert "Answers: models answered different samples of pathvqa; a row for each" in document["warnings"]
+    assert (
+        "pathvqa: tiny (a) and tiny (b) are not compared: no samples in common, or other answers are right"
+        in (document["warnings"])
+    )
+
+
+def test_encoders_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    truth = [0, 0, 1, 1]
+    said = {0: [0, 0, 1, 0], 1: [0, 1, 1, 1]}
+    names = ["benign", "malignant"]
+    mean = sum(sklearn.f1_score(truth, mine, average="macro") for mine in said.values()) / 2
+    classes(tmp_path / "one", "one", {seed: [names[k] for k in mine] for seed, mine in said.items()}, mean)
+    classes(tmp_path / "two", "two", {0: ["benign"] * 4, 1: ["benign"] * 4}, 1 / 3)
+    document = pages.report([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+    (table,) = document["tables"]
+    cell = row(table, "busi", "all", "macro_f1")["cells"]["one"]
+    assert (cell["value"], cell["seeds"]) == (pytest.approx(mean, abs=1e-12), [0, 1])
+    assert cell["leaks"]["text"] == "not trained on a mix of medmix"
+    (test,) = table["tests"]
+    assert test["value"] == pytest.approx(mean - 1 / 3, abs=1e-12)
+    assert {n["value"] for p in document["published"] for n in p["numbers"] if n["ours"]} == {0.876, 0.915}
+
+
+def test_the_same_result_twice_is_one_and_another_claim_is_refused(tmp_path: Path) -> None:
+    answers(tmp_path / "a", "a", RIGHT)
+    answers(tmp_path / "copy", "a", RIGHT)
+    (table,) = pages.report([tmp_path / "a", tmp_path / "copy", tmp_path], tmp_path / "out")["tables"]
+    assert table["models"] == ["tiny"]
+    answers(tmp_path / "claim", "a", HALF)
+    with pytest.raises(UsageError, match=r"claim/results.json and .* both claim to be of tiny on pathvqa all"):
+        pages.report([tmp_path / "a", tmp_path / "claim"], tmp_path / "out")
