@@ -111,6 +111,13 @@ def one_error(err: str) -> str:
         (["eval", "a/run", "b/run", "--out", "x"], "two models have one name (run, run); score them one at a time"),
         (["eval", "nowhere", "--suite", "classification"], "classification needs its sets: give the folder that holds"),
         (["eval", "nowhere", "--suite", "all"], "classification needs its sets: give the folder that holds"),
+        (["report", "nowhere", "--out", "x"], "nowhere: is not there; give a results.json of medmix eval, or a folder"),
+        (["report", ".", "--out", "x"], ".: holds no results.json; make one: medmix eval CHECKPOINT --out ."),
+        (["ablate", "--mixture", "v1"], "no mix at v1 or mixes/v1; build it first: medmix build --mixture v1"),
+        (
+            ["ablate", "--seeds", "0,one"],
+            "Invalid value for '--seeds': '0,one' is no list of whole numbers, as in 0,1,2",
+        ),
         (["eval", "nowhere", "--suite", "vqe"], "Invalid value for '--suite'"),
         (["sample-data", "--out", "."], "{here}: already there; name a new folder with --out, or remove it first"),
     ],

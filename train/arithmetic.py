@@ -92,10 +92,10 @@ def shape(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> VisionLanguageM
         return VisionLanguageModel(recipe, tokenizer)
 
 
-def survey(split: stream.Split, renderer: Renderer) -> Means:
-    """Render the first `SURVEYED` records of each source, and weigh the sources by their share of an epoch."""
+def survey(split: stream.Split, renderer: Renderer, surveyed: int = SURVEYED) -> Means:
+    """Render the first `surveyed` records of each source, and weigh the sources by their share of an epoch."""
     sums: dict[str, Counter[str]] = {}
-    for record in _first_records(split):
+    for record in _first_records(split, surveyed):
         ids, labels = renderer.encode(record)
         mine = sums.setdefault(record["source"], Counter())
         mine["records"] += 1
@@ -229,11 +229,11 @@ def _smaller(recipe: Recipe, ranks: int, most: int) -> Iterator[tuple[str, Recip
             yield f"{words} on {number} such devices", replace(recipe, run=run), number
 
 
-def _first_records(split: stream.Split) -> Iterator[dict[str, Any]]:
+def _first_records(split: stream.Split, surveyed: int) -> Iterator[dict[str, Any]]:
     taken: Counter[str] = Counter()
     reader = stream.Reader(split, TEXT_COLUMNS)
     for number, shard in enumerate(split.shards):
         for row_group, rows in enumerate(shard.row_groups):
-            for row in range(min(rows, SURVEYED - taken[shard.source])):
+            for row in range(min(rows, surveyed - taken[shard.source])):
                 taken[shard.source] += 1
                 yield reader.row(stream.Place(number, row_group, row))

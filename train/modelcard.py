@@ -1,6 +1,7 @@
 """The card of a checkpoint or an exported model; every number in it comes from the run."""
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def write(folder: Path, name: str, recipe: Recipe, state: "State", log: Path, di
         difference=difference,
         first_loss=first,
         last_loss=last,
-        sources=_sources(Path(state.mix)),
+        sources=_sources(Path(state.mix), state.sources),
     )
     write_text(folder / "README.md", card)
 
@@ -70,9 +71,10 @@ def _losses(log: Path, step: int) -> tuple[float | None, float | None]:
     return (until[0], until[-1]) if until else (None, None)
 
 
-def _sources(mix: Path) -> dict[str, Any]:
+def _sources(mix: Path, trained_on: Mapping[str, int]) -> dict[str, Any]:
+    """Give the sources of the mix that the run took records of; none where the mix is no longer there."""
     try:
         sources: dict[str, Any] = manifest.read(mix)["sources"]
     except UsageError:
         return {}
-    return {source: entry for source, entry in sources.items() if entry.get("kept")}
+    return {source: entry for source, entry in sources.items() if entry.get("kept") and source in trained_on}

@@ -13,6 +13,9 @@ from medmix.train.render import Renderer
 
 FULL = "full"
 
+MEASURED = 1_000
+"""So many records of each source are rendered to know how long its records are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -106,7 +109,7 @@ def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[st
     words = loop.first_tokenizer(whole, recipe)
     image_tokens = arithmetic.shape(recipe, words).image_tokens
     renderer = Renderer(words, recipe.text, image_tokens, recipe.vision.max_images)
-    return {source: arithmetic.survey(split.only((source,)), renderer).tokens for source in split.epoch()}
+    return {source: arithmetic.survey(split.only((source,)), renderer, MEASURED).tokens for source in split.epoch()}
 
 
 def recipe_of(recipe: Recipe, arm: Arm, seed: int) -> Recipe:

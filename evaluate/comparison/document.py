@@ -43,7 +43,7 @@ def make(results: Sequence[Result], papers: Sequence[Paper]) -> dict[str, Any]:
     """
     labels = _labels(results)
     scored = [Scored(result, labels[result.path], of_result(result)) for result in results]
-    wanted = [*SHOWN, *_further(papers)]
+    further = _further(papers)
     tables = []
     for suite in dict.fromkeys(one.result.suite for one in scored):
         groups: list[tuple[dict[str, Any], list[Scored]]] = []
@@ -55,7 +55,7 @@ def make(results: Sequence[Result], papers: Sequence[Paper]) -> dict[str, Any]:
             if mine is None:
                 groups.append((protocol, mine := []))
             mine.append(one)
-        tables += [_table(suite, protocol, members, wanted, groups[0][0]) for protocol, members in groups]
+        tables += [_table(suite, protocol, members, further, groups[0][0]) for protocol, members in groups]
     _name(tables)
     document = {
         "format": FORMAT,
@@ -93,17 +93,18 @@ def _place(result: Result) -> Path:
     return path.parent if path.name.startswith("step-") else path
 
 
-def _further(papers: Sequence[Paper]) -> list[str]:
-    named = [number.beside.metric for paper in papers for number in paper.numbers if number.beside]
-    return [metric for metric in dict.fromkeys(named) if metric not in SHOWN]
+def _further(papers: Sequence[Paper]) -> list[Key]:
+    """Give the scores of ours that stand beside a published number, and are not shown anyway."""
+    named = [number.beside for paper in papers for number in paper.numbers if number.beside]
+    return list(dict.fromkeys((one.benchmark, one.subset, one.metric) for one in named if one.metric not in SHOWN))
 
 
 def _table(
-    suite: str, protocol: dict[str, Any], members: Sequence[Scored], wanted: Sequence[str], first: Mapping[str, Any]
+    suite: str, protocol: dict[str, Any], members: Sequence[Scored], further: Sequence[Key], first: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows: dict[tuple[Key, str], dict[str, Any]] = {}
     for one in members:
-        for key, row in _whole(one.result, wanted).items():
+        for key, row in _whole(one.result, further).items():
             digest = protocols.samples(one.result, one.measures, key)
             entry = rows.setdefault(
                 (key, digest),
@@ -117,11 +118,12 @@ def _table(
             )
             _put(entry["cells"], one, _cell(one.result, key, row), key)
     order = [key for key, _ in rows]
+    metrics = [*SHOWN, *dict.fromkeys(key[2] for key in further)]
     benchmarks = list(dict.fromkeys(key[0] for key in order))
     subsets = list(dict.fromkeys(key[:2] for key in order))
     ordered = sorted(
         rows.items(),
-        key=lambda item: (benchmarks.index(item[0][0][0]), subsets.index(item[0][0][:2]), wanted.index(item[0][0][2])),
+        key=lambda item: (benchmarks.index(item[0][0][0]), subsets.index(item[0][0][:2]), metrics.index(item[0][0][2])),
     )
     return {
         "suite": suite,
@@ -133,13 +135,13 @@ def _table(
     }
 
 
-def _whole(result: Result, wanted: Sequence[str]) -> dict[Key, Mapping[str, Any]]:
+def _whole(result: Result, further: Sequence[Key]) -> dict[Key, Mapping[str, Any]]:
     """Give the model's rows that are shown: of classification the means over seeds; no parts of the parts."""
     return {
         (row["benchmark"], row["subset"], row["metric"]): row
         for row in result.scores
         if row["system"] == "model"
-        and row["metric"] in wanted
+        and (row["metric"] in SHOWN or (row["benchmark"], row["subset"], row["metric"]) in further)
         and row["value"] is not None
         and not row["subset"].startswith(("modality/", "class/"))
         and (result.suite == "vqa" or row["seed"] is None)

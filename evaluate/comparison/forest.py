@@ -9,7 +9,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 """Told apart by the colour-blind (Okabe and Ito 2008)."""
 
 LEFT, WIDTH, RIGHT = 330, 480, 130
-HEAD, LINE, TITLE = 64, 17, 22
+HEAD, LINE, TITLE = 64, 17, 27
 
 
 def draw(

@@ -15,6 +15,9 @@ from .document import make
 from .published import load_all
 from .results import find, read
 
+NOT_DRAWN = ("exact_match", "token_f1", "choice_accuracy_generated")
+"""Metrics that stand in the tables alone, because another one of their kind is drawn."""
+
 MARKDOWN, HTML, JSON = "report.md", "report.html", "report.json"
 
 
@@ -133,6 +136,8 @@ def _beside(
 def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for row in table["rows"]:
+        if row["metric"] in NOT_DRAWN:
+            continue
         lines = [{"name": name, **row["cells"][name]} for name in table["models"] if name in row["cells"]]
         lines += [
             {

@@ -69,6 +69,8 @@ def test_a_value_is_overridden_from_the_first_equals_sign_on() -> None:
         (("run.pack_tokens=null", "run.micro_batch=0"), "smoke-cpu.yaml: run.micro_batch: must be 1 or more"),
         (("vision.kwargs.img_size=32",), "smoke-cpu.yaml: vision.kwargs.img_size: set vision.size instead"),
         (("text.template=hello",), "smoke-cpu.yaml: text.template: must hold {prompt} once"),
+        (("sources=[]",), "smoke-cpu.yaml: sources: names no source; leave it out to train on all"),
+        (("sources=[slake, slake]",), "smoke-cpu.yaml: sources: names a source twice"),
         (("optim",), "--set optim: write it as key.sub=value"),
         (("name.x=1",), "--set name.x=1: 'name' is no section of the recipe"),
         (("optim.lr=[",), "--set optim.lr=[: the value '[' is no YAML"),

@@ -23,6 +23,18 @@ def test_an_epoch_has_every_record_once(mix: Path) -> None:
     assert sorted(ids(split, 0, 0)) == sorted(record["id"] for record in records(12, "train"))
 
 
+def test_some_sources_alone(mix: Path) -> None:
+    split = stream.open_split(mix, "train")
+    some = split.only(("colours", "texts"))
+    assert (len(some), some.sources()) == (24, {"colours": 12, "texts": 12})
+    assert {name.split("/")[0] for name in ids(some, 0, 0)} == {"colours", "texts"}
+    assert ids(split.only(("texts",)), 0, 0) == [name for name in ids(some, 0, 0) if name.startswith("texts/")]
+    assert split.only(None) is split
+    line = r"the train split of .* has colours, pictures, texts: no 'colour' \(did you mean 'colours'\?\)"
+    with pytest.raises(UsageError, match=line):
+        split.only(("colour", "texts"))
+
+
 def test_the_order_hangs_on_seed_and_epoch(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     assert ids(split, 0, 0) == ids(stream.open_split(mix, "train"), 0, 0)

@@ -98,15 +98,20 @@ def test_another_ablation_in_the_folder_is_refused(done: Path, mix: Path) -> Non
         runs.ablate(mix, RECIPE, done, Scoring(limit=3))
 
 
-def test_what_cannot_be_scored_is_told_before_anything_is_trained(mix: Path, sample_mix: Path, tmp_path: Path) -> None:
-    for asked, folder, told in (
-        (Scoring(benchmarks=("colour",)), mix, "asks questions of colours, texts, not of colour"),
-        (Scoring(root=tmp_path / "no"), mix, "no is not a folder"),
-        (Scoring(suite="classification"), mix, "give the folder that holds them with --root"),
-        (Scoring(split="validation"), mix, "the validation split of .* asks no questions"),
+def test_what_cannot_be_scored_is_told_before_anything_is_trained(
+    mix: Path, sample_mix: Path, sources: Path, tmp_path: Path
+) -> None:
+    for asked, told in (
+        (Scoring(benchmarks=("colour",)), "asks questions of colours, texts, not of colour"),
+        (Scoring(root=tmp_path / "no"), "no is not a folder"),
+        (Scoring(suite="classification"), "give the folder that holds them with --root"),
+        (Scoring(split="validation"), r"the validation split of .* asks no questions"),
     ):
         with pytest.raises(UsageError, match=told):
-            runs.ablate(folder, RECIPE, tmp_path / "out", asked)
+            runs.ablate(mix, RECIPE, tmp_path / "out", asked)
+    leaking = Scoring(root=sources, benchmarks=("omnimedvqa",))
+    with pytest.raises(UsageError, match=r"omnimedvqa: the mix trains on its test split .* --allow-leaks"):
+        runs.ablate(sample_mix, tiny_recipe(), tmp_path / "out", leaking)
     assert not (tmp_path / "out").exists()
 
 
