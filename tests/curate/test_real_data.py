@@ -56,6 +56,8 @@ def test_what_was_not_compared_is_said(mix):
         "medfmc_chest": (0, 0),
         "medfmc_colon": (0, 0),
         "medfmc_endo": (0, 0),
+        "medfmc_neojaundice": (0, 0),
+        "kvasir": (0, 0),
         "busi": (200, 0),
         "ham10000": (273, 0),
         "brain_tumor_mri": (76, 0),
