@@ -58,6 +58,7 @@ def test_what_was_not_compared_is_said(mix):
         "medfmc_endo": (0, 0),
         "medfmc_neojaundice": (0, 0),
         "kvasir": (0, 0),
+        "bach": (0, 0),
         "busi": (200, 0),
         "ham10000": (273, 0),
         "brain_tumor_mri": (76, 0),
