@@ -1,13 +1,18 @@
 """Training speed on one model and one mix, in one run: ours packed, ours padded, and transformers' Trainer.
 
-All three train the same parts of the same model on the same records, so many a step, from the same random start, with
-AdamW in fp32 on a CPU and bf16 on a GPU. Tokens are those of text and images, padding not counted; waste is the part of
-the token positions computed that is padding. The first steps are not timed.
+All train the same parts of the same model on the same records, so many a step, from the same random start, with AdamW,
+in fp32 on a CPU and as the recipe says on a GPU. Tokens are those of text and images, padding not counted. "Padding" is
+the part of the token positions computed that is none of them, "data" the part of the time that the loop waits for
+records. MFU counts the operations of `train/arithmetic.py` (LoRA: 4N a token), what gradient checkpointing computes
+again left out, against the data sheet's peak of the GPU, or that of a matrix product measured here. A step's time is
+the median over all rounds, the first steps of each left out. No checkpoint is written.
 
-    python benchmarks/train.py --steps 20
+    python benchmarks/train.py --steps 20 --rounds 2
+    python benchmarks/train.py --seven-b --mix mixes/v1 --steps 30 --micro-batch 8     # one GPU of 80 GB or more
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -15,13 +20,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
+import transformers
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,22 +37,43 @@ sys.path.insert(0, str(ROOT))
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixture import load as load_mixture  # noqa: E402
-from medmix.train import device, loop, recipe, stream  # noqa: E402
+from medmix.train import arithmetic, checkpoint, device, loop, recipe, stream  # noqa: E402
 from medmix.train.batches import COLUMNS  # noqa: E402
 from medmix.train.collate import Batch, Sample, collate, pixels  # noqa: E402
 from medmix.train.model import VisionLanguageModel  # noqa: E402
-from medmix.train.ranks import pick_device  # noqa: E402
-from medmix.train.render import IGNORE, Renderer  # noqa: E402
+from medmix.train.ranks import Ranks, pick_device  # noqa: E402
+from medmix.train.render import Renderer  # noqa: E402
 
 WARM_UP = 3
 
-SETTINGS = (
+SMALL = (
     "language.shape={hidden_size: 256, intermediate_size: 688, num_hidden_layers: 4, num_attention_heads: 4}",
     "text.max_prompt_tokens=512",
     "text.max_answer_tokens=256",
-    "optim.warmup_steps=0",
     "run.batch=32",
 )
+"""What makes of smoke-cpu a model whose arithmetic outweighs its bookkeeping."""
+
+SEVEN_B = (
+    "language.weights=null",
+    "language.shape={hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_attention_heads: 32}",
+    "language.vocab_size=32000",
+    "vision.weights=null",
+)
+"""What makes of openmedq-7b a model of its shape with random weights."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of each step, and what our log says of the same step."""
+
+    seconds: list[float]
+    log: list[dict[str, Any]]
+    waits: bool = True
+
+    def after_warm_up(self) -> "Timed":
+        """Leave the first steps out."""
+        return Timed(self.seconds[WARM_UP:], self.log[WARM_UP:], self.waits)
 
 
 class InTrainer(nn.Module):
@@ -55,10 +84,11 @@ class InTrainer(nn.Module):
         self.model = model
 
     def forward(self, num_items_in_batch: Tensor | None = None, **columns: Tensor) -> dict[str, Tensor]:
-        """Give the mean loss of the answer tokens; Trainer passes their number as well."""
+        """Give the loss over the answer tokens of the step, whose number Trainer passes, or of the batch."""
         names = ("",) * len(columns["input_ids"])
         sums = self.model(Batch(names, names, **columns))
-        return {"loss": sums.sum() / (columns["labels"] != IGNORE).sum()}
+        count = columns["answers"].numel() if num_items_in_batch is None else num_items_in_batch
+        return {"loss": sums.sum() / count}
 
 
 class Records(IterableDataset[Sample]):
@@ -68,10 +98,25 @@ class Records(IterableDataset[Sample]):
         self.split, self.made, self.renderer = stream.open_split(mix, "train"), made, renderer
 
     def __iter__(self) -> Iterator[Sample]:
-        reader = stream.Reader(self.split, COLUMNS)
-        for place in stream.places(self.split, self.made.seed, 0, None):
+        """Yield samples; those of one of several workers are every so manieth."""
+        reader, worker = stream.Reader(self.split, COLUMNS), get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for place in islice(stream.places(self.split, self.made.seed, 0, None), first, None, step):
             record = reader.row(place)
             yield Sample(record["id"], *self.renderer.encode(record), pixels(record, self.made.vision))
+
+
+class Columns:
+    """Trainer's collator."""
+
+    def __init__(self, pad: int, size: int) -> None:
+        self.pad, self.size = pad, size
+
+    def __call__(self, samples: list[Sample]) -> dict[str, Tensor]:
+        """Pad samples to the longest."""
+        batch = collate(samples, self.pad, self.size)
+        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 class Clock(TrainerCallback):
@@ -81,42 +126,44 @@ class Clock(TrainerCallback):
         self.ends: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """Note the time."""
+        """Wait for the GPU and note the time."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.ends.append(time.monotonic())
 
 
-def ours(mix: Path, made: recipe.Recipe, out: Path) -> tuple[list[float], list[int], float]:
-    """Train by our loop; give seconds and tokens of each step, and the share of the positions that were padding."""
-    loop.train(mix, made, out, False)
+def ours(mix: Path, made: recipe.Recipe, out: Path) -> Timed:
+    """Train by our loop, which waits for each step when the next one is handed over."""
+    with (
+        mock.patch.object(loop, "whole_tensors", return_value={}),
+        mock.patch.object(loop, "optimizer_state", return_value={}),
+        mock.patch.object(checkpoint, "save"),
+    ):
+        loop.train(mix, made, out, False)
     log = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
-    waste = 1 - sum(entry["tokens"] for entry in log) / sum(entry["tokens"] / entry["token_use"] for entry in log)
-    return [entry["seconds"] for entry in log], [entry["tokens"] for entry in log], waste
+    return Timed([entry["seconds"] for entry in log], log)
 
 
-def trainer(mix: Path, made: recipe.Recipe, out: Path) -> tuple[list[float], list[int], float]:
-    """Train by transformers' Trainer, as `ours`."""
+def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
+    """Train by transformers' Trainer; its steps hold the records of our padded run."""
     words = loop._tokenizer(stream.open_split(mix, "train"), made)
     torch.manual_seed(0)
-    model = VisionLanguageModel(made, words).train()
+    model = VisionLanguageModel(made, words)
+    loop.prepare(model, made, Ranks(0, 1, pick_device()))
     renderer = Renderer(words, made.text, model.image_tokens, made.vision.max_images)
-    tokens: list[int] = []
-    positions: list[int] = []
-
-    def columns(samples: list[Sample]) -> dict[str, Tensor]:
-        batch = collate(samples, words.pad_token_id, made.vision.size)
-        tokens.append(int(batch.attention_mask.sum()))
-        positions.append(batch.input_ids.numel())
-        names = ("input_ids", "attention_mask", "position_ids", "owners", "labels", "pixels")
-        return {name: getattr(batch, name) for name in names}
-
     clock, run = Clock(), made.run
+    micro_batch = run.micro_batch or run.batch
     settings = TrainingArguments(
         output_dir=str(out),
         max_steps=run.steps or 1,
-        per_device_train_batch_size=run.batch,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=run.batch // micro_batch,
         learning_rate=made.optim.lr,
+        optim="adamw_torch_fused",
         bf16=run.precision == "bf16",
         use_cpu=pick_device().type == "cpu",
+        dataloader_num_workers=run.workers,
+        accelerator_config={"dispatch_batches": False},  # it would cut all tensors to as many rows as there are records
         save_strategy="no",
         logging_strategy="no",
         report_to=[],
@@ -124,42 +171,83 @@ def trainer(mix: Path, made: recipe.Recipe, out: Path) -> tuple[list[float], lis
         disable_tqdm=True,
     )
     work = Trainer(
-        InTrainer(model), settings, data_collator=columns, train_dataset=Records(mix, made, renderer), callbacks=[clock]
+        InTrainer(model),
+        settings,
+        data_collator=Columns(words.pad_token_id, made.vision.size),
+        train_dataset=Records(mix, made, renderer),
+        callbacks=[clock],
     )
     started = time.monotonic()
     work.train()
     seconds = [end - begin for begin, end in zip([started, *clock.ends], clock.ends, strict=False)]
-    return seconds, tokens[: len(seconds)], 1 - sum(tokens) / sum(positions)
+    return Timed(seconds, padded.log, waits=False)
+
+
+def make_room() -> None:
+    """Give a GPU's memory back before the next model comes."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def line(name: str, rounds: list[Timed], batch: int, peak: float) -> str:
+    """Give speed, use of the device, padding and waiting, over all rounds."""
+    timed = [each.after_warm_up() for each in rounds]
+    log = [entry for each in timed for entry in each.log]
+    seconds = statistics.median(second for each in timed for second in each.seconds)
+    tokens = statistics.mean(entry["tokens"] for entry in log)
+    operations = statistics.mean(entry["mfu"] * entry["seconds"] for entry in log) * peak
+    waste = 1 - sum(entry["tokens"] for entry in log) / sum(entry["tokens"] / entry["token_use"] for entry in log)
+    waited = sum(entry["data_seconds"] for entry in log) / sum(entry["seconds"] for entry in log)
+    mfu, data = operations / seconds / peak, f"{waited:6.1%}" if timed[0].waits else "     -"
+    return f"{name:15}  {tokens / seconds:8.0f}  {batch / seconds:9.1f}  {mfu:6.1%}  {waste:7.1%}  {data}"
 
 
 def main() -> None:
     """Print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--recipe", default="smoke-cpu", help="with --mix, another recipe as it is")
+    parser.add_argument("--rounds", type=int, default=1, help="each is trained so many times, in turn")
+    parser.add_argument("--recipe", default="smoke-cpu", help="another recipe, as it is")
+    parser.add_argument("--seven-b", action="store_true", help="openmedq-7b with random weights")
     parser.add_argument("--mix", type=Path, help="folder of a mix; without it the sample mix is built")
+    parser.add_argument(
+        "--micro-batch", type=int, help="records that pass together where they are padded; all of a step"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe"
+    )
     arguments = parser.parse_args()
     where = pick_device()
+    name = "openmedq-7b" if arguments.seven_b else arguments.recipe
+    given = SEVEN_B if arguments.seven_b else SMALL if name == "smoke-cpu" else ()
+    length = ("run.epochs=null", f"run.steps={arguments.steps}", "optim.warmup_steps=0", "run.checkpoint_every=1000000")
+    common = (*given, *length, *arguments.set)
+    made = recipe.load(name, common)
+    micro_batch = arguments.micro_batch or made.run.batch
+    padded = recipe.load(name, (*common, "run.pack_tokens=null", f"run.micro_batch={micro_batch}"))
+    rounds: dict[str, list[Timed]] = {"ours, packed": [], "ours, padded": [], "Trainer, padded": []}
     with tempfile.TemporaryDirectory() as scratch:
         mix = arguments.mix or Path(scratch, "mix")
         if not arguments.mix:
             build(load_mixture("sample"), None, mix, BuildOptions(workers=os.cpu_count() or 1))
-        given = SETTINGS if arguments.recipe == "smoke-cpu" else ()
-        common = (*given, "run.epochs=null", f"run.steps={arguments.steps}", "run.checkpoint_every=1000000")
-        made = recipe.load(arguments.recipe, common)
-        padded = recipe.load(arguments.recipe, (*common, "run.pack_tokens=null", f"run.micro_batch={made.run.batch}"))
-        lines = [
-            ("ours, packed", ours(mix, made, Path(scratch, "packed"))),
-            ("ours, padded", ours(mix, padded, Path(scratch, "padded"))),
-            ("Trainer, padded", trainer(mix, padded, Path(scratch, "trainer"))),
-        ]
-    print(f"{made.name} on {device.name(where)}, {torch.get_num_threads()} threads, {made.run.batch} records a step")
-    print("                 tokens/s  samples/s  padding")
-    for name, (seconds, tokens, waste) in lines:
-        spent = list(islice(seconds, WARM_UP, None))
-        middle = statistics.median(spent)
-        each = statistics.mean(islice(tokens, WARM_UP, None))
-        print(f"{name:15}  {each / middle:8.0f}  {made.run.batch / middle:9.1f}  {waste:7.1%}")
+        for number in range(arguments.rounds):
+            rounds["ours, packed"].append(ours(mix, made, Path(scratch, f"packed-{number}")))
+            make_room()
+            rounds["ours, padded"].append(ours(mix, padded, Path(scratch, f"padded-{number}")))
+            make_room()
+            peer = trainer(mix, padded, Path(scratch, f"trainer-{number}"), rounds["ours, padded"][-1])
+            rounds["Trainer, padded"].append(peer)
+            make_room()
+    peak, known_from = device.peak(where, arithmetic.products(made))
+    print(
+        f"{made.name} on {device.name(where)}, {torch.get_num_threads()} threads, {made.run.precision}, "
+        f"{made.run.batch} records a step, torch {torch.__version__}, transformers {transformers.__version__}; "
+        f"peak {peak / 1e12:.3g} TFLOP/s ({known_from})"
+    )
+    print("                 tokens/s  samples/s     MFU  padding    data")
+    for label, timed in rounds.items():
+        print(line(label, timed, made.run.batch, peak))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ Everything is prepared in `OUT/.work` and moved into place at the end, the manif
 finds its finished pieces there and goes on; a finished one finds that nothing changed.
 """
 
-import fcntl
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,12 +44,11 @@ from .evaluationfile import EvaluationFile
 from .inputs import Input, find
 from .mixture import Mixture
 from .progress import say, track
-from .scan import ScanTask, scan
+from .publish import pointers, versions
+from .scan import scan_all
 from .scantexts import ScanTexts
-from .shards import leftovers
 from .text import find_model
-
-WORK = ".work"
+from .workplace import place, remove_all, working
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         WorkError: the work failed on its way; the same command goes on where it stopped.
     """
     language_model = find_model(options.language_model)
-    with _working(out, options.fresh) as work:
+    with working(out, options.fresh) as work:
         if root is None:
             root = _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
@@ -91,7 +88,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         _say_notes(notes)
         seconds: dict[str, float] = {}
         with _timed(seconds, "scan"):
-            scans = _scan(inputs, mixture, work / "scans", options, language_model)
+            scans = scan_all(
+                inputs, work / "scans", mixture.images.max_pixels, options.limit, options.workers, language_model
+            )
             aside = evaluationsets.find(
                 mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
             )
@@ -117,7 +116,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             say(f"{out} is up to date")
             return finished
         stage = work / f"mix-{digest[:20]}"
-        _remove_all(other for other in work.glob("mix-*") if other != stage)
+        remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
             rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
@@ -155,8 +154,10 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
-        _publish(stage, out)
-        _remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
+        if differs := versions.on_rebuild(out, stage):
+            say(f"note: {differs}")
+        place(stage, out)
+        remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
     return document
 
 
@@ -182,28 +183,6 @@ def _sample_root(mixture: Mixture, work: Path) -> Path:
     if not root.exists():
         sampledata.write(root, mixture.seed)
     return root
-
-
-def _scan(
-    inputs: Sequence[Input], mixture: Mixture, out: Path, options: BuildOptions, language_model: Path
-) -> list[tuple[str, Path]]:
-    tasks = [
-        ScanTask(
-            source=entry.source,
-            folder=entry.folder,
-            layout=entry.layout,
-            shard=shard,
-            out=out,
-            max_pixels=mixture.images.max_pixels,
-            language=entry.facts.languages[0],
-            language_model=language_model,
-            limit=options.limit,
-        )
-        for entry in inputs
-        for shard in entry.shards
-    ]
-    paths = list(track(engine.run(scan, tasks, options.workers), len(tasks), "reading"))
-    return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
 
 
 def _compare(
@@ -234,58 +213,19 @@ def _materialise(
     by_source = {entry.source: entry for entry in inputs}
     kept = decided.filter(pl.col("outcome") == "kept")
     tasks = []
-    for plan in materialise.plan(kept, mixture.shard_megabytes * 1_000_000):
+    plans = materialise.plan(kept, mixture.shard_megabytes * 1_000_000)
+    for plan in plans:
         entry = by_source[plan.path.split("/")[1]]
         paths = tuple(path for _, path in scans)
         section = mixture.sections().get(entry.source)
         tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
     files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
     for source in by_source:
-        restricted = [file for file in files if file.startswith(f"restricted/{source}/")]
-        pointers = materialise.write_pointers(stage, source, restricted)
-        if pointers:
-            files.append(pointers)
+        restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{source}/")]
+        written = pointers.write(stage, source, restricted)
+        if written:
+            files.append(written)
     return sorted(files)
-
-
-def _publish(stage: Path, out: Path) -> None:
-    """Move a finished mix into place: card and manifest, by which it is known, go first and come last."""
-    for name in (manifest.NAME, cards.README):
-        (out / name).unlink(missing_ok=True)
-    _remove_all(path for path in out.iterdir() if path.name in manifest.ENTRIES)
-    for path in sorted(stage.iterdir(), key=lambda path: (path.name == manifest.NAME, path.name == cards.README)):
-        path.rename(out / path.name)
-    stage.rmdir()
-
-
-@contextmanager
-def _working(out: Path, fresh: bool) -> Iterator[Path]:
-    """Give `OUT/.work`, held against a second build; refuse a folder that is somebody else's."""
-    work = out / WORK
-    if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
-        raise UsageError(f"{out} is not empty and holds no mix; choose another --out")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "lock").open("w")
-    except OSError as error:
-        raise UsageError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{out}: another build is writing there; wait for it") from error
-        if fresh:
-            _remove_all(path for path in work.iterdir() if path.name != "lock")
-        _remove_all(leftovers(work))
-        yield work
-
-
-def _remove_all(paths: Any) -> None:
-    for path in list(paths):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 @contextmanager

@@ -19,6 +19,13 @@ TASK_CATEGORIES = {
 
 SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
+GATE = (
+    "This mix was made for research on medical models. Every record stays under its own licence, in the column "
+    "`license`. By asking for access you agree to keep to those licences, to try to identify nobody, and to take no "
+    "clinical decision by these data or by what was trained on them alone."
+)
+"""Texts and keys: https://huggingface.co/docs/hub/datasets-gated."""
+
 HUB_LICENCES = {
     id_: id_.lower()
     for id_ in (
@@ -44,9 +51,17 @@ def header(document: Mapping[str, Any], shards: Sequence[str]) -> dict[str, Any]
         ),
         "size_categories": [next((name for limit, name in SIZE_CATEGORIES if kept < limit), "n>1M")],
         "tags": ["medical", "vision-language", "medmix"],
+        **_gate(document),
         "configs": [_config(name, mine) for name, mine in configs.items()],
         **_dataset_info(document, configs),
     }
+
+
+def _gate(document: Mapping[str, Any]) -> dict[str, str]:
+    """Give what the Hub asks each user to accept before a download, of a published mix that is made for research."""
+    if not document.get("published", {}).get("gated"):
+        return {}
+    return {"extra_gated_heading": "For research", "extra_gated_prompt": GATE}
 
 
 def _licence(ids: set[str]) -> dict[str, str]:

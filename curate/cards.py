@@ -90,6 +90,9 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
         "columns": asset("columns.yaml"),
         "questions": asset("questions.yaml"),
         "plots": PLOTS,
+        "published": manifest.get("published"),
+        "withheld": manifest.get("withheld", []),
+        "changelog": manifest.get("changelog", []),
         "reasons": {
             reason: text
             for reason, text in REASONS.items()

@@ -1,6 +1,7 @@
 """Verify a finished mix against its own manifest and ledger, and the ledger against what must always hold."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import medmix
 from . import attribution, cards, croissant, ledger, licences, manifest, report, statistics
 from .features import mix_schema
 from .progress import track
+from .publish import pointers
 from .record import TASKS, VERDICTS
 from .shards import file_sha256
 from .stored import original_sha256
@@ -168,17 +170,54 @@ def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> l
     findings = [f"ledger.parquet: {problem}" for problem in ledger.problems(table)]
     if findings:
         return findings
-    for source, counts in ledger.counts(table).items():
-        claimed = document["sources"].get(source, {})
-        findings += [
-            f"{manifest.NAME}: {source}.{name} is {claimed.get(name)}, the ledger has {value}"
-            for name, value in counts.items()
-            if claimed.get(name) != value
-        ]
+    findings += _sums(document, ledger.counts(table))
     kept = dict(table.filter(pl.col("outcome") == "kept").select("id", "split").iter_rows())
-    differing = sorted(kept.items() ^ ids.items())
+    there = {**ids, **_withheld_ids(mix)} if "published" in document else ids
+    differing = sorted(kept.items() ^ there.items())
     findings += _few("ledger.parquet", (_difference(key, split, kept) for key, split in differing))
     return findings
+
+
+def _sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Hold the ledger's sums against the manifest's.
+
+    A published copy has no rows of credentialed sources in its ledger, and of the others also the rows of records that
+    are withheld; a rehydrated mix has of credentialed sources the rows that are kept.
+    """
+    if "published" in document:
+        yield from _published_sums(document, counted)
+        return
+    for source, counts in counted.items():
+        claimed = document["sources"].get(source, {})
+        names = ("kept", "kept_by_split") if source in document.get("ledger_without_drops", ()) else tuple(counts)
+        for name in names:
+            if claimed.get(name) != counts[name]:
+                yield f"{manifest.NAME}: {source}.{name} is {claimed.get(name)}, the ledger has {counts[name]}"
+
+
+def _published_sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    withheld: Counter[str] = Counter()
+    for holding in document["withheld"]:
+        withheld[holding["source"]] += holding["records"]
+    for source, counts in counted.items():
+        claimed = document["sources"].get(source, {"kept": 0})
+        if claimed["kept"] + withheld[source] != counts["kept"]:
+            yield (
+                f"{manifest.NAME}: {source}.kept is {claimed['kept']} and {withheld[source]} withheld, "
+                f"the ledger has {counts['kept']}"
+            )
+        for name in ("read", "dropped", "dropped_by_reason"):
+            if claimed.get(name, counts[name]) != counts[name]:
+                yield f"{manifest.NAME}: {source}.{name} is {claimed[name]}, the ledger has {counts[name]}"
+
+
+def _withheld_ids(mix: Path) -> dict[str, str]:
+    """Give the split of each withheld record that may be named."""
+    try:
+        named = pointers.read(mix).drop_nulls("id")
+    except (OSError, pl.exceptions.PolarsError):
+        return {}  # that the file is damaged is told by its digest
+    return dict(named.select("id", "split").iter_rows())
 
 
 def _difference(key: str, split: str, kept: Mapping[str, str]) -> str:

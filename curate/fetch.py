@@ -85,14 +85,20 @@ class Content:
         return self._blob.hexdigest() == self.remote.blob
 
 
-def current_commit(dataset: str) -> str:
-    """Give the commit that a dataset on the Hub is at now.
+def cache_folder() -> Path:
+    """Give our folder beside the cache of the Hub's client, which HF_HOME moves."""
+    return Path(constants.HF_HOME) / "medmix"
+
+
+def current_commit(dataset: str, revision: str = "main") -> str:
+    """Give the commit that a branch or tag of a dataset on the Hub is at now.
 
     Raises:
         WorkError: it cannot be had; says why.
     """
-    with explained(dataset, "main"), _understood():
-        return str(_get(f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/main").json()["sha"])
+    with explained(dataset, revision), _understood():
+        url = f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/{quote(revision, safe='')}"
+        return str(_get(url).json()["sha"])
 
 
 def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
@@ -101,14 +107,8 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
     Raises:
         WorkError: the list cannot be had, a pattern fits no file, or a name leads out of the folder.
     """
-    entries: list[dict[str, Any]] = []
-    url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
     with explained(dataset, commit), _understood():
-        while url is not None:
-            page = _get(url)
-            entries += page.json()
-            url = page.links.get("next", {}).get("url")
-        found = [_remote(entry) for entry in entries if entry["type"] == "file"]
+        found = tree(dataset, commit)
     for pattern in patterns:
         if not any(fnmatchcase(remote.path, pattern) for remote in found):
             raise WorkError(f"{dataset} has no file {pattern} at {commit}; look there whether it was renamed")
@@ -119,8 +119,30 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
     return wanted
 
 
+def tree(dataset: str, commit: str) -> list[Remote]:
+    """List all files of a commit; raises what the client raises."""
+    entries: list[dict[str, Any]] = []
+    url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
+    while url is not None:
+        page = _get(url)
+        entries += page.json()
+        url = page.links.get("next", {}).get("url")
+    return [_remote(entry) for entry in entries if entry["type"] == "file"]
+
+
 def _remote(entry: dict[str, Any]) -> Remote:
     return Remote(entry["path"], entry["size"], entry["oid"], (entry.get("lfs") or {}).get("oid"))
+
+
+def end(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
+    """Give the last `size` bytes of a file, or all of it.
+
+    Raises:
+        WorkError: they cannot be had; says why.
+    """
+    url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
+    with explained(dataset, commit):
+        return b"".join(_stream(url, max(0, remote.bytes - size), remote.bytes))
 
 
 def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> FetchedFile:

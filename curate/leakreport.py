@@ -86,7 +86,7 @@ def _collection(target: Path, workers: int) -> mixpictures.Collection:
 def _file(path: Path, split: str, made: Path, workers: int) -> EvaluationFile:
     if evaluationfile.is_one(path):
         return evaluationfile.read(path)
-    make(path, Listing(), split, path.name, made, workers)
+    make(path, Listing(), split, path.resolve().name, made, workers)
     return evaluationfile.read(made)
 
 

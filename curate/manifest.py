@@ -27,6 +27,8 @@ ENTRIES = (
     "restricted",
     "pointers",
     "ledger.parquet",
+    "records.parquet",
+    "whole.json",
     "datasheet.md",
     "datasheets",
     "plots",
@@ -36,7 +38,7 @@ ENTRIES = (
     "ATTRIBUTION.md",
     "CITATION.bib",
 )
-"""What may lie at the top of a mix; a rebuild replaces these and touches nothing else."""
+"""What may lie at the top of a mix or of what is published of it; a rebuild replaces these and touches nothing else."""
 
 FORMAT = 1
 """Raised when the layout of a mix changes so that older readers would misread it."""
@@ -57,7 +59,7 @@ def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
         "scans": [[path.name, file_sha256(path)] for path in scans],
         "medmix": medmix.__version__,
         "format": FORMAT,
-        "libraries": _libraries(),
+        "libraries": libraries(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -99,12 +101,13 @@ def compose(
     return {
         "format": FORMAT,
         "medmix": medmix.__version__,
-        "libraries": _libraries(),
+        "libraries": libraries(),
         "mixture": {
             "name": mixture.name,
             "version": mixture.version,
             "description": mixture.description,
             "about": _plain(asdict(mixture.about)),
+            "temperature": mixture.temperature,
         },
         "inputs": digest,
         "settings": _plain(settings),
@@ -138,7 +141,8 @@ def _plain(data: Any) -> Any:
     return json.loads(json.dumps(data))
 
 
-def _libraries() -> dict[str, str]:
+def libraries() -> dict[str, str]:
+    """Give the versions of the libraries that a mix's bytes depend on."""
     return {name: version(name) for name in LIBRARIES}
 
 
@@ -163,7 +167,7 @@ def shards_of(document: Mapping[str, Any]) -> list[str]:
 
 def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest of a mix and give it, with its own digest among the timings, since it covers those too."""
-    sealed = {**document, "timings": {**document["timings"], SEAL: _seal(document)}}
+    sealed = {**document, "timings": {**document["timings"], SEAL: seal(document)}}
     write_text(mix / NAME, _text(sealed))
     return sealed
 
@@ -173,14 +177,14 @@ def is_untouched(mix: Path) -> bool:
     text = (mix / NAME).read_text(encoding="utf-8")
     document = json.loads(text)
     timings = document.get("timings")
-    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == _seal(document)
+    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == seal(document)
 
 
 def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _seal(document: Mapping[str, Any]) -> str:
+def seal(document: Mapping[str, Any]) -> str:
     """Digest a manifest, all but the digest itself."""
     timings = {name: value for name, value in document["timings"].items() if name != SEAL}
     return hashlib.sha256(_text({**document, "timings": timings}).encode()).hexdigest()
@@ -192,11 +196,19 @@ def read(mix: Path) -> dict[str, Any]:
     Raises:
         UsageError: the folder is no mix, or its manifest is damaged or of another format.
     """
-    path = mix / NAME
+    if not (mix / NAME).is_file():
+        raise UsageError(f"{mix} is no finished mix (no {NAME}); make one: medmix build --out {mix}")
+    return read_file(mix / NAME)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read a manifest, whatever the file is called.
+
+    Raises:
+        UsageError: it is damaged, or of another format.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{mix} is no finished mix (no {NAME}); make one: medmix build --out {mix}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); build the mix again") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:

@@ -1,7 +1,6 @@
 """Pass 3: write the records that were kept, as parquet with the bytes of their images (`stored`)."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,23 +18,13 @@ from .features import mix_schema
 from .originals import ImageStore
 from .record import ImageRef, Record
 from .rulings import rule
-from .shards import replacing, write_rows
+from .shards import write_rows
 from .stored import stored
 
 MAX_SHARDS = 100_000
 
 DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
 """What writing a record needs of pass 2."""
-
-POINTER_SCHEMA = pa.schema(
-    [
-        *[(name, pa.string()) for name in ("id", "split", "file")],
-        ("row", pa.int64()),
-        *[(name, pa.string()) for name in ("license", "license_verdict")],
-        ("image_sha256", pa.list_(pa.string())),
-        ("text_sha256", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,34 +162,3 @@ def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
     if task.section:
         fields["answer"] = reports.section(scanned["answer"], task.section)
     return Record(source=task.facts.id, **fields)
-
-
-def write_pointers(mix: Path, source: str, shards: Sequence[str]) -> str | None:
-    """Write `pointers/<source>.parquet` for the restricted shards of a source and give its relative path.
-
-    A pointer says where a record lies upstream and what its bytes hash to, and holds nothing of it. Records of
-    credentialed sources get none: their upstream ids may not leave the machine in clear.
-    """
-    rows = [row for shard in shards for row in _pointers(mix / shard)]
-    if not rows:
-        return None
-    path = f"pointers/{source}.parquet"
-    with replacing(mix / path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=POINTER_SCHEMA), temporary, compression="zstd")
-    return path
-
-
-def _pointers(shard: Path) -> Iterator[dict[str, Any]]:
-    columns = ["id", "split", "license", "license_verdict", "upstream", "image_sha256", "messages"]
-    for batch in pq.ParquetFile(shard).iter_batches(columns=columns):
-        for row in batch.to_pylist():
-            if row["license_verdict"] == "credentialed":
-                continue
-            text = json.dumps(row.pop("messages"), sort_keys=True, ensure_ascii=False)
-            upstream = row.pop("upstream")
-            yield {
-                **row,
-                "file": upstream["file"],
-                "row": upstream["row"],
-                "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
-            }

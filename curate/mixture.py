@@ -1,5 +1,6 @@
 """The mixture: which sources go into a mix, and by which rules. Loads `mixtures/*.yaml`."""
 
+import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -156,9 +157,13 @@ class Mixture:
         languages: ISO 639-1 codes to keep; empty keeps all.
         conflicts: `drop` records whose group also stands in a more protected split, or only `report` them, which
             keeps upstream's splits as they are.
+        temperature: 1 or more; evens out the sources in the training stream: shares go as the number of records to the
+            power of 1 / temperature, times weight. 1 leaves them as they are, and a large one makes them alike
+            (Raffel et al. 2020, arXiv 1910.10683, section 3.5.2). The length of an epoch stays.
         seed: goes into every choice that is left to a hash.
         sample_data: the build makes its own upstream data (`medmix sample-data`) when no root is given.
         shard_megabytes: size at which an output shard is closed, 1 MB = 1e6 bytes of images and text.
+        publish: where `medmix push` publishes it on the Hub, OWNER/NAME; "" asks for `--repo`.
     """
 
     name: str
@@ -173,9 +178,11 @@ class Mixture:
     duplicates: DuplicateRule = DuplicateRule()
     repeats: RepeatRule = RepeatRule()
     evaluation: tuple[EvaluationSet, ...] = ()
+    temperature: float = 1.0
     seed: int = 0
     sample_data: bool = False
     shard_megabytes: int = 256
+    publish: str = ""
     about: About = About()
 
     def split_rule(self, source: str) -> SplitRule:
@@ -186,6 +193,13 @@ class Mixture:
         """Give the section of the reports that is taught, by source, for the sources where it is one alone."""
         asked = {source: choice.report for source, choice in self.sources.items()}
         return {source: report for source, report in asked.items() if report == "findings" or report == "impression"}
+
+
+def is_repo(name: str) -> bool:
+    """Tell whether a text is OWNER/NAME, as the Hub takes it."""
+    parts = name.split("/")
+    plain = all(re.fullmatch(r"[A-Za-z0-9_.-]{1,96}", part) and part[0] not in ".-" for part in parts)
+    return len(parts) == 2 and plain and not re.search(r"--|\.\.|[.-]$|\.git$", name)
 
 
 def names() -> list[str]:
@@ -223,11 +237,14 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     problems = []
     if mixture.name != stem:
         problems.append(f"name: is {mixture.name!r}, but the file is called {stem!r}; make them equal")
-    parts = mixture.version.split(".")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if not re.fullmatch(r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}", mixture.version):
         problems.append(f"version: {mixture.version!r} is not MAJOR.MINOR.PATCH")
+    if mixture.publish and not is_repo(mixture.publish):
+        problems.append(f"publish: {mixture.publish!r} is no OWNER/NAME of a dataset on the Hub")
     if not mixture.sources:
         problems.append("sources: names no source")
+    if mixture.temperature < 1:
+        problems.append("temperature: must be 1 or more")
     known = facts.source_ids()
     for source, choice in mixture.sources.items():
         if source not in known:

@@ -33,7 +33,8 @@ def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str
         for source, entry in document["sources"].items()
         if entry["facts"]["licence"]["effective"]["verdict"] == "credentialed"
     ]
-    ledger = pl.read_parquet(mix / "ledger.parquet").filter(pl.col("outcome") == "dropped")
+    told = pl.col("source").is_in(list(document["sources"]))  # a published ledger has others too
+    ledger = pl.read_parquet(mix / "ledger.parquet").filter(told & (pl.col("outcome") == "dropped"))
     reasons = ledger["reason"].value_counts().sort("count", "reason", descending=[True, False])["reason"]
     named = ledger.filter(~pl.col("source").is_in(closed) & ~pl.col("evidence").str.contains(_any_of(closed)))
     columns = ["id", "evidence", "score", "transformation"]

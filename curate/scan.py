@@ -7,7 +7,7 @@ that a mixture's thresholds can change without decoding an image again.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -18,9 +18,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import dicom, images, originals, text, third_party
+from . import dicom, engine, images, originals, text, third_party
 from .copies.fingerprints import FINGERPRINT
 from .errors import RowError
+from .inputs import Input
+from .progress import track
 from .record import ImageRef, Record, Rejected
 from .shards import file_sha256, replacing, row_groups
 from .sources import Layout, Shard, layouts
@@ -90,6 +92,35 @@ class ScanTask:
     language: str
     language_model: Path
     limit: int | None = None
+
+
+def scan_all(
+    inputs: Sequence[Input], out: Path, max_pixels: int, limit: int | None, workers: int, language_model: Path
+) -> list[tuple[str, Path]]:
+    """Scan all shards of all sources, in parallel, and give (source, scan file) pairs in reading order.
+
+    The settings are those of `ScanTask`.
+
+    Raises:
+        InputError: an upstream file is unusable as a whole.
+    """
+    tasks = [
+        ScanTask(
+            source=entry.source,
+            folder=entry.folder,
+            layout=entry.layout,
+            shard=shard,
+            out=out,
+            max_pixels=max_pixels,
+            language=entry.facts.languages[0],
+            language_model=language_model,
+            limit=limit,
+        )
+        for entry in inputs
+        for shard in entry.shards
+    ]
+    paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
+    return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
 
 
 def scan(task: ScanTask) -> Path:

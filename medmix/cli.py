@@ -9,9 +9,11 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
+from medmix.eval_commands import evaluate
 from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
-from medmix.model_commands import evaluate, export, train
+from medmix.model_commands import export, train
+from medmix.publish_commands import diff, push, rehydrate
 from medmix.source_commands import fetch, sample_data, sources
 
 EXIT_WORK_FAILED = 1
@@ -53,5 +55,8 @@ def cli() -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
 
 
-for command in (sources, sample_data, fetch, build, check, licences, fingerprint, leaks, train, evaluate, export):
+for command in (
+    *(sources, sample_data, fetch, build, check, licences, fingerprint, leaks, push, diff, rehydrate),
+    *(train, evaluate, export),
+):
     cli.add_command(command)

@@ -1,17 +1,23 @@
-"""Commands on models: train, eval, export."""
+"""Commands on models: train, export."""
 
 import sys
 from pathlib import Path
 
 import click
 
-from medmix.curate.errors import UsageError
+from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 from medmix.printing import print_json
 
 
 @click.command()
-@click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Folder of a mix, or its name.")
+@click.option(
+    "--mixture",
+    "mixture_name",
+    default="v1",
+    show_default=True,
+    help="Folder of a mix, its name, or OWNER/NAME[@REVISION] on the Hub.",
+)
 @click.option("--recipe", default="openmedq-7b", show_default=True, help="Name, or path of a YAML file.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: ./runs/MIX-RECIPE]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
@@ -19,20 +25,20 @@ from medmix.printing import print_json
 def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train a vision-language model on a mix.
 
-    Run again, it goes on from the last checkpoint.
+    Run again, it goes on from the last checkpoint. Of a mix on the Hub a shard comes when it is first needed.
 
     \b
     Example:
       medmix train --mixture mixes/sample --recipe smoke-cpu --set run.steps=200
     """
     mix = _mix_folder(mixture_name)
-    _needs_train()
+    needs_train()
     from medmix.train import loop
     from medmix.train import recipe as recipes
     from medmix.train.talk import is_first
 
     resolved = recipes.load(recipe, overrides)
-    out = out or Path("runs") / f"{mix.name}-{Path(recipe).stem}"
+    out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
     summary = loop.train(mix, resolved, out, progress=sys.stderr.isatty())
     if not is_first():
         return
@@ -40,36 +46,6 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
         print_json(summary)
     else:
         say(f"trained {summary['steps']} steps; the run is in {out}; next: medmix eval {out}")
-
-
-@click.command("eval")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--mix", type=click.Path(path_type=Path), help="Mix to score on.  [default: the one it was trained on]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: CHECKPOINT/eval]")
-@click.option("--split", default="test", show_default=True, type=click.Choice(["validation", "test"]))
-@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N records.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def evaluate(
-    checkpoint: Path, mix: Path | None, out: Path | None, split: str, limit: int | None, as_json: bool
-) -> None:
-    """Score a trained model on a mix.
-
-    It answers the questions of a split, greedily; the answers are kept beside the scores.
-
-    \b
-    Example:
-      medmix eval runs/sample-smoke-cpu --split test
-    """
-    _needs_train()
-    from medmix.evaluate import vqa
-
-    out = out or checkpoint / "eval"
-    results = vqa.evaluate(checkpoint, mix, out, split=split, limit=limit)
-    if as_json:
-        print_json(results)
-    else:
-        click.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)
-        say(f"the scores are in {out}")
 
 
 @click.command()
@@ -84,7 +60,7 @@ def export(checkpoint: Path, out: Path) -> None:
     Example:
       medmix export runs/sample-smoke-cpu --out models/sample
     """
-    _needs_train()
+    needs_train()
     from medmix.train.export import export as export_model
 
     export_model(checkpoint, out)
@@ -92,19 +68,34 @@ def export(checkpoint: Path, out: Path) -> None:
 
 
 def _mix_folder(name_or_path: str) -> Path:
-    """Give the folder of a mix by its path, or by the name of the mixture it was built from."""
+    """Give the folder of a mix by its path, by the name of the mixture it was built from, or by its id on the Hub."""
     path = Path(name_or_path)
     if path.is_dir():
         return path
     built = Path("mixes") / name_or_path
     if built.is_dir():
         return built
+    from medmix.curate import hub_mix
+
+    on_the_hub = hub_mix.parse_id(name_or_path)
+    if on_the_hub and not Path(path.parts[0]).exists() and path.parts[0] != built.parts[0]:
+        try:
+            return hub_mix.open_mix(*on_the_hub)
+        except WorkError as error:
+            raise WorkError(f"there is no folder {path}, and from the Hub: {error}") from error
+    if len(path.parts) > 1:
+        raise UsageError(f"no mix at {path}; build one first: medmix build --mixture NAME --out {path}")
     raise UsageError(
         f"no mix at {path} or {built}; build it first: medmix build --mixture {name_or_path} --out {built}"
     )
 
 
-def _needs_train() -> None:
+def needs_train() -> None:
+    """Refuse to go on without torch.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     from importlib.util import find_spec
 
     if find_spec("torch") is None:

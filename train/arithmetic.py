@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedTokenizerBase
 
@@ -71,11 +72,11 @@ class Costs:
             + self.image * means.images
         )
 
-    def of_step(self, step: Step, means: Means) -> float:
-        """Give the operations of a step over all ranks; its samples' squares are taken as the mean's."""
+    def of_step(self, step: Step) -> float:
+        """Give the operations of a step over all ranks, what is computed again left out."""
         return (
             self.token * step.tokens
-            + self.square * means.tokens_squared * len(step.ids)
+            + self.square * step.squares
             + self.answer * step.answer_tokens
             + self.image * step.images
         )
@@ -132,8 +133,9 @@ def memory(model: VisionLanguageModel, recipe: Recipe, means: Means, ranks: int 
     """Estimate the bytes that training takes on one rank.
 
     Weights, and for those that train a gradient and AdamW's two moments; activations of one pack, 8 D + 4 F
-    values a token and decoder layer (F the width of its feed-forward part) and 16 W a token and tower layer, or
-    of one layer and every layer's input under gradient checkpointing; the scores of its answer tokens, three times.
+    values a token and decoder layer (F the width of its feed-forward part), the inputs of LoRA layers once more with
+    a byte for what is dropped of them, and 16 W a token and tower layer, or of one layer and every layer's input
+    under gradient checkpointing; the scores of its answer tokens, three times.
     """
     run, config = recipe.run, model.base.config
     width, inner, depth, words = (
@@ -143,7 +145,8 @@ def memory(model: VisionLanguageModel, recipe: Recipe, means: Means, ranks: int 
     value = 2 if run.precision == "bf16" else 4
     tokens = run.pack_tokens or (run.micro_batch or 1) * means.tokens
     samples = tokens / means.tokens
-    per_layer = (8 * width + 4 * inner) * value * tokens
+    dropped = _adapted(model) * (value + 1) if recipe.lora and recipe.lora.dropout else 0
+    per_layer = ((8 * width + 4 * inner) * value + dropped) * tokens
     layers = depth * width * value * tokens + per_layer if run.gradient_checkpointing else depth * per_layer
     seen, tower_depth = samples * means.images * (model.tower.tokens + 1), len(model.tower.layers)
     kept = 1 + tower_depth / 16 if run.gradient_checkpointing else tower_depth
@@ -185,8 +188,7 @@ def lines(
     seen = min(last_step * recipe.run.batch, (recipe.run.epochs or last_step * recipe.run.batch) * len(split))
     cost = costs(model, recipe)
     operations = cost.of(means) * seen
-    dtype = torch.bfloat16 if recipe.run.precision == "bf16" else torch.float32
-    peak, known_from = devices.peak(device, dtype)
+    peak, known_from = devices.peak(device, products(recipe))
     hours = operations * cost.again / (peak * ranks * SHARE) / 3600
     need, have = memory(model, recipe, means, ranks), devices.memory(device)
     return [
@@ -199,6 +201,17 @@ def lines(
         f"device: {ranks} x {devices.name(device)}, {peak / 1e12:.3g} TFLOP/s ({known_from}), "
         f"about {need / GIB:.2f} of {have / GIB:.1f} GiB, about {hours:.3g} hours at {SHARE:.0%} of the peak",
     ]
+
+
+def _adapted(model: VisionLanguageModel) -> int:
+    """Add up the input widths of the LoRA layers of one decoder layer."""
+    named = model.decoder_layers[0].named_modules()
+    return sum(module.in_features for name, module in named if isinstance(module, nn.Linear) and "lora_A" in name)
+
+
+def products(recipe: Recipe) -> torch.dtype:
+    """Give the type in which a recipe multiplies matrices."""
+    return torch.bfloat16 if recipe.run.precision == "bf16" else torch.float32
 
 
 def _smaller(recipe: Recipe, ranks: int, most: int) -> Iterator[tuple[str, Recipe, int]]:

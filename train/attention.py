@@ -1,11 +1,15 @@
-"""Attention within each sample of a packed row, as an attention implementation of transformers.
+"""Attention within each sample of a packed row, as attention implementations of transformers.
 
-Every sample gets its own call of PyTorch's scaled_dot_product_attention with a causal mask, so that the fast
-kernels serve, no mask of T x T is ever made, and the work is that of the samples alone. A compiled layer takes
-the mask instead, because a kernel per sample would be compiled anew for every set of lengths.
+Where there is a kernel for samples of unequal length (`torch.nn.attention.varlen`, FlashAttention 2: Dao 2023, arXiv
+2307.08691), one call serves the whole row. Elsewhere every sample gets its own call of PyTorch's
+scaled_dot_product_attention with a causal mask. No mask of T x T is ever made, and the work is that of the samples
+alone. Only a compiled layer without the kernel takes the mask, because a call per sample would be compiled anew for
+every set of lengths.
 """
 
+import inspect
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,8 +17,66 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
+try:
+    from torch.nn.attention.varlen import varlen_attn
+except ImportError:  # torch before 2.10
+    varlen_attn = None  # type: ignore[assignment]
+
 BY_SAMPLE = "medmix_by_sample"
 """The name under which transformers knows `by_sample`; a model of that name makes no mask."""
+
+VARLEN = "medmix_varlen"
+"""The same of `varlen`."""
+
+KERNEL_TYPES = (torch.float16, torch.bfloat16)
+
+
+@cache
+def has_kernel(device: torch.device) -> bool:
+    """Tell whether a device has the kernel for samples of unequal length: NVIDIA, from Ampere on, with torch 2.12."""
+    if varlen_attn is None or device.type != "cuda" or torch.version.hip is not None:
+        return False
+    known = inspect.signature(varlen_attn).parameters
+    return {"window_size", "enable_gqa"} <= known.keys() and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def varlen(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    *,
+    sample_bounds: Tensor,
+    longest: int,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attend causally within each sample of one packed row, by one kernel, in 16 bits.
+
+    Args:
+        module: the attention layer; not used.
+        query: [1, H, T, E].
+        key: [1, K, T, E]; K divides H.
+        value: [1, K, T, E]; its type is that of the products, as autocast gives it.
+        attention_mask: not used.
+        scaling: of the scores; None is 1 / sqrt(E).
+        dropout: must be 0; the kernel knows none.
+        sample_bounds: [samples + 1] int32, where each sample begins, and T.
+        longest: at least the tokens of the longest sample.
+
+    Returns:
+        [1, T, H, E], and None in place of the attention weights.
+    """
+    grouped = query.shape[1] != key.shape[1]
+    # rotation can leave query and key in fp32
+    q, k, v = (part[0].transpose(0, 1).to(value.dtype).contiguous() for part in (query, key, value))
+    attended: Any = varlen_attn(
+        q, k, v, sample_bounds, sample_bounds, longest, longest,
+        scale=scaling, window_size=(-1, 0), enable_gqa=grouped,
+    )  # fmt: skip
+    return attended.unsqueeze(0), None
 
 
 def by_sample(
@@ -29,7 +91,7 @@ def by_sample(
     sample_lengths: Sequence[int],
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attend causally within each sample of one packed row.
+    """Attend causally within each sample of one packed row, one call a sample.
 
     Args:
         module: the attention layer; not used.
@@ -61,3 +123,4 @@ def block_mask(lengths: Sequence[int], device: torch.device) -> Tensor:
 
 
 AttentionInterface.register(BY_SAMPLE, by_sample)
+AttentionInterface.register(VARLEN, varlen)

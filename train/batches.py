@@ -8,9 +8,10 @@ its own records alone. Workers take the steps in turn, and hand them over in ord
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from medmix.curate.errors import MedmixError, UsageError
@@ -39,6 +40,7 @@ class Step:
         ids: of all records of the step, in order.
         answers: answer tokens by source, over all ranks.
         tokens: text and image tokens over all ranks.
+        squares: sum of the records' squared tokens, over all ranks.
         positions: what `packing.positions` counts; tokens divided by it is the share of useful work.
         images: over all ranks.
     """
@@ -47,6 +49,7 @@ class Step:
     ids: tuple[str, ...]
     answers: Mapping[str, int]
     tokens: int
+    squares: int
     positions: int
     images: int
 
@@ -54,6 +57,10 @@ class Step:
     def answer_tokens(self) -> int:
         """How many positions take part in the loss, over all ranks; at least 1 a record."""
         return sum(self.answers.values())
+
+    def pin_memory(self) -> "Step":
+        """Give the step in pinned memory; DataLoader calls it."""
+        return replace(self, batches=tuple(batch.pin_memory() for batch in self.batches))
 
 
 class Steps:
@@ -101,7 +108,10 @@ class Steps:
             ids=tuple(record["id"] for record in records),
             answers=answers,
             tokens=sum(lengths),
-            positions=packing.positions(plan, lengths, padded=self.recipe.run.pack_tokens is None),
+            squares=sum(length**2 for length in lengths),
+            positions=packing.positions(
+                plan, lengths, padded=self.recipe.run.pack_tokens is None, multiple=self._multiple()
+            ),
             images=sum(images),
         )
 
@@ -115,8 +125,10 @@ class Steps:
         pad, size, run = self.renderer.tokenizer.pad_token_id, self.recipe.vision.size, self.recipe.run
         if run.pack_tokens is None and samples:
             return collate(samples, pad, size, run_tower=run_tower)
-        multiple = COMPILED_MULTIPLE if run.compile else 1
-        return collate_packed(samples, pad, size, multiple, run_tower)
+        return collate_packed(samples, pad, size, self._multiple(), run_tower)
+
+    def _multiple(self) -> int:
+        return COMPILED_MULTIPLE if self.recipe.run.compile else 1
 
 
 class _Shared(IterableDataset[Step | MedmixError]):
@@ -151,6 +163,7 @@ def load_steps(steps: Steps) -> Iterator[Step]:
         num_workers=workers,
         multiprocessing_context="spawn",
         worker_init_fn=_leave_ctrl_c_to_the_parent,
+        pin_memory=torch.cuda.is_available(),
     )
     for item in loader:
         if isinstance(item, MedmixError):

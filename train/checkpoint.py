@@ -2,8 +2,10 @@
 
 step-00000100/
   checkpoint.json       step, records seen, the mix, versions; what the other files mean
+  README.md             the card: what was trained, on what
   recipe.yaml           the resolved recipe; pixels and template are prepared as it says
   tokenizer/
+  preprocessor_config.json   how pixels are prepared, for transformers' LLaVA image processor
   tower.safetensors  projector.safetensors
   language/             config.json, and weights.safetensors: what no upstream could give back
   adapter/              LoRA as peft saves it, where the recipe has it
@@ -33,16 +35,14 @@ import medmix
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.shards import file_sha256
 
+from . import modelcard
 from . import tokenizer as tokenizers
 from .model import VisionLanguageModel
+from .processor import image_processor
 from .recipe import Recipe, as_dict, from_dict
 
-KEPT = 2
-"""How many checkpoints of a run stay on disk."""
-
-
-FREE = ("run.workers", "run.parallel", "run.gradient_checkpointing", "run.gpu", "run.tensorboard")
-"""Settings that change neither model nor result, and that a run may change when it goes on."""
+LITTLE = 1_000_000
+"""A disk with fewer free bytes is full when something could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class State:
         step: optimiser steps done.
         records: training records seen, over all epochs.
         mix, mix_digest: the folder trained on, and `stream.digest` of it.
+        sources: records that an epoch takes of each source.
         versions: of medmix and the libraries that made the checkpoint.
     """
 
@@ -60,6 +61,7 @@ class State:
     records: int
     mix: str
     mix_digest: str
+    sources: dict[str, int]
     versions: dict[str, str]
 
 
@@ -89,7 +91,7 @@ def save(
     tensors: dict[str, Tensor],
     optimizer: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint of this step into the run's folder, and remove all but the last `KEPT`.
+    """Write a checkpoint of this step into the run's folder, and remove all but as many last ones as the recipe keeps.
 
     Args:
         run: the run's folder.
@@ -108,13 +110,20 @@ def save(
         with _whole_folder(path) as folder:
             _save_model(folder, model, tensors)
             tokenizer.save_pretrained(folder / "tokenizer")
+            image_processor(recipe.vision).save_pretrained(folder)
             torch.save(optimizer, folder / "optimizer.pt")
             (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
+            modelcard.write(folder, run.resolve().name, recipe, state, run / "train_log.jsonl")
             (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
-        for old in steps(run)[:-KEPT]:
+        for old in steps(run)[: -recipe.run.keep_checkpoints]:
             shutil.rmtree(old)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch reports a full disk as RuntimeError
-        raise WorkError(f"{path} cannot be written ({error}); make room and type the same command again") from error
+    except _Full as error:
+        raise WorkError(
+            f"{path} cannot be written: the disk is full; make room and type the same command again: earlier "
+            "checkpoints are kept"
+        ) from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise WorkError(f"{path} cannot be written ({error}); mend that and type the same command again") from error
     return path
 
 
@@ -187,32 +196,6 @@ def load_optimizer(path: Path) -> dict[str, Any]:
     return state
 
 
-def refuse_other(path: Path, recipe: Recipe, mix_digest: str) -> None:
-    """Raise unless a checkpoint was made with this recipe and this mix.
-
-    Raises:
-        UsageError: it was not; every difference is named.
-    """
-    old, state = read(path)
-    found = differences(old, recipe)
-    if state.mix_digest != mix_digest:
-        found.append(f"the mix {state.mix} had digest {state.mix_digest[:12]}, this one has {mix_digest[:12]}")
-    if found:
-        raise UsageError(
-            f"{path.parent} holds a run that differs: {'; '.join(found)}; give another --out, or remove that folder"
-        )
-
-
-def differences(old: Recipe, new: Recipe) -> list[str]:
-    """List the settings that differ, as `optim.lr was 5e-05, is 0.0001`; those of `FREE` may."""
-    before, now = ({k: v for k, v in _flat(as_dict(recipe)).items() if k not in FREE} for recipe in (old, new))
-    return [
-        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key)
-    ]
-
-
 def digest(path: Path) -> str:
     """Give the SHA-256 over recipe, tokenizer and weights of a checkpoint, 64 hex digits."""
     total = hashlib.sha256()
@@ -232,6 +215,7 @@ def _save_model(folder: Path, model: VisionLanguageModel, tensors: dict[str, Ten
     if isinstance(model.language, peft.PeftModel):
         # without the flag peft asks the Hub whether the base model's vocabulary has grown
         model.language.save_pretrained(str(folder / "adapter"), save_embedding_layers=False, state_dict=language)
+        (folder / "adapter" / "README.md").unlink()  # a form that nobody has filled in; the card is one folder up
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -259,7 +243,12 @@ def _whole_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        yield temporary
+        try:
+            yield temporary
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors do not say why
+            if shutil.disk_usage(temporary).free < LITTLE:
+                raise _Full from error
+            raise
         for written in [*temporary.rglob("*"), temporary]:
             _sync(written)
         temporary.rename(path)
@@ -268,15 +257,13 @@ def _whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+class _Full(Exception):
+    """The disk has no room left."""
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {k: v for key, item in value.items() for k, v in _flat(item, f"{prefix}.{key}".strip(".")).items()}

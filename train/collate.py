@@ -1,7 +1,8 @@
 """From records to batches: padded, or packed into one row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -36,10 +37,14 @@ class Batch:
         input_ids: [B, T] int64; `IMAGE` where an image token goes, the pad token's id as padding.
         attention_mask: [B, T] int64; 1 for tokens, 0 for padding.
         position_ids: [B, T] int64; from 0 in each sample.
-        owners: [B, T] int64; which sample a token is of.
         labels: [B, T] int64; `IGNORE` outside the answers.
+        places: [A] int64, 0 to B * T - 1; the tokens that are followed by an answer's, counted through all rows. They
+            are looked for here, because a GPU that looks for them makes the CPU wait.
+        answers: [A] int64; the tokens that follow them.
+        askers: [A] int64; which sample each of them is of.
         pixels: [N, 3, S, S] float32; the images of all samples, in the order of their tokens; N may be 0.
         lengths: tokens of each part of a packed row; None for padded rows.
+        bounds: [parts + 1] int32, where each part of a packed row begins, and T; None for padded rows.
         run_tower: the tower runs even without images, because that of another rank does.
     """
 
@@ -48,16 +53,27 @@ class Batch:
     input_ids: Tensor
     attention_mask: Tensor
     position_ids: Tensor
-    owners: Tensor
     labels: Tensor
+    places: Tensor
+    answers: Tensor
+    askers: Tensor
     pixels: Tensor
     lengths: tuple[int, ...] | None = None
+    bounds: Tensor | None = None
     run_tower: bool = False
 
     def to(self, device: torch.device) -> "Batch":
-        """Give the batch on another device."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
-        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
+        """Give the batch on another device; from pinned memory the copy goes on beside the work."""
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Batch":
+        """Give the batch in pinned memory."""
+        return self._changed(lambda tensor: tensor.pin_memory())
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        changed: Any = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
 
     def blank(self) -> "Batch":
         """Give the batch with every image replaced by the mean colour."""
@@ -117,14 +133,18 @@ def collate(
         padding = [filler] * (width - len(row))
         return [*padding, *row] if side == "left" else [*row, *padding]
 
+    labels = torch.tensor([padded(sample.labels, IGNORE) for sample in samples])
+    places, answers, askers = _answers(labels, torch.arange(len(samples)).unsqueeze(1).expand(-1, width))
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
         input_ids=torch.tensor([padded(sample.input_ids, pad_id) for sample in samples]),
         attention_mask=torch.tensor([padded([1] * len(sample.input_ids), 0) for sample in samples]),
         position_ids=torch.tensor([padded(range(len(sample.input_ids)), 0) for sample in samples]),
-        owners=torch.tensor([[place] * width for place in range(len(samples))]),
-        labels=torch.tensor([padded(sample.labels, IGNORE) for sample in samples]),
+        labels=labels,
+        places=places,
+        answers=answers,
+        askers=askers,
         pixels=_images(samples, size),
         run_tower=run_tower,
     )
@@ -143,16 +163,21 @@ def collate_packed(
     parts = [*samples, filler] if padding else list(samples)
     lengths = tuple(len(part.input_ids) for part in parts)
     owners = torch.arange(len(parts)).repeat_interleave(torch.tensor(lengths)).unsqueeze(0)
+    labels = torch.tensor([[label for part in parts for label in part.labels]])
+    places, answers, askers = _answers(labels, owners)
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
         input_ids=torch.tensor([[token for part in parts for token in part.input_ids]]),
         attention_mask=(owners < len(samples)).long(),
         position_ids=torch.cat([torch.arange(length) for length in lengths]).unsqueeze(0),
-        owners=owners,
-        labels=torch.tensor([[label for part in parts for label in part.labels]]),
+        labels=labels,
+        places=places,
+        answers=answers,
+        askers=askers,
         pixels=_images(samples, size),
         lengths=lengths,
+        bounds=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
         run_tower=run_tower,
     )
 
@@ -160,6 +185,12 @@ def collate_packed(
 def image_tokens(batch: Batch) -> Tensor:
     """Give the mask of the image tokens, [B, T] bool."""
     return batch.input_ids == IMAGE
+
+
+def _answers(labels: Tensor, owners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Give places, answers and askers of a batch; labels and owners, the samples that tokens are of, are [B, T]."""
+    rows, columns = (labels[:, 1:] != IGNORE).nonzero(as_tuple=True)
+    return rows * labels.shape[1] + columns, labels[rows, columns + 1], owners[rows, columns + 1]
 
 
 def _images(samples: Sequence[Sample], size: int) -> Tensor:

@@ -1,5 +1,7 @@
 """What the machine can do: the peak of its arithmetic and its memory."""
 
+import resource
+import sys
 import time
 from functools import cache
 from pathlib import Path
@@ -53,7 +55,7 @@ def peak(device: torch.device, dtype: torch.dtype) -> tuple[float, str]:
 def memory(device: torch.device) -> int:
     """Give the bytes of memory that are free for training: of the GPU, or of this machine."""
     if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
+        return torch.cuda.mem_get_info(device)[0]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -61,9 +63,12 @@ def memory(device: torch.device) -> int:
         return 1 << 62
 
 
-def used(device: torch.device) -> float | None:
-    """Give the most GiB that PyTorch has held on a GPU so far; None on a CPU."""
-    return torch.cuda.max_memory_allocated(device) / GIB if device.type == "cuda" else None
+def used(device: torch.device) -> float:
+    """Give the most GiB so far that PyTorch has held on a GPU, or that this process has held in memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / GIB
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / GIB if sys.platform == "darwin" else most * 1024 / GIB  # macOS counts bytes
 
 
 def _measured(device: torch.device, dtype: torch.dtype) -> float:

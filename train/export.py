@@ -20,7 +20,6 @@ from transformers import (
     AutoProcessor,
     LlavaConfig,
     LlavaForConditionalGeneration,
-    LlavaImageProcessorPil,
     LlavaProcessor,
     PreTrainedTokenizerBase,
     ViTConfig,
@@ -32,6 +31,7 @@ from medmix.curate.errors import UsageError, WorkError
 from . import checkpoint as checkpoints
 from . import modelcard
 from .collate import Sample, collate
+from .processor import image_processor
 from .recipe import Recipe, Vision
 from .render import IGNORE, IMAGE
 from .talk import say
@@ -73,7 +73,8 @@ def export(checkpoint: Path, out: Path) -> float:
             llava(loaded, processor.image_token_id).save_pretrained(folder)
             processor.save_pretrained(folder)
             difference = _difference(folder, sample, ours)
-            modelcard.write(folder, out.name, loaded, difference)
+            log = loaded.path.parent / "train_log.jsonl"
+            modelcard.write(folder, out.name, loaded.recipe, loaded.state, log, difference)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
@@ -165,19 +166,11 @@ def _vit_names(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
 
 def _processor(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, patch: int) -> LlavaProcessor:
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
-    side, vision = recipe.vision.size, recipe.vision
-    images = LlavaImageProcessorPil(
-        do_pad=True,
-        size={"shortest_edge": side},
-        crop_size={"height": side, "width": side},
-        image_mean=list(vision.mean),
-        image_std=list(vision.std),
-    )
     return LlavaProcessor(
-        image_processor=images,
+        image_processor=image_processor(recipe.vision),
         tokenizer=tokenizer,
         patch_size=patch,
-        vision_feature_select_strategy="full" if vision.cls_token else "default",
+        vision_feature_select_strategy="full" if recipe.vision.cls_token else "default",
         chat_template=chat_template(recipe.text.template),
         num_additional_image_tokens=1,
     )

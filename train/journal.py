@@ -150,7 +150,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 def _board(folder: Path, step: int) -> Any:
     if find_spec("tensorboard") is None:
-        raise UsageError("run.tensorboard: TensorBoard is not installed; type: pip install tensorboard")
+        raise UsageError("run.tensorboard: TensorBoard is not installed; type: pip install 'medmix[tensorboard]'")
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder), purge_step=step + 1)

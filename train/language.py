@@ -7,17 +7,18 @@ from typing import Any, cast
 
 import peft
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     GenerationConfig,
     LlamaConfig,
-    LlamaForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 
 from .recipe import Language, LlamaShape, Lora, Recipe, Weights
@@ -50,7 +51,8 @@ def make_language(language: Language, tokenizer: PreTrainedTokenizerBase, frozen
             raise UsageError(f"{language.weights.path}: the tokenizer has {len(tokenizer)} tokens, the model {rows}")
     else:
         shape = asdict(cast(LlamaShape, language.shape))  # a checked recipe has one of the two
-        model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **shape, **special))
+        config = LlamaConfig(vocab_size=len(tokenizer), **shape, **special)
+        model = cast(PreTrainedModel, AutoModelForCausalLM.from_config(config, dtype=frozen_dtype))
     model.generation_config = GenerationConfig(do_sample=False, **special)
     return model
 
@@ -65,9 +67,8 @@ def with_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
     available = sorted(linear - {"lm_head"})
     unknown = sorted(set(lora.targets) - set(available))
     if unknown:
-        raise UsageError(
-            f"lora.targets: the language model has no linear layer {', '.join(unknown)}; it has {', '.join(available)}"
-        )
+        named = ", ".join(f"{name}{nearest(name, available)}" for name in unknown)
+        raise UsageError(f"lora.targets: the language model has no linear layer {named}; it has {', '.join(available)}")
     config = peft.LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -78,6 +79,13 @@ def with_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
     with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 for an attribute under its old name
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         return peft.get_peft_model(language, config)
+
+
+def stay_in_bf16(model: nn.Module) -> None:
+    """Keep peft from copying the inputs of adapters to fp32; under autocast the products are in bf16 all the same."""
+    adapted: list[Any] = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for module in adapted:
+        module.cast_input_dtype_enabled = False
 
 
 def frozen_dtype(recipe: Recipe) -> torch.dtype:

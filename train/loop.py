@@ -14,15 +14,18 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 
-from . import arithmetic, checkpoint, device, stream, tokenizer
+from . import arithmetic, checkpoint, device, plot, stream, tokenizer
 from .batches import Steps, load_steps, refuse_too_long
 from .journal import Journal
+from .language import stay_in_bf16
 from .model import VisionLanguageModel
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, join, load_optimizer_state, optimizer_state, spread, whole_tensors
 from .recipe import Recipe, as_dict
 from .render import Renderer, turn_texts
-from .step import train_step
+from .report import Report
+from .resume import refuse_other
+from .step import NotFiniteError, train_step
 from .talk import is_first, say
 from .weights import load_tower, require_weights
 
@@ -48,12 +51,13 @@ def train(mix: Path, recipe: Recipe, out: Path, progress: bool) -> dict[str, Any
     Raises:
         UsageError: the mix has no training records, the recipe does not fit it, weights are not there,
             or `out` holds a run of another recipe or mix.
-        WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written.
+        WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written. Nothing is written of
+            a step whose loss is not finite.
     """
     try:
         with join() as ranks:
             return _train(mix, recipe, out, progress, ranks)
-    except UsageError as error:  # every rank finds it, one tells it
+    except (UsageError, NotFiniteError) as error:  # every rank finds it, one tells it
         if not is_first():
             raise SystemExit(error.exit_code) from None
         raise
@@ -76,7 +80,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
 
     found = checkpoint.steps(out)
     if found:
-        checkpoint.refuse_other(found[-1], recipe, mix_digest)
+        refuse_other(found[-1], recipe, mix_digest, split.epoch())
         words = checkpoint.load_tokenizer(found[-1], recipe)
     else:
         require_weights(
@@ -102,51 +106,43 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress: bool, ranks: Ranks) -
     path = out / "train_log.jsonl" if ranks.first else None
     journal = Journal(path, step, last_step, progress, recipe.run.tensorboard)
     if step == last_step:
+        if path and not path.with_name(plot.NAME).exists():
+            plot.draw_losses(path)
         say(f"{out}: all {last_step} steps are done; next: medmix eval {out}")
         return {**journal.summary(), "out": str(out)}
     say(yaml.safe_dump(as_dict(recipe), sort_keys=False, default_flow_style=None, width=110).rstrip())
     for line in arithmetic.lines(shaped, recipe, split, means, last_step, ranks.device, ranks.size):
         say(line)
     say(f"{out}: from step {step}")
-    peak = device.peak(ranks.device, torch.bfloat16)[0] if ranks.device.type == "cuda" else None
+    peak = device.peak(ranks.device, arithmetic.products(recipe))[0] * ranks.size
 
     steps = load_steps(Steps(split, recipe, renderer, seen, ranks.rank, ranks.size))
     with journal, ctrl_c_waits() as interrupted:
+        report = Report(journal, ranks.device, costs, peak)
         while step < last_step:
-            started = time.monotonic()
+            asked = time.monotonic()
+            work = next(steps)
+            waited = time.monotonic() - asked
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
             optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
-            work = next(steps)
-            outcome = train_step(joined, optimizer, work, recipe, ranks)
+            launched = train_step(joined, optimizer, work, recipe, ranks, interrupted)
             step, seen = step + 1, seen + len(work.ids)
-            seconds = time.monotonic() - started
-            journal.write(
-                {
-                    "step": step,
-                    "epoch": seen / len(split),
-                    "loss": outcome.loss,
-                    "losses": outcome.losses,
-                    "learning_rate": rate,
-                    "gradient_norm": outcome.gradient_norm,
-                    "records": len(work.ids),
-                    "tokens": work.tokens,
-                    "token_use": work.tokens / work.positions,
-                    "answer_tokens": work.answer_tokens,
-                    "images": work.images,
-                    "mfu": costs.of_step(work, means) / (seconds * peak * ranks.size) if peak else None,
-                    "memory_gib": device.used(ranks.device),
-                    "seconds": seconds,
-                }
-            )
-            if step % recipe.run.checkpoint_every == 0 or step == last_step or interrupted():
+            report.add(launched, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
+            if step % recipe.run.checkpoint_every == 0 or step == last_step or report.stop:
+                report.finish()
                 tensors = whole_tensors(model, ranks.first)
                 state = optimizer_state(joined, optimizer)
                 if ranks.first:
-                    place = checkpoint.State(step, seen, str(mix.resolve()), mix_digest, checkpoint.versions())
+                    place = checkpoint.State(
+                        step, seen, str(mix.resolve()), mix_digest, split.epoch(), checkpoint.versions()
+                    )
                     checkpoint.save(out, model, words, recipe, place, tensors, state)
                 ranks.wait()
-            if interrupted() and step < last_step:
+                report.start()
+            if report.stop and step < last_step:
                 raise KeyboardInterrupt
+    if path:
+        say(f"the loss is drawn in {plot.draw_losses(path)}")
     return {**journal.summary(), "out": str(out)}
 
 
@@ -161,6 +157,8 @@ def _start(recipe: Recipe, words: PreTrainedTokenizerBase) -> VisionLanguageMode
 def prepare(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks) -> torch.nn.Module:
     """Make a model ready to train as the recipe says, joined with the other ranks'; call what comes back."""
     model.train()
+    if recipe.run.precision == "bf16":
+        stay_in_bf16(model)
     if recipe.run.gradient_checkpointing:
         model.checkpoint_activations()
     if recipe.run.compile:
@@ -193,7 +191,7 @@ def ctrl_c_waits() -> Iterator[Any]:
         nonlocal came
         came = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("stopping after this step; Ctrl-C again stops at once")
+        say("stopping after this step, or the next; Ctrl-C again stops at once")
 
     try:
         before = signal.signal(signal.SIGINT, note)

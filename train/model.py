@@ -10,14 +10,16 @@ import peft
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
-from .attention import BY_SAMPLE, block_mask
+from .attention import BY_SAMPLE, KERNEL_TYPES, VARLEN, block_mask, has_kernel
 from .collate import Batch, image_tokens
 from .language import frozen_dtype, make_language, with_lora
 from .recipe import Recipe
-from .render import IGNORE
 from .towers import Tower, blank
+
+ROUNDED = 256
+"""The longest sample of a packed row is told to the attention kernel rounded up to a multiple of this."""
 
 
 class VisionLanguageModel(nn.Module):
@@ -60,11 +62,9 @@ class VisionLanguageModel(nn.Module):
 
         The output layer is applied to those positions alone.
         """
-        labels = batch.labels[:, 1:]
-        answers = labels != IGNORE
-        logits = self.base.get_output_embeddings()(self.hidden(batch)[:, :-1][answers])
-        losses = F.cross_entropy(logits.float(), labels[answers], reduction="none")
-        return losses.new_zeros(len(batch.ids)).index_add(0, batch.owners[:, 1:][answers], losses)
+        logits = self.base.get_output_embeddings()(self.hidden(batch).flatten(0, 1)[batch.places])
+        losses = F.cross_entropy(logits.float(), batch.answers, reduction="none")
+        return losses.new_zeros(len(batch.ids)).index_add(0, batch.askers, losses)
 
     def logits(self, batch: Batch) -> Tensor:
         """Give the scores of the next token at every position, [B, T, V]."""
@@ -73,19 +73,29 @@ class VisionLanguageModel(nn.Module):
 
     def hidden(self, batch: Batch) -> Tensor:
         """Give the last hidden states, [B, T, D]; in a packed row no sample sees another."""
-        mask: Tensor | None = batch.attention_mask
-        by_sample = batch.lengths is not None and not self.compiled
-        if batch.lengths is not None:
-            mask = None if by_sample else block_mask(batch.lengths, self.device)
-        self.base.config._attn_implementation = BY_SAMPLE if by_sample else "sdpa"
+        self.base.config._attn_implementation, how = self._attention(batch)
         states: Tensor = self.base.get_decoder()(
-            inputs_embeds=self.embed(batch),
-            attention_mask=mask,
-            position_ids=batch.position_ids,
-            use_cache=False,
-            **({"sample_lengths": batch.lengths} if by_sample else {}),
+            inputs_embeds=self.embed(batch), position_ids=batch.position_ids, use_cache=False, **how
         ).last_hidden_state
         return states
+
+    def _attention(self, batch: Batch) -> tuple[str, dict[str, Any]]:
+        """Give the attention implementation for a batch, and what it is told about the batch."""
+        if batch.lengths is None:
+            return "sdpa", {"attention_mask": batch.attention_mask}
+        dropout = getattr(self.base.config, "attention_dropout", 0)
+        if has_kernel(self.device) and self._products() in KERNEL_TYPES and not dropout:
+            longest = -(-max(batch.lengths) // ROUNDED) * ROUNDED  # few values, so that few are compiled for
+            return VARLEN, {"attention_mask": None, "sample_bounds": batch.bounds, "longest": longest}
+        if self.compiled:
+            return "sdpa", {"attention_mask": block_mask(batch.lengths, self.device)}
+        return BY_SAMPLE, {"attention_mask": None, "sample_lengths": batch.lengths}
+
+    def _products(self) -> torch.dtype:
+        """Give the type in which matrices are multiplied now."""
+        kind = self.device.type
+        weights: torch.dtype = self.base.dtype
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights
 
     def embed(self, batch: Batch) -> Tensor:
         """Give the embeddings of text and images, [B, T, D]; without images the tower does not run."""
@@ -99,11 +109,17 @@ class VisionLanguageModel(nn.Module):
         return text
 
     @torch.inference_mode()
-    def generate(self, batch: Batch, max_new_tokens: int) -> Tensor:
-        """Answer greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left."""
+    def generate(self, batch: Batch, max_new_tokens: int, stop: StoppingCriteria | None = None) -> Tensor:
+        """Answer greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left.
+
+        `stop` may end rows before their end token.
+        """
         self.base.config._attn_implementation = "sdpa"
         ids: Tensor = self.base.generate(
-            inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask, max_new_tokens=max_new_tokens
+            inputs_embeds=self.embed(batch),
+            attention_mask=batch.attention_mask,
+            max_new_tokens=max_new_tokens,
+            stopping_criteria=StoppingCriteriaList([stop] if stop else []),
         )
         return ids
 
@@ -127,9 +143,14 @@ class VisionLanguageModel(nn.Module):
         )
 
     @property
+    def decoder_layers(self) -> list[nn.Module]:
+        """The layers of the language model."""
+        return list(cast(nn.ModuleList, self.base.get_decoder().layers))
+
+    @property
     def layers(self) -> list[nn.Module]:
-        """The layers of the tower and of the language model: what is compiled or sharded one by one."""
-        return [*self.tower.layers, *cast(nn.ModuleList, self.base.get_decoder().layers)]
+        """The layers of the tower and of the language model: what is compiled one by one."""
+        return [*self.tower.layers, *self.decoder_layers]
 
     def checkpoint_activations(self) -> None:
         """Keep the activations of one layer at a time, and compute the others again on the way back."""

@@ -1,9 +1,9 @@
-"""The card of an exported model; every number in it comes from the run."""
+"""The card of a checkpoint or an exported model; every number in it comes from the run."""
 
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import yaml
@@ -12,12 +12,23 @@ from medmix.curate import manifest
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 
-from .checkpoint import Checkpoint
-from .recipe import as_dict
+from .recipe import Recipe, as_dict
+
+if TYPE_CHECKING:
+    from .checkpoint import State
 
 
-def write(folder: Path, name: str, loaded: Checkpoint, difference: float) -> None:
-    """Write the card into a folder; what the mix held is told when the mix is still there."""
+def write(folder: Path, name: str, recipe: Recipe, state: "State", log: Path, difference: float | None = None) -> None:
+    """Write the card into a folder; what the mix held is told when the mix is still there.
+
+    Args:
+        folder: of the checkpoint or the exported model.
+        name: of the run or the exported model.
+        recipe: the resolved one.
+        state: of the checkpoint.
+        log: `train_log.jsonl` of the run; need not be there.
+        difference: of an exported model's scores from the checkpoint's; None for a checkpoint.
+    """
     environment = jinja2.Environment(
         autoescape=False,  # noqa: S701 - Markdown, not HTML
         undefined=jinja2.StrictUndefined,
@@ -26,43 +37,42 @@ def write(folder: Path, name: str, loaded: Checkpoint, difference: float) -> Non
         keep_trailing_newline=True,
     )
     template = (files("medmix.cards") / "model.md.jinja").read_text(encoding="utf-8")
-    first, last = _losses(loaded)
+    first, last = _losses(log, state.step)
     card = environment.from_string(template).render(
-        header=yaml.safe_dump(_header(loaded), sort_keys=False, allow_unicode=True),
+        header=yaml.safe_dump(_header(recipe, exported=difference is not None), sort_keys=False, allow_unicode=True),
         name=name,
-        state=loaded.state,
-        recipe=as_dict(loaded.recipe),
+        state=state,
+        recipe=as_dict(recipe),
         difference=difference,
         first_loss=first,
         last_loss=last,
-        sources=_sources(loaded),
+        sources=_sources(Path(state.mix)),
     )
     write_text(folder / "README.md", card)
 
 
-def _header(loaded: Checkpoint) -> dict[str, Any]:
-    starts = [part.weights.repo for part in (loaded.recipe.vision, loaded.recipe.language) if part.weights]
+def _header(recipe: Recipe, exported: bool) -> dict[str, Any]:
+    starts = [part.weights.repo for part in (recipe.vision, recipe.language) if part.weights]
     return {
-        "library_name": "transformers",
+        **({"library_name": "transformers"} if exported else {}),
         "pipeline_tag": "image-text-to-text",
         **({"base_model": starts} if starts else {}),
         "tags": ["medical", "llava", "medmix"],
     }
 
 
-def _losses(loaded: Checkpoint) -> tuple[float | None, float | None]:
-    """Give the loss of the first step and of the checkpoint's, where the run's log is beside it."""
-    path = loaded.path.parent / "train_log.jsonl"
-    if not path.is_file():
+def _losses(log: Path, step: int) -> tuple[float | None, float | None]:
+    """Give the loss of the first step and of the checkpoint's, where the run's log is there."""
+    if not log.is_file():
         return None, None
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    until = [entry["loss"] for entry in entries if entry["step"] <= loaded.state.step]
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    until = [entry["loss"] for entry in entries if entry["step"] <= step]
     return (until[0], until[-1]) if until else (None, None)
 
 
-def _sources(loaded: Checkpoint) -> dict[str, Any]:
+def _sources(mix: Path) -> dict[str, Any]:
     try:
-        sources: dict[str, Any] = manifest.read(Path(loaded.state.mix))["sources"]
+        sources: dict[str, Any] = manifest.read(mix)["sources"]
     except UsageError:
         return {}
     return {source: entry for source, entry in sources.items() if entry.get("kept")}

@@ -45,14 +45,17 @@ def split(count: int, micro_batch: int, ranks: int = 1) -> Plan:
     return [packs[start : start + ranks] for start in range(0, len(packs), ranks)]
 
 
-def positions(plan: Plan, lengths: Sequence[int], padded: bool) -> int:
-    """Count the token positions that a plan costs, on all ranks: a round costs each rank what it costs the slowest."""
-    return sum(len(packs) * max(_width(members, lengths, padded) for members in packs) for packs in plan)
+def positions(plan: Plan, lengths: Sequence[int], padded: bool, multiple: int = 1) -> int:
+    """Count the token positions that a plan costs, on all ranks: a round costs each rank what it costs the slowest.
+
+    Packs are filled up to a `multiple`; `padded` ones to their longest record instead.
+    """
+    return sum(len(packs) * max(_width(members, lengths, padded, multiple) for members in packs) for packs in plan)
 
 
-def _width(members: Pack, lengths: Sequence[int], padded: bool) -> int:
+def _width(members: Pack, lengths: Sequence[int], padded: bool, multiple: int) -> int:
     taken = [lengths[member] for member in members]
-    return len(taken) * max(taken, default=0) if padded else sum(taken)
+    return len(taken) * max(taken, default=0) if padded else -(-sum(taken) // multiple) * multiple
 
 
 def _share(lengths: Sequence[int], budget: int, count: int) -> list[Pack]:

@@ -19,7 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -85,13 +85,20 @@ def join() -> Iterator[Ranks]:
 
 
 def spread(model: VisionLanguageModel, run: Run, ranks: Ranks) -> nn.Module:
-    """Put the model on this rank's device and join it with those of the other ranks; call what comes back."""
+    """Put the model on this rank's device and join it with those of the other ranks; call what comes back.
+
+    With bf16 the decoder's layers send their weights in bf16, in which autocast multiplies them anyway, and reduce
+    gradients in fp32. The tower and the rest are small and stay in fp32.
+    """
     if ranks.size == 1:
         return model.to(ranks.device)
     if run.parallel == "fsdp":
         mesh = init_device_mesh(ranks.device.type, (ranks.size,))
-        for layer in model.layers:
+        policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+        for layer in model.tower.layers:
             fully_shard(layer, mesh=mesh)
+        for layer in model.decoder_layers:
+            fully_shard(layer, mesh=mesh, mp_policy=policy if run.precision == "bf16" else MixedPrecisionPolicy())
         return cast(nn.Module, fully_shard(model, mesh=mesh))
     # a step of text alone leaves the tower without a gradient
     return DistributedDataParallel(model.to(ranks.device), find_unused_parameters=True)

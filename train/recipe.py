@@ -132,7 +132,8 @@ class Run:
         workers: processes per rank that read and decode; 0 does it between the steps.
         gpu: refuse to train without a GPU.
         tensorboard: write scalars for TensorBoard beside the log.
-        checkpoint_every: steps between two checkpoints; the last two are kept.
+        checkpoint_every: steps between two checkpoints.
+        keep_checkpoints: so many last ones stay on disk.
     """
 
     batch: int
@@ -148,6 +149,7 @@ class Run:
     gpu: bool = False
     tensorboard: bool = False
     checkpoint_every: int = 100
+    keep_checkpoints: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +165,11 @@ class Recipe:
     """A train recipe as its YAML says it; `train` names what is trained, out of `PARTS`."""
 
     name: str
-    train: tuple[str, ...]
     vision: Vision
     language: Language
     optim: Optim
     run: Run
+    train: tuple[str, ...] = ("tower", "projector", "lora")
     lora: Lora | None = None
     text: Text = Text()
     generation: Generation = Generation()

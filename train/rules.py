@@ -60,6 +60,7 @@ def problems(recipe: "Recipe") -> list[str]:
         "run.epochs": run.epochs,
         "run.steps": run.steps,
         "run.checkpoint_every": run.checkpoint_every,
+        "run.keep_checkpoints": run.keep_checkpoints,
         "generation.batch": recipe.generation.batch,
         "generation.max_new_tokens": recipe.generation.max_new_tokens,
     }

@@ -1,6 +1,7 @@
 """Read a mix: a source's share of its records each epoch, in an order that seed, epoch and files alone decide.
 
-With weight 1 every record of a source comes once an epoch, with weight 2 twice, with 0.5 every other epoch.
+With weight 1 every record of a source comes once an epoch, with weight 2 twice, with 0.5 every other epoch. A mixture's
+temperature evens out the sources.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ import heapq
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medmix.curate import manifest
+from medmix.curate import hub_mix, manifest
 from medmix.curate.errors import UsageError
 
 OPEN_ROW_GROUPS = 16
@@ -26,9 +27,9 @@ OPEN_ROW_GROUPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One parquet file: its path, its POSIX name within the mix, its source, and the rows of each row group."""
+    """One parquet file: its mix, its POSIX name within it, its source, and the rows of each row group."""
 
-    path: Path
+    mix: Path
     name: str
     source: str
     row_groups: tuple[int, ...]
@@ -38,13 +39,14 @@ class Shard:
 class Split:
     """The shards of one split of a mix, sorted by name; its length is the number of records in an epoch.
 
-    `weights` are the mixture's, by source; a source that is not named has weight 1.
+    `weights` are the mixture's, by source; a source that is not named has weight 1. `temperature` is the mixture's.
     """
 
     mix: Path
     name: str
     shards: tuple[Shard, ...]
     weights: Mapping[str, float]
+    temperature: float = 1.0
 
     def __len__(self) -> int:
         return sum(self.epoch().values())
@@ -57,12 +59,15 @@ class Split:
         return dict(sorted(counts.items()))
 
     def epoch(self) -> dict[str, int]:
-        """Count the records that an epoch takes of each source: its number times its weight, at least 1."""
-        return {
-            source: max(1, round(records * self.weights.get(source, 1.0)))
-            for source, records in self.sources().items()
-            if records
-        }
+        """Count the records that an epoch takes of each source, at least 1.
+
+        They are number n times weight w; at temperature T they have the same sum, and go as w n^(1/T).
+        """
+        numbers = {source: records for source, records in self.sources().items() if records}
+        weights = {source: self.weights.get(source, 1.0) for source in numbers}
+        shares = {source: weights[source] * records ** (1 / self.temperature) for source, records in numbers.items()}
+        length, whole = sum(weights[source] * records for source, records in numbers.items()), sum(shares.values())
+        return {source: max(1, round(length * share / whole)) for source, share in shares.items()}
 
 
 class Place(NamedTuple):
@@ -78,12 +83,18 @@ def open_split(mix: Path, name: str) -> Split:
 
     Raises:
         UsageError: the folder is no mix, or a shard that its manifest names cannot be read.
+        WorkError: the mix is on the Hub, and not to be had.
     """
     document = manifest.read(mix)
     files = [PurePosixPath(file) for file in document["files"]]
     shards = [file for file in files if file.parts[0] in ("data", "restricted") and file.match(f"{name}-*.parquet")]
-    weights = {source: entry["weight"] for source, entry in document["sources"].items()} if name == "train" else {}
-    return Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), weights)
+    if (published := hub_mix.shards_here(mix)) is not None:
+        shards = [file for file in shards if file.as_posix() in published]
+    opened = Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), {})
+    if name != "train":
+        return opened
+    weights = {source: entry["weight"] for source, entry in document["sources"].items()}
+    return replace(opened, weights=weights, temperature=document.get("mixture", {}).get("temperature", 1.0))
 
 
 def digest(mix: Path) -> str:
@@ -196,13 +207,13 @@ def derive_seed(*parts: object) -> int:
 def _open_shard(mix: Path, file: PurePosixPath) -> Shard:
     path = mix / file
     try:
-        footer = pq.read_metadata(path)
+        footer = hub_mix.footer(mix, file.as_posix())
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read as parquet ({error}); type: medmix check {mix}") from None
     counts = tuple(footer.row_group(i).num_rows for i in range(footer.num_row_groups))
-    return Shard(path, file.as_posix(), file.parent.name, counts)
+    return Shard(mix, file.as_posix(), file.parent.name, counts)
 
 
 def _read(shard: Shard, row_group: int, columns: Sequence[str]) -> pa.Table:
-    with pq.ParquetFile(shard.path) as file:
+    with pq.ParquetFile(hub_mix.bring(shard.mix, shard.name)) as file:
         return file.read_row_group(row_group, columns=list(columns), use_threads=False)

@@ -30,9 +30,9 @@ def mix(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A Hub on this machine, empty; waits of its client, and of medmix, take no time and stand in `hub.waits`."""
-    double = Hub()
+    double = Hub(tmp_path_factory.mktemp("hub"))
     monkeypatch.setattr(constants, "ENDPOINT", double.url)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(time, "sleep", double.waits.append)

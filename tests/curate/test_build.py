@@ -16,10 +16,11 @@ import polars as pl
 import pytest
 
 from medmix.curate import build as builds
-from medmix.curate import manifest, materialise, mixture
+from medmix.curate import manifest, materialise, mixture, scan
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError, WorkError
+from medmix.curate.workplace import WORK
 
 SAMPLE = mixture.load("sample")
 SOURCES = tuple(SAMPLE.sources)
@@ -30,7 +31,7 @@ def content(out: Path) -> dict[str, bytes]:
     files = {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in out.rglob("*")
-        if path.is_file() and path.relative_to(out).parts[0] != builds.WORK
+        if path.is_file() and path.relative_to(out).parts[0] != WORK
     }
     document = json.loads(files[manifest.NAME])
     assert document.pop("timings").keys() == {"scan", "load", "compare", "decide", "write", manifest.SEAL}
@@ -113,16 +114,20 @@ def test_only_what_may_be_redistributed_lies_in_data(mix):
     assert set(data["license_verdict"]) == {"redistributable"}
     assert "redistributable" not in set(restricted["license_verdict"])
     pointers = pl.concat([pl.read_parquet(path) for path in mix.glob("pointers/*.parquet")])
-    assert pointers.height == restricted.filter(pl.col("license_verdict") != "credentialed").height
+    assert pointers.height == restricted.height
     assert not {"images", "messages", "question", "answer"} & set(pointers.columns)
 
 
-def test_a_credentialed_source_is_restricted_and_no_pointer_says_what_it_holds(mix):
+def test_a_credentialed_source_is_restricted_and_its_pointers_tell_nothing(mix):
     (entry,) = (entry for source, entry in manifest.read(mix)["sources"].items() if source == "mimic_cxr")
     assert (entry["kept"], entry["kept_by_verdict"]) == (40, {"credentialed": 40})
     assert len(list((mix / "restricted" / "mimic_cxr").iterdir())) == 3
     assert not (mix / "data" / "mimic_cxr").exists()
-    assert not (mix / "pointers" / "mimic_cxr.parquet").exists()
+    pointers = pl.read_parquet(mix / "pointers" / "mimic_cxr.parquet")
+    assert pointers["keyed_id"].n_unique() == 40
+    hidden = pointers.select("id", "file", "row", "wording", "article", "article_read")
+    assert all(hidden[name].null_count() == 40 for name in hidden.columns)
+    assert pointers["image_sha256"].list.len().sum() == 0
 
 
 def test_two_workers_write_the_same_bytes(mix, root, tmp_path):
@@ -179,11 +184,11 @@ def test_failed_at_any_stage_and_run_again_it_writes_the_same_bytes(mix, root, t
 
 
 def test_what_a_killed_worker_left_is_cleared_away(mix, root, tmp_path):
-    half = tmp_path / "mix" / builds.WORK / "mix-0" / "data" / ".train-00000-of-00001.parquet.123.tmp"
+    half = tmp_path / "mix" / WORK / "mix-0" / "data" / ".train-00000-of-00001.parquet.123.tmp"
     half.parent.mkdir(parents=True)
     half.write_text("half")
-    (tmp_path / "mix" / builds.WORK / "scans").mkdir()
-    (tmp_path / "mix" / builds.WORK / "scans" / ".slake.parquet.123.tmp").write_text("half")
+    (tmp_path / "mix" / WORK / "scans").mkdir()
+    (tmp_path / "mix" / WORK / "scans" / ".slake.parquet.123.tmp").write_text("half")
     build(SAMPLE, root, tmp_path / "mix", BuildOptions())
     assert content(tmp_path / "mix") == content(mix)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -192,7 +197,7 @@ def test_what_a_killed_worker_left_is_cleared_away(mix, root, tmp_path):
 def fail_midway(patch, stage: str) -> None:
     """Let the disk be full after some of a stage's files are written."""
     module, name, after = {
-        "scan": (builds, "scan", 3),
+        "scan": (scan, "scan", 3),
         "decide": (builds, "decide", 0),
         "materialise": (materialise, "write", 3),
         "publish": (Path, "rename", 3),
@@ -283,7 +288,7 @@ def test_a_folder_that_is_no_mix_is_left_alone(root, tmp_path):
 def test_two_builds_into_one_folder_do_not_mix(root, tmp_path):
     import fcntl
 
-    work = tmp_path / "mix" / builds.WORK
+    work = tmp_path / "mix" / WORK
     work.mkdir(parents=True)
     with (work / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

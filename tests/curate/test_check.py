@@ -50,6 +50,7 @@ KINDS = [
     "datasheet.md",
     "datasheets/medqa.md",
     "plots/sources.svg",
+    "report/index.html",
 ]
 
 

@@ -22,7 +22,7 @@ def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path)
     )
     assert loaded.duplicates == DuplicateRule(text=0.9, contradictions="drop")
     assert loaded.repeats == RepeatRule(reports=3)
-    assert loaded.conflicts == "report"
+    assert (loaded.conflicts, loaded.temperature) == ("report", 1.0)
     assert loaded.evaluation == (
         EvaluationSet("medqa", "test", leaks="report"),
         EvaluationSet("medqa", "validation", group=True),
@@ -34,6 +34,8 @@ def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path)
     [
         ("duplicates: {text: 0.7}\n", "m.yaml: duplicates.text: must lie between 0.8 and 1"),
         ("duplicates: {texts: 0.9}\n", r"m.yaml: duplicates.texts: unknown key \(did you mean 'text'\?\)"),
+        ("temperature: 0.5\n", "m.yaml: temperature: must be 1 or more"),
+        ("temperatur: 2\n", r"m.yaml: temperatur: unknown key \(did you mean 'temperature'\?\)"),
         ("repeats: {reports: 0}\n", "m.yaml: repeats.reports: must be 1 or more"),
         (
             "evaluation: [{source: medqa, leaks: report, group: true}]\n",

@@ -6,8 +6,11 @@ import torch
 
 from medmix.curate.errors import UsageError
 from medmix.train import arithmetic, device, loop, stream
-from medmix.train.recipe import Language, load
-from medmix.train.render import Renderer
+from medmix.train.collate import Sample, collate_packed
+from medmix.train.model import VisionLanguageModel
+from medmix.train.ranks import Ranks
+from medmix.train.recipe import Language, Recipe, load
+from medmix.train.render import IGNORE, Renderer
 from medmix.train.tokenizer import train_bpe
 
 from .conftest import tiny_recipe
@@ -78,6 +81,48 @@ def test_too_little_memory_says_what_would_fit(mix: Path, tmp_path: Path, monkey
             renderer = Renderer(WORDS, big.text, 4, 2)
             arithmetic.refuse_too_big(arithmetic.shape(big, WORDS), big, MEANS, torch.device("cpu"), 1, renderer)
         assert str(caught.value).endswith(f"what would fit: {remedy}")
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_activations_of_a_decoder_layer_are_as_many_as_reckoned(precision: str, dropout: float) -> None:
+    """Measured by what autograd keeps, of two and of four layers."""
+    shape = "hidden_size: 256, intermediate_size: 688, num_attention_heads: 4"
+
+    def settings(depth: int) -> Recipe:
+        layers = f"language.shape={{{shape}, num_hidden_layers: {depth}}}"
+        targets = "lora.targets=[q_proj, k_proj, v_proj, o_proj]"
+        run = (f"run.precision={precision}", f"lora.dropout={dropout}", "train=[tower, projector, lora]")
+        return tiny_recipe(layers, targets, *run)
+
+    row = [Sample(str(number), [5] * 128, [IGNORE] * 120 + [6] * 8, []) for number in range(4)]
+    means = arithmetic.Means(tokens=128.0, tokens_squared=128.0**2, answers=8.0, images=0.0)
+
+    def kept(recipe: Recipe) -> int:
+        torch.manual_seed(0)
+        model = loop.prepare(VisionLanguageModel(recipe, WORDS), recipe, Ranks(0, 1, torch.device("cpu")))
+        weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+        storages: dict[int, torch.UntypedStorage] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+            return tensor
+
+        with (
+            torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+            torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"),
+        ):
+            model(collate_packed(row, WORDS.pad_token_id, 32))
+        return sum(storage.nbytes() for place, storage in storages.items() if place not in weights)
+
+    def reckoned(recipe: Recipe) -> int:
+        model = arithmetic.shape(recipe, WORDS)
+        packed = replace(recipe, run=replace(recipe.run, pack_tokens=512))
+        weights = sum(p.numel() * (p.itemsize * 2 + 8 if p.requires_grad else p.itemsize) for p in model.parameters())
+        return arithmetic.memory(model, packed, means) - weights
+
+    two, four = settings(2), settings(4)
+    assert reckoned(four) - reckoned(two) == pytest.approx(kept(four) - kept(two), rel=0.2)
 
 
 def test_every_recipe_in_house_can_be_shaped() -> None:

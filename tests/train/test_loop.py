@@ -1,17 +1,25 @@
+import io
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
+from transformers import AutoImageProcessor
 
 from medmix.curate.errors import UsageError, WorkError
 from medmix.train import checkpoint, loop
+from medmix.train.collate import to_tensor
 from medmix.train.recipe import Recipe, load
+from medmix.train.report import Report
 
-from .conftest import records, tiny_recipe, write_mix
+from .conftest import png, records, tiny_recipe, write_mix
 
 Step = Any
 
@@ -161,7 +169,10 @@ def test_another_recipe_or_mix_is_refused(mix: Path, dropout: Recipe, uninterrup
     assert str(caught.value) == (
         f"{uninterrupted} holds a run that differs: run.steps was 7, is 9; give another --out, or remove that folder"
     )
-    with pytest.raises(UsageError, match=r"the mix .*small had digest \w{12}, this one has \w{12}"):
+    with pytest.raises(
+        UsageError,
+        match=r"the mix .*small had digest \w{12}, this one has \w{12}: colours had 12 records an epoch, has 3, ",
+    ):
         loop.train(write_mix(tmp_path / "mix", {"train": records(3, "train")}), dropout, uninterrupted, False)
 
 
@@ -178,17 +189,24 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 ) -> None:
     run = tmp_path / "run"
 
-    def full(*args: object) -> None:
-        raise OSError(28, "No space left on device")
+    with monkeypatch.context() as patch:
 
-    stop_at(4, monkeypatch, lambda: monkeypatch.setattr(torch, "save", full))
-    with pytest.raises(WorkError, match=r"step-00000004 cannot be written .*No space left"):
-        loop.train(mix, tiny, run, False)
+        def full(*args: object) -> None:
+            patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+            raise RuntimeError("unexpected pos 128 vs 64")  # as torch says it
+
+        stop_at(4, patch, lambda: patch.setattr(torch, "save", full))
+        with pytest.raises(WorkError, match=r"step-00000004 cannot be written: the disk is full; make room and type"):
+            loop.train(mix, tiny, run, False)
     assert sorted(path.name for path in run.iterdir()) == ["step-00000002", "train_log.jsonl"]
+    assert loop.train(mix, tiny, run, False)["steps"] == 6
 
 
-def test_the_last_two_checkpoints_stay(uninterrupted: Path) -> None:
+def test_the_last_checkpoints_stay(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
     assert [path.name for path in checkpoint.steps(uninterrupted)] == ["step-00000006", "step-00000007"]
+    recipe = replace(dropout, run=replace(dropout.run, keep_checkpoints=3))
+    loop.train(mix, recipe, tmp_path / "run", False)
+    assert [path.name[-1] for path in checkpoint.steps(tmp_path / "run")] == ["4", "6", "7"]
 
 
 def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
@@ -209,3 +227,62 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert loop.learning_rate(optim, 11, 12) < 0.05
     constant = tiny_recipe("optim.lr=1.0", "optim.schedule=constant").optim
     assert loop.learning_rate(constant, 11, 12) == 1.0
+
+
+def test_a_mix_with_other_words_but_as_many_records_is_refused(mix: Path, tmp_path: Path) -> None:
+    rows = records(12, "train")
+    one = write_mix(tmp_path / "one", {"train": rows})
+    loop.train(one, tiny_recipe("run.steps=1"), tmp_path / "run", False)
+    rows[0]["messages"][1]["content"][0]["text"] = "violet"
+    other = write_mix(tmp_path / "other", {"train": rows})
+    with pytest.raises(UsageError, match=r"had digest \w{12}, this one has \w{12}: as many records of each source;"):
+        loop.train(other, tiny_recipe("run.steps=1"), tmp_path / "run", False)
+
+
+def test_what_a_checkpoint_holds(mix: Path, uninterrupted: Path, dropout: Recipe) -> None:
+    folder = checkpoint.find(uninterrupted)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert found == {
+        "README.md", "checkpoint.json", "recipe.yaml", "preprocessor_config.json", "optimizer.pt",
+        "tower.safetensors", "projector.safetensors", "language/config.json", "language/weights.safetensors",
+        "adapter/adapter_config.json", "adapter/adapter_model.safetensors",
+        "tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json",
+    }  # fmt: skip
+    recipe, state = checkpoint.read(folder)
+    assert recipe == dropout
+    assert (state.step, state.records, state.sources) == (7, 56, {"colours": 12, "pictures": 12, "texts": 12})
+    assert state.versions.keys() == {"medmix", "torch", "transformers", "peft", "timm", "tokenizers"}
+    card = (folder / "README.md").read_text()
+    assert "| steps | 7 of 8 records, 56 records in all |" in card
+    assert (
+        f"{losses(uninterrupted)[0]:.3f} nats per answer token in the first step, {losses(uninterrupted)[-1]:.3f}"
+        in card
+    )
+    assert state.mix_digest in card
+
+
+def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(uninterrupted: Path) -> None:
+    folder = checkpoint.find(uninterrupted)
+    with Image.open(io.BytesIO(png((10, 120, 240), (53, 31)))) as image:
+        theirs = AutoImageProcessor.from_pretrained(folder, backend="pil")(image, return_tensors="pt").pixel_values[0]
+        assert torch.allclose(theirs, to_tensor(image, checkpoint.read(folder)[0].vision), atol=1e-6)
+
+
+def test_reading_a_step_behind_as_on_a_gpu_changes_nothing(
+    mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def behind(*arguments: Any) -> Report:
+        report = Report(*arguments)
+        report._behind = 1
+        return report
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(loop, "Report", behind)
+    with monkeypatch.context() as patch:
+        stop_at(5, patch, killed)
+        with pytest.raises(MemoryError):
+            loop.train(mix, dropout, run, False)
+    assert [json.loads(line)["step"] for line in log(run)] == [1, 2, 3, 4]
+    loop.train(mix, dropout, run, False)
+    assert same(run, uninterrupted)
+    assert [json.loads(line)["step"] for line in log(run)] == [1, 2, 3, 4, 5, 6, 7]

@@ -28,6 +28,12 @@ def test_openmedq_has_the_values_of_the_paper() -> None:
     assert longest < 2048 - 32
 
 
+def test_tower_and_projector_train_and_lora_unless_said_otherwise() -> None:
+    plain = as_dict(load("openmedq-7b"))
+    del plain["train"]
+    assert from_dict(plain, "mine.yaml").train == ("tower", "projector", "lora")
+
+
 def test_a_value_is_overridden_from_the_first_equals_sign_on() -> None:
     recipe = load("smoke-cpu", ("optim.lr=0.5", "text.template='{prompt} ='", "run.steps=null", "run.epochs=2"))
     assert (recipe.optim.lr, recipe.text.template, recipe.run.epochs) == (0.5, "{prompt} =", 2)

@@ -70,9 +70,27 @@ def test_weights_set_how_often_a_source_comes(tmp_path: Path) -> None:
     assert {n for key, n in (first + second).items() if key.startswith("texts")} == {1}
 
 
+def test_a_temperature_evens_out_the_sources(tmp_path: Path) -> None:
+    rows = [row for row in records(64, "train") if row["source"] == "texts" or int(row["id"].split("-")[1]) < 4]
+    counts = {"colours": 4, "pictures": 4, "texts": 64}
+    wanted = {
+        1.0: counts,
+        2.0: {"colours": 12, "pictures": 12, "texts": 48},  # 72 records by roots: 2, 2, 8
+        1e6: {"colours": 24, "pictures": 24, "texts": 24},
+    }
+    for temperature, epoch in wanted.items():
+        mix = write_mix(tmp_path / str(temperature), {"train": rows}, temperature=temperature)
+        split = stream.open_split(mix, "train")
+        assert split.sources() == counts
+        assert split.epoch() == epoch
+    mix = write_mix(tmp_path / "both", {"train": rows}, weights={"colours": 4.0}, temperature=2.0)
+    assert stream.open_split(mix, "train").epoch() == {"colours": 37, "pictures": 9, "texts": 37}  # 84 by 8, 2, 8
+    assert stream.open_split(write_mix(tmp_path / "t", {"test": rows}, temperature=2.0), "test").epoch() == counts
+
+
 @given(st.floats(0.1, 3), st.integers(1, 6))
 def test_a_weight_favours_no_record(weight: float, epochs: int) -> None:
-    shards = (stream.Shard(Path("a"), "a", "texts", (5, 5, 2)), stream.Shard(Path("b"), "b", "texts", (3,)))
+    shards = (stream.Shard(Path(), "a", "texts", (5, 5, 2)), stream.Shard(Path(), "b", "texts", (3,)))
     split = stream.Split(Path(), "train", shards, {"texts": weight})
     seen = Counter(place for epoch in range(epochs) for place in stream.order(split, 0, epoch))
     assert sum(seen.values()) == epochs * len(split)

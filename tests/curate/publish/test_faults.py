@@ -1,0 +1,202 @@
+"""Whatever the Hub does, a push arrives or says plainly why not; no token is ever told."""
+
+import logging
+
+import pytest
+from huggingface_hub import get_session
+
+from medmix.curate.publish import faults, retries
+
+from .conftest import REPO, edition_of, one_error
+
+PASSING = {
+    "429 with Retry-After at preupload": [("preupload", 429, {"Retry_After": "7"})],
+    "500 at the LFS batch": [("objects/batch", 500, {})],
+    "502 at an upload": [("PUT /lfs/", 502, {})],
+    "504 at an upload": [("PUT /lfs/", 504, {})],
+    "uploads that break off": [("PUT /lfs/", "half", {}), ("PUT /lfs/", "half", {})],
+    "an upload that is reset": [("PUT /lfs/", "reset", {})],
+    "an upload address that has expired": [("PUT /lfs/", 403, {})],
+    "an upload whose answer is lost": [("PUT /lfs/", "late", {})],
+    "429 with Retry-After at the commit": [("/commit/", 429, {"Retry_After": "60"})],
+    "500 at the commit": [("/commit/", 500, {})],
+    "504 at the commit": [("/commit/", 504, {})],
+    "504 at a commit that was made": [("/commit/", "late-504", {})],
+    "a commit that is dropped": [("/commit/", "drop", {})],
+    "a commit that is reset": [("/commit/", "reset", {})],
+    "a commit whose answer is lost": [("/commit/", "late", {})],
+    "a page in place of an answer": [("validate-yaml", "html", {})],
+    "502 at the tree": [("/tree/", 502, {})],
+    "dropped at the tree": [("/tree/", "drop", {})],
+    "500 at refs": [("/refs", 500, {})],
+    "503 at the first question": [("GET /api/datasets", 503, {})],
+    "dropped at whoami": [("whoami", "drop", {})],
+    "504 at create": [("repos/create", "late-504", {})],
+    "a dropped answer to create": [("repos/create", "late", {})],
+    "500 at settings": [("/settings", 500, {})],
+    "504 at the tag": [("/tag/", 504, {})],
+    "a tag whose answer is lost": [("/tag/", "late", {})],
+    "all at once": [
+        ("preupload", 429, {"Retry_After": "1"}),
+        ("PUT /lfs/", "half", {}),
+        ("PUT /lfs/", 500, {}),
+        ("/commit/", "late-504", {}),
+        ("/tree/", "cut", {}),
+        ("/tag/", "late", {}),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_is_survived_and_told_in_a_line(hub, run, writer, mine, name):
+    for pattern, kind, headers in PASSING[name]:
+        hub.fail(pattern, kind, **headers)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 0, err
+    assert all(fault.times == 0 for fault in hub.faults)
+    repository = hub.repositories[REPO]
+    assert repository.messages == ["initial commit", "sample v1.0.0"]
+    assert repository.tags == {"v1.0.0": repository.main}
+    there = hub.content(REPO, "v1.0.0")
+    there.pop(".gitattributes")
+    assert there == edition_of(mine)
+    told = [line for line in err.splitlines() if "; again in " in line]
+    assert 1 <= len(told) <= len(hub.faults)
+    assert "signature" not in err
+    if "Retry_After" in PASSING[name][0][2]:
+        asked = int(PASSING[name][0][2]["Retry_After"]) + 1
+        assert asked in hub.waits
+        assert f"; again in {asked} s" in err
+
+
+def test_a_race_is_won_on_top_of_what_the_other_did(hub, run, writer, mine):
+    repository = None
+
+    class Moving(list):
+        """Lets somebody else commit just before the first commit of ours."""
+
+        def append(self, request) -> None:
+            nonlocal repository
+            super().append(request)
+            if "POST /api/validate-yaml" in request.line and repository is None:
+                repository = hub.repositories[REPO]
+                files = {**repository.commits[repository.main], "notes.txt": hub.store.file(b"mine", False)}
+                repository.commit(files, "somebody else")
+
+    hub.log = Moving()
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 0, err
+    assert "commit: status 412 (The branch has moved: a commit has happened since); again in 1 s" in err
+    assert hub.repositories[REPO].messages == ["initial commit", "somebody else", "sample v1.0.0"]
+    assert hub.content(REPO, "v1.0.0")["notes.txt"] == b"mine"
+
+
+def test_a_hub_that_keeps_failing_is_given_up_and_gone_on_with(hub, run, writer, mine):
+    hub.fail("/commit/", 504, times=7)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert one_error(err) == (
+        f"{REPO}: commit: status 504, 7 times; run the same command again: what has arrived is not sent again"
+    )
+    assert hub.repositories[REPO].tags == {}
+    sent = len(hub.answered("PUT /lfs/"))
+    assert run("push", mine, "--repo", REPO, "--yes")[0] == 0
+    assert len(hub.answered("PUT /lfs/")) == sent
+
+
+def test_a_silent_hub_does_not_hang_the_push(hub, run, writer, mine, monkeypatch):
+    monkeypatch.setattr(retries, "TIMEOUT_S", 0.5)
+    hub.fail("/commit/", "stall")
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 0
+    assert f"{REPO}: commit: no answer (timed out); again in 1 s" in err
+
+
+REFUSED = {
+    "no token": ("", [], "token: there is none; log in (hf auth login, or a token in HF_TOKEN)"),
+    "a wrong token": (
+        "hf_nobody1234",
+        [],
+        "token: the Hub does not take the token (Invalid credentials in Authorization header); log in",
+    ),
+    "a token that only reads": ("hf_reader", [], "token: it is that of someone and may only read; log in"),
+    "an illegal token": ("hf_bad\tone", [], "token: it holds characters that no token has; log in"),
+    "another one's dataset": (
+        "hf_writer",
+        [],
+        "other/pictures: you may not do that there (You don't have the rights to create a dataset under the name",
+    ),
+    "expired on the way": (
+        "hf_writer",
+        [("objects/batch", 401, {"X_Error_Message": "Invalid credentials in Authorization header"})],
+        f"{REPO}: sending data/pubmedqa/test-00000-of-00001.parquet and 11 more: the Hub does not take the token",
+    ),
+    "expired, said as not found": (
+        "hf_writer",
+        [("/commit/", 401, {"X_Error_Code": "RepoNotFound"})],
+        f"{REPO}: commit: it is not there, or not for you, or the token has expired",
+    ),
+    "forbidden": ("hf_writer", [("preupload", 403, {"X_Error_Message": "Forbidden"})], "you may not do that there"),
+    "full": (
+        "hf_writer",
+        [("objects/batch", 403, {"X_Error_Message": "You have exceeded your storage quota"})],
+        "the Hub has no room for it (You have exceeded your storage quota); make room there, or ask for more",
+    ),
+    "too large": ("hf_writer", [("PUT /lfs/", 413, {})], "the Hub has no room for it; make room there"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_pass_is_said_at_once(hub, run, mine, monkeypatch, name):
+    token, plan, line = REFUSED[name]
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    for pattern, kind, headers in plan:
+        hub.fail(pattern, kind, times=99, **headers)
+    repo = "other/pictures" if "other" in name else REPO
+    status, _, err = run("push", mine, "--repo", repo, "--yes")
+    assert status == 1
+    assert line in one_error(err)
+    assert hub.waits == []
+    assert not token or token not in err
+    if not plan:
+        assert not hub.answered("preupload|objects/batch|/lfs/|/commit/")
+
+
+def test_a_full_account_is_said_before_anything_is_uploaded(hub, run, writer, mine):
+    hub.writing.quota = 1000
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert "the Hub has no room for it (You have exceeded your storage quota; upgrade to store more)" in one_error(err)
+    assert not hub.answered("PUT /lfs/")
+
+
+def test_the_token_is_neither_told_nor_kept(hub, run, writer, mine, caplog):
+    hub.fail("PUT /lfs/", 500)
+    hub.fail("/commit/", 400, X_Error_Message="token hf_writer of Bearer hf_writer is odd")
+    with caplog.at_level(logging.INFO):
+        status, out, err = run("push", mine, "--repo", REPO, "--yes")
+        assert status == 1
+        assert one_error(err) == f"{REPO}: commit: status 400 (token *** of Bearer *** is odd)"
+        results = [run("push", mine, "--repo", REPO, "--yes", "--json") for _ in range(2)]
+    told = [out, err, *(text for result in results for text in result[1:]), caplog.text]
+    assert not [text for text in told if "hf_writer" in text]
+    for path in mine.rglob("*"):
+        assert not path.is_file() or b"hf_writer" not in path.read_bytes()
+    for data in hub.content(REPO).values():
+        assert b"hf_writer" not in data
+
+
+def test_an_illegal_header_does_not_tell_the_token(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    fault = faults.read(RuntimeError("Illegal header value b'Bearer secret'"))
+    assert fault.says == "Illegal header value b'Bearer ***'"
+
+
+def test_the_client_is_left_as_it_was():
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.handlers[:]
+    with retries.session():
+        assert get_session().timeout.read == retries.TIMEOUT_S
+    assert logger.handlers == before
+    assert get_session().timeout.read is None

@@ -1,0 +1,336 @@
+"""Nothing leaves the machine that may not, whatever manifest, folders and columns say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from medmix.curate import manifest
+from medmix.curate.publish import edition, gate, preparing
+from medmix.curate.shards import file_sha256
+
+from .conftest import REPO, one_error
+
+SHARD = "data/slake/train-00000-of-00001.parquet"
+CARRYING = "preupload|objects/batch|/lfs/|/commit/|POST|PUT"
+
+
+def rewrite(mix: Path, name: str, change) -> None:
+    """Change the first row of a table, and the manifest so that its digest fits again."""
+    table = pq.read_table(mix / name)
+    rows = table.to_pylist()
+    change(rows[0])
+    (mix / name).unlink()
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), mix / name)
+    document = json.loads((mix / manifest.NAME).read_text())
+    document["files"][name]["sha256"] = file_sha256(mix / name)
+    document["files"][name]["bytes"] = (mix / name).stat().st_size
+    manifest.write(mix, document)
+
+
+def restricted(mix: Path, source: str) -> dict:
+    """Give a restricted record of a source, whole."""
+    shard = next((mix / "restricted" / source).glob("train-*.parquet"))
+    return pq.read_table(shard).slice(0, 1).to_pylist()[0]
+
+
+def as_if_free(row: dict, source: dict) -> None:
+    """Put another record into a row's place and let it claim to be free."""
+    claims = {name: row[name] for name in ("split", "license", "license_verdict", "license_evidence")}
+    row.update({**source, **claims})
+
+
+TAMPERED = {
+    "research-only": (lambda row, mix: row.update(license_verdict="research-only"), "is research-only"),
+    "credentialed": (lambda row, mix: row.update(license_verdict="credentialed"), "is credentialed"),
+    "unclear": (lambda row, mix: row.update(license_verdict="unclear"), "is unclear"),
+    "without a verdict": (lambda row, mix: row.update(license_verdict=None), "is without a verdict"),
+    "no known verdict": (lambda row, mix: row.update(license_verdict="Redistributable"), "is Redistributable"),
+    "a licence that forbids it": (
+        lambda row, mix: row.update(license="CC-BY-NC-4.0"),
+        "is under 'CC-BY-NC-4.0', which does not allow it",
+    ),
+    "a licence nobody knows": (
+        lambda row, mix: row.update(license="LicenseRef-free"),
+        "is under 'LicenseRef-free', which does not allow it",
+    ),
+    "an unknown source": (lambda row, mix: row.update(source="wards"), "is of the source 'wards', which is unknown"),
+    "a research-only source": (
+        lambda row, mix: as_if_free(row, restricted(mix, "iu_xray")),
+        "is of iu_xray, of which every record is research-only",
+    ),
+    "an unclear source": (
+        lambda row, mix: as_if_free(row, restricted(mix, "medqa")),
+        "is of medqa, of which every record is unclear",
+    ),
+    "a credentialed source": (
+        lambda row, mix: as_if_free(row, restricted(mix, "mimic_cxr")),
+        "a record of 'mimic_cxr': is of mimic_cxr, which is credentialed",
+    ),
+    "a credentialed image under another source's name": (
+        lambda row, mix: row.update(image_sha256=restricted(mix, "mimic_cxr")["image_sha256"]),
+        "has an image of a credentialed record",
+    ),
+    "a credentialed image's bytes": (
+        lambda row, mix: row.update(images=restricted(mix, "mimic_cxr")["images"]),
+        "holds the bytes of a credentialed record's image",
+    ),
+    "a patient's id in a text": (
+        lambda row, mix: row.update(answer="As in p10000032."),
+        "column answer holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+    "a study's id in a conversation": (
+        lambda row, mix: row["messages"][1]["content"][0].update(text="See s50414267"),
+        "column messages holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+    "a film's id in an image's name": (
+        lambda row, mix: row["images"][0].update(path="02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.jpg"),
+        "column images holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+    "an id inside an image file": (
+        lambda row, mix: row["images"][0].update(bytes=row["images"][0]["bytes"] + b"\0PatientID=P10000032\0"),
+        "column images holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+    "the number of a study alone": (
+        lambda row, mix: row.update(question=f"Like {restricted(mix, 'mimic_cxr')['id'].split('/')[1]}?"),
+        "column question holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+    "our id of a study": (
+        lambda row, mix: row.update(attribution="MIMIC_CXR/50414267"),
+        "column attribution holds an id of MIMIC-CXR, or what is shaped like one",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def known(prepared: Path) -> gate.Forbidden:
+    return gate.forbidden(prepared)
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+def test_a_record_that_may_not_go_is_found(prepared, tmp_path, known, kind):
+    change, finding = TAMPERED[kind]
+    table = pq.read_table(prepared / SHARD)
+    rows = table.to_pylist()
+    change(rows[0], prepared)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "shard.parquet")
+    assert gate.findings({SHARD: prepared / SHARD}, known) == []
+    found = gate.findings({SHARD: tmp_path / "shard.parquet"}, known)
+    assert all(line.startswith(f"{SHARD}: ") for line in found)
+    assert any(finding in line for line in found)
+
+
+@pytest.mark.parametrize("kind", ["research-only", "a credentialed source", "a patient's id in a text"])
+def test_it_stops_the_push_before_a_byte_is_sent(hub, run, writer, mine, kind):
+    change, finding = TAMPERED[kind]
+    rewrite(mine, SHARD, lambda row: change(row, mine))
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    line = one_error(err)
+    assert line.startswith("nothing was sent: ")
+    assert f"{SHARD}: " in line
+    assert finding in line
+    assert not hub.answered(CARRYING)
+    assert hub.repositories == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda row: row.update(license_verdict=None), "a record has the verdict None, which there is not"),
+        (lambda row: row.update(license_verdict="free"), "a record has the verdict 'free', which there is not"),
+    ],
+)
+def test_a_verdict_that_there_is_not_stops_it_too(hub, run, writer, mine, change, line):
+    rewrite(mine, SHARD, change)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert line in one_error(err)
+    assert not hub.answered(CARRYING)
+
+
+def test_a_shard_that_is_no_parquet_stops_it(hub, run, writer, mine):
+    (mine / SHARD).unlink()
+    (mine / SHARD).write_text("no parquet")
+    shutil.rmtree(mine / preparing.WORK)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert "is damaged (" in one_error(err)
+    assert one_error(err).endswith(f"so nothing is sent; see: medmix check {mine}")
+    assert not hub.answered(CARRYING)
+
+
+def test_a_dry_run_finds_it_too(hub, run, writer, mine):
+    rewrite(mine, SHARD, lambda row: row.update(license_verdict="unclear"))
+    status, out, err = run("push", mine, "--repo", REPO, "--dry-run", "--json")
+    assert status == 1
+    (first, *_) = json.loads(out)["findings"]
+    assert first == f"{SHARD}: slake/0: is unclear"
+    assert f"refused: {SHARD}: slake/0: is unclear" in err
+
+
+def test_a_restricted_shard_that_was_moved_is_found(hub, run, writer, mine):
+    moved = "data/iu_xray/train-00000-of-00001.parquet"
+    (mine / moved).parent.mkdir()
+    (mine / "restricted/iu_xray/train-00000-of-00001.parquet").rename(mine / moved)
+    document = json.loads((mine / manifest.NAME).read_text())
+    document["files"][moved] = document["files"].pop("restricted/iu_xray/train-00000-of-00001.parquet")
+    manifest.write(mine, document)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert f"{moved}: iu_xray/" in one_error(err)
+    assert f"{moved}: and 39 more" in one_error(err)
+    assert not hub.answered(CARRYING)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "finding"),
+    [
+        ("README.md", "Patient p10000032 has\n", "line 1 holds what is shaped like an id of MIMIC-CXR"),
+        ("datasheet.md", "\nfiles/p10/p10000032/x.txt\n", "line 2 holds what is shaped like an id"),
+        ("croissant.json", '{"name": "S50414267"}', "line 1 holds what is shaped like an id of MIMIC-CXR"),
+        ("README.md", "a\0b", "is no text"),
+        ("data/slake/notes.txt", "hello", "is none of the files that are published"),
+        ("restricted/slake/train-00000-of-00001.parquet", "", "is none of the files that are published"),
+        ("data/slake/train-00000-of-00001.parquet", "no parquet", "cannot be read as parquet"),
+        ("plots/p10000032.svg", "<svg/>", "its name holds what is shaped like an id of MIMIC-CXR"),
+    ],
+)
+def test_texts_and_names_are_looked_through(tmp_path, name, text, finding):
+    path = tmp_path / Path(name).name
+    path.write_text(text)
+    (line,) = gate.findings({name: path}, gate.Forbidden())
+    assert line.startswith(f"{name}: ")
+    assert finding in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PMID 15123456 and PMC10123456",
+        "num_bytes: 50414267",
+        "mimic-cxr-jpg/2.1.0 of 12 March 2024, doi 10.13026/jsn5-t979",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "ep10000032 and s504142671",
+        "9c7e" * 16,
+    ],
+)
+def test_what_only_looks_a_bit_like_an_id_is_free(tmp_path, text):
+    (tmp_path / "README.md").write_text(text)
+    assert gate.findings({"README.md": tmp_path / "README.md"}, gate.Forbidden(frozenset({"50414267"}))) == []
+
+
+def test_every_shape_is_among_those_that_are_proposed():
+    for shape in (
+        b"p10000032",
+        b"P19999999",
+        b"s50414267",
+        b"S50000000",
+        b"mimic_cxr/50414267",
+        b"MIMIC-CXR/p10000032",
+    ):
+        assert gate.MIMIC_IDS.search(shape)
+        assert any(proposal.search(shape) for proposal in gate._PROPOSALS)
+    film = b"02AA804E-bde0afdd-112c0b34-7bc16630-4e384014"
+    assert gate.MIMIC_IDS.search(film)
+    assert any(proposal.search(film) for proposal in gate._PROPOSALS)
+
+
+POINTER = "pointers/mimic_cxr.parquet"
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"id": "a"}, "tells id of a credentialed record"),
+        ({"row": 3, "file": "t.csv"}, "tells file, row of a credentialed record"),
+        ({"image_sha256": ["0" * 64]}, "tells image_sha256 of a credentialed record"),
+        ({"keyed_id": None}, "has a credentialed record without a keyed digest"),
+        ({"license_verdict": "unclear", "id": "a"}, "tells id of a credentialed record"),
+    ],
+)
+def test_a_pointer_that_tells_of_a_credentialed_record_is_found(mine, change, finding):
+    rewrite(mine, POINTER, lambda row: row.update(change))
+    assert gate.findings({POINTER: mine / POINTER}, gate.forbidden(mine)) == [f"{POINTER}: {finding}"]
+
+
+def test_a_pointer_table_with_more_columns_is_found(mine):
+    table = pq.read_table(mine / POINTER)
+    (mine / POINTER).unlink()
+    pq.write_table(table.append_column("text", table["shard"]), mine / POINTER)
+    (line,) = gate.findings({POINTER: mine / POINTER}, gate.forbidden(mine))
+    assert line == f"{POINTER}: its columns are not those of what is published there"
+
+
+def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):
+    (line,) = gate.findings({"ledger.parquet": mine / "ledger.parquet"}, gate.forbidden(mine))[:1]
+    assert line == "ledger.parquet: has rows of mimic_cxr, which is credentialed"
+
+
+def test_what_is_published_says_nothing_of_a_credentialed_record(mine):
+    (folder,) = (mine / preparing.WORK).glob("edition-*")
+    whole = pl.read_parquet(mine / "ledger.parquet")
+    hidden = whole.filter(pl.col("source") == "mimic_cxr")["id"].to_list()
+    rows = pl.concat([pl.read_parquet(path) for path in (mine / "restricted/mimic_cxr").glob("*.parquet")])
+    secrets = {*hidden, *(id_.split("/")[1] for id_ in hidden), *rows["group"], *rows["answer"]}
+    secrets |= {digest for digests in rows["image_sha256"] for digest in digests}
+    for path in folder.rglob("*"):
+        if path.suffix == ".parquet":
+            texts = {str(value) for row in pq.read_table(path).drop_columns([]).to_pylist() for value in flat(row)}
+            assert not texts & secrets
+        elif path.is_file():
+            text = path.read_text()
+            assert not [secret for secret in secrets if len(secret) > 7 and secret in text]
+    published = pl.read_parquet(folder / edition.LEDGER)
+    assert published.filter(pl.col("source") == "mimic_cxr").height == 0
+    assert not published["evidence"].str.contains("mimic_cxr/").any()
+
+
+def flat(value):
+    """Give all values inside a value."""
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from flat(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from flat(one)
+    else:
+        yield value
+
+
+def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
+    ledger = pl.DataFrame(
+        {
+            "id": ["slake/1", "iu_xray/2", "mimic_cxr/50414267", "slake/3"],
+            "source": ["slake", "iu_xray", "mimic_cxr", "slake"],
+            "split": ["train"] * 4,
+            "outcome": ["dropped"] * 4,
+            "stage": ["duplicates", "read", "read", "read"],
+            "reason": ["duplicate", "unparsable-row", "unparsable-row", "unparsable-row"],
+            "evidence": ["like mimic_cxr/50414267 here", "the findings 'No'", "x", "field 'a' is 'b'"],
+            "score": [None, None, None, None],
+            "transformation": [""] * 4,
+        }
+    )
+    edition.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
+    written = pl.read_parquet(tmp_path / "ledger.parquet")
+    assert written.select("id", "evidence").rows() == [
+        ("slake/1", "like mimic_cxr here"),
+        ("iu_xray/2", ""),
+        ("slake/3", "field 'a' is 'b'"),
+    ]
+
+
+def test_a_shard_that_changed_after_the_build_is_not_sent(hub, run, writer, mine):
+    table = pq.read_table(mine / SHARD)
+    (mine / SHARD).unlink()
+    pq.write_table(table, mine / SHARD, compression="gzip")
+    shutil.rmtree(mine / preparing.WORK)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert one_error(err) == f"nothing was sent: {SHARD}: its bytes are not those that the build wrote"
+    assert not hub.answered(CARRYING)
