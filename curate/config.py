@@ -183,6 +183,29 @@ def _required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
+def override(data: Any, change: str) -> None:
+    """Change one value of plain YAML data in place; `change` is `key.sub=value`, the value in YAML.
+
+    Raises:
+        UsageError: it is not of that form, or a key before the last is no section.
+    """
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {change}: write it as key.sub=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: the value {text!r} is no YAML") from None
+    *parents, last = key.split(".")
+    for parent in parents:
+        if not isinstance(data, dict) or not isinstance(data.setdefault(parent, {}), dict):
+            raise UsageError(f"--set {change}: {parent!r} is no section of the recipe")
+        data = data[parent]
+    if not isinstance(data, dict):
+        raise UsageError(f"--set {change}: the recipe is no mapping")
+    data[last] = value
+
+
 def is_day(text: str) -> bool:
     """Tell whether a text is a day as YYYY-MM-DD."""
     try:

@@ -1,195 +1,239 @@
-"""Score a checkpoint by the questions of a mix: greedy answers, exact match and BLEU-1, beside two controls."""
+"""Score a checkpoint by what it answers: to the benchmarks as upstream has them, or to the questions of a mix."""
 
+import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from medmix.curate.errors import UsageError, WorkError
-from medmix.curate.progress import track
+import torch
+from torch import Tensor
+
+from medmix.curate.progress import say, track
 from medmix.curate.shards import write_text
 from medmix.train import checkpoint as checkpoints
-from medmix.train import stream
-from medmix.train.collate import Sample, collate, pixels
+from medmix.train.checkpoint import Checkpoint
+from medmix.train.collate import Sample
 from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
-from medmix.train.render import IGNORE, Renderer, answer_text
+from medmix.train.render import IGNORE, Renderer
 
-from . import metrics
+from . import asking, intervals, metrics, scores, tables
+from .asking import Options
+from .generation import Answerer
+from .journal import PREDICTIONS, Journal
+from .likelihood import option_logliks
+from .pictures import Pictures
+from .plan import Batch, Prompts, batches
+from .questions import Question
 
-TASKS = ("vqa", "mcqa", "qa")
-"""The tasks that ask a question with a short answer."""
+FORMAT = 1
 
-COLUMNS = ("id", "source", "task", "images", "messages", "question")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model said to one record; `blank` is what it said with its images blanked, None without images."""
-
-    id: str
-    source: str
-    question: str
-    gold: str
-    prediction: str
-    blank: str | None
+WHOLE = Options()
+"""All questions of the test split of the mix that a model was trained on, and all controls."""
 
 
-def evaluate(
-    checkpoint: Path, mix: Path | None, out: Path, split: str = "test", limit: int | None = None
-) -> dict[str, Any]:
-    """Answer the questions of a split of a mix and write `results.json`, `predictions.jsonl` and `table.md`.
+def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str, Any]:
+    """Ask a model, and write `predictions.jsonl` as it answers, then `results.json` and `table.md`.
 
-    Gold is the first line of what the assistant says in the record, the prediction the first line that
-    the model says: an explanation follows on later lines. Two controls show what the scores are worth:
-    `majority_answer` always gives the most frequent gold answer of the source's train split,
-    `blank_image` is the model on records with images, each replaced by the mean colour.
+    A run that was stopped goes on after its last whole line; the files are the same, byte for byte, as those of a run
+    that was not.
 
     Args:
         checkpoint: one checkpoint, or a run, whose last one is taken.
-        mix: folder of a mix; None takes the one that the checkpoint was trained on.
         out: folder to write to.
-        split: of the mix.
-        limit: at most so many records, taken evenly from the sources.
+        options: what is asked, and how.
 
     Returns:
         What `results.json` holds.
 
     Raises:
-        UsageError: checkpoint or mix cannot be used, or the split has no questions.
-        WorkError: a record is broken, or `out` cannot be written.
+        UsageError: checkpoint, benchmarks or mix cannot be used; all questions leak; `out` holds another run.
+        WorkError: an image went while the work ran, or `out` cannot be written.
     """
-    loaded = checkpoints.load(checkpoint)
-    loaded.model.to(pick_device())
-    mix = mix or Path(loaded.state.mix)
-    questions = stream.open_split(mix, split)
-    total = sum(record["task"] in TASKS for record in stream.rows(questions, ("task",)))
-    total = total if limit is None else min(total, limit)
-    if not total:
-        raise UsageError(f"{mix} has no {', '.join(TASKS)} records in its {split} split; give another split or mix")
+    loaded = _load(checkpoint, options.batch)
     make_folder(out)
-    records = (r for r in stream.records(questions, COLUMNS, seed=0, epoch=0) if r["task"] in TASKS)
-    given = list(track(answers(loaded, islice(records, total)), total, "eval"))
+    with closing(Pictures(out / ".images", loaded.recipe.vision)) as pictures:
+        asked = asking.read(loaded, options, pictures)
+        prompts = Prompts(
+            Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
+        )
+        counts = asked.counts if options.controls else None
+        plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
+        identity = _identity(loaded, plan, options)
+        journal = Journal(out, identity, options.fresh)
+        _answer(loaded, plan, prompts, pictures, journal, options.seed)
     results = {
+        "format": FORMAT,
         "suite": "vqa",
-        "split": split,
-        "limit": limit,
-        "checkpoint": {
+        "model": {
+            "name": loaded.recipe.name,
             "path": str(loaded.path),
+            "digest": identity["checkpoint"],
+            "kind": "checkpoint",
             "step": loaded.state.step,
-            "digest": checkpoints.digest(loaded.path),
-            "recipe": loaded.recipe.name,
             "mix_digest": loaded.state.mix_digest,
         },
-        "mix": {"path": str(mix), "digest": stream.digest(mix)},
-        "versions": checkpoints.versions(),
-        "model": _by_source([(a.source, a.prediction, a.gold) for a in given]),
-        "controls": {
-            "majority_answer": _by_source(_majority(stream.open_split(mix, "train"), given)),
-            "blank_image": _by_source([(a.source, a.blank, a.gold) for a in given if a.blank is not None]),
-        },
+        "mix": asked.mix,
+        "protocol": {"asked": asked.described, **identity["protocol"]},
+        "versions": identity["versions"],
+        "scores": scores.of_lines(journal.done),
+        "notes": [*asked.notes, *_notes(plan, options)],
+        "files": {"predictions": PREDICTIONS},
     }
-    try:
-        write_text(out / "predictions.jsonl", "".join(_line(answer) for answer in given))
-        write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-        write_text(out / "table.md", table(results))
-    except OSError as error:
-        raise WorkError(f"{out} cannot be written ({error.strerror}); type the same command again") from error
+    write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / "table.md", tables.markdown(results))
     return results
 
 
-def answers(loaded: checkpoints.Checkpoint, records: Iterable[dict[str, Any]]) -> Iterator[Answer]:
-    """Yield the model's greedy answers, `generation.batch` records at a time; gold is never shown to it."""
-    renderer = Renderer(
-        loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images
-    )
-    remaining = iter(records)
-    while some := list(islice(remaining, loaded.recipe.generation.batch)):
-        samples = []
-        for record in some:
-            ids = renderer.prompt_ids(record)
-            samples.append(Sample(record["id"], ids, [IGNORE] * len(ids), pixels(record, loaded.recipe.vision)))
-        said = generate(loaded, samples)
-        with_images = [sample for sample in samples if sample.pixels]
-        blank = dict(zip((s.id for s in with_images), generate(loaded, with_images, blank=True), strict=True))
-        for record, text in zip(some, said, strict=True):
-            gold = first_line(answer_text(record))
-            yield Answer(record["id"], record["source"], record["question"], gold, text, blank.get(record["id"]))
+def _load(checkpoint: Path, batch: int | None) -> Checkpoint:
+    """Load a checkpoint onto the device, with another size of batches where one is given."""
+    loaded = checkpoints.load(checkpoint)
+    loaded.model.to(pick_device())
+    if batch is None:
+        return loaded
+    generation = replace(loaded.recipe.generation, batch=batch)
+    return replace(loaded, recipe=replace(loaded.recipe, generation=generation))
 
 
-def generate(loaded: checkpoints.Checkpoint, samples: list[Sample], blank: bool = False) -> list[str]:
-    """Give the first line of the greedy answer to each prompt; with `blank`, every image is the mean colour."""
-    if not samples:
-        return []
-    batch = collate(samples, loaded.tokenizer.pad_token_id, loaded.recipe.vision.size, side="left")
-    batch = (batch.blank() if blank else batch).to(loaded.model.device)
-    ids = loaded.model.generate(batch, loaded.recipe.generation.max_new_tokens)
-    return [first_line(text) for text in loaded.tokenizer.batch_decode(ids, skip_special_tokens=True)]
-
-
-def first_line(text: str) -> str:
-    """Give the first line that is not blank, stripped, or ""."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def table(results: dict[str, Any]) -> str:
-    """Lay the scores out in Markdown: a row for each source and overall, the controls beside the model."""
-    columns = {"model": results["model"], **results["controls"]}
-    head = ["source", "n", *(f"{metric} {name}" for metric in metrics.METRICS for name in columns)]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-    for source in [*results["model"]["sources"], "overall"]:
-        entries = {name: _entry(column, source) for name, column in columns.items()}
-        cells = [
-            f"{entries[name][metric]:.3f}" if entries[name] else "" for metric in metrics.METRICS for name in columns
-        ]
-        lines.append([source, str(entries["model"]["n"]), *cells])
-    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    made_of = f"{results['checkpoint']['path']} on the {results['split']} split of {results['mix']['path']}"
-    return f"{made_of}\n\n{rows}\n"
-
-
-def _entry(column: dict[str, Any], source: str) -> dict[str, float]:
-    found: dict[str, float] = column["overall"] if source == "overall" else column["sources"].get(source, {})
-    return found
-
-
-def _by_source(scored: list[tuple[str, str, str]]) -> dict[str, Any]:
-    """Score (source, prediction, gold) triples, overall (each record weighs the same) and for each source."""
-    if not scored:
-        return {"overall": {}, "sources": {}}
-    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for source, prediction, gold in scored:
-        groups[source].append((prediction, gold))
+def _identity(loaded: Checkpoint, plan: Sequence[Batch], options: Options) -> dict[str, Any]:
+    """Give all that predictions depend on."""
     return {
-        "overall": metrics.score([said for _, said, _ in scored], [gold for _, _, gold in scored]),
-        "sources": {
-            source: metrics.score([said for said, _ in pairs], [gold for _, gold in pairs])
-            for source, pairs in sorted(groups.items())
-        },
+        "format": FORMAT,
+        "checkpoint": checkpoints.digest(loaded.path),
+        "questions": _digest(plan),
+        "protocol": _protocol(loaded, options),
+        "versions": _versions(),
     }
 
 
-def _majority(train: stream.Split, given: list[Answer]) -> list[tuple[str, str, str]]:
-    """Answer with the most frequent gold of the source's training records, the first in the alphabet of equals."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for record in stream.rows(train, ("id", "source", "task", "messages")):
-        if record["task"] in TASKS:
-            counts[record["source"]][first_line(answer_text(record))] += 1
-    best = {source: min(golds, key=lambda gold: (-golds[gold], gold)) for source, golds in counts.items()}
-    return [(answer.source, best.get(answer.source, ""), answer.gold) for answer in given]
+def _answer(
+    loaded: Checkpoint, plan: Sequence[Batch], prompts: Prompts, pictures: Pictures, journal: Journal, seed: int
+) -> None:
+    """Answer what is not answered yet, whole batches at a time."""
+    journal.check([(batch.system, question.id) for batch in plan for question in batch.questions])
+    ends: list[int] = []
+    for batch in plan:
+        ends.append((ends[-1] if ends else 0) + len(batch.questions))
+    there = len(journal.done)
+    if 0 < there < (ends[-1] if ends else 0):
+        say(f"eval: going on after {there} of {ends[-1]} answers")
+    left = [(batch, end) for batch, end in zip(plan, ends, strict=True) if end > there]
+    answerer = Answerer(loaded) if left else None
+    total = sum(len(batch.questions) for batch, _ in left)
+
+    def lines() -> Iterator[dict[str, Any]]:
+        for batch, end in left:
+            made = _lines(loaded, batch, prompts, pictures, answerer, seed)
+            missing = made[max(0, there - (end - len(made))) :]
+            journal.append(missing)
+            yield from made
+
+    for _ in track(lines(), total, "eval"):
+        pass
 
 
-def _line(answer: Answer) -> str:
-    entry = {
-        "id": answer.id,
-        "source": answer.source,
-        "question": answer.question,
-        "gold": answer.gold,
-        "prediction": answer.prediction,
-        "correct": bool(metrics.exact_match(answer.prediction, answer.gold)),
-        "blank_image_prediction": answer.blank,
+def _lines(
+    loaded: Checkpoint, batch: Batch, prompts: Prompts, pictures: Pictures, answerer: Answerer | None, seed: int
+) -> list[dict[str, Any]]:
+    """Answer one batch."""
+    if batch.answers or answerer is None:
+        return [_line(batch, place, answer, seed) for place, answer in enumerate(batch.answers)]
+    samples = []
+    for question, keys in zip(batch.questions, batch.images, strict=True):
+        ids = prompts.of(question)
+        samples.append(Sample(question.id, ids, [IGNORE] * len(ids), _pixels(loaded, question, keys, pictures)))
+    lines = [_line(batch, place, answer, seed) for place, answer in enumerate(answerer(samples))]
+    if batch.questions[0].options:
+        options = [prompts.options(question) for question in batch.questions]
+        width = max(len(some) for some in options)
+        step = max(1, len(samples) // width)  # options multiply the rows
+        for start in range(0, len(samples), step):
+            some = slice(start, start + step)
+            logliks = option_logliks(loaded, samples[some], options[some])
+            for line, found, tokens in zip(lines[some], logliks, options[some], strict=True):
+                line["loglik"], line["option_tokens"] = found, [len(option) for option in tokens]
+    return lines
+
+
+def _pixels(loaded: Checkpoint, question: Question, keys: tuple[str, ...] | None, pictures: Pictures) -> list[Tensor]:
+    shown = loaded.recipe.vision.max_images
+    if keys is None:
+        size = loaded.recipe.vision.size
+        return [torch.zeros(3, size, size)] * len(question.images[:shown])
+    return [pictures.tensor(key) for key in keys[:shown]]
+
+
+def _line(batch: Batch, place: int, answer: str, seed: int) -> dict[str, Any]:
+    question = batch.questions[place]
+    return {
+        "id": question.id,
+        "benchmark": question.benchmark,
+        "subsets": list(question.subsets),
+        "group": question.group,
+        "system": batch.system,
+        "seed": seed if batch.system == "shuffled_images" else None,
+        "language": question.language,
+        "question": "\n".join(part["text"] for part in question.turn if part["type"] == "text"),
+        "golds": list(question.golds),
+        "prediction": answer,
+        "choices": list(question.choices),
+        "options": list(question.options),
+        "correct": question.correct,
     }
-    return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:
+    """Say all that decides on the numbers, besides the model and the questions."""
+    recipe = loaded.recipe
+    return {
+        "split": "each benchmark's own" if options.root else options.split,
+        "limit": options.limit,
+        "controls": options.controls,
+        "decoding": "greedy, the first line that is not blank",
+        "max_new_tokens": recipe.generation.max_new_tokens,
+        "batch": recipe.generation.batch,
+        "prompt": asdict(recipe.text),
+        "options": "scored as the assistant says them, letter and text, without the end token",
+        "images": {"size": recipe.vision.size, "at_most": recipe.vision.max_images},
+        "seed": options.seed,
+        "intervals": f"percentiles of {intervals.RESAMPLES} bootstrap draws of whole groups, seed 0",
+    }
+
+
+def _versions() -> dict[str, str]:
+    libraries = ("nltk", "sacrebleu", "torchmetrics")
+    return checkpoints.versions() | {
+        name: version(name) for name in libraries if name not in metrics.missing_libraries()
+    }
+
+
+def _notes(plan: Sequence[Batch], options: Options) -> list[str]:
+    notes = []
+    if absent := metrics.left_out():
+        notes.append(f"not computed for want of a library (pip install 'medmix[eval]'): {', '.join(absent)}")
+    if options.controls:
+        for system in ("shuffled_images", "majority_answer"):
+            asked = {batch.questions[0].benchmark for batch in plan if batch.system == "model"}
+            seen = {batch.questions[0].benchmark for batch in plan if batch.images and any(batch.images)}
+            wanted = asked & seen if system == "shuffled_images" else asked
+            lacking = wanted - {batch.questions[0].benchmark for batch in plan if batch.system == system}
+            why = "one image alone" if system == "shuffled_images" else "no train split at hand"
+            if lacking:
+                notes.append(f"no {system} for {', '.join(sorted(lacking))}: {why}")
+    return notes
+
+
+def _digest(plan: Sequence[Batch]) -> str:
+    """Digest what is asked, shown and right, in its order: 64 hex digits."""
+    state = hashlib.sha256()
+    for batch in plan:
+        for place, question in enumerate(batch.questions):
+            shown = batch.images[place] if batch.images else None
+            given = batch.answers[place] if batch.answers else None
+            row = [batch.system, asdict(question), shown, given]
+            state.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return state.hexdigest()

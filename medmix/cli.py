@@ -9,9 +9,10 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
+from medmix.eval_commands import evaluate
 from medmix.leak_commands import fingerprint, leaks
 from medmix.mix_commands import build, check, licences
-from medmix.model_commands import evaluate, export, train
+from medmix.model_commands import export, train
 from medmix.publish_commands import diff, push, rehydrate
 from medmix.source_commands import fetch, sample_data, sources
 

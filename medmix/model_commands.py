@@ -1,4 +1,4 @@
-"""Commands on models: train, eval, export."""
+"""Commands on models: train, export."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
       medmix train --mixture mixes/sample --recipe smoke-cpu --set run.steps=200
     """
     mix = _mix_folder(mixture_name)
-    _needs_train()
+    needs_train()
     from medmix.train import loop
     from medmix.train import recipe as recipes
     from medmix.train.talk import is_first
@@ -48,36 +48,6 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
         say(f"trained {summary['steps']} steps; the run is in {out}; next: medmix eval {out}")
 
 
-@click.command("eval")
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--mix", type=click.Path(path_type=Path), help="Mix to score on.  [default: the one it was trained on]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the results.  [default: CHECKPOINT/eval]")
-@click.option("--split", default="test", show_default=True, type=click.Choice(["validation", "test"]))
-@click.option("--limit", type=click.IntRange(min=1), help="Score only the first N records.")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def evaluate(
-    checkpoint: Path, mix: Path | None, out: Path | None, split: str, limit: int | None, as_json: bool
-) -> None:
-    """Score a trained model on a mix.
-
-    It answers the questions of a split, greedily; the answers are kept beside the scores.
-
-    \b
-    Example:
-      medmix eval runs/sample-smoke-cpu --split test
-    """
-    _needs_train()
-    from medmix.evaluate import vqa
-
-    out = out or checkpoint / "eval"
-    results = vqa.evaluate(checkpoint, mix, out, split=split, limit=limit)
-    if as_json:
-        print_json(results)
-    else:
-        click.echo((out / "table.md").read_text(encoding="utf-8"), nl=False)
-        say(f"the scores are in {out}")
-
-
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
@@ -90,7 +60,7 @@ def export(checkpoint: Path, out: Path) -> None:
     Example:
       medmix export runs/sample-smoke-cpu --out models/sample
     """
-    _needs_train()
+    needs_train()
     from medmix.train.export import export as export_model
 
     export_model(checkpoint, out)
@@ -120,7 +90,12 @@ def _mix_folder(name_or_path: str) -> Path:
     )
 
 
-def _needs_train() -> None:
+def needs_train() -> None:
+    """Refuse to go on without torch.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     from importlib.util import find_spec
 
     if find_spec("torch") is None:

@@ -106,6 +106,12 @@ def one_error(err: str) -> str:
         (["fingerprint", ".", "--column", "a"], "`column` needs a `table`"),
         (["fingerprint", ".", "--table", "t.csv", "--column", "a", "--where", "b"], "--where b: write COLUMN=VALUE"),
         (["train", "--mixture", "v1"], "no mix at v1 or mixes/v1; build it first: medmix build --mixture v1"),
+        (["eval", "nowhere"], "nowhere holds no checkpoint; type: medmix train --mixture NAME --out nowhere"),
+        (["eval", "one", "other"], "several models are scored into one folder; name it with --out"),
+        (["eval", "a/run", "b/run", "--out", "x"], "two models have one name (run, run); score them one at a time"),
+        (["eval", "nowhere", "--suite", "classification"], "classification needs its sets: give the folder that holds"),
+        (["eval", "nowhere", "--suite", "all"], "classification needs its sets: give the folder that holds"),
+        (["eval", "nowhere", "--suite", "vqe"], "Invalid value for '--suite'"),
         (["sample-data", "--out", "."], "{here}: already there; name a new folder with --out, or remove it first"),
     ],
 )

@@ -10,7 +10,7 @@ import peft
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from .attention import BY_SAMPLE, KERNEL_TYPES, VARLEN, block_mask, has_kernel
 from .collate import Batch, image_tokens
@@ -109,11 +109,17 @@ class VisionLanguageModel(nn.Module):
         return text
 
     @torch.inference_mode()
-    def generate(self, batch: Batch, max_new_tokens: int) -> Tensor:
-        """Answer greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left."""
+    def generate(self, batch: Batch, max_new_tokens: int, stop: StoppingCriteria | None = None) -> Tensor:
+        """Answer greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left.
+
+        `stop` may end rows before their end token.
+        """
         self.base.config._attn_implementation = "sdpa"
         ids: Tensor = self.base.generate(
-            inputs_embeds=self.embed(batch), attention_mask=batch.attention_mask, max_new_tokens=max_new_tokens
+            inputs_embeds=self.embed(batch),
+            attention_mask=batch.attention_mask,
+            max_new_tokens=max_new_tokens,
+            stopping_criteria=StoppingCriteriaList([stop] if stop else []),
         )
         return ids
 

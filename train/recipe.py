@@ -5,9 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.config import nearest, override, parse, read_yaml
 from medmix.curate.errors import UsageError
 
 from .rules import problems
@@ -199,8 +197,8 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
             )
         path = Path(str(files("medmix.recipes") / "train" / f"{name_or_path}.yaml"))
     data = read_yaml(path)
-    for override in overrides:
-        _override(data, override)
+    for change in overrides:
+        override(data, change)
     recipe = from_dict(data, path.name)
     if recipe.name != path.stem:
         raise UsageError(
@@ -226,24 +224,6 @@ def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
     plain: dict[str, Any] = _plain(asdict(recipe))
     return plain
-
-
-def _override(data: Any, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise UsageError(f"--set {override}: write it as key.sub=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {override}: the value {text!r} is no YAML") from None
-    *parents, last = key.split(".")
-    for parent in parents:
-        if not isinstance(data, dict) or not isinstance(data.setdefault(parent, {}), dict):
-            raise UsageError(f"--set {override}: {parent!r} is no section of the recipe")
-        data = data[parent]
-    if not isinstance(data, dict):
-        raise UsageError(f"--set {override}: the recipe is no mapping")
-    data[last] = value
 
 
 def _plain(value: Any) -> Any:

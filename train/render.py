@@ -57,6 +57,10 @@ class Renderer:
         limit = self.text.max_answer_tokens
         return ids[:limit] if len(ids) > limit else [*ids, self.tokenizer.eos_token_id]
 
+    def text_ids(self, text: str) -> list[int]:
+        """Give the ids of what the assistant may say, as `answer_ids` but whole and without the end token."""
+        return self._ids(text)
+
     def _last_tokens(self, text: str, count: int) -> str:
         """Give the end of a text from its last `count` tokens on."""
         starts = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)[

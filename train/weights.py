@@ -27,6 +27,9 @@ STATE_DICTS = (".safetensors", ".bin", ".pt", ".pth")
 IN_FOLDER = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin")
 """Files with weights that are looked for in a folder."""
 
+NAMED = 10
+"""How many keys that do not fit are named."""
+
 Renames = tuple[tuple[str, str], ...]
 
 OPENAI: Renames = (
@@ -94,7 +97,7 @@ def load_tower(tower: nn.Module, weights: Weights) -> None:
     """
     require_weights({"vision.weights.path": weights})
     path = _file(Path(weights.path))
-    state = _unwrap(_read(path))
+    state = read_state(path)
     layout, renamed = to_timm(state, isinstance(tower, byobnet.ByobNet))
     wanted = tower.state_dict()
     used = {name: value for name, (_, value) in renamed.items() if name in wanted}
@@ -106,14 +109,23 @@ def load_tower(tower: nn.Module, weights: Weights) -> None:
         if name in used and used[name].shape != wanted[name].shape
     ]
     if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
         raise UsageError(
-            f"{path} does not fit the tower of the recipe ({layout} layout): {', '.join(problems[:3])}{more}"
+            f"{path} does not fit the tower of the recipe ({layout} layout): {', '.join(problems[:NAMED])}{more}"
         )
     tower.load_state_dict(used, strict=False)
     taken = {key for name in used for key in renamed[name][0]}
     left = _grouped([key for key in state if key not in taken])
     say(f"{path}: {len(taken)} of {len(state)} keys used ({layout} layout{note}); left: {left or 'none'}")
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file, out of the training checkpoint that they may lie in.
+
+    Raises:
+        UsageError: it is no state dict that can be read.
+    """
+    return _unwrap(_read(path))
 
 
 def to_timm(state: dict[str, Tensor], residual: bool) -> tuple[str, dict[str, tuple[tuple[str, ...], Tensor]]]:

@@ -1,5 +1,71 @@
-"""What the tests of scores share with those of training: a small mix, and recipes that fit it."""
+"""What the tests of scores share: a small mix and a model that has learned it, and miniature benchmarks."""
 
-from ..train.conftest import _one_thread, mix, tiny
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medmix.curate import sampledata
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.mixture import load as load_mixture
+from medmix.train import loop
+from medmix.train.checkpoint import Checkpoint, load
+from medmix.train.recipe import load as load_recipe
+
+from ..train.conftest import _one_thread, mix, tiny, tiny_recipe
 
 __all__ = ["_one_thread", "mix", "tiny"]
+
+
+@pytest.fixture(scope="session")
+def run(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the smoke recipe that has learned the small mix."""
+    folder = tmp_path_factory.mktemp("runs") / "learned"
+    loop.train(mix, load_recipe("smoke-cpu", ("run.steps=40", "generation.batch=5")), folder, False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(run: Path) -> Checkpoint:
+    """The model of `run`."""
+    return load(run)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature upstream trees of all sources."""
+    folder = tmp_path_factory.mktemp("upstream") / "sources"
+    sampledata.write(folder, 0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_mix(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mix of five of the miniature sources, one of which it trains on by its test split."""
+    folder = tmp_path_factory.mktemp("mixes") / "sample"
+    wanted = ("vqa_rad", "slake", "pathvqa", "omnimedvqa", "pubmedqa")
+    build(load_mixture("sample"), sources, folder, BuildOptions(only=wanted, workers=1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run(sample_mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on `sample_mix` that has learned next to nothing."""
+    folder = tmp_path_factory.mktemp("runs") / "sample"
+    loop.train(sample_mix, tiny_recipe("run.steps=2", "language.vocab_size=600"), folder, False)
+    return folder
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The predictions in a folder of results."""
+    text = (folder / "predictions.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def value(results: dict[str, Any], benchmark: str, subset: str, metric: str, system: str = "model") -> float:
+    """One score out of results; there must be just one."""
+    wanted = (benchmark, subset, metric, system)
+    (row,) = [r for r in results["scores"] if (r["benchmark"], r["subset"], r["metric"], r["system"]) == wanted]
+    found: float = row["value"]
+    return found

@@ -1,121 +1,213 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate import vqa
+from medmix.evaluate import controls, vqa
+from medmix.evaluate.asking import Options
+from medmix.evaluate.journal import Journal
 from medmix.train import checkpoint, loop, stream
-from medmix.train.collate import Sample, collate, pixels
-from medmix.train.recipe import load
-from medmix.train.render import Renderer
 
 from ..train.conftest import records, tiny_recipe, write_mix
+from .conftest import lines, value
+
+FILES = ("predictions.jsonl", "results.json", "table.md")
+
+
+def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_path: Path) -> None:
+    results = vqa.evaluate(run, tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+    assert (results["format"], results["suite"]) == (1, "vqa")
+    assert results.keys() == {"format", "suite", "model", "mix", "protocol", "versions", "scores", "notes", "files"}
+    assert value(results, "colours", "all", "exact_match") == 1.0
+    assert value(results, "colours", "all", "exact_match", "blank_image") <= 0.5
+    assert value(results, "colours", "all", "exact_match", "shuffled_images") < 1.0
+    assert value(results, "colours", "all", "exact_match", "majority_answer") == pytest.approx(1 / 3)
+    assert value(results, "colours", "all", "exact_match", "always_yes") == 0.0
+    assert value(results, "texts", "all", "choice_accuracy_generated", "majority_answer") == 0.5
+    assert results["model"]["digest"] == checkpoint.digest(checkpoint.find(run))
+    assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.digest(mix)
+    assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm", "nltk", "sacrebleu"}
+    assert results["notes"] == [
+        "colours: the mix of the training was not kept clean of it, leaks were not looked for",
+        "texts: the mix of the training was not kept clean of it, leaks were not looked for",
+    ]
+    said = lines(tmp_path)
+    assert [line["system"] for line in said[:12]] == ["model"] * 12  # captions ask nothing
+    assert len({(line["system"], line["id"]) for line in said}) == len(said)
+    gold = {line["id"]: line["golds"] for line in said}
+    assert gold["texts/test-1"] == ["yes"]  # neither the letter nor the explanation on the next line
+    texts = next(line for line in said if line["benchmark"] == "texts")
+    assert (texts["options"], len(texts["loglik"])) == (["A. yes", "B. no"], 2)
+    assert (
+        "| colours | all | 6 | 6 | exact_match | 1.000 [1.000, 1.000] | 0.333 |" in (tmp_path / "table.md").read_text()
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*FILES, "run.json"])
+
+
+def test_the_shuffled_system_is_shown_another_image(run: Path, tmp_path: Path) -> None:
+    vqa.evaluate(run, tmp_path, Options(seed=1))
+    said = lines(tmp_path)
+    model = {line["id"]: line["prediction"] for line in said if line["system"] == "model"}
+    shuffled = {line["id"]: line for line in said if line["system"] == "shuffled_images"}
+    assert shuffled.keys() == {id_ for id_ in model if id_.startswith("colours/")}
+    assert sorted(line["prediction"] for line in shuffled.values()) == sorted(
+        model[id_]
+        for id_ in shuffled  # the colours change places
+    )
+    assert any(line["prediction"] != model[id_] for id_, line in shuffled.items())
+    assert {line["seed"] for line in shuffled.values()} == {1}
 
 
 @pytest.fixture(scope="module")
-def run(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the smoke recipe that has learned the mix."""
-    folder = tmp_path_factory.mktemp("runs") / "learned"
-    loop.train(mix, load("smoke-cpu", ("run.steps=40", "generation.batch=5")), folder, False)
+def whole(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run that was not stopped, with batches of five."""
+    folder = tmp_path_factory.mktemp("eval") / "whole"
+    vqa.evaluate(run, folder)
     return folder
 
 
-def test_a_checkpoint_answers_as_the_model_that_it_was_saved_from(mix: Path, run: Path) -> None:
-    one, other = checkpoint.load(run), checkpoint.load(checkpoint.find(run))
-    rows = list(stream.rows(stream.open_split(mix, "test"), vqa.COLUMNS))
-    assert list(vqa.answers(one, rows)) == list(vqa.answers(other, rows))
-    last = json.loads((run / "train_log.jsonl").read_text().splitlines()[-1])
-    assert one.state.step == last["step"] == 40
+@pytest.mark.parametrize("kept", [0, 1, 300, 1_500, 4_000, -1])
+def test_a_run_that_was_killed_goes_on_to_the_same_bytes(run: Path, whole: Path, tmp_path: Path, kept: int) -> None:
+    tmp_path = tmp_path / "eval"
+    shutil.copytree(whole, tmp_path)
+    for name in ("results.json", "table.md"):
+        (tmp_path / name).unlink()
+    path = tmp_path / "predictions.jsonl"
+    path.write_bytes(path.read_bytes()[:kept])
+    vqa.evaluate(run, tmp_path)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_batched_answers_equal_single_ones(mix: Path, run: Path) -> None:
-    loaded = checkpoint.load(run)
-    single = replace(loaded, recipe=replace(loaded.recipe, generation=replace(loaded.recipe.generation, batch=1)))
-    rows = list(stream.rows(stream.open_split(mix, "test"), vqa.COLUMNS))
-    assert list(vqa.answers(loaded, rows)) == list(vqa.answers(single, rows))
+def test_a_run_is_stopped_between_batches_and_keeps_what_it_has(
+    run: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, calls = Journal.append, []
+
+    def stopping(journal: Journal, some: list[dict[str, object]]) -> None:
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(len(some))
+        append(journal, some)
+
+    monkeypatch.setattr(Journal, "append", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        vqa.evaluate(run, tmp_path)
+    assert len(lines(tmp_path)) == sum(calls) > 0
+    assert not (tmp_path / "results.json").exists()
+    monkeypatch.undo()
+    vqa.evaluate(run, tmp_path)
+    assert (tmp_path / "predictions.jsonl").read_bytes() == (whole / "predictions.jsonl").read_bytes()
 
 
-def test_left_padding_does_not_change_the_scores_of_the_next_token(mix: Path, run: Path) -> None:
-    loaded = checkpoint.load(run)
-    renderer = Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, 4)
-    rows = list(stream.rows(stream.open_split(mix, "test"), vqa.COLUMNS))[:6]
-    rows += list(stream.rows(stream.open_split(mix, "test"), vqa.COLUMNS))[-6:]
-    samples = []
-    for row in rows:
-        ids = renderer.prompt_ids(row)
-        samples.append(Sample(row["id"], ids, ids, pixels(row, loaded.recipe.vision)))
-    pad, size = loaded.tokenizer.pad_token_id, loaded.recipe.vision.size
-    assert len({len(sample.input_ids) for sample in samples}) > 1
-    with torch.inference_mode():
-        together = first_scores(loaded, samples)
-        alone = torch.cat([first_scores(loaded, [sample]) for sample in samples])
-    assert collate(samples, pad, size, side="left").attention_mask.min() == 0
-    assert torch.allclose(together, alone, atol=1e-5)
+def test_predictions_of_another_run_are_refused(run: Path, whole: Path, tmp_path: Path) -> None:
+    tmp_path = tmp_path / "eval"
+    shutil.copytree(whole, tmp_path)
+    with pytest.raises(
+        UsageError, match=r"is of another run: protocol\.batch was 5, is 3; give another --out, or begin"
+    ):
+        vqa.evaluate(run, tmp_path, Options(batch=3))
+    with pytest.raises(UsageError, match=r"protocol\.limit was null, is 4; questions was "):
+        vqa.evaluate(run, tmp_path, Options(limit=4))
+    vqa.evaluate(run, tmp_path, Options(limit=4, fresh=True))
+    assert {line["benchmark"] for line in lines(tmp_path)} == {"colours", "texts"}
+    assert sum(line["system"] == "model" for line in lines(tmp_path)) == 4
 
 
-def first_scores(loaded: checkpoint.Checkpoint, samples: list[Sample]) -> torch.Tensor:
-    """The scores from which generation takes its first token, [B, V]."""
-    batch = collate(samples, loaded.tokenizer.pad_token_id, loaded.recipe.vision.size, side="left")
-    made = loaded.model.base.generate(  # type: ignore[misc]
-        inputs_embeds=loaded.model.embed(batch),
-        attention_mask=batch.attention_mask,
-        max_new_tokens=1,
-        output_logits=True,
-        return_dict_in_generate=True,
-    )
-    scores: torch.Tensor = made.logits[0]
-    return scores
+def test_batches_of_any_size_say_the_same(run: Path, whole: Path, tmp_path: Path) -> None:
+    vqa.evaluate(run, tmp_path, Options(batch=1))
+
+    def said(folder: Path) -> dict[tuple[str, str], tuple[str, list[float] | None]]:
+        return {(line["system"], line["id"]): (line["prediction"], line.get("loglik")) for line in lines(folder)}
+
+    one, many = said(tmp_path), said(whole)
+    assert one.keys() == many.keys()
+    for key, (prediction, loglik) in many.items():
+        assert one[key][0] == prediction
+        assert one[key][1] == pytest.approx(loglik, abs=1e-4)
 
 
-def test_evaluate_writes_scores_predictions_and_table(mix: Path, run: Path, tmp_path: Path) -> None:
-    results = vqa.evaluate(run, None, tmp_path)
-    assert json.loads((tmp_path / "results.json").read_text()) == results
-    assert results["model"]["overall"]["n"] == 12  # captions ask nothing
-    assert results["model"]["sources"]["colours"] == {"n": 6, "exact_match": 1.0, "bleu1_sentence_word": 1.0}
-    assert results["controls"]["blank_image"]["sources"].keys() == {"colours"}
-    assert results["controls"]["blank_image"]["overall"]["exact_match"] <= 0.5
-    assert results["controls"]["majority_answer"]["sources"]["texts"]["exact_match"] == 0.5
-    assert results["mix"]["digest"] == results["checkpoint"]["mix_digest"] == stream.digest(mix)
-    assert results["checkpoint"]["digest"] == checkpoint.digest(checkpoint.find(run))
-    assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm"}
-    lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
-    assert len({line["id"] for line in lines}) == 12
-    assert {"question", "gold", "prediction", "correct"} <= lines[0].keys()
-    gold = {line["id"]: line["gold"] for line in lines}
-    assert gold["texts/test-1"] == "A. yes"  # the explanation on the next line is no part of the answer
-    assert "| colours | 6 | 1.000 | 0.333 |" in (tmp_path / "table.md").read_text()
-
-
-def test_a_limit_takes_from_every_source(run: Path, tmp_path: Path) -> None:
-    results = vqa.evaluate(run, None, tmp_path, limit=4)
-    assert {source: scores["n"] for source, scores in results["model"]["sources"].items()} == {"colours": 2, "texts": 2}
-
-
-def test_the_answer_in_the_mix_does_not_reach_the_prediction(run: Path, tmp_path: Path) -> None:
+def test_what_is_right_does_not_reach_what_is_said(run: Path, whole: Path, tmp_path: Path) -> None:
     rows = records(6, "test")
-    before = {row["id"]: row for row in rows}
     for row in rows:
         row["messages"][1]["content"][0]["text"] = "something else\nbecause"
-    mix = write_mix(tmp_path / "mix", {"test": rows})
-    results = vqa.evaluate(run, mix, tmp_path / "eval")
-    assert results["model"]["overall"]["exact_match"] == 0.0
-    assert results["controls"]["majority_answer"]["overall"]["exact_match"] == 0.0
-    predictions = [json.loads(line) for line in (tmp_path / "eval/predictions.jsonl").read_text().splitlines()]
-    colours = {line["id"]: line["prediction"] for line in predictions if line["source"] == "colours"}
-    assert colours == {key: before[key]["answer"] for key in colours}
+        row["answer"], row["answer_type"], row["choices"] = "something else", "closed", []
+    mix = write_mix(tmp_path / "mix", {"test": rows, "train": records(1, "train")})
+    results = vqa.evaluate(run, tmp_path / "eval", Options(mix=mix))
+    assert value(results, "colours", "all", "exact_match") == 0.0
+    said = {line["id"]: line["prediction"] for line in lines(tmp_path / "eval") if line["system"] == "model"}
+    assert said == {line["id"]: line["prediction"] for line in lines(whole) if line["system"] == "model"}
+
+
+def test_the_benchmarks_of_a_root(sample_run: Path, sources: Path, tmp_path: Path) -> None:
+    asked = Options(root=sources, benchmarks=("vqa_rad", "slake", "vqa_med_2019", "pubmedqa", "pmc_vqa"))
+    results = vqa.evaluate(sample_run, tmp_path, asked)
+    found = {(row["benchmark"], row["subset"]) for row in results["scores"]}
+    assert found >= {("slake", "en/open"), ("slake", "zh/closed"), ("pmc_vqa", "test_clean"), ("vqa_rad", "closed")}
+    assert ("slake", "all") not in found
+    systems = {row["system"] for row in results["scores"] if row["benchmark"] == "slake"}
+    assert systems == {*controls.LOOKING, "majority_answer", "always_yes"}
+    assert any(row["set"] == "vqa_rad test" for row in results["mix"]["leaks"])
+    assert value(results, "pubmedqa", "all", "choice_accuracy_generated", "always_yes") > 0
+
+
+def test_a_benchmark_that_was_trained_on_is_refused_unless_told_otherwise(
+    sample_run: Path, sources: Path, tmp_path: Path
+) -> None:
+    asked = Options(root=sources, benchmarks=("omnimedvqa",), leave_out_broken=True, controls=False)
+    with pytest.raises(UsageError) as refused:
+        vqa.evaluate(sample_run, tmp_path, asked)
+    assert str(refused.value).startswith("omnimedvqa: the mix trains on its test split (splits: {test: train}): ")
+    assert str(refused.value).endswith(" records of it. To score it all the same: --allow-leaks")
+    results = vqa.evaluate(sample_run, tmp_path, replace(asked, allow_leaks=True))
+    assert results["notes"][0].startswith("leaks, scored all the same: omnimedvqa: the mix trains on its test split")
+    assert value(results, "omnimedvqa", "all", "choice_accuracy_loglik") >= 0.0
+
+
+def test_a_benchmark_that_leaks_is_left_out_of_all_and_that_is_said(
+    sample_run: Path, sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "sources"
+    for name in ("omnimedvqa", "pathvqa"):
+        shutil.copytree(sources / name, root / name)
+    results = vqa.evaluate(sample_run, tmp_path / "eval", Options(root=root, controls=False))
+    assert {row["benchmark"] for row in results["scores"]} == {"pathvqa"}
+    assert (
+        "note: not scored, because it leaks (--allow-leaks): omnimedvqa: the mix trains on" in capsys.readouterr().err
+    )
+
+
+def test_the_mix_of_the_training_may_have_moved_but_must_be_the_same(
+    sample_run: Path, sample_mix: Path, mix: Path, sources: Path, tmp_path: Path
+) -> None:
+    asked = Options(root=sources, benchmarks=("vqa_rad",), controls=False, limit=3)
+    moved = tmp_path / "moved"
+    shutil.copytree(sample_mix, moved, ignore=shutil.ignore_patterns(".work"))
+    assert vqa.evaluate(sample_run, tmp_path / "1", replace(asked, trained_on=moved))["mix"]["path"] == str(moved)
+    with pytest.raises(UsageError, match="is not the mix that the checkpoint was trained on"):
+        vqa.evaluate(sample_run, tmp_path / "2", replace(asked, trained_on=mix))
+    gone = vqa.evaluate(sample_run, tmp_path / "3", replace(asked, trained_on=tmp_path / "nowhere"))
+    assert gone["mix"] is None
+    assert gone["notes"][0].startswith("nothing is known of leaks: the mix of the training is no longer at")
 
 
 def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
     mix = write_mix(tmp_path / "mix", {"train": records(1, "train")})
-    with pytest.raises(UsageError, match="has no vqa, mcqa, qa records in its test split"):
-        vqa.evaluate(run, mix, tmp_path / "eval")
+    with pytest.raises(UsageError, match="has no questions in its test split; give another split or mix"):
+        vqa.evaluate(run, tmp_path / "eval", Options(mix=mix))
+    with pytest.raises(UsageError, match=r"has colours, pictures, texts: no 'colour' \(did you mean 'colours'\?\)"):
+        vqa.evaluate(run, tmp_path / "eval", Options(benchmarks=("colour",)))
+    for other in (Options(root=tmp_path, mix=mix), Options(root=tmp_path, split="validation")):
+        with pytest.raises(UsageError, match="--root asks the benchmarks' own splits; leave out --mix and --split"):
+            vqa.evaluate(run, tmp_path / "eval", other)
     with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
-        vqa.evaluate(tmp_path / "nowhere", mix, tmp_path / "eval")
+        vqa.evaluate(tmp_path / "nowhere", tmp_path / "eval", Options(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):
-        vqa.evaluate(run, tmp_path / "nowhere", tmp_path / "eval")
+        vqa.evaluate(run, tmp_path / "eval", Options(mix=tmp_path / "nowhere"))
 
 
 def test_a_broken_checkpoint_is_a_usage_error(mix: Path, tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ SCHEMA = pa.schema(
         ),
         "question": pa.string(),
         "answer": pa.string(),
+        "alternatives": pa.list_(pa.string()),
+        "choices": pa.list_(pa.string()),
+        **{name: pa.string() for name in ("answer_type", "language", "group", "modality")},
+        "upstream": pa.struct({"file": pa.string()}),
     }
 )
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
@@ -55,8 +59,10 @@ def png(colour: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes
     return file.getvalue()
 
 
-def record(key: str, task: str, question: str, answer: str, *images: bytes) -> dict[str, Any]:
-    """Give one row of a mix, with the columns that training reads; `key` is `source/number`."""
+def record(
+    key: str, task: str, question: str, answer: str, *images: bytes, choices: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Give one row of a mix, with the columns that training and scoring read; `key` is `source/number`."""
     parts = [*({"type": "image", "text": None} for _ in images), {"type": "text", "text": question}]
     return {
         "id": key,
@@ -68,7 +74,14 @@ def record(key: str, task: str, question: str, answer: str, *images: bytes) -> d
             {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ],
         "question": question,
-        "answer": answer.splitlines()[0],
+        "answer": answer.splitlines()[0].partition(". ")[2] if choices else answer.splitlines()[0],
+        "alternatives": [],
+        "choices": list(choices),
+        "answer_type": "",
+        "language": "en",
+        "group": key,
+        "modality": "",
+        "upstream": {"file": "rows.json"},
     }
 
 
@@ -83,7 +96,8 @@ def records(count: int, split: str) -> list[dict[str, Any]]:
             record(f"pictures/{split}-{number}", "caption", "Describe this image.", f"all {colour}", image, image)
         )
         question = f"Is {number} even?\nA. yes\nB. no"
-        made.append(record(f"texts/{split}-{number}", "mcqa", question, "A. yes\nIt is." if number % 2 else "B. no"))
+        answer = "A. yes\nIt is." if number % 2 else "B. no"
+        made.append(record(f"texts/{split}-{number}", "mcqa", question, answer, choices=("yes", "no")))
     return made
 
 

@@ -1,0 +1,234 @@
+"""Encoders by name: a trained checkpoint, the published baselines, any of timm or transformers, a file, or none at all.
+
+    runs/v1, runs/v1/step-00001000      the tower of a medmix checkpoint
+    scratch                             the recipe's tower with random weights
+    biomedclip, pubmedclip, pmc-clip    from `weights/<name>`, or biomedclip=PATH
+    timm:NAME, timm:NAME=PATH           weights of the Hub's cache on this machine, or of a file
+    transformers:NAME_OR_PATH           a folder, or the Hub's cache on this machine
+    PATH                                a file with weights, whose tower is told by their names and shapes
+
+Mean, standard deviation and (where the recipe leaves it open) size of the pixels travel with the encoder.
+"""
+
+import hashlib
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medmix.curate import manifest
+from medmix.curate.config import nearest
+from medmix.curate.errors import UsageError
+from medmix.train import checkpoint as checkpoints
+from medmix.train.recipe import Weights
+from medmix.train.stream import derive_seed
+from medmix.train.weights import STATE_DICTS, load_tower
+
+from .backbone import Backbone
+from .foreign import CLIP_MEAN, CLIP_STD, Triple, from_timm, from_transformers, guessed, make_net, timm_pixels, wrapped
+from .recipe import TransferRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published encoder: the timm model that its tower is, where its weights are looked for, how to get them."""
+
+    timm: str
+    path: str
+    get: str
+
+
+PUBLISHED = {
+    "biomedclip": Published(
+        "vit_base_patch16_224",
+        "weights/biomedclip/open_clip_pytorch_model.bin",
+        "hf download microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224 open_clip_pytorch_model.bin "
+        "--local-dir weights/biomedclip",
+    ),
+    "pubmedclip": Published(
+        "vit_base_patch32_clip_quickgelu_224",
+        "weights/pubmedclip",
+        "hf download flaviagiammarino/pubmed-clip-vit-base-patch32 --local-dir weights/pubmedclip",
+    ),
+    "pmc-clip": Published(
+        "resnet50_clip",
+        "weights/pmc-clip/checkpoint.pt",
+        "hf download axiong/pmc_oa checkpoint.pt --repo-type dataset --local-dir weights/pmc-clip",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder that is ready to be detached.
+
+    Attributes:
+        name: as it was asked for.
+        kind: `checkpoint` of medmix, or another `encoder`.
+        path: of its weights; None for random ones.
+        digest: SHA-256 of all its tensors and their names; None where each seed draws others.
+        size, mean, std: of the pixels that it sees.
+        width: length of its vectors, 2d.
+        pooling: how they are made.
+        about: what else is known of it, as plain data.
+        build: gives a fresh copy; the seed decides random weights.
+    """
+
+    name: str
+    kind: str
+    path: str | None
+    digest: str | None
+    size: int
+    mean: Triple
+    std: Triple
+    width: int
+    pooling: str
+    build: Callable[[int], Backbone]
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def open_encoder(name: str, recipe: TransferRecipe) -> Encoder:
+    """Load an encoder onto the CPU.
+
+    Raises:
+        UsageError: it is unknown, not on this machine (says how to get it), or its keys do not fit (the first ten
+            are named).
+    """
+    word, _, place = name.partition("=")
+    if word == "scratch":
+        return _scratch(recipe)
+    if word in PUBLISHED:
+        return _published(name, PUBLISHED[word], place, recipe)
+    if word.startswith("timm:"):
+        model = word.removeprefix("timm:")
+        mean, std, own = timm_pixels(model)
+        net, file = from_timm(model, recipe.size or own, place)
+        return _encoder(name, wrapped(net), file, recipe.size or own, mean, std)
+    if name.startswith("transformers:"):
+        return _of_transformers(name, name.removeprefix("transformers:"), recipe)
+    path = Path(name)
+    if path.suffix in STATE_DICTS and path.is_file():
+        return _of_file(name, path, recipe)
+    if (path / "config.json").is_file():
+        return _of_transformers(name, name, recipe)
+    if path.is_dir():
+        return _of_checkpoint(name, path, recipe)
+    known = ["scratch", *PUBLISHED]
+    raise UsageError(
+        f"encoder {name!r} is neither a path nor known{nearest(name, known)}; there are {', '.join(known)}, timm:NAME, "
+        "timm:NAME=PATH, transformers:NAME_OR_PATH, or give the path of a checkpoint or of a file with weights"
+    )
+
+
+def state_digest(state: dict[str, Tensor]) -> str:
+    """Give the SHA-256 over the names, types, shapes and bytes of tensors, 64 hex digits."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def _encoder(
+    name: str, backbone: Backbone, path: str | None, size: int, mean: Triple, std: Triple, **more: Any
+) -> Encoder:
+    width = _width(backbone, size)
+    digest = state_digest(backbone.state_dict())
+    kind = more.pop("kind", "encoder")
+    return Encoder(
+        name, kind, path, digest, size, mean, std, width, backbone.pooling, lambda seed: deepcopy(backbone), more
+    )
+
+
+def _width(backbone: Backbone, size: int) -> int:
+    with torch.inference_mode():
+        return int(backbone.eval()(torch.zeros(1, 3, size, size)).shape[1])
+
+
+def _scratch(recipe: TransferRecipe) -> Encoder:
+    scratch = recipe.scratch
+    size = recipe.size or timm_pixels(scratch.timm)[2]
+
+    def build(seed: int) -> Backbone:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "scratch"))
+            return wrapped(make_net(scratch.timm, size, scratch.kwargs), keep_statistics=False)
+
+    first = build(0)
+    about = {"timm": scratch.timm, "kwargs": scratch.kwargs}
+    return Encoder(
+        "scratch",
+        "encoder",
+        None,
+        None,
+        size,
+        scratch.mean,
+        scratch.std,
+        _width(first, size),
+        first.pooling,
+        build,
+        about,
+    )
+
+
+def _published(name: str, published: Published, place: str, recipe: TransferRecipe) -> Encoder:
+    path = Path(place or published.path)
+    if not path.exists():
+        raise UsageError(f"{name}: {path} is not there; type: {published.get}, or give {name.split('=')[0]}=PATH")
+    size = recipe.size or 224
+    net = make_net(published.timm, size, {})
+    load_tower(net, Weights("", str(path)))
+    return _encoder(name, wrapped(net), str(path), size, CLIP_MEAN, CLIP_STD, timm=published.timm)
+
+
+def _of_file(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+    model, kwargs, mean, std = guessed(path)
+    size = recipe.size or 224
+    net = make_net(model, size, kwargs)
+    load_tower(net, Weights("", str(path)))
+    return _encoder(name, wrapped(net), str(path), size, mean, std, timm=model, kwargs=kwargs)
+
+
+def _of_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder:
+    backbone, mean, std, own = from_transformers(place)
+    return _encoder(name, backbone, place, recipe.size or own, mean, std)
+
+
+def _of_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+    path = checkpoints.find(path)
+    trained, state = checkpoints.read(path)
+    vision = trained.vision
+    size = recipe.size or vision.size
+    net = make_net(vision.timm, size, vision.kwargs)
+    load_tower(net, Weights("", str(path / "tower.safetensors")))
+    mix = {"path": state.mix, "digest": state.mix_digest, "leaks": _leaks(Path(state.mix))}
+    return _encoder(
+        name,
+        wrapped(net),
+        str(path),
+        size,
+        vision.mean,
+        vision.std,
+        kind="checkpoint",
+        timm=vision.timm,
+        kwargs=vision.kwargs,
+        class_token_trained=vision.cls_token,
+        step=state.step,
+        recipe=trained.name,
+        checkpoint_digest=checkpoints.digest(path),
+        mix=mix,
+    )
+
+
+def _leaks(mix: Path) -> list[Any] | None:
+    """Give the leak matrix of the mix that a checkpoint was trained on, or None where the mix is not here any more."""
+    try:
+        found: list[Any] | None = manifest.read(mix).get("leaks")
+    except UsageError:
+        return None
+    return found

@@ -1,0 +1,48 @@
+"""Sets whose text files hold an image and its labels a line, as those of MedFMC (`openmedlab/MedFM`)."""
+
+from pathlib import Path
+
+from medmix.curate.errors import InputError
+from medmix.curate.tables import text_lines
+
+from ..sample import Sample
+from ..sets import EvalSet, Lists
+from .naming import group_of, is_inside
+
+
+def read_lists(facts: EvalSet, layout: Lists, folder: Path) -> list[Sample]:
+    """Read the lines of every list.
+
+    Raises:
+        InputError: a line is not an image and labels.
+    """
+    samples = []
+    for file, split in layout.files.items():
+        for row, line in text_lines(folder / file):
+            name, labels = _parsed(facts, layout, line.strip(), folder / file, row)
+            if not is_inside(name):
+                raise InputError(folder / file, f"{name!r} is no file name", "mend it", row=row)
+            image = folder / layout.folder / name
+            key = f"{layout.folder}/{name}"
+            samples.append(Sample(key, image, labels, split, group_of(facts, name)))
+    return samples
+
+
+def _parsed(facts: EvalSet, layout: Lists, line: str, path: Path, row: int) -> tuple[str, tuple[int, ...]]:
+    count = len(facts.classes)
+    if layout.labels == "index":
+        name, *words = line.rsplit(" ", 1)
+        if len(words) == 1 and words[0].isdecimal() and int(words[0]) < count:
+            return name, (int(words[0]),)
+        raise InputError(path, f"{line!r} does not end in the number of a class, 0 to {count - 1}", "mend it", row=row)
+    if layout.separator == ",":
+        name, *rest = line.rsplit(" ", 1)
+        words = rest[0].split(",") if rest else []
+    else:
+        name, *words = line.rsplit(" ", count)
+    if len(words) != count or not set(words) <= {"0", "1"}:
+        raise InputError(path, f"{line!r} does not end in {count} labels of 0 or 1", "mend it", row=row)
+    labels = tuple(place for place, word in enumerate(words) if word == "1")
+    if facts.labels == "single" and len(labels) != 1:
+        raise InputError(path, f"{line!r} has {len(labels)} classes, the set is single-label", "mend it", row=row)
+    return name, labels
