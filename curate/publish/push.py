@@ -27,6 +27,9 @@ LOT_BYTES = 1_000_000_000
 
 COMMITS_PER_HOUR = 20
 
+MOST_TOLD = 10
+"""Findings of the gate in one line."""
+
 
 def inspect(made: Plan, mix: Path) -> list[str]:
     """List what stands against the plan: findings of the gate, and files that are not what the manifest says."""
@@ -47,7 +50,9 @@ def carry_out(made: Plan, mix: Path, options: Options) -> dict[str, Any]:
     """
     held = _stamps(made.send.values())
     if findings := inspect(made, mix):
-        raise WorkError(f"nothing was sent: {'; '.join(findings)}")
+        rest = len(findings) - MOST_TOLD
+        more = f"; and {rest} more, which --dry-run lists" if rest > 0 else ""
+        raise WorkError(f"nothing was sent: {'; '.join(findings[:MOST_TOLD])}{more}")
     hub.create(made.repo, private=not options.public)
     state = hub.state(made.repo)
     if state is None:
@@ -118,8 +123,11 @@ def _commit(made: Plan) -> int:
         def missing(
             remote: Mapping[str, Remote], batch: Mapping[str, Local] = batch, is_last: bool = is_last
         ) -> tuple[Mapping[str, Local], Iterable[str]]:
-            wanted = made.files if is_last else batch
+            wanted = made.send if is_last else batch
             held = plan.there(wanted, remote)
+            lost = sorted(made.there - plan.there(made.files, remote)) if is_last else []
+            if lost:  # the gate has not seen them, since they were not to be sent
+                raise WorkError(f"{made.repo}: {plan.first_of(lost)} went from main meanwhile; {retries.AGAIN}")
             signs = [] if is_last else [name for name in (cards.README, manifest.NAME) if name in remote]
             gone = plan.strays(made.files, remote) if is_last else signs
             return {name: local for name, local in wanted.items() if name not in held}, gone

@@ -309,3 +309,27 @@ def test_a_mixture_that_names_no_dataset_is_met_early(run, tmp_path):
     status, _, err = run("build", "--mixture", path)
     assert status == 2
     assert one_error(err) == "mine.yaml: publish: 'pictures' is no OWNER/NAME of a dataset on the Hub"
+
+
+def test_what_goes_from_main_meanwhile_is_not_sent_past_the_gate(hub, run, writer, mine):
+    pushed(run, mine)
+    repository = hub.repositories[REPO]
+    document = manifest.read(mine)
+    document["mixture"]["version"] = "1.0.1"
+    manifest.write(mine, document)
+    name = "data/slake/train-00000-of-00001.parquet"
+
+    def take_away() -> None:
+        files = dict(repository.commits[repository.main])
+        del files[name]
+        repository.commit(files, "somebody else")
+
+    hub.fail("POST /api/validate-yaml", take_away)
+    status, _, err = pushed(run, mine)
+    assert status == 1
+    assert one_error(err) == (
+        f"{REPO}: {name} went from main meanwhile; run the same command again: what has arrived is not sent again"
+    )
+    assert "v1.0.1" not in repository.tags
+    assert pushed(run, mine)[0] == 0
+    assert repository.tags["v1.0.1"] == repository.main
