@@ -125,3 +125,12 @@ def test_the_command(done: Path, mix: Path, capsys: pytest.CaptureFixture[str]) 
         main([*arguments[:-4], "--out", str(done)])  # another recipe
     assert stop.value.code == 2
     assert "holds another ablation: recipe." in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_the_card_of_a_run_names_the_sources_that_it_took(sample_mix: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe("run.steps=1", "language.vocab_size=600", "sources=[slake]")
+    loop.train(sample_mix, recipe, tmp_path / "run", False)
+    card = (checkpoint.find(tmp_path / "run") / "README.md").read_text()
+    table = [line for line in card.splitlines() if line.startswith("| ")]
+    assert any("slake" in line for line in table)
+    assert not any("vqa_rad" in line or "pubmedqa" in line for line in table)
