@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from .scoring import Scoring
 FORMAT = 1
 OFF = 0.05
 """A run that misses the budget of tokens by more is named: its records were longer or shorter than the first ones."""
+
+LENGTHS = "tokens_of_a_record"
 
 IDENTITY, DONE, RESULT, TABLE = "ablation.json", "done.json", "contributions.json", "table.md"
 
@@ -87,8 +89,10 @@ def ablate(
     split = whole.only(recipe.sources)
     scoring.refuse_unscorable(asked, mix)
     loop.make_folder(out)
-    tokens_of = _begin(out, whole, split, replace(recipe, seed=0), asked, tokens)
+    about = _about(mix, replace(recipe, seed=0), asked, tokens)
+    tokens_of = _begun(out, about) or plan.lengths(whole, split, recipe)
     planned = plan.make(split, recipe, tokens_of, sources, tokens)
+    write_text(out / IDENTITY, json.dumps(about | {LENGTHS: tokens_of}, indent=2) + "\n")
     todo = [(arm, seed) for seed in seeds for arm in planned.arms]
     say(f"ablate: {len(todo)} runs, each on {planned.tokens:,} tokens")
     done = []
@@ -103,30 +107,36 @@ def ablate(
     return document
 
 
-def _begin(
-    out: Path, whole: stream.Split, split: stream.Split, recipe: Recipe, asked: Scoring, tokens: int | None
-) -> dict[str, float]:
-    """Refuse a folder with another ablation; give the mean tokens of a record of each source."""
-    now = {
+def _about(mix: Path, recipe: Recipe, asked: Scoring, tokens: int | None) -> dict[str, Any]:
+    """Give all that the runs of an ablation have in common."""
+    about = {
         "format": FORMAT,
-        "mix": stream.digest(whole.mix),
+        "mix": stream.digest(mix),
         "recipe": as_dict(recipe),
         "tokens": tokens,
-        "scoring": json.loads(json.dumps(scoring.identity(asked))),
+        "scoring": scoring.identity(asked),
         "versions": checkpoint.versions(),
     }
+    plain: dict[str, Any] = json.loads(json.dumps(about))
+    return plain
+
+
+def _begun(out: Path, about: Mapping[str, Any]) -> dict[str, float] | None:
+    """Give the lengths of records that an ablation in this folder began with; None where there is none.
+
+    Raises:
+        UsageError: there is another one.
+    """
     path = out / IDENTITY
-    if path.exists():
-        try:
-            before = json.loads(path.read_bytes())
-            lengths: dict[str, float] = before.pop("tokens_of_a_record")
-        except (ValueError, KeyError, AttributeError):
-            raise UsageError(f"{path} is damaged; give another --out, or remove {out}") from None
-        if found := differences(before, now):
-            raise UsageError(f"{out} holds another ablation: {'; '.join(found)}; give another --out")
-        return lengths
-    lengths = plan.lengths(whole, split, recipe)
-    write_text(path, json.dumps(now | {"tokens_of_a_record": lengths}, indent=2) + "\n")
+    if not path.exists():
+        return None
+    try:
+        before = json.loads(path.read_bytes())
+        lengths: dict[str, float] = before.pop(LENGTHS)
+    except (ValueError, KeyError, AttributeError):
+        raise UsageError(f"{path} is damaged; give another --out, or remove {out}") from None
+    if found := differences(before, about):
+        raise UsageError(f"{out} holds another ablation: {'; '.join(found)}; give another --out")
     return lengths
 
 

@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from medmix.cli import main
 from medmix.curate.errors import UsageError
 from medmix.evaluate.ablation import runs
 from medmix.evaluate.ablation.scoring import Scoring
+from medmix.evaluate.classification import recipe as transfer
 from medmix.evaluate.comparison import results
 from medmix.train import checkpoint, loop
 
 from ...train.conftest import tiny_recipe
+from ..classification import upstream
+from ..classification.conftest import tiny as tiny_transfer
 
 RECIPE = tiny_recipe("run.steps=16", "run.checkpoint_every=4", "sources=[colours, texts]")
 
@@ -134,3 +138,26 @@ def test_the_card_of_a_run_names_the_sources_that_it_took(sample_mix: Path, tmp_
     table = [line for line in card.splitlines() if line.startswith("| ")]
     assert any("slake" in line for line in table)
     assert not any("vqa_rad" in line or "pubmedqa" in line for line in table)
+
+
+def test_encoders_are_transferred_as_well(mix: Path, tmp_path: Path) -> None:
+    upstream.medfmc_endo(tmp_path / "sets")
+    path = tmp_path / "smoke.yaml"
+    path.write_text(yaml.safe_dump(transfer.as_dict(tiny_transfer())))
+    asked = Scoring("classification", tmp_path / "sets", sets=("medfmc_endo",), recipe=str(path), mode="linear-probe")
+    recipe = tiny_recipe("run.steps=3", "sources=[colours, texts]")
+    document = runs.ablate(mix, recipe, tmp_path / "out", asked, sources=("texts",), seeds=(0, 1))
+    assert [(run["arm"], run["seed"]) for run in document["runs"]] == [
+        (arm, seed) for seed in (0, 1) for arm in ("full", "without-texts", "only-texts")
+    ]
+    for row in document["contributions"]:
+        assert (row["source"], row["benchmark"], row["metric"]) == ("texts", "medfmc_endo", "macro_f1")
+        assert row["difference"]["value"] == pytest.approx(row["full"] - row["other"], abs=1e-12)
+        assert row["sd_over_seeds"] >= 0
+    scored = [
+        results.read(tmp_path / f"out/runs/full/seed-{seed}/scores/classification/results.json") for seed in (0, 1)
+    ]
+    whole = {"metric": "macro_f1", "system": "model", "seed": None}
+    means = [row["value"] for one in scored for row in one.scores if whole.items() <= row.items()]
+    assert len(means) == 2
+    assert document["contributions"][0]["full"] == pytest.approx(sum(means) / 2, abs=1e-12)
