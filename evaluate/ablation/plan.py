@@ -82,17 +82,18 @@ def make(
         return arms.setdefault(mine, Arm(name, mine, max(1, round(budget / (recipe.run.batch * mean))))).name
 
     name_of(FULL, known)
-    without, only = {}, {}
-    for source in wanted or known:
-        without[source] = name_of(f"without-{source}", [other for other in known if other != source])
-        only[source] = name_of(f"only-{source}", [source])
-    short = [f"{arm.name} ({arm.steps})" for arm in arms.values() if arm.steps <= recipe.optim.warmup_steps]
+    without = {one: name_of(f"without-{one}", [other for other in known if other != one]) for one in known}
+    only = {one: name_of(f"only-{one}", [one]) for one in known}  # named alike, whichever are looked at
+    looked_at = [name for name in known if name in (wanted or known)]
+    needed = {FULL, *(names[one] for one in looked_at for names in (without, only))}
+    used = tuple(arm for arm in arms.values() if arm.name in needed)
+    short = [f"{arm.name} ({arm.steps})" for arm in used if arm.steps <= recipe.optim.warmup_steps]
     if short:
         raise UsageError(
             f"{budget:,} tokens are no more steps than the {recipe.optim.warmup_steps} of the warm-up for "
             f"{', '.join(short)}; raise --tokens, or lower it with --set optim.warmup_steps=N"
         )
-    return Plan(budget, tuple(arms.values()), without, only)
+    return Plan(budget, used, {one: without[one] for one in looked_at}, {one: only[one] for one in looked_at})
 
 
 def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[str, float]:

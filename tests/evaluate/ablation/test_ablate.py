@@ -41,7 +41,7 @@ def test_each_run_has_its_sources_and_the_budget(done: Path) -> None:
     assert {run["arm"]: run["sources"] for run in document["runs"]} == {
         "full": ["colours", "texts"],
         "without-colours": ["texts"],
-        "only-colours": ["colours"],
+        "without-texts": ["colours"],
     }
     budget = document["budget"]["tokens"]
     for run in document["runs"]:
@@ -80,7 +80,7 @@ def test_what_is_done_is_not_done_again_and_what_was_begun_goes_on(
 ) -> None:
     out = tmp_path / "two"
     shutil.copytree(done, out)
-    killed = out / "runs/only-colours/seed-0"
+    killed = out / "runs/without-texts/seed-0"
     shutil.rmtree(killed / "scores")
     shutil.rmtree(checkpoint.steps(killed)[-1])
     for file in (killed / "done.json", out / "contributions.json", out / "table.md"):
@@ -94,7 +94,7 @@ def test_what_is_done_is_not_done_again_and_what_was_begun_goes_on(
 
     monkeypatch.setattr(loop, "train", watched)
     assert runs.ablate(mix, RECIPE, out, Scoring())["contributions"] == read(done)["contributions"]
-    assert begun == [("only-colours", 1)]
+    assert begun == [("without-texts", 1)]
 
 
 def test_another_ablation_in_the_folder_is_refused(done: Path, mix: Path) -> None:
@@ -148,7 +148,7 @@ def test_encoders_are_transferred_as_well(mix: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe("run.steps=3", "sources=[colours, texts]")
     document = runs.ablate(mix, recipe, tmp_path / "out", asked, sources=("texts",), seeds=(0, 1))
     assert [(run["arm"], run["seed"]) for run in document["runs"]] == [
-        (arm, seed) for seed in (0, 1) for arm in ("full", "without-texts", "only-texts")
+        (arm, seed) for seed in (0, 1) for arm in ("full", "without-colours", "without-texts")
     ]
     for row in document["contributions"]:
         assert (row["source"], row["benchmark"], row["metric"]) == ("texts", "medfmc_endo", "macro_f1")
