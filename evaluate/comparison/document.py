@@ -182,14 +182,13 @@ def _put(cells: dict[str, Any], one: Scored, cell: dict[str, Any], key: Key) -> 
 def _tests(members: Sequence[Scored], keys: Sequence[Key]) -> list[dict[str, Any]]:
     """Compare every two models by pairs; q is p under control of the false discovery rate over this table's tests."""
     found: list[dict[str, Any]] = []
-    unique = list({one.label: one for one in reversed(members)}.values())[::-1]
+    known: dict[str, dict[Key, Measure]] = {}
+    for one in members:  # a model may have several files, of other benchmarks
+        known[one.label] = {**one.measures, **known.get(one.label, {})}
     for key in dict.fromkeys(keys):
-        for first, second in combinations(unique, 2):
-            if key not in first.measures or key not in second.measures:
-                continue
-            paired = compare(first.measures[key], second.measures[key])
-            about = {**dict(zip(("benchmark", "subset", "metric"), key, strict=True)), "first": first.label}
-            about |= {"second": second.label}
+        for first, second in combinations([label for label, mine in known.items() if key in mine], 2):
+            paired = compare(known[first][key], known[second][key])
+            about = {**dict(zip(("benchmark", "subset", "metric"), key, strict=True)), "first": first, "second": second}
             if paired is None:
                 found.append(about | {"refused": "no samples in common, or other answers are right"})
             else:

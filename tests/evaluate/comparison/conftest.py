@@ -84,7 +84,7 @@ def write(folder: Path, document: Mapping[str, Any], lines: Sequence[Mapping[str
 def _line(name: str, gold: str, kind: str, group: str, system: str, said: str) -> dict[str, Any]:
     return {
         "id": name,
-        "benchmark": "pathvqa",
+        "benchmark": name.split("/")[0],
         "subsets": ["all", kind],
         "group": group,
         "system": system,

@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,21 @@ def test_encoders_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
     assert {n["value"] for p in document["published"] for n in p["numbers"] if n["ours"]} == {0.876, 0.915}
 
 
+def test_a_model_may_have_a_file_for_each_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from . import conftest
+
+    for name, said in (("a", RIGHT), ("b", HALF)):
+        answers(tmp_path / name / "one", name, said)
+    renamed = {key.replace("pathvqa", "vqa_rad"): value for key, value in conftest.GOLDS.items()}
+    monkeypatch.setattr(conftest, "GOLDS", renamed)
+    for name, said in (("a", RIGHT), ("b", HALF)):
+        answers(tmp_path / name / "two", name, said)
+    (table,) = pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")["tables"]
+    assert table["models"] == ["tiny (a)", "tiny (b)"]
+    tested = [test["benchmark"] for test in table["tests"] if (test["subset"], test["metric"]) == ("all", "token_f1")]
+    assert tested == ["pathvqa", "vqa_rad"]
+
+
 def test_the_same_result_twice_is_one_and_another_claim_is_refused(tmp_path: Path) -> None:
     answers(tmp_path / "a", "a", RIGHT)
     answers(tmp_path / "copy", "a", RIGHT)
@@ -129,3 +146,19 @@ def test_the_same_result_twice_is_one_and_another_claim_is_refused(tmp_path: Pat
     answers(tmp_path / "claim", "a", HALF)
     with pytest.raises(UsageError, match=r"claim/results.json and .* both claim to be of tiny on pathvqa all"):
         pages.report([tmp_path / "a", tmp_path / "claim"], tmp_path / "out")
+
+
+def test_torch_is_not_imported(tmp_path: Path) -> None:
+    answers(tmp_path / "a", "a", RIGHT)
+    code = (
+        "import sys\n"
+        "from medmix.cli import main\n"
+        "try:\n"
+        f"    main(['report', {str(tmp_path / 'a')!r}, '--out', {str(tmp_path / 'out')!r}])\n"
+        "except SystemExit as stop:\n"
+        "    sys.exit(stop.code or ('torch was imported' if 'torch' in sys.modules else 0))"
+    )
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/report.html").exists()
