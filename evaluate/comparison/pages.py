@@ -16,7 +16,7 @@ from .published import load_all
 from .results import find, read
 
 NOT_DRAWN = ("exact_match", "token_f1", "choice_accuracy_generated")
-"""Metrics that stand in the tables alone, because another one of their kind is drawn."""
+"""Metrics that stand in the main table alone, because another one of their kind is drawn and beside its controls."""
 
 MARKDOWN, HTML, JSON = "report.md", "report.html", "report.json"
 
@@ -85,7 +85,7 @@ def _laid_out(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> 
         head = [row["benchmark"], row["subset"], row["metric"], f"{row['n']:,}", f"{row['groups']:,}"]
         published = [f"{number['share']:.3f} {number['model']} †" for number in _beside(row, table, papers)]
         main.append([*head, *(score(row["cells"].get(name)) for name in table["models"]), "; ".join(published)])
-        for name, cell in row["cells"].items():
+        for name, cell in row["cells"].items() if row["metric"] not in NOT_DRAWN else ():
             controls = [cell["controls"].get(system) for system in systems]
             texts = ["" if value is None else f"{value:.3f}" for value in controls]
             beside.append([*head[:3], name, f"{cell['value']:.3f}", *texts, cell["leaks"]["text"]])
