@@ -88,10 +88,10 @@ def ablate(
     whole = stream.open_split(mix, "train")
     split = whole.only(recipe.sources)
     scoring.refuse_unscorable(asked, mix)
-    loop.make_folder(out)
     about = _about(mix, replace(recipe, seed=0), asked, tokens)
     tokens_of = _begun(out, about) or plan.lengths(whole, split, recipe)
     planned = plan.make(split, recipe, tokens_of, sources, tokens)
+    loop.make_folder(out)
     write_text(out / IDENTITY, json.dumps(about | {LENGTHS: tokens_of}, indent=2) + "\n")
     todo = [(arm, seed) for seed in seeds for arm in planned.arms]
     say(f"ablate: {len(todo)} runs, each on {planned.tokens:,} tokens")

@@ -116,6 +116,8 @@ def test_what_cannot_be_scored_is_told_before_anything_is_trained(
     leaking = Scoring(root=sources, benchmarks=("omnimedvqa",))
     with pytest.raises(UsageError, match=r"omnimedvqa: the mix trains on its test split .* --allow-leaks"):
         runs.ablate(sample_mix, tiny_recipe(), tmp_path / "out", leaking)
+    with pytest.raises(UsageError, match="no 'text'"):
+        runs.ablate(mix, RECIPE, tmp_path / "out", Scoring(), sources=("text",))
     assert not (tmp_path / "out").exists()
 
 
