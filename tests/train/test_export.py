@@ -9,7 +9,6 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate import vqa
 from medmix.train import checkpoint, loop, stream
 from medmix.train.collate import Sample, collate, pixels
 from medmix.train.export import export
@@ -57,15 +56,19 @@ def test_image_and_question_give_our_scores(run: Path, model: Path, tmp_path: Pa
 def test_it_generates_what_we_answer(mix: Path, run: Path, model: Path) -> None:
     processor, theirs = AutoProcessor.from_pretrained(model), AutoModelForImageTextToText.from_pretrained(model)
     loaded = checkpoint.load(run)
-    row = next(iter(stream.rows(stream.open_split(mix, "test"), vqa.COLUMNS)))
-    (answer,) = vqa.answers(loaded, [row])
+    row = next(iter(stream.rows(stream.open_split(mix, "test"), ("id", "task", "images", "messages", "question"))))
+    renderer = Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, 4)
+    ids = renderer.prompt_ids(row)
+    sample = Sample(row["id"], ids, ids, pixels(row, loaded.recipe.vision))
+    batch = collate([sample], loaded.tokenizer.pad_token_id, loaded.recipe.vision.size, side="left")
+    answer = loaded.tokenizer.batch_decode(loaded.model.generate(batch, 8), skip_special_tokens=True)[0]
     inputs = processor(
         text="<s><image>" + loaded.recipe.text.template.replace("{prompt}", row["question"]),
         images=Image.open(io.BytesIO(row["images"][0]["bytes"])),
         return_tensors="pt",
     )
     made = theirs.generate(**inputs, max_new_tokens=8)[0, inputs["input_ids"].shape[1] :]
-    assert vqa.first_line(processor.decode(made, skip_special_tokens=True)) == answer.prediction
+    assert processor.decode(made, skip_special_tokens=True) == answer != ""
 
 
 def test_it_loads_where_there_is_no_medmix(model: Path, tmp_path: Path) -> None:
