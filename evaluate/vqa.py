@@ -19,6 +19,7 @@ from medmix.train.checkpoint import Checkpoint
 from medmix.train.collate import Sample
 from medmix.train.loop import make_folder
 from medmix.train.ranks import pick_device
+from medmix.train.recipe import Recipe, as_dict
 from medmix.train.render import IGNORE, Renderer
 
 from . import asking, intervals, metrics, scores, tables
@@ -75,6 +76,8 @@ def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str,
             "digest": identity["checkpoint"],
             "kind": "checkpoint",
             "step": loaded.state.step,
+            "recipe": _training(loaded.recipe),
+            "seed": loaded.recipe.seed,
             "mix_digest": loaded.state.mix_digest,
         },
         "mix": asked.mix,
@@ -87,6 +90,12 @@ def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str,
     write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     write_text(out / "table.md", tables.markdown(results))
     return results
+
+
+def _training(recipe: Recipe) -> str:
+    """Digest what is trained, and how, but for the seed: equal for models whose scores have a mean."""
+    plain = {name: value for name, value in as_dict(recipe).items() if name not in ("seed", "generation")}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def _load(checkpoint: Path, batch: int | None) -> Checkpoint:

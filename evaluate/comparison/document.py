@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control
 import medmix
 from medmix.curate.errors import UsageError
 
-from . import leakage, protocols
+from . import leakage, protocols, seeds
 from .measures import COMPARED, Key, Measure, compare, of_result
 from .published import Number, Paper
 from .results import Result
@@ -25,7 +25,7 @@ SHOWN = (*COMPARED, "auroc")
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class Named:
     """A result, how it is called beside others, and its scores by samples."""
 
     result: Result
@@ -41,12 +41,13 @@ def make(results: Sequence[Result], papers: Sequence[Paper]) -> dict[str, Any]:
     Raises:
         UsageError: two results claim other numbers for one model, or predictions do not give their scores.
     """
-    labels = _labels(results)
-    scored = [Scored(result, labels[result.path], of_result(result)) for result in results]
+    joined = seeds.joined([seeds.Scored(result, of_result(result)) for result in results])
+    labels = _labels([one.result for one in joined])
+    scored = [Named(one.result, labels[one.result.path], one.measures) for one in joined]
     further = _further(papers)
     tables = []
     for suite in dict.fromkeys(one.result.suite for one in scored):
-        groups: list[tuple[dict[str, Any], list[Scored]]] = []
+        groups: list[tuple[dict[str, Any], list[Named]]] = []
         for one in scored:
             if one.result.suite != suite:
                 continue
@@ -100,7 +101,7 @@ def _further(papers: Sequence[Paper]) -> list[Key]:
 
 
 def _table(
-    suite: str, protocol: dict[str, Any], members: Sequence[Scored], further: Sequence[Key], first: Mapping[str, Any]
+    suite: str, protocol: dict[str, Any], members: Sequence[Named], further: Sequence[Key], first: Mapping[str, Any]
 ) -> dict[str, Any]:
     rows: dict[tuple[Key, str], dict[str, Any]] = {}
     for one in members:
@@ -158,7 +159,8 @@ def _cell(result: Result, key: Key, row: Mapping[str, Any]) -> dict[str, Any]:
         "high": row["high"],
         "n": row["n"],
         "groups": row["groups"],
-        "seeds": sorted(other["seed"] for other in mine if other["system"] == "model" and other["seed"] is not None),
+        "seeds": result.model.get("seeds")
+        or sorted(other["seed"] for other in mine if other["system"] == "model" and other["seed"] is not None),
         "sd_over_seeds": next(
             (o["value"] for o in result.scores if (o["benchmark"], o["subset"], o["metric"]) == spread), None
         ),
@@ -168,7 +170,7 @@ def _cell(result: Result, key: Key, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _put(cells: dict[str, Any], one: Scored, cell: dict[str, Any], key: Key) -> None:
+def _put(cells: dict[str, Any], one: Named, cell: dict[str, Any], key: Key) -> None:
     """Add a cell; the same one may come twice, another one of the same model may not."""
     known = cells.setdefault(one.label, cell)
     numbers = ("value", "low", "high", "n", "groups", "seeds")
@@ -179,7 +181,7 @@ def _put(cells: dict[str, Any], one: Scored, cell: dict[str, Any], key: Key) -> 
         )
 
 
-def _tests(members: Sequence[Scored], keys: Sequence[Key]) -> list[dict[str, Any]]:
+def _tests(members: Sequence[Named], keys: Sequence[Key]) -> list[dict[str, Any]]:
     """Compare every two models by pairs; q is p under control of the false discovery rate over this table's tests."""
     found: list[dict[str, Any]] = []
     known: dict[str, dict[Key, Measure]] = {}
@@ -209,7 +211,7 @@ def _name(tables: Sequence[dict[str, Any]]) -> None:
         table["name"] = {"vqa": "Answers", "classification": "Transfer of the encoder"}[table["suite"]] + letter
 
 
-def _about(one: Scored) -> dict[str, Any]:
+def _about(one: Named) -> dict[str, Any]:
     result = one.result
     return {
         "label": one.label,
@@ -265,7 +267,7 @@ def _of_ours(table: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _warnings(tables: Sequence[Mapping[str, Any]], scored: Sequence[Scored]) -> list[str]:
+def _warnings(tables: Sequence[Mapping[str, Any]], scored: Sequence[Named]) -> list[str]:
     """Say what stands apart, is not compared, or was made by different libraries."""
     found: list[str] = []
     for table in tables:

@@ -110,7 +110,11 @@ def _laid_out(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> 
 def _model(result: Mapping[str, Any]) -> list[str]:
     model = result["model"]
     digest = str(model.get("digest") or "")[:12]
-    return [result["label"], result["suite"], str(model.get("path") or ""), digest, result["path"]]
+    where = str(model.get("path") or "")
+    if seeds := model.get("seeds"):
+        where += f" (seeds {', '.join(map(str, seeds))})"
+    files = [run["result"] for run in model.get("runs", [])] or [result["path"]]
+    return [result["label"], result["suite"], where, digest, ", ".join(files)]
 
 
 def _test(test: Mapping[str, Any]) -> list[str]:

@@ -123,6 +123,26 @@ def test_encoders_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
     assert {n["value"] for p in document["published"] for n in p["numbers"] if n["ours"]} == {0.876, 0.915}
 
 
+def test_seeds_of_one_training_are_one_model(tmp_path: Path) -> None:
+    trained = {"name": "tiny", "kind": "checkpoint", "recipe": "r", "mix_digest": "d", "step": 2}
+    for seed, said in enumerate((RIGHT, HALF)):
+        model = {**trained, "path": f"runs/all/seed-{seed}/step-2", "digest": f"{seed}" * 64, "seed": seed}
+        answers(tmp_path / f"all-{seed}", "a", said, model=model)
+    answers(tmp_path / "other", "b", HALF)
+    document = pages.report([tmp_path], tmp_path / "out")
+    (table,) = document["tables"]
+    assert table["models"] == ["tiny (all)", "tiny (b)"]
+    cell = row(table, "pathvqa", "all", "exact_match")["cells"]["tiny (all)"]
+    expected = intervals.mean([1, 0.5, 0.5, 0.5], ["1", "1", "2", "3"])
+    assert (cell["value"], cell["low"], cell["high"], cell["seeds"]) == (0.625, expected.low, expected.high, [0, 1])
+    assert cell["sd_over_seeds"] == pytest.approx(0.75 / 2**0.5)
+    (test,) = [t for t in table["tests"] if (t["subset"], t["metric"]) == ("all", "exact_match")]
+    assert test["value"] == pytest.approx(0.375)
+    again = {**trained, "path": "runs/x", "digest": "2" * 64, "seed": 1}
+    answers(tmp_path / "again", "a", RIGHT, model=again)  # a seed that comes twice is no mean
+    assert len(pages.report([tmp_path], tmp_path / "out")["tables"][0]["models"]) == 4
+
+
 def test_a_model_may_have_a_file_for_each_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from . import conftest
 
