@@ -99,6 +99,7 @@ def one_error(err: str) -> str:
         (["licences", "--mixture", "v1", "--use", "fun"], "Invalid value for '--use'"),
         (["licences", "--mixture", "smaple"], "mixture 'smaple' is unknown (did you mean 'sample'?)"),
         (["licences", "--mixture", "v1", "--root", "nowhere"], "nowhere is not a folder"),
+        (["rehydrate", ".", "--root", ".", "--out", "r"], ". is no finished mix (no manifest.json); make one"),
         (["leaks", "nowhere", "--against", "something"], "something is not a folder; give a finished mix, a folder of"),
         (["leaks", ".", "--against", "."], ".: no images match **/*; give another folder, or `files`"),
         (["leaks", "."], "Missing option '--against'"),

@@ -86,6 +86,7 @@ def _copy(name: str, work: Path) -> Path:
         copy = copies.download(repo, fetch.current_commit(repo, tag), work)
     else:
         copy = Path(name)
+        manifest.read(copy)
         if not manifest.is_untouched(copy):
             raise WorkError(f"{copy}: {manifest.TOUCHED}")
     if "published" not in manifest.read(copy):
