@@ -49,7 +49,7 @@ def drops(
     )
     kept_company = others.select("index", "item", score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
     fallen = pl.concat([hits, kept_company]).sort("index")
-    names = pl.concat([rows_.select(item="index", name="id") for rows_ in (everything, outside.items)])
+    names = pl.concat([table.select(item="index", name="id") for table in (everything, outside.items)])
     named = fallen.join(names, on="item", maintain_order="left")
     return dropped(named, "contaminated", pl.col("name"), pl.col("score"), pl.col("transformation"))
 

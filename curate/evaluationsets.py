@@ -165,17 +165,17 @@ def digest(files: Mapping[int, EvaluationFile]) -> list[list[Any]]:
     return [[place, file.sha256] for place, file in files.items()]
 
 
-def outside(files: Mapping[int, EvaluationFile], rows: int, images_: int) -> Outside:
-    """Number the items of evaluation sets on from the `rows` of a build, and their images on from its `images_`."""
+def outside(files: Mapping[int, EvaluationFile], rows: int, pictures: int) -> Outside:
+    """Number the items of evaluation sets on from the `rows` of a build, and their images on from its `pictures`."""
     items, grams = [pl.DataFrame(schema=dict(ITEMS))], [pl.DataFrame(schema=overlap.GRAMS)]
     for place, file in files.items():
         numbered = file.items.with_columns(
             index=pl.int_range(rows, rows + pl.len(), dtype=pl.UInt32),
             set=pl.lit(place, pl.Int32),
-            images=pl.col("images").list.eval(pl.element() + images_),
+            images=pl.col("images").list.eval(pl.element() + pictures),
         )
         items.append(numbered.select(list(ITEMS)).cast(pl.Schema(ITEMS)))
         grams.append(file.grams.with_columns(item=pl.col("item") + rows).cast(overlap.GRAMS))
         rows += file.items.height
-        images_ += len(file.images)
+        pictures += len(file.images)
     return Outside(pl.concat(items), pl.concat(grams))

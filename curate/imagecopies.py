@@ -49,10 +49,8 @@ def _equal(pictures: Pictures, others: Sequence[Sketched]) -> pl.DataFrame:
         {"other": pl.UInt32, "key": pl.List(pl.String)},
     )
     pairs = pictures.keys().join(known.explode("key"), on="key").unique(["image", "other"])
-    equal = {"exact": True, "likeness": 1.0, "flipped": False, "turn": 0, "zoom": 1.0}
-    return (
-        pairs.with_columns(**{name: pl.lit(value) for name, value in equal.items()}).select(list(COPIES)).cast(COPIES)
-    )
+    equal = pairs.with_columns(**{name: pl.lit(value) for name, value in _EQUAL.items()})
+    return equal.select(list(COPIES)).cast(COPIES)
 
 
 def both_ways(copies: pl.DataFrame) -> pl.DataFrame:
