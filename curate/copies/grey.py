@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -70,8 +71,9 @@ def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
         return None
     factor = side / (height * width) ** 0.5
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    kind = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
-    small = np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=kind), np.float32)
+    kind = Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.BILINEAR
+    # Pillow's, which calculates in whole numbers and so gives the same on every processor
+    small = np.asarray(Image.fromarray(grey).resize(size, kind, reducing_gap=3.0), np.float32)
     return small if small.std() >= MIN_CONTRAST else None
 
 
