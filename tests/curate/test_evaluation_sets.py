@@ -73,7 +73,7 @@ def measured() -> dict[str, str]:
 def test_the_measures_of_this_version_are_these():
     """Within what processors may differ. If this fails, files made before no longer fit: raise `VERSION`, then run
 
-    python -c "from tests.curate.test_evaluation_sets import *; GOLDEN.write_text(json.dumps([VERSION, measured()]))"
+    python -c "from tests.curate.test_evaluation_sets import *; GOLDEN.write_text(json.dumps([evaluationfile.VERSION, measured()]))"
     """
     version, golden = json.loads(GOLDEN.read_text())
     assert version == evaluationfile.VERSION
