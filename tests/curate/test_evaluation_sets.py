@@ -70,10 +70,14 @@ def measured() -> dict[str, str]:
     return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
 
 
+def rewrite() -> None:
+    GOLDEN.write_text(json.dumps([evaluationfile.VERSION, measured()]))
+
+
 def test_the_measures_of_this_version_are_these():
     """Within what processors may differ. If this fails, files made before no longer fit: raise `VERSION`, then run
 
-    python -c "from tests.curate.test_evaluation_sets import *; GOLDEN.write_text(json.dumps([evaluationfile.VERSION, measured()]))"
+    python -c "from tests.curate import test_evaluation_sets as t; t.rewrite()"
     """
     version, golden = json.loads(GOLDEN.read_text())
     assert version == evaluationfile.VERSION
