@@ -12,7 +12,7 @@ import numpy as np
 from . import grey
 from .grey import Floats, Pixels, blurred
 
-_FINEST, _COARSEST = 0.6, 10.0
+_FINEST, _COARSEST = 0.4, 10.0
 """Scales between which detail is kept, in pixels of the working picture."""
 
 _STRONG: Final = 0.95
