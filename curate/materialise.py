@@ -21,8 +21,6 @@ from .rulings import rule
 from .shards import write_rows
 from .stored import stored
 
-MAX_SHARDS = 100_000
-
 DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
 """What writing a record needs of pass 2."""
 

@@ -140,7 +140,8 @@ class Decision:
 
     `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `REASONS`, or ""
     for kept records; `evidence` the record, item or text that it hangs on; `score` the measurement
-    behind it, or None where the decision is exact.
+    behind it, or None where the decision is exact; `transformation` how the record's image differs from the one that
+    it hangs on, or "".
     """
 
     id: str
@@ -151,3 +152,4 @@ class Decision:
     reason: str = ""
     evidence: str = ""
     score: float | None = None
+    transformation: str = ""

@@ -19,9 +19,6 @@ from .questions import LABELS, Question
 
 YES = {"zh": "是"}
 
-LOOKING = ("model", "blank_image", "shuffled_images")
-"""The systems that are the model itself."""
-
 Counts = dict[tuple[str, str], Counter[str]]
 """How often each answer is right in training, by benchmark and language; of multiple choice each letter."""
 

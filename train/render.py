@@ -74,15 +74,6 @@ class Renderer:
         return ids
 
 
-def answer_text(record: dict[str, Any]) -> str:
-    """Give what the assistant says.
-
-    Raises:
-        WorkError: as `Renderer.prompt_ids`.
-    """
-    return _said(_turns(record)[1])
-
-
 def image_parts(record: dict[str, Any]) -> int:
     """Count the image parts of the user's turn.
 
