@@ -31,7 +31,7 @@ from medmix.curate.copies import confirm
 from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.copies.sketch import sketch
-from medmix.curate.images import canonical
+from medmix.curate.measure.images import canonical
 
 Alteration = Callable[[Image.Image], Image.Image]
 BUDGET = 200_000_000

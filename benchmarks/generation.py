@@ -23,16 +23,17 @@ sys.path.insert(0, str(ROOT))
 
 from medmix.curate import sampledata  # noqa: E402
 from medmix.curate.build import BuildOptions, build  # noqa: E402
-from medmix.curate.mixture import load as load_mixture  # noqa: E402
-from medmix.evaluate.heldout import read  # noqa: E402
-from medmix.evaluate.likelihood import option_logliks  # noqa: E402
-from medmix.evaluate.pictures import Pictures  # noqa: E402
-from medmix.evaluate.plan import Prompts  # noqa: E402
-from medmix.evaluate.questions import Question  # noqa: E402
-from medmix.train import checkpoint, loop, recipe  # noqa: E402
-from medmix.train.checkpoint import Checkpoint  # noqa: E402
-from medmix.train.collate import Sample, collate  # noqa: E402
-from medmix.train.render import IGNORE, Renderer  # noqa: E402
+from medmix.curate.mixtures import load as load_mixture  # noqa: E402
+from medmix.evaluate.answers.heldout import read  # noqa: E402
+from medmix.evaluate.answers.likelihood import option_logliks  # noqa: E402
+from medmix.evaluate.answers.pictures import Pictures  # noqa: E402
+from medmix.evaluate.answers.plan import Prompts  # noqa: E402
+from medmix.evaluate.answers.questions import Question  # noqa: E402
+from medmix.train import recipes  # noqa: E402
+from medmix.train.data.collate import Sample, collate  # noqa: E402
+from medmix.train.data.render import IGNORE, Renderer  # noqa: E402
+from medmix.train.run import checkpoint, loop  # noqa: E402
+from medmix.train.run.checkpoint import Checkpoint  # noqa: E402
 
 SHAPES = {
     "smoke-cpu": "{hidden_size: 128, intermediate_size: 256, num_hidden_layers: 2, num_attention_heads: 4}",
@@ -44,7 +45,10 @@ Item = TypeVar("Item")
 def model(mix: Path, shape: str, folder: Path, tokens: int) -> Checkpoint:
     """Make a model of this shape, which answers with so many tokens."""
     loop.train(
-        mix, recipe.load("smoke-cpu", (f"language.shape={shape}", "run.steps=2", "optim.warmup_steps=0")), folder, False
+        mix,
+        recipes.load("smoke-cpu", (f"language.shape={shape}", "run.steps=2", "optim.warmup_steps=0")),
+        folder,
+        False,
     )
     loaded = checkpoint.load(folder)
     loaded.model.base.generation_config.min_new_tokens = tokens

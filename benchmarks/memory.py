@@ -68,7 +68,7 @@ def measure(records: int, side: int, workers: int) -> tuple[float, float, float,
 def build_and_report(scratch: Path, workers: int) -> None:
     """Build in this process and print the peak resident MiB of it and of its largest worker."""
     from medmix.curate.build import BuildOptions, build
-    from medmix.curate.mixture import load
+    from medmix.curate.mixtures import load
 
     build(load("v1"), scratch / "sources", scratch / "mix", BuildOptions(only=("slake",), workers=workers))
     peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -61,10 +61,10 @@ print(time.monotonic() - started)
 
 def built(root: Path | None, sources: list[str], megabytes: int, out: Path) -> Path:
     """Build the sources in small shards."""
-    from medmix.curate import mixture
+    from medmix.curate import mixtures
     from medmix.curate.build import BuildOptions, build
 
-    rule = mixture.load("sample" if root is None else "v1")
+    rule = mixtures.load("sample" if root is None else "v1")
     build(replace(rule, shard_megabytes=megabytes), root, out, BuildOptions(only=tuple(sources), workers=2))
     return out
 

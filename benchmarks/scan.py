@@ -20,7 +20,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from medmix.curate.images import measure
+from medmix.curate.measure.images import measure
 
 ROUNDS = 5
 PEER = """

@@ -26,12 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
-from medmix.curate.mixture import load as load_mixture  # noqa: E402
-from medmix.train import checkpoint, loop, recipe, stream, tokenizer  # noqa: E402
-from medmix.train.batches import COLUMNS  # noqa: E402
-from medmix.train.collate import Sample, collate_packed, pixels  # noqa: E402
-from medmix.train.model import VisionLanguageModel  # noqa: E402
-from medmix.train.render import IGNORE, Renderer  # noqa: E402
+from medmix.curate.mixtures import load as load_mixture  # noqa: E402
+from medmix.train import recipe, recipes  # noqa: E402
+from medmix.train.data import stream, tokenizer  # noqa: E402
+from medmix.train.data.batches import COLUMNS  # noqa: E402
+from medmix.train.data.collate import Sample, collate_packed, pixels  # noqa: E402
+from medmix.train.data.render import IGNORE, Renderer  # noqa: E402
+from medmix.train.model.vision_language import VisionLanguageModel  # noqa: E402
+from medmix.train.run import checkpoint, loop  # noqa: E402
 
 QUOTED = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."
 
@@ -135,13 +137,13 @@ def held_out_loss(model: VisionLanguageModel, words: Any, made: recipe.Recipe, m
 
 def train_recipe(folder: Path, language: Path, steps: int) -> recipe.Recipe:
     """Write the recipe: the smoke recipe's tower before the converted language model."""
-    settings = recipe.as_dict(recipe.load("smoke-cpu"))
+    settings = recipe.as_dict(recipes.load("smoke-cpu"))
     settings |= {"name": "stories"}
     settings["language"] = {"weights": {"repo": "llama2.c stories260K", "path": str(language)}, "pad": "<unk>"}
     settings["text"] |= {"max_prompt_tokens": 128, "max_answer_tokens": 64}
     settings["run"] |= {"steps": steps, "batch": 16, "pack_tokens": 2048, "checkpoint_every": steps}
     (folder / "stories.yaml").write_text(yaml.safe_dump(settings))
-    return recipe.load(folder / "stories.yaml")
+    return recipes.load(folder / "stories.yaml")
 
 
 def main() -> None:

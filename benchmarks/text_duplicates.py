@@ -21,10 +21,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medmix.curate import contamination, duplicates, leaks, minhash
+from medmix.curate.decide import contamination, duplicates, leaks
+from medmix.curate.decide.scantexts import ScanTexts
+from medmix.curate.measure import minhash
+from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
 from medmix.curate.mixture import EvaluationSet
-from medmix.curate.scantexts import ScanTexts
-from medmix.curate.textkeys import COLUMNS, Texts, measure
 
 PIECE = 50_000
 VOCABULARY = 50_000

@@ -36,13 +36,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
-from medmix.curate.mixture import load as load_mixture  # noqa: E402
-from medmix.train import arithmetic, checkpoint, device, loop, recipe, stream  # noqa: E402
-from medmix.train.batches import COLUMNS  # noqa: E402
-from medmix.train.collate import Batch, Sample, collate, pixels  # noqa: E402
-from medmix.train.model import VisionLanguageModel  # noqa: E402
-from medmix.train.ranks import Ranks, pick_device  # noqa: E402
-from medmix.train.render import Renderer  # noqa: E402
+from medmix.curate.mixtures import load as load_mixture  # noqa: E402
+from medmix.train import arithmetic, device, recipe, recipes  # noqa: E402
+from medmix.train.data import stream  # noqa: E402
+from medmix.train.data.batches import COLUMNS  # noqa: E402
+from medmix.train.data.collate import Batch, Sample, collate, pixels  # noqa: E402
+from medmix.train.data.render import Renderer  # noqa: E402
+from medmix.train.model.vision_language import VisionLanguageModel  # noqa: E402
+from medmix.train.run import checkpoint, loop  # noqa: E402
+from medmix.train.run.ranks import Ranks, pick_device  # noqa: E402
 
 WARM_UP = 3
 
@@ -223,9 +225,9 @@ def main() -> None:
     given = SEVEN_B if arguments.seven_b else SMALL if name == "smoke-cpu" else ()
     length = ("run.epochs=null", f"run.steps={arguments.steps}", "optim.warmup_steps=0", "run.checkpoint_every=1000000")
     common = (*given, *length, *arguments.set)
-    made = recipe.load(name, common)
+    made = recipes.load(name, common)
     micro_batch = arguments.micro_batch or made.run.batch
-    padded = recipe.load(name, (*common, "run.pack_tokens=null", f"run.micro_batch={micro_batch}"))
+    padded = recipes.load(name, (*common, "run.pack_tokens=null", f"run.micro_batch={micro_batch}"))
     rounds: dict[str, list[Timed]] = {"ours, packed": [], "ours, padded": [], "Trainer, padded": []}
     with tempfile.TemporaryDirectory() as scratch:
         mix = arguments.mix or Path(scratch, "mix")

@@ -23,13 +23,13 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from medmix.curate.images import canonical  # noqa: E402
+from medmix.curate.measure.images import canonical  # noqa: E402
 from medmix.evaluate.classification import features, finetune, pictures, recipe  # noqa: E402
 from medmix.evaluate.classification.backbone import Classifier  # noqa: E402
 from medmix.evaluate.classification.encoders import open_encoder  # noqa: E402
 from medmix.evaluate.classification.inputs import augmented, normalised  # noqa: E402
 from medmix.evaluate.classification.sample import Sample  # noqa: E402
-from medmix.train.collate import to_tensor  # noqa: E402
+from medmix.train.data.collate import to_tensor  # noqa: E402
 from medmix.train.recipe import Vision  # noqa: E402
 
 SETS = {

@@ -21,11 +21,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
-from medmix.curate.mixture import load as load_mixture  # noqa: E402
+from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals  # noqa: E402
-from medmix.evaluate.classification import evaluate, table  # noqa: E402
 from medmix.evaluate.classification.job import MODES  # noqa: E402
-from medmix.train import loop, recipe  # noqa: E402
+from medmix.evaluate.classification.suite import evaluate, table  # noqa: E402
+from medmix.train import recipes  # noqa: E402
+from medmix.train.run import loop  # noqa: E402
 
 SETS = ("busi", "breastmnist", "brain_tumor_mri", "ham10000")
 SHAPE = "{patch_size: 8, embed_dim: 128, depth: 4, num_heads: 4}"
@@ -63,7 +64,7 @@ def main() -> None:
             options = BuildOptions(only=("vqa_rad", "pathvqa"), workers=1)
             build(load_mixture("v1"), arguments.data, mix, options)
         started = time.perf_counter()
-        made = recipe.load(
+        made = recipes.load(
             "smoke-cpu",
             (f"vision.kwargs={SHAPE}", f"run.steps={arguments.steps}", f"run.checkpoint_every={arguments.steps}"),
         )

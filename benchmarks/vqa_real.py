@@ -26,10 +26,11 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import stories  # noqa: E402
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
-from medmix.curate.mixture import load as load_mixture  # noqa: E402
-from medmix.evaluate import intervals, metrics, vqa  # noqa: E402
-from medmix.evaluate.asking import Options  # noqa: E402
-from medmix.train import loop  # noqa: E402
+from medmix.curate.mixtures import load as load_mixture  # noqa: E402
+from medmix.evaluate import intervals, metrics  # noqa: E402
+from medmix.evaluate.answers import suite  # noqa: E402
+from medmix.evaluate.answers.asking import Options  # noqa: E402
+from medmix.train.run import loop  # noqa: E402
 
 BENCHMARKS = ("vqa_rad", "pathvqa")
 CONTROLS = ("blank_image", "shuffled_images", "majority_answer", "always_yes")
@@ -59,7 +60,7 @@ def main() -> None:
         print(f"loss {summary['first_loss']:.3f} -> {summary['last_loss']:.3f} nats per answer token")
         started = time.perf_counter()
         out = arguments.out or folder / "eval"
-        results = vqa.evaluate(folder / "run", out, Options(root=arguments.data, benchmarks=BENCHMARKS))
+        results = suite.evaluate(folder / "run", out, Options(root=arguments.data, benchmarks=BENCHMARKS))
         print(f"scored in {time.perf_counter() - started:.0f} s\n")
         print((out / "table.md").read_text(encoding="utf-8").split("## Every metric")[0])
         differences([json.loads(line) for line in (out / "predictions.jsonl").read_text("utf-8").splitlines()])

@@ -16,39 +16,23 @@ from typing import Any
 
 import polars as pl
 
-from . import (
-    articles,
-    candidates,
-    cards,
-    contamination,
-    croissant,
-    engine,
-    evaluationsets,
-    expectations,
-    imagecopies,
-    leaks,
-    ledger,
-    leftout,
-    manifest,
-    materialise,
-    pictures,
-    policy,
-    report,
-    sampledata,
-    splits,
-    statistics,
-)
-from .decide import decide
+from . import engine, leftout, sampledata
+from .decide import candidates, imagecopies, leaks, pictures, policy, splits
+from .decide.scantexts import ScanTexts
+from .decide.stages import decide
+from .describe import cards, croissant, report, statistics
 from .errors import UsageError
-from .evaluationfile import EvaluationFile
-from .inputs import Input, find
+from .evaluationsets import coverage, sets
+from .evaluationsets.fingerprint_file import EvaluationFile
+from .measure.scan import scan_all
+from .measure.text import find_model
 from .mixture import Mixture
 from .progress import say, track
 from .publish import pointers, versions
-from .scan import scan_all
-from .scantexts import ScanTexts
-from .text import find_model
-from .workplace import place, remove_all, working
+from .read import articles, expectations
+from .read.inputs import Input, find
+from .write import ledger, manifest, materialise
+from .write.workplace import place, remove_all, working
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +75,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             scans = scan_all(
                 inputs, work / "scans", mixture.images.max_pixels, options.limit, options.workers, language_model
             )
-            aside = evaluationsets.find(
-                mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers
-            )
+            aside = sets.find(mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers)
         settings = {
             "mixture": asdict(mixture),
             "only": options.only,
@@ -107,7 +89,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             "complete": complete,
             "articles": articles.digest(root),
             "facts": _facts(inputs),
-            "aside": evaluationsets.digest(aside),
+            "aside": sets.digest(aside),
         }
         digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
         finished = None if options.fresh else manifest.read_finished(out, digest)
@@ -144,7 +126,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes=[*notes, *further, *expectations.notes(differences), *unclear],
             warnings=expectations.warnings(differences),
             decided=decided,
-            evaluation=contamination.coverage(decided, mixture.evaluation, aside),
+            evaluation=coverage.coverage(decided, mixture.evaluation, aside),
             leaks=shared,
         )
         document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
@@ -198,7 +180,7 @@ def _compare(
     seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
     others = [image for file in aside.values() for image in file.images]
     copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", workers)
-    return copies, evaluationsets.outside(aside, rows.height, len(seen.prints))
+    return copies, sets.outside(aside, rows.height, len(seen.prints))
 
 
 def _materialise(

@@ -13,13 +13,15 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from . import attribution, cards, croissant, ledger, licences, manifest, report, statistics
-from .features import mix_schema
+from .describe import attribution, cards, croissant, report, statistics
+from .licences import wordings
 from .progress import track
 from .publish import pointers
 from .record import TASKS, VERDICTS
 from .shards import file_sha256
-from .stored import original_sha256
+from .write import ledger, manifest
+from .write.features import mix_schema
+from .write.stored import original_sha256
 
 MAX_FINDINGS_PER_FILE = 20
 
@@ -149,10 +151,10 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
 
 def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
     licence, said, evidence = row["license"], row["license_verdict"], row["license_evidence"]
-    if licence not in licences.TERMS or said not in VERDICTS:
+    if licence not in wordings.TERMS or said not in VERDICTS:
         yield f"has licence {licence!r} with verdict {said!r}"
-    elif said not in (licences.verdict(licence), "unclear"):
-        yield f"is {said}, but {licence} is {licences.verdict(licence)}"
+    elif said not in (wordings.verdict(licence), "unclear"):
+        yield f"is {said}, but {licence} is {wordings.verdict(licence)}"
     if not evidence["evidence"] or not evidence["read"]:
         yield f"does not say where and when its licence {licence!r} was read"
     if (folder == "data") != (said == "redistributable"):

@@ -9,10 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from . import statements
 from .config import nearest, parse, read_yaml
 from .errors import UsageError
-from .statements import Licence
+from .licences import statements
+from .licences.statements import Licence
 
 UNSPLIT = "unsplit"
 """Stands in `Upstream.splits` for rows that name no split."""

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from .evaluationfile import EvaluationFile
-from .inputs import Input
+from .evaluationsets.fingerprint_file import EvaluationFile
 from .mixture import EvaluationSet, Mixture
+from .read.inputs import Input
 from .sources import layouts
 
 

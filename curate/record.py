@@ -1,11 +1,15 @@
 """The record, and the decision on it: the one contract between all rooms of curate."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 TASKS = ("caption", "report", "vqa", "mcqa", "qa")
 
 ASKING_TASKS = ("vqa", "mcqa", "qa")
 """Tasks whose records have a question; those of the others have an image and what is told of it."""
+
+Section = Literal["findings", "impression"]
+"""The parts of a radiology report that can be taught alone."""
 
 SPLITS = ("train", "validation", "test")
 

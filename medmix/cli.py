@@ -9,13 +9,14 @@ import click
 import medmix
 from medmix.curate.errors import MedmixError
 from medmix.curate.progress import say
-from medmix.eval_commands import evaluate
-from medmix.leak_commands import fingerprint, leaks
-from medmix.mix_commands import build, check, licences
-from medmix.model_commands import export, train
-from medmix.publish_commands import diff, push, rehydrate
-from medmix.report_commands import ablate, report
-from medmix.source_commands import fetch, sample_data, sources
+
+from .eval_commands import evaluate
+from .leak_commands import fingerprint, leaks
+from .mix_commands import build, check, licences
+from .model_commands import export, train
+from .publish_commands import diff, push, rehydrate
+from .report_commands import ablate, report
+from .source_commands import fetch, sample_data, sources
 
 EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2

@@ -8,8 +8,9 @@ import click
 
 from medmix.curate.errors import UsageError
 from medmix.curate.progress import say
-from medmix.model_commands import needs_train
-from medmix.printing import print_json
+
+from .model_commands import needs_train
+from .printing import print_json
 
 
 def names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -86,7 +87,7 @@ def evaluate(
             results.append(result)
             _show(place / name, as_json)
     if root is not None and suite in ("classification", "all"):
-        from medmix.evaluate import classification
+        from medmix.evaluate.classification import suite as classification
 
         place = folder / "classification" if suite == "all" else folder
         results += classification.evaluate(
@@ -115,14 +116,14 @@ def _show(folder: Path, as_json: bool) -> None:
 
 def _vqa(checkpoints: Sequence[str], out: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Score the answers of models; give the results by their folder in `out`, which is "" for a single model."""
-    from medmix.evaluate import vqa
-    from medmix.evaluate.asking import Options
+    from medmix.evaluate.answers import suite
+    from medmix.evaluate.answers.asking import Options
 
     names = [Path(checkpoint).resolve().name for checkpoint in checkpoints] if len(checkpoints) > 1 else [""]
     if len(set(names)) < len(names):
         raise UsageError(f"two models have one name ({', '.join(sorted(names))}); score them one at a time")
     options = Options(**asked)
     return {
-        name: vqa.evaluate(Path(checkpoint), out / name, options)
+        name: suite.evaluate(Path(checkpoint), out / name, options)
         for name, checkpoint in zip(names, checkpoints, strict=True)
     }

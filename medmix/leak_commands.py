@@ -7,7 +7,8 @@ import click
 
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_json, print_table
+
+from .printing import print_json, print_table
 
 SPLITS = click.Choice(["validation", "test"])
 MAX_SHOWN = 20
@@ -50,8 +51,8 @@ def fingerprint(
       medmix fingerprint sources/busi --out sources/busi.parquet
       medmix fingerprint sources/ham10000 --table HAM10000_metadata.csv --column image_id --where dx=mel
     """
-    from medmix.curate import leakreport
-    from medmix.curate.listing import Listing
+    from medmix.curate.evaluationsets import leakreport
+    from medmix.curate.mixture import Listing
 
     where = dict(_condition(text) for text in conditions)
     listing = Listing(files or Listing().files, table or "", column or "", where)
@@ -87,7 +88,7 @@ def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int | No
       medmix leaks mixes/v1 --against sources/busi --against cxr8.parquet
       medmix leaks my-images --against mixes/v1 --split test
     """
-    from medmix.curate import leakreport
+    from medmix.curate.evaluationsets import leakreport
 
     report = leakreport.report(target, against, split, workers or os.cpu_count() or 1)
     for entry in report["sets"]:

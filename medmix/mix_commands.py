@@ -8,7 +8,8 @@ import click
 
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_build, print_json, print_licences
+
+from .printing import print_build, print_json, print_licences
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ def build(
     """
     from medmix.curate.build import BuildOptions
     from medmix.curate.build import build as build_mix
-    from medmix.curate.mixture import load
+    from medmix.curate.mixtures import load
 
     mixture = load(mixture_name)
     if root is None and not mixture.sample_data:
@@ -120,14 +121,15 @@ def licences(
       medmix licences mixes/v1 --use commercial
       medmix licences --mixture v1
     """
-    from medmix.curate import licence_report, mixture
+    from medmix.curate import mixtures
+    from medmix.curate.describe import licence_report
 
     if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
         raise UsageError("give the folder of a mix, or --mixture NAME, which --root may go with")
     if mix is not None:
         report = licence_report.of_mix(mix, use)
     else:
-        report = licence_report.of_mixture(mixture.load(str(mixture_name)), root, use)
+        report = licence_report.of_mixture(mixtures.load(str(mixture_name)), root, use)
     for note in report["notes"]:
         say(f"note: {note}")
     if as_json:

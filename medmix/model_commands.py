@@ -7,7 +7,8 @@ import click
 
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_json
+
+from .printing import print_json
 
 
 @click.command()
@@ -33,9 +34,9 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     """
     mix = mix_folder(mixture_name)
     needs_train()
-    from medmix.train import loop
-    from medmix.train import recipe as recipes
-    from medmix.train.talk import is_first
+    from medmix.train import recipes
+    from medmix.train.rank_zero import is_first
+    from medmix.train.run import loop
 
     resolved = recipes.load(recipe, overrides)
     out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
@@ -61,7 +62,7 @@ def export(checkpoint: Path, out: Path) -> None:
       medmix export runs/sample-smoke-cpu --out models/sample
     """
     needs_train()
-    from medmix.train.export import export as export_model
+    from medmix.train.export.llava import export as export_model
 
     export_model(checkpoint, out)
     say(f"the model is in {out}; it loads by AutoModelForImageTextToText.from_pretrained")
@@ -75,7 +76,7 @@ def mix_folder(name_or_path: str) -> Path:
     built = Path("mixes") / name_or_path
     if built.is_dir():
         return built
-    from medmix.curate import hub_mix
+    from medmix.curate.publish import hub_mix
 
     on_the_hub = hub_mix.parse_id(name_or_path)
     if on_the_hub and not Path(path.parts[0]).exists() and path.parts[0] != built.parts[0]:

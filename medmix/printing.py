@@ -11,8 +11,8 @@ import click
 from medmix.curate.progress import say
 
 if TYPE_CHECKING:  # both are slow to import, and most commands need neither
-    from medmix.curate.downloads import Outcome
-    from medmix.curate.holdings import Holding
+    from medmix.curate.fetch.downloads import Outcome
+    from medmix.curate.read.presence import Presence
 
 
 def print_json(document: Any, sort_keys: bool = False) -> None:
@@ -44,7 +44,7 @@ def print_build(manifest: dict[str, Any]) -> None:
     click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
 
 
-def print_holdings(held: "Sequence[Holding]", as_json: bool) -> None:
+def print_presences(held: "Sequence[Presence]", as_json: bool) -> None:
     """Print what lies there of each source, and the problems below."""
     rows = [asdict(holding) for holding in held]
     if as_json:

@@ -9,8 +9,9 @@ import click
 
 from medmix.curate.errors import WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_json
-from medmix.publish_printing import print_diff, print_plan
+
+from .printing import print_json
+from .publish_printing import print_diff, print_plan
 
 
 @click.command()

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from medmix.curate.progress import say
-from medmix.printing import print_table
+
+from .printing import print_table
 
 
 def print_plan(plan: dict[str, Any]) -> None:

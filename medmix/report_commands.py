@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from medmix.curate.progress import say
-from medmix.eval_commands import names
-from medmix.model_commands import mix_folder, needs_train
-from medmix.printing import print_json
+
+from .eval_commands import names
+from .model_commands import mix_folder, needs_train
+from .printing import print_json
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -92,7 +93,7 @@ def ablate(
     needs_train()
     from medmix.evaluate.ablation import runs
     from medmix.evaluate.ablation.scoring import Scoring
-    from medmix.train import recipe as recipes
+    from medmix.train import recipes
 
     resolved = recipes.load(recipe, overrides)
     out = out or Path("ablations") / f"{mix.name}-{Path(recipe).stem}"

@@ -6,7 +6,8 @@ import click
 
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
-from medmix.printing import print_added, print_holdings, print_json, print_outcomes, print_table
+
+from .printing import print_added, print_json, print_outcomes, print_presences, print_table
 
 
 @click.command()
@@ -73,7 +74,8 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
       medmix fetch --check --root /data/sources
       medmix fetch --articles --root /data/sources
     """
-    from medmix.curate import downloads, holdings
+    from medmix.curate.fetch import downloads
+    from medmix.curate.read import presence
 
     if only_articles:
         if sources or only_check:
@@ -81,9 +83,9 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
         print_added(downloads.licences(root), root / "pmc_articles", as_json)
         return 0
     if only_check:
-        held = holdings.look_at(sources, root)
-        print_holdings(held, as_json)
-        return WorkError.exit_code if holdings.findings(held, asked_for=bool(sources)) else 0
+        held = presence.look_at(sources, root)
+        print_presences(held, as_json)
+        return WorkError.exit_code if presence.findings(held, asked_for=bool(sources)) else 0
     outcomes = downloads.bring(sources, root)
     print_outcomes(outcomes, as_json)
     if problems := [outcome.problem for outcome in outcomes if outcome.problem]:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 SPAWN = """
 import multiprocessing
-from medmix.curate.text import clean
+from medmix.curate.measure.text import clean
 
 if __name__ == "__main__":
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -63,7 +63,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = {
         f"{'' if folder == 'medmix' else 'medmix/'}{file.relative_to(ROOT).as_posix()}"
-        for folder in ("medmix", "curate", "train", "recipes", "mixtures", "cards")
+        for folder in ("medmix", "curate", "train", "evaluate", "recipes", "mixtures", "cards")
         for file in (ROOT / folder).rglob("*")
         if file.suffix in (".py", ".yaml", ".jinja", ".typed")
     }

@@ -21,12 +21,12 @@ from transformers import PreTrainedTokenizerBase
 from medmix.curate.errors import UsageError
 
 from . import device as devices
-from . import stream
-from .batches import TEXT_COLUMNS, Step, longest
+from .data import stream
+from .data.batches import TEXT_COLUMNS, Step, longest
+from .data.render import IGNORE, Renderer, image_parts
 from .device import GIB
-from .model import VisionLanguageModel
+from .model.vision_language import VisionLanguageModel
 from .recipe import Recipe
-from .render import IGNORE, Renderer, image_parts
 
 SURVEYED = 32
 """So many records of each source are rendered to know how long its records are."""

@@ -1,14 +1,7 @@
-"""The train recipe: what is trained, on which text and images, and how. Loads `recipes/train/*.yaml`."""
+"""The train recipe: what is trained, on which text and images, and how."""
 
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
-
-from medmix.curate.config import nearest, override, parse, read_yaml
-from medmix.curate.errors import UsageError
-
-from .rules import problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,50 +172,6 @@ class Recipe:
     generation: Generation = Generation()
     seed: int = 0
     sources: tuple[str, ...] | None = None
-
-
-def recipe_names() -> list[str]:
-    """List the train recipes that come with medmix."""
-    folder = files("medmix.recipes") / "train"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, the value in YAML.
-
-    Raises:
-        UsageError: there is no such recipe, or it has problems; all of them are named at once.
-    """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in recipe_names():
-            raise UsageError(
-                f"recipe {str(name_or_path)!r} is unknown{nearest(str(name_or_path), recipe_names())}; "
-                f"there are {', '.join(recipe_names())}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "train" / f"{name_or_path}.yaml"))
-    data = read_yaml(path)
-    for change in overrides:
-        override(data, change)
-    recipe = from_dict(data, path.name)
-    if recipe.name != path.stem:
-        raise UsageError(
-            f"{path.name}: name: is {recipe.name!r}, but the file is called {path.stem!r}; make them equal"
-        )
-    return recipe
-
-
-def from_dict(data: Any, where: str) -> Recipe:
-    """Check a recipe's plain form; `where` is the file to name in messages.
-
-    Raises:
-        UsageError: keys, types or values are wrong, or contradict each other; all are named at once.
-    """
-    recipe = parse(Recipe, data, where)
-    found = problems(recipe)
-    if found:
-        raise UsageError("; ".join(f"{where}: {problem}" for problem in found))
-    return recipe
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:

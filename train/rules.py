@@ -1,18 +1,15 @@
 """What a train recipe may not say: values out of range, and settings that contradict each other."""
 
-from typing import TYPE_CHECKING
-
 from medmix.curate.config import nearest
 
-if TYPE_CHECKING:
-    from .recipe import Recipe
+from .recipe import Recipe
 
 PARTS = ("tower", "projector", "embeddings", "language", "lora")
 """What a recipe may train: the vision tower, the projector, the token embeddings with the output layer,
 the whole language model, LoRA adapters on the language model."""
 
 
-def problems(recipe: "Recipe") -> list[str]:
+def problems(recipe: Recipe) -> list[str]:
     """List the values out of range and the settings that contradict each other."""
     vision, language, lora, text, optim, run = (
         recipe.vision, recipe.language, recipe.lora, recipe.text, recipe.optim, recipe.run

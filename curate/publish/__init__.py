@@ -1,1 +1,16 @@
-"""What may leave the machine of a mix, and how it comes back: pointers, versions, push and rehydrate."""
+"""Publishing: a finished mix comes in; what may leave the machine goes to the Hub, and a mix comes back from there.
+
+The wing trusts no earlier stage: its gate reads again what it sends. It changes no record.
+"""
+
+__all__ = (
+    "copies",
+    "diff",
+    "hub_mix",
+    "pointers",
+    "preparing",
+    "push",
+    "rehydrate",
+    "retries",
+    "versions",
+)

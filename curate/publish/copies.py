@@ -4,10 +4,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from .. import fetch, manifest
 from ..errors import UsageError, WorkError
-from ..mixture import is_repo
+from ..fetch import hub
+from ..mixtures import is_repo
 from ..shards import file_sha256
+from ..write import manifest
 from . import edition, pointers, records
 
 TELLING = (manifest.NAME, edition.WHOLE, edition.LEDGER, records.NAME, f"{pointers.FOLDER}/*")
@@ -38,7 +39,7 @@ def told(name: str, work: Path) -> Path:
     if Path(name).is_dir():
         return Path(name)
     repo, tag = split_name(name)
-    return download(repo, fetch.current_commit(repo, tag), work, TELLING)
+    return download(repo, hub.current_commit(repo, tag), work, TELLING)
 
 
 def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",)) -> Path:
@@ -53,7 +54,7 @@ def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",
     name = hashlib.sha256(f"{repo}@{commit}".encode()).hexdigest()[:20]
     folder, parts = work / f"copy-{name}", work / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    remotes = {remote.path: remote for remote in fetch.listing(repo, commit, ("*",))}
+    remotes = {remote.path: remote for remote in hub.listing(repo, commit, ("*",))}
     if manifest.NAME not in remotes or edition.WHOLE not in remotes:
         raise UsageError(f"{repo} at {commit}: holds no mix that medmix push published")
     _bring(repo, commit, remotes[manifest.NAME], folder, parts)
@@ -72,9 +73,9 @@ def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",
     return folder
 
 
-def _bring(repo: str, commit: str, remote: fetch.Remote, folder: Path, parts: Path) -> str:
+def _bring(repo: str, commit: str, remote: hub.Remote, folder: Path, parts: Path) -> str:
     """Download a file unless it is there; give its SHA-256."""
     target = folder / remote.path
     if target.is_file() and target.stat().st_size == remote.bytes:
         return file_sha256(target)
-    return fetch.download(repo, commit, remote, target, parts, remote.path).sha256
+    return hub.download(repo, commit, remote, target, parts, remote.path).sha256

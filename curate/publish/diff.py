@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from .. import manifest
 from ..errors import UsageError
+from ..write import manifest
 from . import digests, pointers, records
 
 _COMPARED = ("split", "license", "license_verdict", *digests.COLUMNS)

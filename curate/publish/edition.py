@@ -21,10 +21,13 @@ import pyarrow as pa
 
 import medmix
 
-from .. import cards, croissant, effective, facts, ledger, manifest, report, statistics
+from .. import facts
+from ..describe import cards, croissant, report, statistics
 from ..errors import WorkError
+from ..licences import effective
 from ..record import VERDICTS
 from ..shards import write_text
+from ..write import ledger, manifest
 from . import pointers, records
 
 WHOLE = "whole.json"
@@ -59,7 +62,7 @@ class Edition:
 
 def is_sign(name: str) -> bool:
     """Tell whether a file is one by which a mix is known, so that it comes last and goes first."""
-    return name in (manifest.NAME, cards.README)
+    return name in (manifest.NAME, manifest.README)
 
 
 def prepare(

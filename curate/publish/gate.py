@@ -18,10 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import facts, ledger, licences
-from ..features import mix_schema
+from .. import facts
+from ..licences import wordings
 from ..progress import track
-from ..stored import original_sha256
+from ..write import ledger
+from ..write.features import mix_schema
+from ..write.stored import original_sha256
 from . import pointers, records
 
 MIMIC_IDS = re.compile(
@@ -159,7 +161,7 @@ def obstacle(source: Any, licence: Any, verdict: Any) -> str:
         return f"is of the source {source!r}, which is unknown"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
-    if licence not in licences.TERMS or licences.verdict(licence) != "redistributable":
+    if licence not in wordings.TERMS or wordings.verdict(licence) != "redistributable":
         return f"is under {licence!r}, which does not allow it"
     own = facts.load(source).licence
     if facts.load(source).access == "credentialed" or own.verdict == "credentialed":

@@ -13,7 +13,7 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
-from ..fetch import Remote, tree
+from ..fetch.hub import Remote, tree
 from . import faults
 from .retries import Refused, asked
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import manifest
-from ..fetch import Remote
+from ..fetch.hub import Remote
 from ..shards import file_sha256
+from ..write import manifest
 from .edition import Edition, is_sign
 from .hub import Local
 

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..materialise import ShardPlan
 from ..shards import replacing
+from ..write.materialise import ShardPlan
 from . import digests
 
 FOLDER = "pointers"

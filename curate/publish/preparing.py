@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import manifest
 from ..errors import UsageError, WorkError
-from ..fetch import Remote
-from ..mixture import is_repo
+from ..fetch.hub import Remote
+from ..mixtures import is_repo
+from ..write import manifest
 from . import copies, edition, hub, plan, retries, versions
 from .diff import compare
 from .hub import Local

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import cards, manifest
 from ..errors import WorkError
-from ..fetch import Remote
+from ..fetch.hub import Remote
 from ..progress import say, track
 from ..shards import file_sha256
+from ..write import manifest
 from . import gate, hub, plan, retries
 from .hub import Local
 from .plan import Plan
@@ -128,7 +128,7 @@ def _commit(made: Plan) -> int:
             lost = sorted(made.there - plan.there(made.files, remote)) if is_last else []
             if lost:  # the gate has not seen them, since they were not to be sent
                 raise WorkError(f"{made.repo}: {plan.first_of(lost)} went from main meanwhile; {retries.AGAIN}")
-            signs = [] if is_last else [name for name in (cards.README, manifest.NAME) if name in remote]
+            signs = [] if is_last else [name for name in (manifest.README, manifest.NAME) if name in remote]
             gone = plan.strays(made.files, remote) if is_last else signs
             return {name: local for name, local in wanted.items() if name not in held}, gone
 

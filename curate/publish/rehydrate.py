@@ -14,28 +14,19 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from .. import (
-    candidates,
-    cards,
-    croissant,
-    engine,
-    facts,
-    fetch,
-    inputs,
-    ledger,
-    manifest,
-    materialise,
-    mixture,
-    report,
-    statistics,
-)
+from .. import engine, facts, mixture
 from ..config import parse
+from ..decide import candidates
+from ..describe import cards, croissant, report, statistics
 from ..errors import UsageError, WorkError
+from ..fetch import hub
+from ..measure.scan import scan_all
+from ..measure.text import find_model
 from ..progress import say, track
-from ..scan import scan_all
+from ..read import inputs
 from ..shards import file_sha256
-from ..text import find_model
-from ..workplace import place, remove_all, working
+from ..write import ledger, manifest, materialise
+from ..write.workplace import place, remove_all, working
 from . import copies, edition, matching, pointers
 
 Value = TypeVar("Value")
@@ -83,7 +74,7 @@ def rehydrate(name: str, root: Path, out: Path, options: Options) -> dict[str, A
 def _copy(name: str, work: Path) -> Path:
     if not Path(name).is_dir():
         repo, tag = copies.split_name(name)
-        copy = copies.download(repo, fetch.current_commit(repo, tag), work)
+        copy = copies.download(repo, hub.current_commit(repo, tag), work)
     else:
         copy = Path(name)
         manifest.read(copy)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import manifest
 from ..errors import UsageError
+from ..write import manifest
 from .diff import CHANGES, Diff, compare
 
 Version = tuple[int, int, int]

@@ -6,10 +6,12 @@ from typing import Any
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
-from medmix.train import arithmetic, loop, stream
-from medmix.train.optim import total_steps
+from medmix.train import arithmetic
+from medmix.train.data import stream
+from medmix.train.data.render import Renderer
 from medmix.train.recipe import Recipe
-from medmix.train.render import Renderer
+from medmix.train.run import loop
+from medmix.train.run.optim import total_steps
 
 FULL = "full"
 

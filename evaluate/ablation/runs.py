@@ -10,10 +10,11 @@ from typing import Any
 from medmix.curate.errors import UsageError
 from medmix.curate.progress import say
 from medmix.curate.shards import write_text
-from medmix.train import checkpoint, loop, stream
+from medmix.train.data import stream
 from medmix.train.recipe import Recipe, as_dict
+from medmix.train.run import checkpoint, loop
 
-from ..journal import differences
+from ..answers.journal import differences
 from . import contributions, plan, scoring
 from .plan import Arm, Plan
 from .scoring import Scoring

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medmix.curate import manifest
 from medmix.curate.errors import UsageError
+from medmix.curate.write import manifest
 
-from .. import benchmarks, heldout, leaks, vqa
-from ..asking import Options
+from ..answers import benchmarks, heldout, leaks, suite
+from ..answers.asking import Options
 from ..classification.prepare import read as read_set
 from ..classification.recipe import load as load_recipe
 from ..classification.sets import load as load_set
@@ -101,7 +101,7 @@ def score(run: Path, mix: Path, scoring: Scoring, cache: Path) -> None:
             allow_leaks=scoring.allow_leaks,
             trained_on=mix,
         )
-        vqa.evaluate(run, run / "scores" / "vqa", options)
+        suite.evaluate(run, run / "scores" / "vqa", options)
     if "classification" in scoring.suites and scoring.root is not None:
         evaluate(
             [str(run)],

@@ -1,17 +1,12 @@
-"""How well a detached vision encoder transfers to labelled sets: one recipe for all encoders, sets split by unit."""
+"""Classification: an encoder and labelled sets come in; scores go out that say how well it transfers.
 
-from typing import TYPE_CHECKING, Any
+One recipe serves all encoders, and sets are split by patient, slide or lesion. The wing knows nothing of answers.
+"""
 
-if TYPE_CHECKING:
-    from .suite import DEFAULT_SETS, evaluate, table
-
-__all__ = ["DEFAULT_SETS", "evaluate", "table"]
-
-
-def __getattr__(name: str) -> Any:
-    """Load the suite when it is asked for: worker processes that decode images need no torch."""
-    if name in __all__:
-        from . import suite
-
-        return getattr(suite, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = (
+    "prepare",
+    "recipe",
+    "scores",
+    "sets",
+    "suite",
+)

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from medmix.curate.comparisons import code_version
 from medmix.curate.copies import confirm
 from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
+from medmix.curate.decide.comparisons import code_version
 from medmix.curate.engine import run
-from medmix.curate.images import reduced
+from medmix.curate.measure.images import reduced
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
 

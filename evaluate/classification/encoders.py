@@ -20,13 +20,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medmix.curate import manifest
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
-from medmix.train import checkpoint as checkpoints
+from medmix.curate.write import manifest
+from medmix.train.data.stream import derive_seed
+from medmix.train.model.weights import STATE_DICTS, load_tower
 from medmix.train.recipe import Weights
-from medmix.train.stream import derive_seed
-from medmix.train.weights import STATE_DICTS, load_tower
+from medmix.train.run import checkpoint as checkpoints
 
 from .backbone import Backbone
 from .foreign import CLIP_MEAN, CLIP_STD, Triple, from_timm, from_transformers, guessed, make_net, timm_pixels, wrapped

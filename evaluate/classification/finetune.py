@@ -18,8 +18,8 @@ from medmix.curate.errors import WorkError
 from medmix.curate.progress import say
 from medmix.curate.shards import replacing
 from medmix.train import recipe as train_recipe
-from medmix.train.optim import learning_rate
-from medmix.train.stream import derive_seed
+from medmix.train.data.stream import derive_seed
+from medmix.train.run.optim import learning_rate
 
 from .backbone import Classifier
 from .encoders import Encoder

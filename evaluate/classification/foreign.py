@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers.utils import cached_file
 
 from medmix.curate.errors import UsageError
-from medmix.train import weights
+from medmix.train.model import weights
 from medmix.train.recipe import Weights
 
 from .backbone import Backbone

@@ -15,7 +15,7 @@ import torch
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 from medmix.curate.shards import replacing
-from medmix.train import checkpoint as checkpoints
+from medmix.train.run import checkpoint as checkpoints
 
 from . import features, finetune
 from .encoders import Encoder

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from medmix.curate.engine import run
 from medmix.curate.errors import InputError, RowError, UsageError
-from medmix.curate.images import canonical
+from medmix.curate.measure.images import canonical
 from medmix.curate.progress import track
 from medmix.curate.shards import replacing, write_text
 

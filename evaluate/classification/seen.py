@@ -6,7 +6,7 @@ That is the least there is to check: copies that were encoded anew, cropped or t
 from pathlib import Path
 
 from medmix.curate.errors import UsageError
-from medmix.train import stream
+from medmix.train.data import stream
 
 from .prepare import Prepared
 

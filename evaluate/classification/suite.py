@@ -10,8 +10,8 @@ from typing import Any
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import replacing, write_text
-from medmix.train.loop import make_folder
-from medmix.train.ranks import pick_device
+from medmix.train.run.loop import make_folder
+from medmix.train.run.ranks import pick_device
 
 from . import recipe as recipes
 from .backbone import CLASS_AND_MEAN

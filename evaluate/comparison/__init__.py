@@ -1,1 +1,10 @@
-"""Scores of several models beside each other, beside their controls, and beside what papers have published."""
+"""Comparison: results of several models come in; tables beside controls and published numbers go out.
+
+The wing scores nothing anew: it checks scores against the predictions beside them.
+"""
+
+__all__ = (
+    "measures",
+    "pages",
+    "results",
+)

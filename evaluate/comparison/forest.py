@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medmix.curate.cards import templates
+from medmix.curate.describe.cards import templates
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442")
 """Told apart by the colour-blind (Okabe and Ito 2008)."""

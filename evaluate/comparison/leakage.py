@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from medmix.curate.leaks import KINDS, LEAKS
+from medmix.curate.decide.leaks import KINDS, LEAKS
 
 from .results import Result
 
@@ -14,7 +14,7 @@ def of_benchmark(result: Result, benchmark: str) -> dict[str, Any]:
 
     Returns:
         `known`: whether the mix is; `text`: one short sentence; `shared`: records of the mix by kind, before the build
-        dropped any (`curate/leaks.py`); `trained_on`: test images that the model was trained on, where that was
+        dropped any (`curate/decide/leaks.py`); `trained_on`: test images that the model was trained on, where that was
         counted.
     """
     seen = result.protocol.get("sets", {}).get(benchmark, {}).get("test_images_trained_on")

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medmix.curate.cards import templates
+from medmix.curate.decide.leaks import KINDS, LEAKS
+from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
-from medmix.curate.leaks import KINDS, LEAKS
 from medmix.curate.shards import write_text
 
 from . import forest

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..journal import flat
+from ..answers.journal import flat
 from .measures import CHOICES, Key, Measure
 from .results import Result
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
-from medmix.curate import mixture, sampledata
+from medmix.curate import mixtures, sampledata
 from medmix.curate.build import BuildOptions, build
 
 from ..hub import Hub
@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mix(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample mix, built by one worker; do not write there."""
     out = tmp_path_factory.mktemp("mixes") / "sample"
-    build(mixture.load("sample"), root, out, BuildOptions())
+    build(mixtures.load("sample"), root, out, BuildOptions())
     return out
 
 

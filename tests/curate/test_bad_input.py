@@ -9,11 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from medmix.curate import manifest, mixture
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.errors import InputError
+from medmix.curate.write import manifest
 
-V1 = mixture.load("v1")
+V1 = mixtures.load("v1")
 
 
 @pytest.fixture

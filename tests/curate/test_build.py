@@ -16,13 +16,15 @@ import polars as pl
 import pytest
 
 from medmix.curate import build as builds
-from medmix.curate import manifest, materialise, mixture, scan
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError, WorkError
-from medmix.curate.workplace import WORK
+from medmix.curate.measure import scan
+from medmix.curate.write import manifest, materialise
+from medmix.curate.write.workplace import WORK
 
-SAMPLE = mixture.load("sample")
+SAMPLE = mixtures.load("sample")
 SOURCES = tuple(SAMPLE.sources)
 
 
@@ -303,7 +305,7 @@ def test_an_output_folder_that_cannot_be_made_is_said_at_once(root, tmp_path):
 
 
 def test_as_published_keeps_what_leaks_and_says_how_much(root, mix, tmp_path):
-    published = replace(mixture.load("v1-as-published"), sources=SAMPLE.sources)
+    published = replace(mixtures.load("v1-as-published"), sources=SAMPLE.sources)
     document = build(published, root, tmp_path / "mix", BuildOptions())
     dropped = {reason for entry in document["sources"].values() for reason in entry["dropped_by_reason"]}
     assert not dropped & {"contaminated", "split-conflict"}

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from medmix.curate import holdings, manifest, mixture
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
+from medmix.curate.read import download_record
+from medmix.curate.write import manifest
 
-REAL = replace(mixture.load("sample"), sample_data=False)
+REAL = replace(mixtures.load("sample"), sample_data=False)
 ONLY_MEDQA = BuildOptions(only=("medqa",))
 NOTE = "read as samples, with fewer rows than upstream has: medqa 117 of 12,723"
 WARNING = (
@@ -31,8 +33,8 @@ def as_complete_download(folder):
         file = next(folder.rglob(f"phrases_no_exclude_{split}.jsonl"))
         file.rename(folder / file.name)
     shutil.rmtree(folder / "data_clean")
-    files = {file.name: holdings.FetchedFile(file.stat().st_size, "00") for file in folder.iterdir()}
-    holdings.write_record(folder, holdings.Fetched("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
+    files = {file.name: download_record.FetchedFile(file.stat().st_size, "00") for file in folder.iterdir()}
+    download_record.write_record(folder, download_record.Fetched("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
 
 
 def test_a_sample_is_a_note(sources, tmp_path, capsys):
@@ -55,7 +57,7 @@ def test_a_full_copy_with_other_rows_is_a_warning_that_a_second_run_repeats(sour
 
 def test_equal_input_gives_equal_words_and_a_found_record_other_ones(sources, tmp_path):
     as_complete_download(sources / "medqa")
-    record = sources / "medqa" / holdings.RECORD
+    record = sources / "medqa" / download_record.RECORD
     kept = record.read_bytes()
     record.unlink()
     assert build(REAL, sources, tmp_path / "mix", ONLY_MEDQA)["warnings"] == []
@@ -68,7 +70,7 @@ def test_equal_input_gives_equal_words_and_a_found_record_other_ones(sources, tm
 
 @pytest.mark.parametrize(
     ("chosen", "options"),
-    [(mixture.load("sample"), ONLY_MEDQA), (REAL, replace(ONLY_MEDQA, limit=5))],
+    [(mixtures.load("sample"), ONLY_MEDQA), (REAL, replace(ONLY_MEDQA, limit=5))],
     ids=["sample data", "limit"],
 )
 def test_nobody_expects_all_of_upstream_of_sample_data_or_with_a_limit(sources, tmp_path, chosen, options):

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate import manifest
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import file_sha256
+from medmix.curate.write import manifest
 
 NO_EVIDENCE = {"declared": "cc-by-4.0", "upstream": "CC BY 4.0", "evidence": "", "read": "2026-11-23"}
 

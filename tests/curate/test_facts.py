@@ -7,8 +7,9 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from medmix.curate import facts, licences, mixture, sampledata, statements
+from medmix.curate import facts, mixtures, sampledata
 from medmix.curate.errors import UsageError
+from medmix.curate.licences import statements, wordings
 from medmix.curate.record import TASKS, VERDICTS
 from medmix.curate.sources import layouts
 
@@ -83,7 +84,7 @@ def test_each_source_is_told_in_full(source):
 @pytest.mark.parametrize("source", FOURTEEN)
 def test_a_verdict_is_that_of_the_licence_or_stricter(source):
     licence = facts.load(source).licence
-    assert licence.verdict in (licences.verdict(licence.id), "unclear")
+    assert licence.verdict in (wordings.verdict(licence.id), "unclear")
 
 
 @pytest.mark.parametrize("source", FOURTEEN)
@@ -119,7 +120,7 @@ def test_split_sizes_add_up_to_the_samples(source, samples):
 
 
 def test_every_source_of_every_mixture_has_facts():
-    named = {source for name in mixture.names() for source in mixture.load(name).sources}
+    named = {source for name in mixtures.names() for source in mixtures.load(name).sources}
     assert named <= set(facts.source_ids())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medmix.curate import mixture
+from medmix.curate import mixtures
 from medmix.curate.errors import UsageError
 from medmix.curate.mixture import DuplicateRule, EvaluationSet, RepeatRule
 
@@ -11,7 +11,7 @@ PLAIN = "name: m\nversion: 1.0.0\ndescription: d\nsources:\n  medqa: {}\n"
 
 def load(folder, text):
     (folder / "m.yaml").write_text(PLAIN + text)
-    return mixture.load(str(folder / "m.yaml"))
+    return mixtures.load(str(folder / "m.yaml"))
 
 
 def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path):
@@ -49,7 +49,7 @@ def test_a_wrong_rule_is_said_in_one_line(tmp_path, text, problem):
 
 
 def test_as_published_differs_from_v1_in_nothing_but_leaks_and_conflicts():
-    clean, published = mixture.load("v1"), mixture.load("v1-as-published")
+    clean, published = mixtures.load("v1"), mixtures.load("v1-as-published")
     assert published.sources == clean.sources
     assert [(item.source, item.split) for item in published.evaluation] == [
         (item.source, item.split) for item in clean.evaluation

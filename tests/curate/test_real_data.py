@@ -2,9 +2,10 @@
 
 import pytest
 
-from medmix.curate import manifest, mixture
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
+from medmix.curate.write import manifest
 
 SOURCES = ("vqa_rad", "slake", "pathvqa", "vqa_med_2019", "roco", "iu_xray", "medqa", "medmcqa", "pubmedqa")
 
@@ -25,7 +26,7 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def mix(real_data, tmp_path_factory):
     out = tmp_path_factory.mktemp("real") / "mix"
-    build(mixture.load("v1"), real_data, out, BuildOptions(only=SOURCES, workers=2))
+    build(mixtures.load("v1"), real_data, out, BuildOptions(only=SOURCES, workers=2))
     return out
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from medmix.curate import sampledata
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.mixture import load as load_mixture
-from medmix.train import loop
-from medmix.train.checkpoint import Checkpoint, load
-from medmix.train.recipe import load as load_recipe
+from medmix.curate.mixtures import load as load_mixture
+from medmix.train.recipes import load as load_recipe
+from medmix.train.run import loop
+from medmix.train.run.checkpoint import Checkpoint, load
 
 from ..train.conftest import _one_thread, mix, tiny, tiny_recipe
 

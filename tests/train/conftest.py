@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from medmix.curate import manifest
-from medmix.train import recipe as recipes
+from medmix.curate.write import manifest
+from medmix.train import recipes
 from medmix.train.recipe import Recipe
 
 from ..curate.conftest import hub as hub

@@ -5,13 +5,16 @@ import pytest
 import torch
 
 from medmix.curate.errors import UsageError
-from medmix.train import arithmetic, device, loop, stream
-from medmix.train.collate import Sample, collate_packed
-from medmix.train.model import VisionLanguageModel
-from medmix.train.ranks import Ranks
-from medmix.train.recipe import Language, Recipe, load
-from medmix.train.render import IGNORE, Renderer
-from medmix.train.tokenizer import train_bpe
+from medmix.train import arithmetic, device
+from medmix.train.data import stream
+from medmix.train.data.collate import Sample, collate_packed
+from medmix.train.data.render import IGNORE, Renderer
+from medmix.train.data.tokenizer import train_bpe
+from medmix.train.model.vision_language import VisionLanguageModel
+from medmix.train.recipe import Language, Recipe
+from medmix.train.recipes import load
+from medmix.train.run import loop
+from medmix.train.run.ranks import Ranks
 
 from .conftest import tiny_recipe
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from medmix.train import recipe, tokenizer
-from medmix.train.collate import Sample, collate, collate_packed
-from medmix.train.model import VisionLanguageModel
+from medmix.train import recipe
+from medmix.train.data import tokenizer
+from medmix.train.data.collate import Sample, collate, collate_packed
+from medmix.train.model.vision_language import VisionLanguageModel
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medmix.cli import main
-from medmix.curate import mixture
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.publish import edition, preparing, versions
 
@@ -22,7 +22,7 @@ SOURCES = ("slake", "pathvqa", "mimic_cxr", "iu_xray", "medqa", "pubmedqa")
 def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A mix of six sources with the edition that a push of it prepares; do not write there."""
     out = tmp_path_factory.mktemp("prepared") / "mix"
-    whole = build(mixture.load("sample"), root, out, BuildOptions(only=SOURCES))
+    whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
     shutil.rmtree(out / ".work")
     (out / preparing.WORK).mkdir(parents=True)
     edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / preparing.WORK)

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate import manifest, mixture
+from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.publish import preparing, versions
 from medmix.curate.publish.diff import compare
+from medmix.curate.write import manifest
 
 from .conftest import REPO, SOURCES, one_error
 
@@ -95,7 +96,7 @@ def test_added_and_removed_records_come_with_the_ledgers_reason(mine, prepared):
 
 def test_withheld_records_are_compared_by_their_pointers_and_credentialed_ones_stay_unnamed(root, prepared, tmp_path):
     options = BuildOptions(only=tuple(source for source in SOURCES if source != "mimic_cxr"))
-    build(mixture.load("sample"), root, tmp_path / "less", options)
+    build(mixtures.load("sample"), root, tmp_path / "less", options)
     found = compare(prepared, tmp_path / "less")
     assert set(found.records["source"]) == {"mimic_cxr"}
     assert found.records.height == 40

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate import manifest
 from medmix.curate.publish import edition, gate, preparing
 from medmix.curate.shards import file_sha256
+from medmix.curate.write import manifest
 
 from .conftest import REPO, one_error
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from medmix.curate import manifest
 from medmix.curate.check import check
 from medmix.curate.publish import hub as client
 from medmix.curate.publish import plan, preparing
+from medmix.curate.write import manifest
 
 from .conftest import REPO, edition_of, one_error
 

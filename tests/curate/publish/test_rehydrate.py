@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from medmix.curate import manifest
 from medmix.curate.check import check
 from medmix.curate.publish import preparing
+from medmix.curate.write import manifest
 
 from .conftest import REPO, SOURCES, one_error
 
@@ -48,12 +48,12 @@ def test_the_whole_mix_comes_back_to_the_byte(hub, run, writer, mine, copies, tm
 
 
 def test_without_credentialed_sources_the_ledger_comes_back_too(root, run, copies, tmp_path):
-    from medmix.curate import mixture
+    from medmix.curate import mixtures
     from medmix.curate.build import BuildOptions, build
     from medmix.curate.publish import edition
 
     mix = tmp_path / "mix"
-    whole = build(mixture.load("sample"), root, mix, BuildOptions(only=("slake", "pubmedqa")))
+    whole = build(mixtures.load("sample"), root, mix, BuildOptions(only=("slake", "pubmedqa")))
     copy = edition.prepare(mix, whole, REPO, [], tmp_path / "work").folder
     assert run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole", "--workers", "1")[0] == 0
     assert (tmp_path / "whole" / manifest.NAME).read_bytes() == (mix / manifest.NAME).read_bytes()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from medmix.curate import dicom, inputs, mixture, sampledata
+from medmix.curate import mixtures, sampledata
 from medmix.curate.errors import InputError, UsageError
+from medmix.curate.read import dicom, inputs
 from medmix.curate.record import ImageRef, Record, Rejected
 from medmix.curate.sampledata import mimic_cxr as samples
 from medmix.curate.sampledata.files import gzipped, zipped
@@ -465,7 +466,7 @@ def test_without_pydicom_the_dicom_edition_is_refused_before_the_work(
     original(tmp_path / "mimic_cxr", TWO)
     monkeypatch.setattr(dicom, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'medmix\[dicom\]'"):
-        inputs.find(mixture.load("v1"), tmp_path, only=("mimic_cxr",))
+        inputs.find(mixtures.load("v1"), tmp_path, only=("mimic_cxr",))
     jpg(tmp_path / "mimic_cxr", TWO)
-    found, _ = inputs.find(mixture.load("v1"), tmp_path, only=("mimic_cxr",))
+    found, _ = inputs.find(mixtures.load("v1"), tmp_path, only=("mimic_cxr",))
     assert (found[0].layout, found[0].unread) == ("jpg", ("original",))

@@ -14,7 +14,7 @@ from medmix.evaluate.ablation import runs
 from medmix.evaluate.ablation.scoring import Scoring
 from medmix.evaluate.classification import recipe as transfer
 from medmix.evaluate.comparison import results
-from medmix.train import checkpoint, loop
+from medmix.train.run import checkpoint, loop
 
 from ...train.conftest import tiny_recipe
 from ..classification import upstream

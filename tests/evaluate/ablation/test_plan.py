@@ -5,7 +5,7 @@ import pytest
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.ablation import plan
-from medmix.train import stream
+from medmix.train.data import stream
 
 from ...train.conftest import tiny_recipe
 

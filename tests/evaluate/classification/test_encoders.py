@@ -25,8 +25,8 @@ from transformers import (
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
 from medmix.evaluate.classification.foreign import wrapped
-from medmix.train import checkpoint, loop
 from medmix.train.recipe import Recipe
+from medmix.train.run import checkpoint, loop
 
 from . import conftest
 from .conftest import tiny

@@ -11,7 +11,7 @@ from medmix.evaluate.classification import pictures
 from medmix.evaluate.classification.inputs import augmented, gather, normalised
 from medmix.evaluate.classification.recipe import Augment
 from medmix.evaluate.classification.sample import Sample
-from medmix.train.collate import to_tensor
+from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Vision
 
 MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.2, 0.2])

@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from medmix.evaluate.classification.scores import (
-    Auroc,
-    accuracy,
-    f1,
-    indicators,
-    left_out,
-    macro_f1,
-    over_seeds,
-    parts,
-)
+from medmix.evaluate.classification.scores import Auroc, accuracy, f1, indicators, left_out, macro_f1, over_seeds, parts
 from medmix.evaluate.classification.thresholds import best_f1, decide
 
 ALL = np.ones(3, bool)

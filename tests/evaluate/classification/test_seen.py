@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medmix.evaluate.classification import evaluate, seen
-from medmix.train import loop
+from medmix.evaluate.classification import seen
+from medmix.evaluate.classification.suite import evaluate
 from medmix.train.recipe import Recipe
+from medmix.train.run import loop
 
 from ...train.conftest import records, write_mix
 from . import upstream

@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.classification import evaluate, finetune, job, pictures
+from medmix.evaluate.classification import finetune, job, pictures
+from medmix.evaluate.classification.suite import evaluate
 
 from . import upstream
 from .conftest import TINY

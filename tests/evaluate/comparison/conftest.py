@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medmix.evaluate import scores
+from medmix.evaluate.answers import scores
 
 GOLDS = {
     "pathvqa/test/1": ("yes", "closed", "slide-1"),

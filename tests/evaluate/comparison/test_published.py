@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.benchmarks import SPLITS
+from medmix.evaluate.answers.benchmarks import SPLITS
 from medmix.evaluate.comparison import published
 
 NUMBER = "{model: m, set: s, metric: BLEU-1, value: 70.3, of: 100, protocol: p, evidence: read, differs: [d]}"

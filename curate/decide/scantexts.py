@@ -1,0 +1,57 @@
+"""The texts of records, read from the scans for those that a stage asks for; the table of candidates has none."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+
+from .. import record
+from ..measure import reports
+from ..measure.sametext import Text
+from ..measure.textkeys import Texts
+
+_COMPARED = ("question", "answer", "context", "choices")
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTexts:
+    """Where the texts lie: (source, scan file) pairs in reading order, and the sections of reports that are taught."""
+
+    scans: Sequence[tuple[str, Path]]
+    sections: Mapping[str, record.Section]
+
+    def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows, one scan at a time."""
+        for section, scanned in self._read(rows, [*_COMPARED, "explanation"]):
+            yield reports.answers(scanned, section) if section else scanned
+
+    def lookup(self, rows: pl.DataFrame) -> Callable[[int], Sequence[Text]]:
+        """Give a function from the `index` of one of the rows to its texts, the parts that are compared one by one."""
+        empty = pl.DataFrame(
+            schema={"index": pl.UInt32, **dict.fromkeys(_COMPARED[:3], pl.String), "choices": pl.List(pl.String)}
+        )
+        held = pl.concat([empty, *(scanned.select(empty.columns) for scanned in self.texts(rows))])
+        place = {index: number for number, index in enumerate(held["index"])}
+
+        @lru_cache(maxsize=10_000)
+        def parts(index: int) -> Sequence[Text]:
+            return Texts(*held.row(place[index])[1:]).parts()
+
+        return parts
+
+    def signatures(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Give `index` and `minhash` of rows."""
+        frames = [pl.DataFrame(schema={"index": pl.UInt32, "minhash": pl.List(pl.UInt32)})]
+        taught = pl.col("source").is_in(list(self.sections))
+        frames += [scanned for _, scanned in self._read(rows.filter(~taught), ["minhash"])]
+        told = self._read(rows.filter(taught), _COMPARED)
+        frames += [reports.taught(scanned, section).select("index", "minhash") for section, scanned in told if section]
+        return pl.concat(frames)
+
+    def _read(self, rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[record.Section | None, pl.DataFrame]]:
+        for (number,), wanted in rows.select("scan", "scan_row", "index").group_by("scan", maintain_order=True):
+            source, path = self.scans[int(str(number))]
+            scanned = pl.read_parquet(path, columns=list(columns))[wanted["scan_row"]]
+            yield self.sections.get(source), scanned.select(wanted["index"], *columns)

@@ -1,0 +1,74 @@
+"""Whom to credit for each record that is kept: ATTRIBUTION.md, line by line.
+
+Creative Commons BY asks for the creators, the source, the licence and a note of changes, as far as is reasonable by
+a link to where they stand (https://creativecommons.org/licenses/by/4.0/legalcode, section 3(a)). The records of a
+PubMed Central article share one line.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ..licences import spdx
+from ..write.manifest import shards_of
+from .tally import Tally
+
+_BATCH_ROWS = 8192
+_PMC = re.compile(r"(PMC\d+)\b")
+_PMID = re.compile(r"PMID (\d+)\b")
+
+HEAD = """# Attribution
+
+Whom to credit for each record of this mix, by source and licence. The column `attribution` of a record says the same.
+Images are unchanged unless the card says otherwise; texts were cleaned of control characters and arranged as
+conversations.
+"""
+
+
+def lines(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
+    """Give the text in pieces; memory does not grow with the number of records or articles."""
+    yield HEAD
+    for source, entry in sorted(document["sources"].items()):
+        shards = [shard for shard in shards_of(document) if shard.split("/")[1] == source]
+        if not shards:
+            continue
+        facts = entry["facts"]
+        yield f"\n## {facts['title']}\n\n{facts['attribution']}\n"
+        yield from _credits(mix, shards, facts["attribution"])
+
+
+def _credits(mix: Path, shards: Sequence[str], own: str) -> Iterator[str]:
+    with Tally() as tally:
+        for shard in shards:
+            columns = ["license", "license_verdict", "attribution"]
+            for batch in pq.ParquetFile(mix / shard).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+                rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
+                tally.add(Counter(f"{licence}\t{_credit(credit, verdict, own)}" for licence, verdict, credit in rows))
+        above = None
+        for text, count in tally:
+            licence, _, credit = text.partition("\t")
+            if licence != above:
+                yield f"\n### {_licence_link(licence)}\n\n"
+                above = licence
+            yield f"- {credit or 'the source as a whole'}: {count} record{'s' if count > 1 else ''}\n"
+
+
+def _credit(attribution: str, verdict: str, own: str) -> str:
+    """Give what a record adds to its source's line, "" for nothing; of credentialed ones nothing is told."""
+    credit = attribution.removesuffix(own).removesuffix("; ")
+    if verdict == "credentialed":
+        return ""
+    if article := _PMC.match(credit):
+        return f"[{article[1]}](https://pmc.ncbi.nlm.nih.gov/articles/{article[1]}/)"
+    if article := _PMID.match(credit):
+        return f"[PMID {article[1]}](https://pubmed.ncbi.nlm.nih.gov/{article[1]}/)"
+    return " ".join(credit.split()).replace("<", "&lt;")
+
+
+def _licence_link(licence: str) -> str:
+    url = spdx.url(licence)
+    return f"[{licence}]({url})" if url else licence

@@ -1,0 +1,278 @@
+"""The network: what is asked of the Hub and of PubMed Central. With push the only file that touches it.
+
+Routes: https://huggingface.co/docs/hub/api. Of the Hub's client only the requests are used, which retry by themselves
+(429 with its Retry-After, 5xx): its own download begins a file anew after a kill, which a zip of 20 GB cannot bear,
+and compares sizes, not digests.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff, http_stream_backoff
+
+from ..errors import WorkError
+from ..progress import track_bytes
+from ..read.download_record import FetchedFile
+
+CHUNK_BYTES = 1_000_000
+DROPS = 5
+"""A stream that breaks off so many times without a byte in between is given up."""
+
+PMC = "https://pmc-oa-opendata.s3.amazonaws.com"
+PMC_VARIABLE = "MEDMIX_PMC_ADDRESS"
+
+AGAIN = "run the same command again: finished files are kept"
+
+
+class Unreachable(WorkError):
+    """Nothing can be had from there now, whatever is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file of a commit on the Hub; `blob`, its git object id, digests the content where `sha256` does not."""
+
+    path: str
+    bytes: int
+    blob: str
+    sha256: str | None
+
+
+class Content:
+    """What is read of a file, held against the digest that the Hub states for it."""
+
+    def __init__(self, remote: Remote) -> None:
+        self.remote = remote
+        self.bytes = 0
+        self.sha256 = hashlib.sha256()
+        self._blob = hashlib.sha1(b"blob %d\0" % remote.bytes, usedforsecurity=False)
+
+    def add(self, data: bytes) -> None:
+        """Take in the next bytes."""
+        self.bytes += len(data)
+        self.sha256.update(data)
+        if self.remote.sha256 is None:
+            self._blob.update(data)
+
+    def read(self, path: Path) -> None:
+        """Take in a whole file."""
+        with path.open("rb") as handle:
+            while data := handle.read(CHUNK_BYTES):
+                self.add(data)
+
+    def is_right(self) -> bool:
+        """Tell whether all that was taken in is the file."""
+        if self.remote.sha256 is not None:
+            return self.sha256.hexdigest() == self.remote.sha256
+        return self._blob.hexdigest() == self.remote.blob
+
+
+def cache_folder() -> Path:
+    """Give our folder beside the cache of the Hub's client, which HF_HOME moves."""
+    return Path(constants.HF_HOME) / "medmix"
+
+
+def current_commit(dataset: str, revision: str = "main") -> str:
+    """Give the commit that a branch or tag of a dataset on the Hub is at now.
+
+    Raises:
+        WorkError: it cannot be had; says why.
+    """
+    with explained(dataset, revision), _understood():
+        url = f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/{quote(revision, safe='')}"
+        return str(_get(url).json()["sha"])
+
+
+def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
+    """List the files of a commit that fit one of the patterns.
+
+    Raises:
+        WorkError: the list cannot be had, a pattern fits no file, or a name leads out of the folder.
+    """
+    with explained(dataset, commit), _understood():
+        found = tree(dataset, commit)
+    for pattern in patterns:
+        if not any(fnmatchcase(remote.path, pattern) for remote in found):
+            raise WorkError(f"{dataset} has no file {pattern} at {commit}; look there whether it was renamed")
+    wanted = [remote for remote in found if any(fnmatchcase(remote.path, pattern) for pattern in patterns)]
+    for remote in wanted:
+        if PurePosixPath(remote.path).is_absolute() or ".." in PurePosixPath(remote.path).parts:
+            raise WorkError(f"{dataset} names a file that leads out of its folder: {remote.path}; nothing was fetched")
+    return wanted
+
+
+def tree(dataset: str, commit: str) -> list[Remote]:
+    """List all files of a commit; raises what the client raises."""
+    entries: list[dict[str, Any]] = []
+    url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
+    while url is not None:
+        page = _get(url)
+        entries += page.json()
+        url = page.links.get("next", {}).get("url")
+    return [_remote(entry) for entry in entries if entry["type"] == "file"]
+
+
+def _remote(entry: dict[str, Any]) -> Remote:
+    return Remote(entry["path"], entry["size"], entry["oid"], (entry.get("lfs") or {}).get("oid"))
+
+
+def end(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
+    """Give the last `size` bytes of a file, or all of it.
+
+    Raises:
+        WorkError: they cannot be had; says why.
+    """
+    url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
+    with explained(dataset, commit):
+        return b"".join(_stream(url, max(0, remote.bytes - size), remote.bytes))
+
+
+def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> FetchedFile:
+    """Download a file to `target`, by way of a part in `work`, from where an earlier run stopped.
+
+    Raises:
+        WorkError: it cannot be had, or arrived damaged; says why.
+    """
+    part = work / f"{hashlib.sha256(remote.blob.encode()).hexdigest()[:20]}.part"
+    content = Content(remote)
+    if part.exists():
+        content.read(part)
+    url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
+    with explained(dataset, commit), part.open("ab") as handle:
+        for data in track_bytes(_stream(url, content.bytes, remote.bytes), remote.bytes, content.bytes, label):
+            handle.write(data)
+            content.add(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    if not content.is_right():
+        part.unlink()
+        raise WorkError(f"{remote.path} did not arrive as {dataset} has it (another digest); {AGAIN}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.replace(target)
+    return FetchedFile(remote.bytes, content.sha256.hexdigest())
+
+
+def _stream(url: str, start: int, size: int) -> Iterator[bytes]:
+    """Give the bytes from `start` on; a connection that breaks off is taken up where it broke."""
+    drops = 0
+    while start < size:
+        try:
+            for data in _body(url, start):
+                start += len(data)
+                drops = 0
+                yield data
+        except HTTPError as error:
+            if isinstance(error, HfHubHTTPError) or drops == DROPS:
+                raise
+        if start < size:
+            drops += 1
+            if drops > DROPS:
+                raise Unreachable(f"{url} ends after {start} of {size} bytes; {AGAIN}")
+            time.sleep(2**drops)
+
+
+def _body(url: str, start: int) -> Iterator[bytes]:
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    with http_stream_backoff(
+        "GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT, retry_on_exceptions=()
+    ) as response:
+        hf_raise_for_status(response)
+        surplus = start if response.status_code == 200 else 0  # a server that knows no Range sends all
+        for data in response.iter_bytes():  # in larger pieces the last one would be lost with the connection
+            if data[surplus:]:
+                yield data[surplus:]
+            surplus = max(0, surplus - len(data))
+
+
+def _get(url: str, headers: dict[str, str] | None = None) -> Any:
+    headers = build_hf_headers() if headers is None else headers
+    response = http_backoff("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
+    hf_raise_for_status(response)
+    return response
+
+
+def pmc_address() -> str:
+    """Give the address of PubMed Central's bucket, which the environment may put elsewhere, as on a mirror."""
+    return os.environ.get(PMC_VARIABLE, PMC).rstrip("/")
+
+
+def text(url: str, service: str) -> str:
+    """Give what lies at a public address of a service other than the Hub; no token goes there.
+
+    Raises:
+        Unreachable: it cannot be had; says why.
+    """
+    try:
+        return str(_get(url, headers={}).text)
+    except OfflineModeIsEnabled:
+        raise Unreachable("HF_HUB_OFFLINE is set; unset it to fetch") from None
+    except HfHubHTTPError as error:
+        raise Unreachable(f"{service} answers {error.response.status_code} to {url}; {AGAIN}") from error
+    except HTTPError as error:
+        raise Unreachable(f"no way to {service} ({_reason(error)}); check the network and {AGAIN}") from error
+
+
+@contextmanager
+def explained(dataset: str, revision: str) -> Iterator[None]:
+    """Turn what the client raises while it asks for a dataset into a `WorkError` that says what to do."""
+    page = f"{constants.ENDPOINT}/datasets/{dataset}"
+    log_in = "log in (hf auth login, or a token in HF_TOKEN)"
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise Unreachable("HF_HUB_OFFLINE is set; unset it to fetch") from None
+    except GatedRepoError as error:
+        raise WorkError(f"{dataset} asks each user to accept its terms: do so on {page}, then {log_in}") from error
+    except RevisionNotFoundError as error:
+        raise WorkError(f"{dataset} has no revision {revision} any more; see {page}/commits/main") from error
+    except RemoteEntryNotFoundError as error:
+        raise WorkError(f"{dataset} lacks a file that it lists at {revision}; see {page}") from error
+    except RepositoryNotFoundError as error:
+        raise WorkError(f"{dataset} is not there or not open to you: see {page}, and {log_in}") from error
+    except HfHubHTTPError as error:
+        raise _answered(dataset, error, log_in) from error
+    except HTTPError as error:
+        where = constants.ENDPOINT
+        raise Unreachable(f"no way to {where} ({_reason(error)}); check the network and {AGAIN}") from error
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Take an answer that lacks what the Hub always says for that of something else, as of a proxy's log-in page."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreachable(f"{constants.ENDPOINT} does not answer as the Hub does; is a proxy between?") from error
+
+
+def _answered(dataset: str, error: HfHubHTTPError, log_in: str) -> WorkError:
+    status = error.response.status_code
+    if status in (401, 403):
+        return WorkError(f"{dataset} is refused to you (status {status}): {log_in} as a user who may read it")
+    if status == 429:
+        return Unreachable(f"the Hub asks to slow down (status 429); wait some minutes, then {AGAIN}")
+    return Unreachable(f"the Hub answers with status {status}; wait a while, then {AGAIN}")
+
+
+def _reason(error: HTTPError) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,186 @@
+"""What upstream writes about a licence -> its id -> its terms -> what may be done with a record.
+
+The terms stand in `recipes/licences.yaml`. Ids are those of SPDX (https://spdx.org/licenses), `LicenseRef-...` where
+SPDX has none.
+"""
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from ..config import parse, read_yaml
+from ..record import VERDICTS
+
+UNCLEAR = "LicenseRef-unclear"
+
+Allowed = Literal["redistribute", "derivatives", "commercial"]
+Asked = Literal["attribution", "share-alike", "agreement", "credentialed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a licence allows and asks for.
+
+    Attributes:
+        id: SPDX id or `LicenseRef-...`.
+        redistribute: copies may be passed on to anyone.
+        derivatives: changed copies may be passed on: resized, re-paired, merged into a mix.
+        commercial: all of this also for commercial ends.
+        attribution: the authors must be named, or the notice kept.
+        share_alike: changed copies must bear the same licence.
+        agreement: a use agreement must be accepted first.
+        credentialed: only for people to whom the owner has given access.
+    """
+
+    id: str
+    redistribute: bool
+    derivatives: bool
+    commercial: bool
+    attribution: bool
+    share_alike: bool
+    agreement: bool
+    credentialed: bool
+
+
+PERMISSIONS = ("redistribute", "derivatives", "commercial")
+DUTIES = ("attribution", "share_alike", "agreement", "credentialed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    allows: tuple[Allowed, ...]
+    asks: tuple[Asked, ...]
+    wordings: tuple[str, ...] = ()
+
+    def terms(self, id_: str) -> Terms:
+        asked = {duty: duty.replace("_", "-") in self.asks for duty in DUTIES}
+        return Terms(id=id_, **{name: name in self.allows for name in PERMISSIONS}, **asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    versions: tuple[str, ...]
+    licences: dict[str, _Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    creative_commons: _Family
+    licences: dict[str, _Entry]
+    unclear: tuple[str, ...]
+
+    def terms(self) -> dict[str, Terms]:
+        family = self.creative_commons
+        versions = [
+            entry.terms(f"{name}-{version}" if version else f"LicenseRef-{name}")
+            for name, entry in family.licences.items()
+            for version in ("", *family.versions)
+        ]
+        return {terms.id: terms for terms in (*versions, *(entry.terms(id_) for id_, entry in self.licences.items()))}
+
+
+def _load() -> _Table:
+    return parse(_Table, read_yaml(Path(str(files("medmix.recipes") / "licences.yaml"))), "licences.yaml")
+
+
+_TABLE = _load()
+
+TERMS = _TABLE.terms()
+"""The terms of every id that `normalise` can give."""
+
+_CC_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/([\d.]+)")
+_CC_ADDRESS_END = re.compile(r"/?(?:deed|legalcode)?(?:\.[a-z]{2})?")
+_CC_WORDS = {
+    "creative-commons-": "cc-",
+    "non-commercial": "nc",
+    "noncommercial": "nc",
+    "share-alike": "sa",
+    "sharealike": "sa",
+    "no-derivatives": "nd",
+    "noderivatives": "nd",
+    "no-derivs": "nd",
+    "noderivs": "nd",
+    "attribution": "by",
+}
+_CC_VERSION_NAMES = (r"(1\.0|2\.0|2\.5)-generic", r"(3\.0)-unported", r"(4\.0)-international", r"^(cc0-1\.0)-universal")
+"""What Creative Commons adds to the versions; a port to another country is another licence."""
+
+
+def _key(wording: str) -> str:
+    """Reduce a wording to what tells licences apart: `CC BY-NC 4.0` and `cc-by-nc-4.0` are one."""
+    words = re.sub(r"[\s_-]+", "-", wording.strip().lower())
+    address = _CC_ADDRESS.match(words)
+    if address and _CC_ADDRESS_END.fullmatch(words[address.end() :]):
+        return f"cc0-{address[2]}" if address[1] == "zero" else f"cc-{address[1]}-{address[2]}"
+    if words.startswith("attribution-"):
+        words = f"cc-{words}"
+    if words.startswith(("creative-commons-", "cc-attribution-")):
+        for name, code in _CC_WORDS.items():
+            words = words.replace(name, code)
+    words = words.removeprefix("licenseref-").removesuffix("-license")
+    for pattern in _CC_VERSION_NAMES:
+        words = re.sub(f"{pattern}$", r"\1", words)
+    return words
+
+
+_IDS = {_key(id_): id_ for id_ in TERMS} | {
+    _key(wording): id_ for id_, entry in _TABLE.licences.items() for wording in entry.wordings
+}
+_SAYS_NOTHING = {"", *(_key(wording) for wording in _TABLE.unclear)}
+
+
+def normalise(wording: str) -> str:
+    """Give the id for what upstream writes (`CC BY-NC 4.0`, `cc-by-nc-4.0`, an id itself).
+
+    Anything else, `other`, `NO-CC CODE` and "" among it, is `LicenseRef-unclear`: a licence is never guessed.
+    """
+    return _IDS.get(_key(wording), UNCLEAR)
+
+
+def is_known(wording: str) -> bool:
+    """Tell whether `recipes/licences.yaml` knows a wording, be it as one that says nothing."""
+    return _key(wording) in _IDS or _key(wording) in _SAYS_NOTHING
+
+
+def verdict(licence_id: str) -> str:
+    """Give what may be done under a licence, one of `record.VERDICTS`; `unclear` for unknown ids.
+
+    `redistributable` asks for redistribution, derivatives and commercial use, since a published mix is
+    all of them; a licence that lacks one of them, or wants an agreement first, is `research-only`.
+    """
+    terms = TERMS.get(licence_id, TERMS[UNCLEAR])
+    if terms.credentialed:
+        return "credentialed"
+    if terms.id == UNCLEAR:
+        return "unclear"
+    free = terms.redistribute and terms.derivatives and terms.commercial and not terms.agreement
+    return "redistributable" if free else "research-only"
+
+
+def allowed(licence_id: str, verdict: str, use: str) -> bool:
+    """Tell whether a record may be used for `research` or `commercial` ends; publishing is another question.
+
+    Research needs a verdict other than `unclear`. Commercial use needs a licence that allows it and a
+    verdict that trusts the licence: `mit` on a card over textbook images is `unclear` all the same.
+
+    Raises:
+        ValueError: for another verdict or use.
+    """
+    if verdict not in VERDICTS or use not in ("research", "commercial"):
+        raise ValueError(f"no such verdict or use: {verdict!r}, {use!r}")
+    if use == "research":
+        return verdict != "unclear"
+    return verdict == "redistributable" and TERMS.get(licence_id, TERMS[UNCLEAR]).commercial
+
+
+def laxer(licence_id: str, than: str) -> list[str]:
+    """List the terms in which one licence is laxer than another; `LicenseRef-unclear` only lacks credentials.
+
+    Both are ids of `TERMS`.
+    """
+    mine, other = TERMS[licence_id], TERMS[than]
+    permitted = [name for name in PERMISSIONS if getattr(mine, name) and not getattr(other, name)]
+    duties = ("credentialed",) if licence_id == UNCLEAR else DUTIES
+    return permitted + [name for name in duties if getattr(other, name) and not getattr(mine, name)]

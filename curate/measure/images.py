@@ -1,0 +1,191 @@
+"""One canonical pixel form for every image, and the digests taken from it."""
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from ..copies.fingerprints import Fingerprint, fingerprint, hash_text, is_telling
+from ..copies.grey import Pixels
+from ..errors import RowError
+from ..read import dicom
+
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
+"""What the sources use; Pillow's other readers (some start Ghostscript) never see upstream bytes."""
+
+
+REDUCED_SIDE: Final = 192
+"""Pixels that both sides of a reduced image keep, where it has them: more than fingerprints and comparison look at."""
+
+_ORIENTATION: Final = 0x0112
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+"""EXIF 2.32, 4.6.4: orientations that swap width and height."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is stored about an image.
+
+    Attributes:
+        sha256: of the original bytes, 64 hex digits.
+        pixel_sha256: `pixel_digest` of an image of which the fingerprint tells too little to find a lossless copy by
+            it; "" of all others, whose full size is not decoded for it.
+        phash: 256-bit DCT perceptual hash, 64 hex digits; all 0 where the fingerprint is empty.
+        width, height: of the canonical form, in pixels, both at least 1.
+        bytes: length of the original.
+        fingerprint: of the canonical form, `copies.fingerprints.FINGERPRINT`.
+    """
+
+    sha256: str
+    pixel_sha256: str
+    phash: str
+    width: int
+    height: int
+    bytes: int
+    fingerprint: Fingerprint
+
+
+def measure(data: bytes, max_pixels: int) -> ImageFacts:
+    """Read the original bytes of an image and take all its facts.
+
+    The whole stream is read, a JPEG at reduced scale (`reduced`).
+
+    Raises:
+        RowError: as `canonical`.
+    """
+    image, (width, height) = _decoded(data, max_pixels, REDUCED_SIDE)
+    print_ = fingerprint(_grey_pixels(image))
+    return ImageFacts(
+        sha256=hashlib.sha256(data).hexdigest(),
+        pixel_sha256="" if is_telling(print_) else pixel_digest(data, max_pixels),
+        phash=hash_text(print_),
+        width=width,
+        height=height,
+        bytes=len(data),
+        fingerprint=print_,
+    )
+
+
+def pixel_digest(data: bytes, max_pixels: int) -> str:
+    """Give the SHA-256 of width, height and RGB pixels of the canonical form: equal for lossless copies.
+
+    Raises:
+        RowError: as `canonical`.
+    """
+    image = canonical(data, max_pixels)
+    digest = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def canonical(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
+
+    Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
+    (Pillow's own conversion) would leave most radiographs white. Of DICOM files `dicom.values` is shown, and
+    stretched where it has no limits of its own.
+
+    Raises:
+        RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
+            that size is allocated; `unreadable-image` when the bytes are cut short, broken or of a
+            format not in `FORMATS`. The evidence is the same on each run.
+        UsageError: the bytes are a DICOM file and pydicom is not installed.
+    """
+    return _decoded(data, max_pixels, None)[0].convert("RGB")
+
+
+def reduced(data: bytes, max_pixels: int) -> Pixels:
+    """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `canonical` but faster.
+
+    A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `REDUCED_SIDE` pixels;
+    its whole stream is read all the same. Other formats come at full size.
+
+    Raises:
+        RowError: as `canonical`.
+    """
+    return _grey_pixels(_decoded(data, max_pixels, REDUCED_SIDE)[0])
+
+
+def _grey_pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _decoded(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """Give an image, grey or RGB, at full or reduced size, and its full width and height."""
+    if dicom.is_dicom(data):
+        film = _grey(dicom.values(data, max_pixels))
+        return film, film.size
+    with _pillow_settings(max_pixels):
+        try:
+            with Image.open(BytesIO(data), formats=FORMATS) as image:
+                whole = image.size
+                if side is not None:
+                    image.draft("L", (side, side))
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                if image.size == whole:  # not reduced; some readers turn the image themselves
+                    return _plain(upright), upright.size
+                return _plain(upright), whole[::-1] if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE else whole
+        except UnidentifiedImageError:
+            raise RowError("unreadable-image", "unknown format or broken header") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            claimed = re.search(r"\d+ pixels", str(error))
+            raise RowError("too-many-pixels", claimed[0] if claimed else _reason(error)) from None
+        except Exception as error:  # decoders fed broken bytes raise nearly anything, MemoryError included
+            raise RowError("unreadable-image", _reason(error)) from error
+
+
+def _grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values) if values.dtype == np.uint8 else _stretched(values)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Give 8-bit grey or RGB without transparency."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _stretched(np.asarray(image))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image if image.mode == "L" else image.convert("RGB")
+
+
+def _stretched(grey: np.ndarray) -> Image.Image:
+    """Scale deep grey linearly to 0..255; a constant image becomes black, and so do NaN and -inf."""
+    values = grey.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    # halved first: the range of a float image can be larger than the largest float
+    scaled = (values / 2 - low / 2) / (high / 2 - low / 2) * 255 if high > low else np.zeros_like(values)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+@contextmanager
+def _pillow_settings(max_pixels: int) -> Iterator[None]:
+    """Decode by our own rules, whatever else in the process has set Pillow's globals to.
+
+    The budget is given to Pillow itself, since some of its readers (WebP, GIF) allocate while they open
+    and check just before; cut files raise instead of turning half grey.
+    """
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_pixels, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _reason(error: Exception) -> str:
+    """Give the first line of a decoder's message without memory addresses, which change from run to run."""
+    text = re.sub(r"<[^<>]* at 0x[0-9a-fA-F]+>", "", str(error)).strip()
+    return text.splitlines()[0].strip()[:200] if text else type(error).__name__

@@ -1,0 +1,283 @@
+"""Pass 1: read one upstream shard, clean its text, measure its images, store all that beside it.
+
+A scan decides nothing. It holds the record as upstream has it (text cleaned) and what was measured on it, so
+that a mixture's thresholds can change without decoding an image again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import engine
+from ..copies.fingerprints import FINGERPRINT
+from ..errors import RowError
+from ..progress import track
+from ..read import dicom, originals
+from ..read.inputs import Input
+from ..record import ImageRef, Record, Rejected
+from ..shards import file_sha256, replacing, row_groups
+from ..sources import Layout, Shard, layouts
+from ..tables import opened
+from . import images, text, third_party
+from .textkeys import Texts, measure
+
+BATCH_ROWS = 256
+MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
+
+_STRINGS = pa.list_(pa.string())
+_NUMBERS = pa.list_(pa.int64())
+
+SCHEMA = pa.schema(
+    [
+        *[(name, pa.string()) for name in ("key", "split", "file")],
+        ("row", pa.int64()),
+        *[(name, pa.string()) for name in ("stage", "reason", "evidence", "task", "group", "question", "answer")],
+        ("alternatives", _STRINGS),
+        ("choices", _STRINGS),
+        ("correct", pa.int64()),
+        *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
+        *[(name, pa.string()) for name in ("licence", "attribution", "member", "third_party")],
+        (
+            "images",
+            pa.list_(
+                pa.struct(
+                    [("path", pa.string()), ("member", pa.string()), ("row", pa.int64()), ("column", pa.string())]
+                )
+            ),
+        ),
+        ("image_files", pa.list_(pa.struct([("bytes", pa.int64()), ("mtime_ns", pa.int64())]))),
+        *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "image_key")],
+        *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
+        ("fingerprint", pa.list_(pa.binary(FINGERPRINT.itemsize))),
+        *[(name, pa.string()) for name in ("text_key", "question_answer_key")],
+        *[(name, pa.uint64()) for name in ("question_key", "near_key")],
+        ("minhash", pa.list_(pa.uint32())),
+    ]
+)
+"""The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
+
+`image_key` is equal for images that are known to be the same without comparing them: the digest of the pixels where
+the scan takes one, else of the bytes. `image_files` is the size and time of the file that holds each image, nulls where
+there is none: by them a later run sees that an image came, went or changed. `third_party` is what a figure's caption
+says of an owner beside the article. The last five are those of `textkeys.TextKeys`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTask:
+    """One shard to scan; the fields are all that the scan's content depends on, besides the files.
+
+    Attributes:
+        source, layout, shard: what to read; `folder` is the source's own.
+        out: where scans are stored; the file's name there is the task's digest.
+        max_pixels: budget of `images.canonical`.
+        language, language_model: the source's default, and fastText's `lid.176.ftz`.
+        limit: read at most this many rows, or None.
+    """
+
+    source: str
+    folder: Path
+    layout: str
+    shard: Shard
+    out: Path
+    max_pixels: int
+    language: str
+    language_model: Path
+    limit: int | None = None
+
+
+def scan_all(
+    inputs: Sequence[Input], out: Path, max_pixels: int, limit: int | None, workers: int, language_model: Path
+) -> list[tuple[str, Path]]:
+    """Scan all shards of all sources, in parallel, and give (source, scan file) pairs in reading order.
+
+    The settings are those of `ScanTask`.
+
+    Raises:
+        InputError: an upstream file is unusable as a whole.
+    """
+    tasks = [
+        ScanTask(
+            source=entry.source,
+            folder=entry.folder,
+            layout=entry.layout,
+            shard=shard,
+            out=out,
+            max_pixels=max_pixels,
+            language=entry.facts.languages[0],
+            language_model=language_model,
+            limit=limit,
+        )
+        for entry in inputs
+        for shard in entry.shards
+    ]
+    paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
+    return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def scan(task: ScanTask) -> Path:
+    """Scan a shard, unless a scan of the same bytes with the same settings lies there, and give its file.
+
+    Raises:
+        InputError: an upstream file is unusable as a whole.
+    """
+    path = task.out / f"{task.source}-{_digest(task)}.parquet"
+    if path.exists() and _images_unchanged(path, task.folder):
+        return path
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for group in row_groups(_rows(task)):
+            writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA), row_group_size=len(group))
+    return path
+
+
+def _digest(task: ScanTask) -> str:
+    decoders = dicom.libraries() if _layout(task).images == "dicom" else {}
+    settings = {
+        "code": _code_digest(),
+        "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
+        "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
+        "folders": [_folder_digest(task.folder / folder) for folder in task.shard.folders],
+        "task": [task.source, task.layout, asdict(task.shard), task.max_pixels, task.language, task.limit],
+        "language_model": _file_digest(task.language_model),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _file_digest(path: Path) -> str:
+    with opened(path):
+        state = path.stat()
+        return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+def _folder_digest(folder: Path) -> str:
+    """Digest the names, sizes and times of all files below a folder, without reading them."""
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders.sort()  # os.walk goes on in this order
+        digest.update(f"{place[len(str(folder)) :]}\n".encode())
+        for name in sorted(files):
+            state = Path(place, name).lstat()
+            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:
+    """Digest a file once for all the shards that are pieces of it."""
+    return file_sha256(path)
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Digest this package's code: a scan by another version of it is no longer true."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _images_unchanged(path: Path, folder: Path) -> bool:
+    seen: set[str] = set()
+    for batch in pq.ParquetFile(path).iter_batches(columns=["images", "image_files"]):
+        for refs, held in zip(batch["images"].to_pylist(), batch["image_files"].to_pylist(), strict=True):
+            for ref, file in zip(refs, held, strict=True):
+                if ref["path"] in seen:
+                    continue
+                seen.add(ref["path"])
+                if _held_by(folder, ImageRef(**ref)) != file:
+                    return False
+    return True
+
+
+def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
+    size, mtime_ns = originals.stat(folder, ref) or (None, None)
+    return {"bytes": size, "mtime_ns": mtime_ns}
+
+
+def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
+    """Give the scan's rows, each with its approximate size in bytes."""
+    upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
+    detector = text.LanguageDetector(task.language_model)
+    with originals.ImageStore(task.folder) as store:
+        measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
+        while batch := list(islice(upstream, BATCH_ROWS)):
+            rows = [
+                _rejected(row) if isinstance(row, Rejected) else _measured(row, measure, task.folder) for row in batch
+            ]
+            _add_languages(rows, detector, task.language)
+            _add_text_keys(rows)
+            for row in rows:
+                yield row, 500 + sum(len(row[name]) for name in ("question", "answer", "context", "explanation"))
+
+
+def _layout(task: ScanTask) -> Layout:
+    return next(layout for layout in layouts(task.source) if layout.name == task.layout)
+
+
+def _rejected(row: Rejected) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(SCHEMA.names, None),
+        **{name: "" for name in SCHEMA.names if SCHEMA.field(name).type == pa.string()},
+        **{name: [] for name in SCHEMA.names if pa.types.is_list(SCHEMA.field(name).type)},
+        **asdict(row),
+        "stage": "read",
+    }
+
+
+def _measure(store: originals.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
+    data = store.read(ref)
+    try:
+        return images.measure(data, max_pixels)
+    except RowError as error:
+        raise RowError(error.reason, f"{ref}: {error.evidence}") from error
+
+
+def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
+    row = asdict(record)
+    for name in ("question", "answer", "context", "explanation"):
+        row[name] = text.clean(row[name])
+    for name in ("alternatives", "choices"):
+        row[name] = [text.clean(part) for part in row[name]]
+    row.update(stage="", reason="", evidence="")
+    row["third_party"] = third_party.credit(row["answer"]) if record.task == "caption" else ""
+    row["image_files"] = [_held_by(folder, ref) for ref in record.images]
+    facts = []
+    for ref in record.images:
+        try:
+            facts.append(measure(ref))
+        except RowError as error:
+            row.update(stage="images", reason=error.reason, evidence=error.evidence)
+            break
+    row["image_sha256"] = [image.sha256 for image in facts]
+    row["image_phash"] = [image.phash for image in facts]
+    row["image_key"] = [image.pixel_sha256 or image.sha256 for image in facts]
+    row["image_bytes"] = [image.bytes for image in facts]
+    row["image_width"] = [image.width for image in facts]
+    row["image_height"] = [image.height for image in facts]
+    row["fingerprint"] = [image.fingerprint.tobytes() for image in facts]
+    return row
+
+
+def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, default: str) -> None:
+    """Fill in `language` where upstream declares none, from all the text of the row."""
+    open_rows = [row for row in rows if not row["language"] and row["task"]]
+    texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
+    for row, language in zip(open_rows, text.languages_of(texts, detector, default), strict=True):
+        row["language"] = language
+
+
+def _add_text_keys(rows: list[dict[str, Any]]) -> None:
+    records = [row for row in rows if row["task"]]
+    texts = [Texts(row["question"], row["answer"], row["context"], row["choices"]) for row in records]
+    for row, keys in zip(records, measure(texts), strict=True):
+        row.update(asdict(keys))

@@ -1,0 +1,117 @@
+"""Licences of PubMed Central articles: a table beside the sources, for figures whose rows name none.
+
+The table is all `*.csv` in `ROOT/pmc_articles/`, each with one of two headers:
+
+    article,licence,retracted,read,where    what `medmix fetch --articles` writes: `PMC1`, the licence as PMC
+                                            writes it ("" where it has none), true or false, the day on which it
+                                            was read (YYYY-MM-DD), and at which address
+    ...,Accession ID,Last Updated (YYYY-MM-DD HH:MM:SS),...,License    `oa_file_list.csv` and its like, which PMC
+                                            offered until 2026; blanks and brackets of the header do not count
+
+What was asked of PMC counts before a file list, and what was read later before what was read earlier.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import polars as pl
+
+from .. import facts
+from ..errors import InputError
+from ..shards import file_sha256
+
+FOLDER = "pmc_articles"
+NAMESPACE = "pmc/"
+"""Begins the group of a record whose article is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """What PMC says of an article; the fields are the columns of the table."""
+
+    article: str
+    licence: str
+    retracted: bool
+    read: str
+    where: str
+
+
+COLUMNS = tuple(field.name for field in fields(Article))
+_OWN = {name: name for name in ("article", "licence", "read")}
+_FILE_LIST = {"article": "accessionid", "licence": "license", "read": "lastupdated"}
+
+
+def digest(root: Path) -> str:
+    """Digest the table of a root; "" where there is none."""
+    parts = [[path.name, file_sha256(path)] for path in files_of(root)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest() if parts else ""
+
+
+def table(root: Path) -> pl.DataFrame:
+    """Read the table: `article`, `licence` and `article_read` (YYYY-MM-DD), each article once.
+
+    Raises:
+        InputError: a file of it cannot be read, or has another header.
+    """
+    frames = [_checked(path, _frame(path)) for path in files_of(root)]
+    if not frames:
+        return pl.DataFrame(schema=dict.fromkeys(("article", "licence", "article_read"), pl.String))
+    rows = pl.concat(frames).sort("asked", "read", maintain_order=True)
+    latest = rows.unique("article", keep="last", maintain_order=True)
+    return latest.select("article", "licence", article_read=pl.col("read").str.head(10))
+
+
+def files_of(root: Path) -> list[Path]:
+    """List the files of the table, sorted."""
+    return sorted((root / FOLDER).glob("*.csv"))
+
+
+def _frame(path: Path) -> pl.DataFrame:
+    try:
+        lines = pl.scan_csv(path, infer_schema=False, encoding="utf8-lossy")
+        names = {_plain(name): name for name in lines.collect_schema().names()}
+        for asked, columns in ((True, _OWN), (False, _FILE_LIST)):
+            if set(columns.values()) <= names.keys():
+                texts = {name: pl.col(names[column]).fill_null("") for name, column in columns.items()}
+                chosen = {name: text.str.strip_chars() for name, text in texts.items()}
+                return lines.select(**chosen, asked=pl.lit(asked)).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "mend or remove it") from None
+    remedy = f"give it the columns {', '.join(COLUMNS)}, or remove it"
+    raise InputError(path, f"is no table of article licences: its columns are {', '.join(names.values())}", remedy)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\(.*\)|\s", "", name).lower()
+
+
+def _checked(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
+    strange = rows.filter(~pl.col("article").str.contains(r"^PMC\d+$"))["article"].head(1)
+    for article in strange:
+        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; mend or remove the file")
+    return rows
+
+
+def add_wordings(rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]) -> pl.DataFrame:
+    """Give the rows without wording that of their article, in sources whose facts say `article_licences`.
+
+    Adds `article` and `article_read`: which article a wording is from and when that was read, "" for a row's own.
+
+    Args:
+        rows: with `source`, `group` and `wording`.
+        licences: as `table` gives it.
+        sources: facts by source.
+    """
+    concerned = [source for source, entry in sources.items() if entry.article_licences]
+    is_open = pl.col("source").is_in(concerned) & (pl.col("wording").fill_null("") == "")
+    article = pl.when(is_open).then(pl.col("group").str.strip_prefix(NAMESPACE))
+    joined = rows.with_columns(article=article).join(licences, on="article", how="left", maintain_order="left")
+    found = pl.col("licence").fill_null("") != ""
+    from_article = {name: pl.when(found).then(name).otherwise(pl.lit("")) for name in ("article", "article_read")}
+    return joined.with_columns(wording=pl.when(found).then("licence").otherwise("wording"), **from_article).drop(
+        "licence"
+    )

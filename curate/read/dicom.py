@@ -1,0 +1,174 @@
+"""DICOM films: the grey values that a viewer would show. Needs pydicom, the extra `medmix[dicom]`.
+
+Follows PS3.3 C.11 of the DICOM standard as pydicom implements it: modality look-up table or rescale, then VOI look-up
+table or window, then MONOCHROME1 turned so that bright is bright.
+"""
+
+import gzip
+import warnings
+import zlib
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import RowError, UsageError
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MAX_BYTES = 512 * 2**20
+"""A film of some ten megapixels has twenty megabytes; a gzip file that grows beyond this is a bomb."""
+
+DECODERS = (
+    "pydicom",
+    "pylibjpeg",
+    "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg",
+    "pylibjpeg-rle",
+    "pyjpegls",
+    "python-gdcm",
+)
+"""The packages on which it hangs what can be decoded, and to what."""
+
+_PREAMBLE = 128
+_MAGIC = b"DICM"
+_GZIP = b"\x1f\x8b"
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PIXELS = 0x7FE00000
+
+
+def is_dicom(data: bytes) -> bool:
+    """Tell whether bytes are a DICOM file (PS3.10), or one packed by gzip."""
+    if data.startswith(_GZIP):
+        return _begins_as_dicom(_unpacked(data, _PREAMBLE + len(_MAGIC)))
+    return _begins_as_dicom(data)
+
+
+def _begins_as_dicom(data: bytes) -> bool:
+    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
+
+
+def _unpacked(data: bytes, size: int) -> bytes:
+    """Give at most so many bytes of what gzip packed, nothing where it is none."""
+    try:
+        with gzip.open(BytesIO(data)) as handle:
+            return handle.read(size)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def require() -> None:
+    """Make sure that DICOM files can be read.
+
+    Raises:
+        UsageError: pydicom is not installed.
+    """
+    if find_spec("pydicom") is None:
+        raise UsageError("DICOM files need pydicom, which is not installed: pip install 'medmix[dicom]'")
+
+
+def libraries() -> dict[str, str]:
+    """Give the versions of those of `DECODERS` that are installed."""
+    found = {}
+    for name in DECODERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def values(data: bytes, max_pixels: int) -> np.ndarray:
+    """Decode the first frame: `[rows, columns]`, brighter is larger.
+
+    uint8 from black to white where the file has a VOI look-up table or window, or has 8 bits that are shown as they
+    are; else any number type, in a range that is the file's own.
+
+    Raises:
+        RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything is decoded;
+            `unreadable-image` when the file is broken, is no grey image, or is compressed in a way for which no
+            decoder is installed.
+        UsageError: pydicom is not installed.
+    """
+    require()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of values that break the standard but can be used
+        try:
+            return _shown(_checked(_read(data), max_pixels))
+        except RowError:
+            raise
+        except Exception as error:  # broken elements make pydicom and its decoders raise nearly anything
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise RowError("unreadable-image", f"DICOM: {lines[0][:200]}") from error
+
+
+def _read(data: bytes) -> "Dataset":
+    """Parse a file, its pixels left encoded."""
+    from pydicom import dcmread
+    from pydicom.filereader import read_dataset
+
+    if data.startswith(_GZIP):
+        data = _unpacked(data, MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise RowError("unreadable-image", f"gzip: grows beyond {MAX_BYTES} bytes")
+    meta = BytesIO(data)
+    meta.seek(_PREAMBLE + len(_MAGIC))
+    head = read_dataset(meta, False, True, stop_when=lambda tag, vr, length: tag >= 0x00030000)
+    syntax = head.get("TransferSyntaxUID", "")
+    if syntax == _DEFLATED:  # pydicom would inflate all of it at once, however much that is
+        raise RowError("unreadable-image", f"DICOM: transfer syntax {syntax.name} is not read")
+    return dcmread(BytesIO(data))
+
+
+def _checked(dataset: "Dataset", max_pixels: int) -> "Dataset":
+    pixels = int(dataset.Rows) * int(dataset.Columns)
+    if pixels > max_pixels:
+        raise RowError("too-many-pixels", f"{pixels} pixels")
+    shown = dataset.PhotometricInterpretation
+    if shown not in ("MONOCHROME1", "MONOCHROME2"):
+        raise RowError("unreadable-image", f"DICOM: photometric interpretation {shown!s:.40} is no grey image")
+    syntax = dataset.file_meta.TransferSyntaxUID
+    missing = _missing_decoder(syntax)
+    if missing:
+        raise RowError("unreadable-image", f"DICOM: transfer syntax {syntax.name} {missing}")
+    return dataset
+
+
+def _missing_decoder(syntax: Any) -> str:
+    """Say what a transfer syntax lacks to be decoded, "" where it lacks nothing."""
+    from pydicom.pixels import get_decoder
+
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        return "has no decoder"
+    return "" if decoder.is_available else f"has no decoder here; {' or '.join(decoder.missing_dependencies)}"
+
+
+def _shown(dataset: "Dataset") -> np.ndarray:
+    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+
+    values = apply_modality_lut(pixel_array(dataset, index=0), dataset)
+    limits = _limits(dataset)
+    if limits:
+        low, high = limits
+        shown = apply_voi_lut(values, dataset).astype(np.float64)
+        values = np.rint((shown - low) / (high - low) * 255).astype(np.uint8)
+    if dataset.PhotometricInterpretation == "MONOCHROME2":
+        return values
+    return 255 - values if values.dtype == np.uint8 else -values.astype(np.float64)
+
+
+def _limits(dataset: "Dataset") -> tuple[float, float] | None:
+    """Give the values that a VOI look-up table or window makes black and white, None where there is neither."""
+    from pydicom.pixels import apply_windowing
+
+    if dataset.get("VOILUTSequence"):
+        return 0, 2 ** dataset.VOILUTSequence[0].LUTDescriptor[2] - 1
+    if dataset.get("WindowCenter") is None or dataset.get("WindowWidth") is None:
+        return None
+    low, high = apply_windowing(np.array([-np.inf, np.inf]), dataset)
+    return low, high

@@ -1,0 +1,121 @@
+"""What a build reads: the sources of a mixture that lie under the root, each in one of its layouts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import facts
+from ..config import nearest
+from ..errors import UsageError
+from ..mixture import Mixture
+from ..sources import Shard, layouts
+from . import dicom, download_record, refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A source as found on disk.
+
+    Attributes:
+        source: its id; `folder` where it lies; `facts` what is known of it.
+        layout: the one that is read; `shards` its pieces in reading order.
+        unread: names of other layouts that lie there too: copies of the same rows, not read.
+    """
+
+    source: str
+    folder: Path
+    facts: facts.Facts
+    layout: str
+    shards: tuple[Shard, ...]
+    unread: tuple[str, ...]
+
+
+def find(
+    mixture: Mixture, root: Path, only: Sequence[str] = (), allow_missing: Sequence[str] = ()
+) -> tuple[list[Input], list[str]]:
+    """Find the mixture's sources under `root`; give them in the mixture's order, and the ids that are missing.
+
+    Raises:
+        UsageError: a source that may not be missing is, a name is unknown, a folder holds no known layout, an
+            unfinished download or a copy that must not be used; all of it in one line.
+    """
+    problems = [
+        f"{option} {name!r} is not in mixture {mixture.name}{nearest(name, list(mixture.sources))}"
+        for option, chosen in (("--only", only), ("--allow-missing", allow_missing))
+        for name in chosen
+        if name not in mixture.sources
+    ]
+    if not root.is_dir():
+        problems.append(f"{root} is not a folder; give the folder that holds one folder per source with --root")
+    if refused := refusal.of_folder(root):
+        problems.append(refused)
+    if problems:
+        raise UsageError("; ".join(problems))
+    wanted = [source for source in mixture.sources if not only or source in only]
+    found, missing, unreadable = [], [], []
+    for source in wanted:
+        folder = root / source
+        if not folder.exists() or not layouts(source):
+            missing.append(source)
+            continue
+        if refused := refusal.of_folder(folder, source):
+            unreadable.append(refused)
+            continue
+        choice = _choose(mixture, source, folder)
+        if isinstance(choice, Input):
+            found.append(choice)
+        elif source in allow_missing:
+            missing.append(source)
+        else:
+            unreadable.append(choice)
+    lacking = [source for source in missing if source not in allow_missing]
+    if lacking:
+        unreadable.append(_missing_line(lacking, root))
+    if unreadable:
+        raise UsageError("; ".join(unreadable))
+    if not found:
+        raise UsageError(f"none of {', '.join(wanted)} lies under {root}: there is nothing to build")
+    return found, missing
+
+
+def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
+    """Give the layout to read, or the line that says why there is none."""
+    asked = mixture.sources[source].layout
+    known = layouts(source)
+    if asked is not None and asked not in [layout.name for layout in known]:
+        names = [layout.name for layout in known]
+        return f"{mixture.name}.yaml: sources.{source}.layout: no layout {asked!r}{nearest(asked, names)}"
+    if download_record.is_unfinished(folder):
+        return f"{folder}: its download was stopped; go on with: medmix fetch {source} --root {folder.parent}"
+    found = [(layout, layout.shards(folder)) for layout in known]
+    there = [(layout, shards) for layout, shards in found if shards]
+    picked = [(layout, shards) for layout, shards in there if asked in (None, layout.name)]
+    if not picked:
+        expected = " or ".join(f"{layout.expects} ({layout.name})" for layout in known if asked in (None, layout.name))
+        return f"{folder}: no files of {source} found; expected {expected}"
+    layout, shards = picked[0]
+    if layout.images == "dicom":
+        dicom.require()
+    unread = tuple(other.name for other, _ in there if other is not layout)
+    return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread)
+
+
+def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
+    """Give the facts, with the revision that lies there where a download has recorded it."""
+    entry = facts.load(source)
+    place = entry.upstream.get(layout)
+    fetched = download_record.read_record(folder)
+    if fetched is None or place is None or fetched.dataset != place.dataset:
+        return entry
+    return replace(entry, upstream={**entry.upstream, layout: replace(place, revision=fetched.commit)})
+
+
+def _missing_line(sources: Sequence[str], root: Path) -> str:
+    unwritten = [source for source in sources if not layouts(source)]
+    absent = [source for source in sources if source not in unwritten]
+    lines = []
+    if absent:
+        lines.append(f"no folder under {root} for {', '.join(absent)} (medmix fetch gets them, or says how)")
+    if unwritten:
+        lines.append(f"no reader in this version for {', '.join(unwritten)}")
+    return f"{' and '.join(lines)}; to go on without: --allow-missing {','.join(sources)}"

@@ -1,0 +1,221 @@
+"""The original bytes of an image: a plain file, a member of a zip archive or a row of a table."""
+
+import errno
+import re
+import stat as modes
+import zipfile
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import RowError
+from ..record import ImageRef
+
+MAX_BYTES = 512 * 2**20
+"""No image of the sources comes near it; a zip member that claims more is a bomb."""
+
+# Errors that say something about the file itself and come again on each run. All others (a dying disk,
+# too many open files) are the machine's: a build that dropped rows for them would not be repeatable.
+# Decoders raise OSError without a number for damaged data.
+_FILE_ERRORS = {None, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+
+
+class ImageStore:
+    """Reads images of one source; keeps the last archive or table open, so read in upstream's order.
+
+    Attributes:
+        root: the source's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._path = ""
+        self._container: _Container | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, ref: ImageRef) -> bytes:
+        """Give the original bytes, never empty; memory holds one image and at most one parquet row group.
+
+        Links are followed, also out of the root: large image folders are often linked in.
+
+        Raises:
+            RowError: `unsafe-path` when a name leads out of the root; `missing-image` when there is no
+                such file, member, column or row, or its bytes are null; `unreadable-image` when it is a
+                folder, empty, larger than `MAX_BYTES`, damaged, encrypted or not permitted.
+            OSError: when the machine, not the file, is at fault.
+        """
+        check_path(ref)
+        with _row_errors(ref):
+            inside = ref.member is not None or ref.row is not None
+            data = self._open(ref).read(ref) if inside else self._read_file(ref)
+        if data is None:
+            raise RowError("missing-image", str(ref))
+        if not data:
+            raise RowError("unreadable-image", f"{ref}: empty")
+        return data
+
+    def close(self) -> None:
+        """Close what is open; the store can be used again."""
+        if self._container is not None:
+            self._container.close()
+        self._path, self._container = "", None
+
+    def _read_file(self, ref: ImageRef) -> bytes:
+        path = self.root / ref.path
+        _check_plain(path, ref)
+        _check_size(path.stat().st_size, ref)
+        return path.read_bytes()
+
+    def _open(self, ref: ImageRef) -> "_Container":
+        if self._container is None or self._path != ref.path:
+            self.close()
+            path = self.root / ref.path
+            _check_plain(path, ref)
+            if ref.member is not None:
+                self._container = _Zip(path)
+            elif path.suffix == ".arrow":
+                self._container = _Arrow(path)
+            else:
+                self._container = _Parquet(path)
+            self._path = ref.path
+        return self._container
+
+
+def stat(root: Path, ref: ImageRef) -> tuple[int, int] | None:
+    """Give size in bytes and mtime in ns of the file, archive or table that holds the image; None when absent."""
+    try:
+        check_path(ref)
+        found = (root / ref.path).stat()
+    except (RowError, OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def check_path(ref: ImageRef) -> None:
+    """Refuse names that could lead out of the source's folder on any system.
+
+    Raises:
+        RowError: `unsafe-path` for absolute paths, `..`, backslashes, drive letters, NUL and "".
+    """
+    for name in (ref.path, ref.member):
+        if name is not None and (
+            not name or name.startswith("/") or ".." in name.split("/") or re.search(r"[\\\0]|^[A-Za-z]:", name)
+        ):
+            raise RowError("unsafe-path", repr(name))
+
+
+class _Container(Protocol):
+    def read(self, ref: ImageRef) -> bytes | None: ...
+
+    def close(self) -> None: ...
+
+
+class _Zip:
+    def __init__(self, path: Path) -> None:
+        self._archive = zipfile.ZipFile(path)
+
+    def read(self, ref: ImageRef) -> bytes:
+        try:
+            info = self._archive.getinfo(str(ref.member))
+        except KeyError:
+            raise RowError("missing-image", str(ref)) from None
+        _check_size(info.file_size, ref)  # zipfile stops at the size that the directory states
+        return self._archive.read(info)
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+class _Parquet:
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path)
+        meta = self._file.metadata
+        self._starts = [0, *accumulate(meta.row_group(i).num_rows for i in range(meta.num_row_groups))]
+        self._group: tuple[int, str] = (-1, "")
+        self._rows: pa.ChunkedArray = pa.chunked_array([], pa.binary())
+
+    def read(self, ref: ImageRef) -> bytes | None:
+        row = _checked_row(ref, self._starts[-1], self._file.schema_arrow)
+        group = bisect_right(self._starts, row) - 1
+        column, _, place = ref.column.partition("[")
+        if self._group != (group, column):
+            names = [column] if place else [f"{column}.bytes"]
+            self._rows = self._file.read_row_group(group, columns=names).column(column)
+            self._group = (group, column)
+        held = self._rows[row - self._starts[group]]
+        return _bytes_of(held[int(place.removesuffix("]"))] if place else held)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Arrow:
+    """An IPC stream, as `datasets` caches it, or an IPC file; mapped, so only touched pages are in memory."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            is_file = file.read(6) == b"ARROW1"
+        self._map = pa.memory_map(str(path))
+        self._table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(self._map).read_all()
+
+    def read(self, ref: ImageRef) -> bytes | None:
+        row = _checked_row(ref, self._table.num_rows, self._table.schema)
+        return _bytes_of(self._table.column(ref.column)[row])
+
+    def close(self) -> None:
+        del self._table
+        self._map.close()
+
+
+def _checked_row(ref: ImageRef, rows: int, schema: pa.Schema) -> int:
+    if ref.row is None or not 0 <= ref.row < rows or ref.column.partition("[")[0] not in schema.names:
+        raise RowError("missing-image", str(ref))
+    return ref.row
+
+
+def _bytes_of(image: pa.StructScalar) -> bytes | None:
+    return image["bytes"].as_py() if image.is_valid else None
+
+
+def _check_plain(path: Path, ref: ImageRef) -> None:
+    mode = path.stat().st_mode
+    if not modes.S_ISREG(mode):  # opening a pipe would wait for ever
+        kind = "a folder" if modes.S_ISDIR(mode) else "not a plain file"
+        raise RowError("unreadable-image", f"{ref}: {kind}")
+
+
+def _check_size(size: int, ref: ImageRef) -> None:
+    if size > MAX_BYTES:
+        raise RowError("unreadable-image", f"{ref}: {size} bytes")
+
+
+@contextmanager
+def _row_errors(ref: ImageRef) -> Iterator[None]:
+    try:
+        yield
+    except RowError:
+        raise
+    except (FileNotFoundError, NotADirectoryError, UnicodeEncodeError):
+        raise RowError("missing-image", str(ref)) from None
+    except PermissionError:
+        raise RowError("unreadable-image", f"{ref}: not permitted") from None
+    except OSError as error:
+        if error.errno not in _FILE_ERRORS:
+            raise
+        raise RowError("unreadable-image", f"{ref}: damaged") from error
+    except Exception as error:  # untrusted archives make zipfile, its codecs and Arrow raise nearly anything
+        raise RowError("unreadable-image", f"{ref}: damaged") from error

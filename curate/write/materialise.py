@@ -1,0 +1,163 @@
+"""Pass 3: write the records that were kept, as parquet with the bytes of their images (`stored`)."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import record
+from ..errors import WorkError
+from ..facts import Facts
+from ..licences.rulings import rule
+from ..measure import reports
+from ..read.originals import ImageStore
+from ..record import ImageRef, Record
+from ..shards import write_rows
+from .chat import messages
+from .features import mix_schema
+from .stored import stored
+
+DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
+"""What writing a record needs of pass 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """One output shard before it is written.
+
+    Attributes:
+        path: POSIX, relative to the mix: `data/slake/train-00000-of-00002.parquet`.
+        rows: `DECIDED` of its records, in writing order.
+    """
+
+    path: str
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTask:
+    """A shard to write: into `out`, from the scan files `scans` and the source's own `folder`.
+
+    Of reports only the `section` is written, unless that is None.
+    """
+
+    plan: ShardPlan
+    out: Path
+    scans: tuple[Path, ...]
+    folder: Path
+    facts: Facts
+    layout: str
+    section: record.Section | None = None
+
+
+def folder_of(verdict: pl.Expr) -> pl.Expr:
+    """Give the top folder by what may be done with a record: only what may be redistributed lies in `data`."""
+    return pl.when(verdict == "redistributable").then(pl.lit("data")).otherwise(pl.lit("restricted"))
+
+
+def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
+    """Cut the kept records into shards of about `shard_bytes`, by folder, source and split, in reading order."""
+    shards = []
+    placed = kept.with_columns(folder=folder_of(pl.col("verdict")))
+    for (folder, source, split), rows in placed.group_by("folder", "source", "split", maintain_order=True):
+        size = pl.col("image_bytes").fill_null(0) + pl.col("text_bytes")
+        numbered = rows.with_columns(part=((size.cum_sum() - size) // shard_bytes).rle_id())
+        parts = numbered.partition_by("part", maintain_order=True)
+        for number, part in enumerate(parts):
+            path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
+            shards.append(ShardPlan(path, part.select(DECIDED)))
+    return shards
+
+
+def write(task: WriteTask) -> str:
+    """Write one shard, unless it is there already, and give its relative path.
+
+    Raises:
+        WorkError: an image is not what it was when it was measured.
+    """
+    path = task.out / task.plan.path
+    if not path.exists():
+        write_rows(path, mix_schema(), _rows(task))
+    return task.plan.path
+
+
+def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
+    with ImageStore(task.folder) as store:
+        for decided, scanned in _joined(task.plan.rows, task.scans):
+            row = _row(decided, scanned, task)
+            size = 1000
+            sizes = zip(scanned["image_width"], scanned["image_height"], strict=True)
+            for ref, expected, (width, height) in zip(scanned["images"], scanned["image_sha256"], sizes, strict=True):
+                data = store.read(ImageRef(**ref))
+                if hashlib.sha256(data).hexdigest() != expected:
+                    path = task.folder / ref["path"]
+                    raise WorkError(f"{path}: the image changed while the build ran; run the same command again")
+                held, name = stored(data, Path(ref["member"] or ref["path"]).name, width * height)
+                row["images"].append({"bytes": held, "path": name})
+                size += len(held)
+            yield row, size
+
+
+def _joined(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pair each decided row with its scanned one, reading each scan once from front to back."""
+    for (scan,), part in rows.group_by("scan", maintain_order=True):
+        wanted = {row["scan_row"]: row for row in part.iter_rows(named=True)}
+        first = 0
+        for batch in pq.ParquetFile(scans[int(str(scan))]).iter_batches(batch_size=1024):
+            places = [place for place in range(first, first + batch.num_rows) if place in wanted]
+            scanned = batch.take(pa.array([place - first for place in places], pa.int64())).to_pylist()
+            yield from zip((wanted[place] for place in places), scanned, strict=True)
+            first += batch.num_rows
+
+
+def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> dict[str, Any]:
+    record = _record(scanned, task)
+    said = decided["wording"], scanned["member"], scanned["third_party"], decided["article"], decided["article_read"]
+    ruling = rule(task.facts.licence, *said)
+    return {
+        "id": decided["id"],
+        "source": record.source,
+        "split": decided["split"],
+        "task": record.task,
+        "modality": record.modality,
+        "images": [],
+        "messages": messages(record, task.section),
+        "question": record.question,
+        "answer": record.answer,
+        "alternatives": list(record.alternatives),
+        "choices": list(record.choices),
+        "answer_type": record.answer_type,
+        "language": record.language,
+        "group": record.group,
+        "license": ruling.licence,
+        "license_verdict": ruling.verdict,
+        "license_evidence": {
+            "declared": task.facts.licence.declared.wording,
+            "upstream": ruling.upstream,
+            "evidence": ruling.evidence,
+            "read": ruling.read,
+        },
+        "attribution": "; ".join(filter(None, (record.attribution, task.facts.attribution))),
+        "upstream": {
+            **task.facts.provenance(task.layout),
+            "file": record.file,
+            "row": record.row,
+        },
+        "image_sha256": scanned["image_sha256"],
+        "image_phash": scanned["image_phash"],
+    }
+
+
+def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
+    fields = {name: scanned[name] for name in Record.__dataclass_fields__ if name in scanned}
+    fields["images"] = tuple(ImageRef(**ref) for ref in scanned["images"])
+    fields |= {name: tuple(scanned[name]) for name in ("alternatives", "choices")}
+    fields["modality"] = scanned["modality"] or task.facts.modality
+    if task.section:
+        fields["answer"] = reports.section(scanned["answer"], task.section)
+    return Record(source=task.facts.id, **fields)

@@ -1,0 +1,58 @@
+"""Where a mix is made: `OUT/.work`, held by one build at a time, and how a finished one takes its place."""
+
+import fcntl
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UsageError
+from ..shards import leftovers
+from . import manifest
+
+WORK = ".work"
+
+
+def place(stage: Path, out: Path) -> None:
+    """Move a finished mix into place: card and manifest, by which it is known, go first and come last."""
+    for name in (manifest.NAME, manifest.README):
+        (out / name).unlink(missing_ok=True)
+    remove_all(path for path in out.iterdir() if path.name in manifest.ENTRIES)
+    for path in sorted(stage.iterdir(), key=lambda path: (path.name == manifest.NAME, path.name == manifest.README)):
+        path.rename(out / path.name)
+    stage.rmdir()
+
+
+@contextmanager
+def working(out: Path, fresh: bool) -> Iterator[Path]:
+    """Give `OUT/.work`, held against a second build; refuse a folder that is somebody else's.
+
+    Raises:
+        UsageError: the folder is not empty and holds no mix, cannot be written to, or a build is writing there.
+    """
+    work = out / WORK
+    if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
+        raise UsageError(f"{out} is not empty and holds no mix; choose another --out")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        lock = (work / "lock").open("w")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"{out}: another build is writing there; wait for it") from error
+        if fresh:
+            remove_all(path for path in work.iterdir() if path.name != "lock")
+        remove_all(leftovers(work))
+        yield work
+
+
+def remove_all(paths: Iterable[Path]) -> None:
+    """Remove files and folders; of links only the links."""
+    for path in list(paths):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

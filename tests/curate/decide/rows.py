@@ -1,0 +1,116 @@
+"""Rows as pass 2 sees them, for tests of the stages: only what a test names differs from a plain record."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from medmix.curate.decide.comparisons import COPIES
+from medmix.curate.decide.scantexts import ScanTexts
+from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+
+DEFAULTS: dict[str, Any] = {
+    "scan": 0,
+    "source": "slake",
+    "rank": 0,
+    "upstream_split": "train",
+    "split": "train",
+    "task": "vqa",
+    "stage": "",
+    "reason": "",
+    "evidence": "",
+    "language": "en",
+    "wording": "",
+    "article": "",
+    "article_read": "",
+    "member": "",
+    "third_party": "",
+    "question_chars": 10,
+    "answer_chars": 3,
+    "images": [],
+    "min_side": 100,
+    "area": 10_000,
+    "image_bytes": 1_000,
+    "text_bytes": 13,
+    "section": "",
+    "question_key": None,
+    "near_key": None,
+    "openness": 3,
+    "licence": "CC-BY-4.0",
+    "verdict": "redistributable",
+}
+
+SCHEMA = {
+    "images": pl.List(pl.UInt32),
+    "index": pl.UInt32,
+    "min_side": pl.Int64,
+    "question_key": pl.UInt64,
+    "near_key": pl.UInt64,
+}
+
+NO_COPIES = pl.DataFrame(schema=COPIES)
+NO_TEXTS = ScanTexts((), {})
+
+
+def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> pl.DataFrame:
+    """Make confirmed copies: (image, other, likeness), or (image, other) for equal pixels."""
+    rows = [
+        {
+            "image": pair[0],
+            "other": pair[1],
+            "exact": len(pair) == 2,
+            "likeness": pair[2] if len(pair) == 3 else 1.0,
+            "flipped": False,
+            "turn": 0,
+            "zoom": 1.25 if len(pair) == 3 else 1.0,
+        }
+        for pair in pairs
+    ]
+    return pl.DataFrame(rows, COPIES)
+
+
+def table(*rows: dict[str, Any]) -> pl.DataFrame:
+    """Make a table of records; ids, groups and text keys are unique unless a row names them."""
+    return pl.DataFrame(
+        [
+            {
+                **DEFAULTS,
+                "index": place,
+                "scan_row": place,
+                "id": f"slake/{place}",
+                "group": f"group-{place}",
+                "text_key": f"text-{place}",
+                "question_answer_key": f"qa-{place}",
+                **row,
+            }
+            for place, row in enumerate(rows)
+        ],
+        schema_overrides=SCHEMA,
+    ).with_columns(shown="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense"))
+
+
+def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:
+    """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`) and their scan."""
+    told = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
+    fields = ("question", "answer", "context", "choices")
+    keys = measure([Texts(*(row[field] for field in fields)) for row in told])
+    scan = pl.DataFrame(
+        {
+            **{field: [row[field] for row in told] for field in (*fields, "explanation")},
+            **{name: [getattr(key, name) for key in keys] for name in COLUMNS},
+        },
+        schema_overrides={"choices": pl.List(pl.String), **COLUMNS},
+    )
+    scan.write_parquet(folder / "scan.parquet")
+    names = {*fields, "explanation"}
+    plain = [{name: value for name, value in row.items() if name not in names} for row in rows]
+    measured = [{name: getattr(key, name) for name in COLUMNS if name != "minhash"} for key in keys]
+    rows_of_table = [{**key, **row} for key, row in zip(measured, plain, strict=True)]
+    return table(*rows_of_table), ScanTexts([("slake", folder / "scan.parquet")], {})
+
+
+def fates(drops: pl.DataFrame) -> dict[int, tuple[str, str]]:
+    """Give index -> (reason, evidence) of what a stage drops."""
+    return {
+        index: (reason, evidence) for index, reason, evidence in drops.select("index", "reason", "evidence").iter_rows()
+    }

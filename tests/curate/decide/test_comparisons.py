@@ -1,0 +1,121 @@
+"""Pairs of images are compared once, by their pixels, and the verdicts outlive a killed build."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medmix.curate.copies.fingerprints import fingerprint
+from medmix.curate.copies.sketch import sketch
+from medmix.curate.decide import comparisons
+from medmix.curate.decide.comparisons import PROPOSED, Sketched, confirmed
+from medmix.curate.decide.pictures import Held
+from medmix.curate.errors import WorkError
+from medmix.curate.measure.images import pixel_digest
+from medmix.curate.record import ImageRef
+
+from ..pictures import FLIP, picture, pixels
+
+BUDGET = 1_000_000
+
+
+@pytest.fixture
+def sides(tmp_path) -> dict[int, Held]:
+    """Picture 1 twice, in two formats; mirrored; and a stranger."""
+    picture(1).save(tmp_path / "a.png")
+    picture(1).save(tmp_path / "b.bmp")
+    picture(1).transpose(FLIP).save(tmp_path / "c.png")
+    picture(2).save(tmp_path / "d.png")
+    names = ("a.png", "b.bmp", "c.png", "d.png")
+    return {place: held(tmp_path / name) for place, name in enumerate(names)}
+
+
+def held(path: Path) -> Held:
+    return Held(path.parent, ImageRef(path.name), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def proposed(*pairs: tuple[int, int]) -> pl.DataFrame:
+    return pl.DataFrame([(*pair, True) for pair in pairs], PROPOSED, orient="row")
+
+
+def found(pairs: pl.DataFrame, sides, folder: Path, workers: int = 1) -> list[tuple[int, int, bool, bool]]:
+    table = confirmed(pairs, sides, BUDGET, folder, workers)
+    return table.select("image", "other", "exact", "flipped").rows()
+
+
+PAIRS = proposed((2, 3), (0, 1), (0, 2), (1, 3))
+
+
+def test_only_copies_are_confirmed_and_equal_pixels_are_told_from_altered_ones(sides, tmp_path):
+    assert found(PAIRS, sides, tmp_path / "kept") == [(0, 1, True, False), (0, 2, False, True)]
+
+
+def test_a_pair_is_compared_once(sides, tmp_path, monkeypatch):
+    first = found(PAIRS, sides, tmp_path / "kept")
+    monkeypatch.setattr(comparisons, "compare", lambda task: pytest.fail("compared again"))
+    renumbered = {number + 10: side for number, side in sides.items()}
+    again = found(proposed((11, 13), (10, 11), (10, 12)), renumbered, tmp_path / "kept")
+    assert [(one - 10, two - 10, *rest) for one, two, *rest in again] == first
+
+
+def test_what_was_compared_before_a_kill_is_not_lost(sides, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparisons, "PART", 1)
+    compare, done = comparisons.compare, []
+
+    def killed(task):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(compare(task))
+        return done[-1]
+
+    monkeypatch.setattr(comparisons, "compare", killed)
+    with pytest.raises(KeyboardInterrupt):
+        found(PAIRS, sides, tmp_path / "kept")
+    monkeypatch.setattr(comparisons, "compare", lambda task: done.append(compare(task)) or done[-1])
+    assert found(PAIRS, sides, tmp_path / "kept") == [(0, 1, True, False), (0, 2, False, True)]
+    assert len(done) == 4
+
+
+def test_verdicts_of_another_version_are_put_away(sides, tmp_path):
+    folder = tmp_path / "kept"
+    found(PAIRS, sides, folder)
+    (file,) = folder.iterdir()
+    shutil.copy(file, folder / "0123456789ab-all.parquet")
+    found(PAIRS, sides, folder)
+    assert [path.name for path in folder.iterdir()] == [file.name]
+
+
+def test_two_workers_find_the_same(sides, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparisons, "PART", 2)
+    one, two = (found(PAIRS, sides, tmp_path / str(workers), workers) for workers in (1, 2))
+    assert one == two
+
+
+def test_an_image_that_changed_meanwhile_stops_the_work(sides, tmp_path):
+    picture(3).save(tmp_path / "d.png")
+    with pytest.raises(WorkError, match=r"d.png: the image changed while it was in use; run the same command again"):
+        found(PAIRS, sides, tmp_path / "kept")
+
+
+def test_a_sketch_does_for_an_image_that_is_not_here(sides, tmp_path):
+    def sketched(seed: int) -> Sketched:
+        shown = pixels(picture(seed))
+        return Sketched(f"sha-{seed}", f"pixels-{seed}", fingerprint(shown), sketch(shown))
+
+    data = (tmp_path / "a.png").read_bytes()
+    same = Sketched("other file", pixel_digest(data, BUDGET), sketched(1).print, sketched(1).sketch)
+    both = {**sides, 7: sketched(1), 8: sketched(9), 9: same}
+    pairs = proposed((2, 7), (2, 8), (0, 9))
+    assert found(pairs, both, tmp_path / "kept") == [(0, 9, True, False), (2, 7, False, True)]
+
+
+def test_nothing_proposed(tmp_path):
+    assert found(proposed(), {}, tmp_path / "kept") == []
+
+
+def test_a_blank_image_has_no_fingerprint_and_no_sketch():
+    blank = np.full((64, 64), 7, np.uint8)
+    assert (fingerprint(blank)["width"], sketch(blank)) == (0, None)

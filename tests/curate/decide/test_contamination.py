@@ -1,0 +1,183 @@
+import polars as pl
+
+from medmix.curate.decide import contamination, leaks
+from medmix.curate.evaluationsets import coverage
+from medmix.curate.mixture import EvaluationSet
+
+from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
+
+VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
+ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
+
+
+def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES):
+    """Tie rows to the evaluation sets by exact keys, or by their texts where those are given, and give the drops."""
+    everything = rows if everything is None else everything
+    exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
+    ties = leaks.find(rows, exact, evaluation, scanned, copies)
+    return contamination.drops(rows, ties, everything, evaluation)
+
+
+def test_a_training_image_of_an_evaluation_set_goes_whatever_is_asked_about_it():
+    rows = table(
+        {**ITEM, "id": "vqa_rad/1", "images": [1]},
+        {"images": [2, 1]},
+        {"images": [2]},
+    )
+    assert fates(dropped(rows)) == {1: ("contaminated", "vqa_rad/1")}
+
+
+def test_an_altered_copy_of_a_test_image_goes_too_and_the_ledger_says_how_it_was_made():
+    rows = table({**ITEM, "id": "vqa_rad/1", "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [4, 1]})
+    found = dropped(rows, copies=copies((1, 2, 0.83), (2, 3, 0.9), (1, 4, 0.7)))
+    assert found.rows() == [
+        (1, "contaminated", "vqa_rad/1", 0.83, "cut out and enlarged 1.25 times; likeness 0.83"),
+        (3, "contaminated", "vqa_rad/1", None, ""),
+    ]  # 3 is a copy of a copy and none of the test image; the last one also holds the very image
+
+
+def test_copies_are_counted_apart_from_equal_images():
+    rows = table({**ITEM, "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [1]})
+    ties = leaks.find(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)))
+    (row,) = leaks.matrix(ties, rows, [VQA_RAD_TEST])
+    assert (row["image"], row["near"]) == (2, 1)
+
+
+def test_validation_rows_are_kept_clean_too_and_other_test_rows_are_left_alone():
+    rows = table(
+        {**ITEM, "id": "vqa_rad/1", "images": [1]},
+        {"images": [1], "split": "validation", "upstream_split": "validation"},
+        {"images": [1], "split": "test", "upstream_split": "test"},
+    )
+    assert set(fates(dropped(rows))) == {1}
+
+
+def test_an_equal_text_counts_only_without_images():
+    rows = table(
+        {**ITEM, "id": "vqa_rad/1", "question_answer_key": "same", "images": [1]},
+        {"question_answer_key": "same", "images": [9]},
+        {"question_answer_key": "same"},
+    )
+    assert fates(dropped(rows)) == {2: ("contaminated", "vqa_rad/1")}
+
+
+def test_an_evaluation_item_that_was_dropped_still_counts():
+    everything = table({**ITEM, "id": "vqa_rad/1", "images": [1], "reason": "licence"}, {"images": [1]})
+    alive = everything.filter(everything["reason"] == "")
+    assert set(fates(dropped(alive, everything))) == {1}
+
+
+def test_other_splits_of_the_source_are_no_evaluation_set():
+    rows = table({**ITEM, "upstream_split": "validation", "images": [1]}, {"images": [1]})
+    assert fates(dropped(rows)) == {}
+
+
+def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
+    kept = {"outcome": "kept", "source": "vqa_rad"}
+    rows = table(
+        {**ITEM, "outcome": "dropped", "stage": "images", "reason": "missing-image"},
+        {**ITEM, **kept, "split": "test", "question_answer_key": "yes"},
+        {**kept, "question_answer_key": "yes"},
+        {**kept},
+        {**kept, "source": "slake"},
+        {"outcome": "dropped", "reason": "contaminated", "evidence": "slake/1"},
+    )
+    assert coverage.coverage(rows, [VQA_RAD_TEST], {}) == [
+        {
+            "set": "vqa_rad test",
+            "source": "vqa_rad",
+            "split": "test",
+            "items": 2,
+            "unread": 1,
+            "hits": 1,
+            "in_domain": 2,
+            "same_wording": 1,
+            "leaks": "drop",
+        }
+    ]
+
+
+def test_leaks_that_are_only_reported_drop_nothing():
+    rows = table({**ITEM, "images": [1]}, {"images": [1]})
+    assert fates(dropped(rows, evaluation=[EvaluationSet("vqa_rad", "test", leaks="report")])) == {}
+
+
+def test_the_whole_group_falls_where_the_set_asks_for_it():
+    rows = table(
+        {**ITEM, "id": "vqa_rad/1", "images": [1], "group": "case-1"},
+        {"images": [1], "group": "case-2"},
+        {"images": [2], "group": "case-2"},
+        {"images": [3], "group": "case-1"},
+        {"images": [4], "group": "case-3"},
+    )
+    assert set(fates(dropped(rows))) == {1}
+    whole = [EvaluationSet("vqa_rad", "test", group=True)]
+    assert fates(dropped(rows, evaluation=whole)) == dict.fromkeys((1, 2, 3), ("contaminated", "vqa_rad/1"))
+
+
+VIGNETTE = (
+    "A 54-year-old carpenter comes to the clinic because his left hand has been weak since he fell from a ladder in "
+    "spring. Which of the following is the most appropriate next step in the management of this patient?"
+)
+OTHER = (
+    "A newborn girl is brought to the ward with a murmur that was not heard before birth and with blue lips. Which of "
+    "the following is the most appropriate next step in the management of this patient?"
+)
+MEDQA_TEST = {"source": "medqa", "upstream_split": "test", "split": "test", "task": "mcqa"}
+TEXT_SETS = [EvaluationSet("medqa", "test")]
+
+
+def overlapping(folder, item, *rows):
+    """Give index -> share of the item, by which text-only records of these texts fall."""
+    told, scanned = texts(folder, {**MEDQA_TEST, **item}, *rows)
+    drops = dropped(told, evaluation=TEXT_SETS, scanned=scanned)
+    return dict(drops.select("index", "score").iter_rows())
+
+
+def test_a_text_that_holds_the_question_falls_whatever_its_case_answer_options_and_place(tmp_path):
+    rows = [
+        {"question": VIGNETTE.upper(), "answer": "other", "choices": ["other"]},
+        {"question": "What then?", "answer": "rest", "explanation": f"As in: {VIGNETTE}"},
+        {"question": OTHER, "answer": "surgery"},
+        {"question": VIGNETTE, "answer": "surgery", "images": [1]},
+    ]
+    assert overlapping(tmp_path, {"question": VIGNETTE, "answer": "surgery"}, *rows) == {1: 1.0, 2: 1.0}
+
+
+def test_half_of_the_question_is_a_leak_and_boilerplate_is_none(tmp_path):
+    """The question has 40 words, so 28 13-grams; its last 26 words hold 14 of them and its last 25 words 13."""
+    words = VIGNETTE.split()
+    rows = [{"question": " ".join(words[-count:]), "answer": "surgery"} for count in (26, 25)]
+    assert overlapping(tmp_path, {"question": VIGNETTE, "answer": "x"}, *rows) == {1: 14 / 28}
+
+
+def test_a_short_question_counts_whole_from_eight_words_on(tmp_path):
+    rows = [
+        {"question": "Say: which nerve runs through the canal of Guyon there?", "answer": "x"},
+        {"question": "Which nerve runs through the canal of Alcock?", "answer": "x"},
+    ]
+    eight = {"question": "Which nerve runs through the canal of Guyon?", "answer": "ulnar"}
+    assert overlapping(tmp_path, eight, *rows) == {1: 1.0}
+    seven = {"question": "Which nerve runs through canal of Guyon?", "answer": "ulnar"}
+    assert (
+        overlapping(tmp_path, seven, {"question": "Say: which nerve runs through canal of Guyon?", "answer": "x"}) == {}
+    )
+
+
+def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
+    told, scanned = texts(
+        tmp_path,
+        {**MEDQA_TEST, "question": VIGNETTE, "answer": "surgery"},
+        {**ITEM, "question": "What is shown?", "answer": "a cyst", "images": [1], "group": "case-1"},
+        {"source": "medmcqa", "rank": 1, "question": VIGNETTE, "answer": "surgery"},
+        {"source": "medmcqa", "rank": 1, "question": VIGNETTE, "answer": "other"},
+        {"source": "medmcqa", "rank": 1, "question": OTHER, "answer": "other"},
+        {"question": "What is shown?", "answer": "A cyst", "images": [2]},
+        {"question": "What else?", "answer": "A cyst", "images": [1], "group": "case-1"},
+    )
+    sets = [VQA_RAD_TEST, *TEXT_SETS]
+    none = {"image": 0, "near": 0, "text": 0, "overlap": 0, "group": 0, "wording": 0, "passage": 0}
+    assert leaks.matrix(leaks.find(told, told, sets, scanned, NO_COPIES), told, sets) == [
+        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "wording": 1},
+        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "passage": 1},
+    ]

@@ -1,0 +1,93 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medmix.curate.decide import splits
+from medmix.curate.decide.candidates import PROTECTION
+from medmix.curate.mixture import Mixture, SourceChoice, SplitRule
+
+from .rows import fates, table
+
+PLAIN = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice()})
+
+
+@given(st.text(), st.floats(0, 1), st.integers())
+def test_a_group_keeps_its_split_when_more_is_held_out(group, holdout, seed):
+    if splits.split_of(group, holdout, seed) == "validation":
+        assert splits.split_of(group, min(1.0, holdout * 1.5), seed) == "validation"
+
+
+@given(st.text(), st.integers())
+def test_nothing_is_held_out_at_0_and_all_at_1(group, seed):
+    assert splits.split_of(group, 0.0, seed) == "train"
+    assert splits.split_of(group, 1.0, seed) == "validation"
+
+
+def test_the_share_held_out_is_the_share_asked_for():
+    held = sum(splits.split_of(f"patient/{number}", 0.1, 0) == "validation" for number in range(10_000))
+    assert 900 < held < 1100
+
+
+def test_upstream_splits_are_kept_and_the_hash_fills_the_rest():
+    mixture = Mixture(
+        name="m",
+        version="1.0.0",
+        description="",
+        sources={"slake": SourceChoice(), "iu_xray": SourceChoice(splits=SplitRule(holdout=1.0))},
+    )
+    rows = table(
+        {"upstream_split": "test"},
+        {"upstream_split": "", "source": "iu_xray", "rank": 1},
+        {"upstream_split": "", "source": "slake"},
+    )
+    assert splits.assign(rows, mixture)["split"].to_list() == ["test", "validation", "train"]
+
+
+def test_a_split_that_the_mixture_leaves_out_is_held_out():
+    mixture = Mixture(
+        name="m",
+        version="1.0.0",
+        description="",
+        sources={"slake": SourceChoice(), "roco": SourceChoice(splits=SplitRule())},
+        splits=SplitRule(test="exclude"),
+    )
+    rows = table({"upstream_split": "test"}, {}, {"upstream_split": "test", "source": "roco"})
+    assert fates(splits.held_out(rows, mixture)) == {0: ("held-out", "test")}
+
+
+def test_a_benchmark_can_be_trained_on_when_the_mixture_says_so():
+    mixture = Mixture(
+        name="m",
+        version="1.0.0",
+        description="",
+        sources={"slake": SourceChoice(), "ubench": SourceChoice(splits=SplitRule(test="train"))},
+    )
+    rows = table({"upstream_split": "test", "source": "ubench"}, {"upstream_split": "test"})
+    assert splits.assign(rows, mixture)["split"].to_list() == ["train", "test"]
+
+
+def test_the_more_protected_split_keeps_a_group():
+    rows = table(
+        {"group": "medpix/synpic1", "split": "train"},
+        {"group": "medpix/synpic1", "split": "test", "id": "vqa_rad/7"},
+        {"group": "medpix/synpic2", "split": "train"},
+        {"group": "medpix/synpic1", "split": "validation"},
+    )
+    assert fates(splits.conflicts(rows, rows)) == {
+        0: ("split-conflict", "vqa_rad/7"),
+        3: ("split-conflict", "vqa_rad/7"),
+    }
+
+
+def test_a_test_row_protects_even_when_it_was_dropped():
+    everything = table({"group": "g", "split": "train"}, {"group": "g", "split": "test", "reason": "missing-image"})
+    alive = everything.filter(everything["reason"] == "")
+    assert fates(splits.conflicts(alive, everything)) == {0: ("split-conflict", "slake/1")}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(PROTECTION))), min_size=1))
+def test_afterwards_no_group_stands_in_two_splits(pairs):
+    rows = table(*({"group": group, "split": split} for group, split in pairs))
+    dropped = set(fates(splits.conflicts(rows, rows)))
+    kept = [pair for place, pair in enumerate(pairs) if place not in dropped]
+    assert len(set(kept)) == len({group for group, _ in kept})
+    assert {group for group, _ in kept} == {group for group, _ in pairs}

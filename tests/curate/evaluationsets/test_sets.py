@@ -1,0 +1,234 @@
+"""Evaluation sets without their images: their files, and what a build and `medmix leaks` find with them."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.check import check
+from medmix.curate.copies.fingerprints import FINGERPRINT
+from medmix.curate.errors import UsageError
+from medmix.curate.evaluationsets import fingerprint_file, leakreport, sets
+from medmix.curate.mixture import Listing
+from medmix.curate.mixtures import load
+
+from ..pictures import ALTERATIONS, picture
+
+BUDGET = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Three pictures, a blank one, and one that is cut short."""
+    path = tmp_path_factory.mktemp("sets") / "pictures"
+    path.mkdir()
+    for seed in (1, 2, 3):
+        picture(seed).save(path / f"{seed}.png")
+    Image.new("L", (64, 64), 9).save(path / "blank.png")
+    (path / "cut.png").write_bytes((path / "1.png").read_bytes()[:500])
+    return path
+
+
+@pytest.fixture(scope="module")
+def file(folder, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("files") / "pictures.parquet"
+    sets.of_images(folder, Listing(), "pictures", out, BUDGET, workers=1)
+    return out
+
+
+def test_the_file_knows_every_item_and_holds_no_picture(folder, file):
+    held = fingerprint_file.read(file)
+    assert (held.name, held.items.height, held.unread, len(held.images)) == ("pictures", 5, 1, 4)
+    assert held.items["id"].to_list() == [f"pictures/{name}.png" for name in ("1", "2", "3", "blank", "cut")]
+    assert held.items["images"].to_list() == [[0], [1], [2], [3], []]
+    assert held.images[3].sketch is None
+    assert [len(image.sketch.levels) for image in held.images[:3]] == [142 * 115 // 4 + 1] * 3
+    assert pq.read_schema(file).names == ["id", "group", "problem", "question_answer_key", "images", "grams"]
+
+
+GOLDEN = Path(__file__).with_name("golden_fingerprint.json")
+
+
+def waves() -> bytes:
+    """A picture that no library's version changes."""
+    y, x = np.mgrid[:200, :240]
+    tilted = np.sin(x / 7 + y / 19) + np.sin(y / 11 - x / 5) + np.sin(x * y / 900) + np.sin((x - 90) ** 2 / 500)
+    out = io.BytesIO()
+    Image.fromarray(np.round(128 + 28 * tilted).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def measured() -> dict[str, str]:
+    (image,) = sets._row("waves", [waves()], BUDGET)["images"]
+    return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
+
+
+def rewrite() -> None:
+    GOLDEN.write_text(json.dumps([fingerprint_file.VERSION, measured()]))
+
+
+def test_the_measures_of_this_version_are_these():
+    """Within what processors may differ. If this fails, files made before no longer fit: raise `VERSION`, then run
+
+    python -c "from tests.curate import test_evaluation_sets as t; t.rewrite()"
+    """
+    version, golden = json.loads(GOLDEN.read_text())
+    assert version == fingerprint_file.VERSION
+    now, then = measured(), golden
+    one, other = (np.frombuffer(bytes.fromhex(kept["fingerprint"]), FINGERPRINT)[0] for kept in (now, then))
+    assert np.bitwise_count(one["hash"] ^ other["hash"]).sum() <= 4
+    assert len(set(one["keys"]) & set(other["keys"])) >= 0.9 * len(set(other["keys"]))
+    levels = [np.frombuffer(bytes.fromhex(kept["levels"]), np.uint8) for kept in (now, then)]
+    assert np.mean(levels[0] == levels[1]) >= 0.97
+
+
+def made_by(file: Path, out: Path, **said) -> Path:
+    table = pq.read_table(file)
+    told = {**json.loads(table.schema.metadata[b"medmix.evaluation"]), **said}
+    pq.write_table(table.replace_schema_metadata({b"medmix.evaluation": json.dumps(told)}), out)
+    return out
+
+
+def test_a_file_of_another_version_or_of_another_kind_is_refused_in_a_line(file, tmp_path):
+    other = made_by(file, tmp_path / "old.parquet", version=0, medmix="0.0.9")
+    with pytest.raises(UsageError, match=r"old.parquet: was made by medmix 0.0.9 with fingerprints of version 0, this"):
+        fingerprint_file.read(other)
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "plain.parquet")
+    with pytest.raises(UsageError, match=r"plain.parquet: is no file of an evaluation set; make it again"):
+        fingerprint_file.read(tmp_path / "plain.parquet")
+    (tmp_path / "cut.parquet").write_bytes(fingerprint_file.read_bytes()[:900])
+    with pytest.raises(UsageError, match=r"cut.parquet: cannot be read"):
+        fingerprint_file.read(tmp_path / "cut.parquet")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """A folder of images: altered copies of two pictures, the bytes of a blank one, and strangers."""
+    path = tmp_path_factory.mktemp("mine") / "mine"
+    path.mkdir()
+    ALTERATIONS["flip"](picture(1)).save(path / "mirrored.png")
+    ALTERATIONS["crop of 10 %"](picture(2)).save(path / "cut.png")
+    picture(3).save(path / "same.bmp")
+    Image.new("L", (64, 64), 9).save(path / "blank.tif")
+    picture(7).save(path / "stranger.png")
+    Image.new("L", (64, 64), 90).save(path / "other-blank.png")
+    return path
+
+
+def test_copies_are_found_by_the_file_alone(file, images):
+    found = leakreport.report(images, [file], "test", workers=1)
+    hits = {hit["id"]: (hit["kind"], hit["item"], hit["transformation"].split(";")[0]) for hit in found["hits"]}
+    assert hits == {
+        "mirrored.png": ("near", "pictures/1.png", "mirrored"),
+        "cut.png": ("near", "pictures/2.png", "cut out and enlarged 1.25 times"),
+        "same.bmp": ("image", "pictures/3.png", ""),
+        "blank.tif": ("image", "pictures/blank.png", ""),
+    }
+    assert found["sets"] == [{"name": "pictures", "items": 5, "unread": 1}]
+    (row,) = found["matrix"]
+    assert (row["source"], row["set"], row["image"], row["near"]) == ("mine", "pictures", 2, 2)
+
+
+def test_a_folder_that_is_compared_with_itself(folder):
+    found = leakreport.report(folder, [folder], "test", workers=1)
+    assert [hit["id"] for hit in found["hits"]] == ["1.png", "2.png", "3.png", "blank.png"]
+    assert [entry["id"] for entry in found["unread"]] == ["cut.png"]
+
+
+def test_a_mix_with_its_own_test_split_after_its_splits_were_cleaned(mix):
+    found = leakreport.report(mix, [mix], "test", workers=1)
+    assert found["hits"] == []
+    assert sum(row["passage"] for row in found["matrix"] if row["source"] == "medqa") > 0
+
+
+REPORTED = "evaluation: [{source: medqa, leaks: report}]\nconflicts: report\n"
+
+
+def test_texts_of_a_mix_leak_into_another_one(mix, root, tmp_path):
+    out = tmp_path / "as-published"
+    write_mixture(tmp_path, "as-published", REPORTED, ["medqa", "pathvqa"])
+    build(load(str(tmp_path / "as-published.yaml")), root, out, BuildOptions())
+    found = leakreport.report(out, [mix], "test", workers=1)
+    assert [(hit["id"], hit["kind"], hit["item"]) for hit in found["hits"] if hit["kind"] == "text"] == [
+        ("medqa/train/80", "text", "medqa/test/0")
+    ]
+
+
+def write_mixture(folder: Path, name: str, rest: str, sources) -> Path:
+    path = folder / f"{name}.yaml"
+    lines = "".join(f"  {source}: {{}}\n" for source in sources)
+    path.write_text(f"name: {name}\nversion: 1.0.0\ndescription: d\nsources:\n{lines}{rest}")
+    return path
+
+
+@pytest.fixture
+def root_with_set(root, tmp_path) -> Path:
+    """The sample sources, and as evaluation set a mirrored and cut image of PathVQA's."""
+    path = tmp_path / "root"
+    path.mkdir()
+    (path / "pathvqa").symlink_to(root / "pathvqa")
+    (path / "benchmark").mkdir()
+    with Image.open(root / "pathvqa/split/images/train/train_0001.jpg") as image:
+        width, height = image.size
+        copy = image.convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        copy.crop((width // 16, height // 16, width, height)).save(path / "benchmark/b1.png")
+    return path
+
+
+RULES = "evaluation:\n  - {source: pathvqa}\n  - {images: benchmark}\n  - {images: absent, leaks: report}\n"
+
+
+def test_a_build_drops_the_records_with_copies_of_a_folder_of_images(root_with_set, tmp_path):
+    mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
+    manifest = build(mixture, root_with_set, tmp_path / "out", BuildOptions())
+    ledger = pl.read_parquet(tmp_path / "out/ledger.parquet").filter(pl.col("evidence") == "benchmark/b1.png")
+    assert ledger.height > 1
+    assert set(ledger["reason"]) == {"contaminated"}
+    assert all(text.startswith("mirrored") for text in ledger["transformation"])
+    assert all(0.58 <= score < 1 for score in ledger["score"])
+    (mine,) = [entry for entry in manifest["evaluation"] if entry["set"] == "benchmark"]
+    assert (mine["items"], mine["hits"], mine["unread"], mine["source"]) == (1, ledger.height, 0, "")
+    assert "not kept clean of evaluation sets that do not lie beside the sources: absent" in manifest["notes"]
+    assert check(tmp_path / "out") == []
+
+
+def test_the_file_of_a_set_does_in_place_of_its_folder(root_with_set, tmp_path):
+    mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
+    build(mixture, root_with_set, tmp_path / "with-folder", BuildOptions())
+    benchmark = root_with_set / "benchmark"
+    sets.of_images(benchmark, Listing(), "benchmark", root_with_set / "benchmark.parquet", BUDGET, 1)
+    shutil.rmtree(benchmark)
+    build(mixture, root_with_set, tmp_path / "with-file", BuildOptions())
+    one, other = (pl.read_parquet(tmp_path / name / "ledger.parquet") for name in ("with-folder", "with-file"))
+    assert one.equals(other)
+
+
+def test_an_unusable_set_stops_the_build_before_anything_is_written(root_with_set, tmp_path):
+    mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
+    (root_with_set / "benchmark/b1.png").unlink()
+    with pytest.raises(UsageError, match=r"benchmark: no images match"):
+        build(mixture, root_with_set, tmp_path / "out", BuildOptions())
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ("{images: a, source: pathvqa}", r"evaluation\[0\]: give `source`, with its `split`, or `images`"),
+        ("{leaks: drop}", r"evaluation\[0\]: give `source`"),
+        ("{images: ../a}", r"evaluation\[0\].images: '../a' is not a plain name"),
+        ("{images: a, listing: {tabel: x}}", r"evaluation\[0\].listing.tabel: unknown key \(did you mean 'table'\?\)"),
+        ("{images: a, listing: {column: x}}", r"evaluation\[0\].listing: `column` needs a `table`"),
+    ],
+)
+def test_a_mistaken_set_is_told_before_work_starts(tmp_path, item, problem):
+    path = write_mixture(tmp_path, "mine", f"evaluation: [{item}]\n", ["pathvqa"])
+    with pytest.raises(UsageError, match=problem):
+        load(str(path))

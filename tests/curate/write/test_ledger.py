@@ -1,0 +1,59 @@
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medmix.curate.errors import MedmixError
+from medmix.curate.record import REASONS
+from medmix.curate.write import ledger
+
+KEPT = {"outcome": "kept", "stage": "", "reason": "", "evidence": "", "score": None}
+
+
+def make(rows: list[dict]) -> pl.DataFrame:
+    filled = [{"id": f"s/{place}", "source": "s", "split": "train", **KEPT, **row} for place, row in enumerate(rows)]
+    return pl.DataFrame(filled, schema=ledger.SCHEMA)
+
+
+def dropped(reason: str) -> dict:
+    return {"outcome": "dropped", "reason": reason, "stage": "screen"}
+
+
+fate = st.one_of(st.just({}), st.sampled_from(list(REASONS)).map(dropped))
+
+
+@given(st.lists(st.tuples(fate, st.sampled_from("abc"), st.sampled_from(["train", "test"])), min_size=1))
+def test_rows_read_are_rows_kept_plus_rows_dropped(fates):
+    table = make([{**row, "source": source, "split": split} for row, source, split in fates])
+    counts = ledger.counts(table)
+    assert sum(entry["read"] for entry in counts.values()) == len(fates)
+    for entry in counts.values():
+        assert entry["read"] == entry["kept"] + entry["dropped"]
+        assert entry["kept"] == sum(entry["kept_by_split"].values())
+        assert entry["dropped"] == sum(entry["dropped_by_reason"].values())
+
+
+def test_a_row_without_a_fate_is_never_counted_away():
+    with pytest.raises(MedmixError, match="s: 2 rows read, but 1 kept and 0 dropped"):
+        ledger.counts(make([{}, {"outcome": ""}]))
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"outcome": "lost"}, "'s/1' (and 0 more) is neither kept nor dropped"),
+        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept and yet has a reason to be dropped"),
+        (dropped("bad luck"), "'s/1' (and 0 more) is dropped for no known reason"),
+        ({"id": "s/0"}, "id 's/0' stands in more than one row"),
+    ],
+)
+def test_what_a_ledger_may_not_say(row, problem):
+    assert ledger.problems(make([{}, row])) == [problem]
+
+
+def test_a_sound_ledger_survives_the_disk(tmp_path):
+    table = make([{}, dropped("language")])
+    ledger.write(tmp_path / "ledger.parquet", table)
+    back = pl.read_parquet(tmp_path / "ledger.parquet")
+    assert back.equals(table)
+    assert ledger.problems(back) == []

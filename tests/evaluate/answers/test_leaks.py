@@ -1,0 +1,55 @@
+from typing import Any
+
+from medmix.evaluate.answers import leaks
+
+ROW = {"set": "vqa_rad test", "image": 6, "text": 0, "overlap": 0, "group": 9, "wording": 79, "passage": 0}
+
+
+def manifest(**changed: Any) -> dict[str, Any]:
+    """A manifest of a mix that trains on OmniMedVQA's test split and only reports leaks into VQA-RAD."""
+    document = {
+        "settings": {"mixture": {"splits": {"test": "keep"}, "sources": {"omnimedvqa": {"splits": {"test": "train"}}}}},
+        "sources": {"omnimedvqa": {"kept_by_split": {"train": 72}}, "vqa_rad": {"kept_by_split": {"train": 5}}},
+        "evaluation": [
+            {"source": "vqa_rad", "split": "test", "leaks": "report", "items": 451, "unread": 2},
+            {"source": "slake", "split": "test", "leaks": "drop", "items": 9, "unread": 0},
+            {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unread": 9},
+        ],
+        "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near": 2}],
+    }
+    return document | changed
+
+
+def test_a_split_that_is_trained_on_is_spent() -> None:
+    assert leaks.of_split(manifest(), "omnimedvqa", "test") == [
+        "the mix trains on its test split (splits: {test: train}): 72 records of it"
+    ]
+    assert leaks.of_split(manifest(), "omnimedvqa", "validation") == []
+    assert leaks.of_split(manifest(), "medqa", "test") == []
+
+
+def test_the_rule_of_the_whole_mixture_counts_where_a_source_has_none() -> None:
+    settings = {"mixture": {"splits": {"test": "train"}, "sources": {"vqa_rad": {"splits": None}}}}
+    assert leaks.of_split(manifest(settings=settings, evaluation=[]), "vqa_rad", "test") == [
+        "the mix trains on its test split (splits: {test: train}): 5 records of it"
+    ]
+
+
+def test_leaks_that_are_only_reported_are_counted_by_whatever_kind_the_matrix_has() -> None:
+    assert leaks.of_split(manifest(), "vqa_rad", "test") == [
+        "training records of vqa_rad share something with it (6 by image)",
+        "training records of roco share something with it (2 by near)",
+    ]
+    harmless = manifest(leaks=[{"source": "roco", **ROW, "image": 0}])
+    assert leaks.of_split(harmless, "vqa_rad", "test") == []  # a shared group or wording is no leak
+
+
+def test_leaks_that_were_dropped_are_none() -> None:
+    dropped = manifest(evaluation=[{"source": "vqa_rad", "split": "test", "leaks": "drop"}])
+    assert leaks.of_split(dropped, "vqa_rad", "test") == []
+
+
+def test_what_the_mix_was_not_kept_clean_of_is_named() -> None:
+    splits = {"vqa_rad": "test", "slake": "validation", "medqa": "test", "pathvqa": "test"}
+    assert leaks.unguarded(manifest(), list(splits), splits) == ["slake", "medqa", "pathvqa"]
+    assert [row["source"] for row in leaks.rows(manifest(), ["vqa_rad"])] == ["vqa_rad", "roco"]
