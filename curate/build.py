@@ -24,7 +24,7 @@ from .describe import cards, croissant, report, statistics
 from .errors import UsageError
 from .evaluationsets import coverage, sets
 from .evaluationsets.fingerprint_file import EvaluationFile
-from .measure.scan import scan_all
+from .measure.scans import ScanFile, scan_all
 from .measure.text import find_model
 from .mixture import Mixture
 from .progress import say, track
@@ -170,7 +170,7 @@ def _sample_root(mixture: Mixture, work: Path) -> Path:
 def _compare(
     rows: pl.DataFrame,
     inputs: Sequence[Input],
-    scans: Sequence[tuple[str, Path]],
+    scans: Sequence[ScanFile],
     aside: Mapping[int, EvaluationFile],
     mixture: Mixture,
     work: Path,
@@ -186,7 +186,7 @@ def _compare(
 def _materialise(
     decided: pl.DataFrame,
     inputs: Sequence[Input],
-    scans: Sequence[tuple[str, Path]],
+    scans: Sequence[ScanFile],
     mixture: Mixture,
     stage: Path,
     workers: int,

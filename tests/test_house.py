@@ -39,7 +39,7 @@ ORDER = """
     curate.licences
     curate.tables
     curate.engine curate.config curate.shards
-    curate.record curate.errors curate.progress curate.copies
+    curate.record curate.errors curate.progress curate.code_digest curate.copies
 """
 """Wings and rooms from the top floor down: each may import what stands on a lower line, and nothing else."""
 

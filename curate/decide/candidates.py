@@ -7,6 +7,7 @@ import polars as pl
 
 from .. import record
 from ..measure import reports
+from ..measure.scans import ScanFile
 
 DROPS = pl.Schema(
     {"index": pl.UInt32, "reason": pl.String, "evidence": pl.String, "score": pl.Float64, "transformation": pl.String}
@@ -20,7 +21,7 @@ PROTECTION = {"train": 0, "validation": 1, "test": 2}
 """How protected a split is: scores are made on the higher ones, so they keep what several splits share."""
 
 
-def load(scans: Sequence[tuple[str, Path]], limit: int | None, sections: Mapping[str, record.Section]) -> pl.DataFrame:
+def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, record.Section]) -> pl.DataFrame:
     """Read (source, scan file) pairs, in reading order, into one table.
 
     Of the sources in `sections` a report counts as that section alone, in its text as in its keys.

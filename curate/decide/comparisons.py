@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from .. import engine
+from ..code_digest import code_digest
 from ..copies import confirm
 from ..copies.fingerprints import Fingerprint
 from ..copies.sketch import Sketch
@@ -26,6 +27,9 @@ from ..progress import track
 from ..read.originals import ImageStore
 from ..shards import leftovers, replacing
 from .pictures import Held
+
+CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "copies")
+"""The rooms that decide what a comparison gives: only a change of these makes stored ones false."""
 
 PART = 128
 """Pairs that one task compares."""
@@ -129,11 +133,8 @@ def _tasks(
 @cache
 def code_version() -> str:
     """Name what a verdict hangs on beside the images: this code and the libraries that it calculates with."""
-    here = Path(__file__).parent
-    digest = hashlib.sha256(json.dumps({name: version(name) for name in _LIBRARIES}).encode())
-    for file in [Path(__file__), here / "images.py", here / "dicom.py", *sorted((here / "copies").glob("*.py"))]:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:12]
+    libraries = json.dumps({name: version(name) for name in _LIBRARIES})
+    return hashlib.sha256(f"{libraries} {code_digest(*CODE)}".encode()).hexdigest()[:12]
 
 
 def _known(folder: Path) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..copies.fingerprints import FINGERPRINT, Fingerprints
+from ..measure.scans import ScanFile
 from ..record import ImageRef
 
 
@@ -45,7 +46,7 @@ class ScannedPictures:
         prints: the fingerprints, [N].
     """
 
-    scans: Sequence[tuple[str, Path]]
+    scans: Sequence[ScanFile]
     folders: Mapping[str, Path]
     prints: Fingerprints
     _places: pl.DataFrame
@@ -71,7 +72,7 @@ class ScannedPictures:
         return pl.concat(frames)
 
 
-def load(scans: Sequence[tuple[str, Path]], rows: pl.DataFrame, folders: Mapping[str, Path]) -> ScannedPictures:
+def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Path]) -> ScannedPictures:
     """Read the fingerprint of each image where it first occurs; `rows` are all those of `candidates.load`."""
     places = (
         rows.select("scan", "scan_row", "images", position=pl.int_ranges(pl.col("images").list.len()))

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import polars as pl
 
 from .. import record
 from ..measure import reports
 from ..measure.sametext import Text
+from ..measure.scans import ScanFile
 from ..measure.textkeys import Texts
 
 _COMPARED = ("question", "answer", "context", "choices")
@@ -19,7 +19,7 @@ _COMPARED = ("question", "answer", "context", "choices")
 class ScanTexts:
     """Where the texts lie: (source, scan file) pairs in reading order, and the sections of reports that are taught."""
 
-    scans: Sequence[tuple[str, Path]]
+    scans: Sequence[ScanFile]
     sections: Mapping[str, record.Section]
 
     def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:

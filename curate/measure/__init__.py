@@ -9,7 +9,7 @@ __all__ = (
     "minhash",
     "reports",
     "sametext",
-    "scan",
+    "scans",
     "shingles",
     "text",
     "textkeys",

@@ -7,7 +7,7 @@ that a mixture's thresholds can change without decoding an image again.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -18,12 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import engine
+from ..code_digest import code_digest
 from ..copies.fingerprints import FINGERPRINT
 from ..errors import RowError
-from ..progress import track
 from ..read import dicom, originals
-from ..read.inputs import Input
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
@@ -32,6 +30,21 @@ from . import images, text, third_party
 from .textkeys import Texts, measure
 
 BATCH_ROWS = 256
+CODE = (
+    *(
+        "record.py",
+        "errors.py",
+        "shards.py",
+        "code_digest.py",
+        "tables",
+        "sources",
+        "read/originals.py",
+        "read/dicom.py",
+    ),
+    *("measure", "copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
+)
+"""The rooms that decide what a scan holds: only a change of these makes scans false."""
+
 MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
 _STRINGS = pa.list_(pa.string())
@@ -96,35 +109,6 @@ class ScanTask:
     limit: int | None = None
 
 
-def scan_all(
-    inputs: Sequence[Input], out: Path, max_pixels: int, limit: int | None, workers: int, language_model: Path
-) -> list[tuple[str, Path]]:
-    """Scan all shards of all sources, in parallel, and give (source, scan file) pairs in reading order.
-
-    The settings are those of `ScanTask`.
-
-    Raises:
-        InputError: an upstream file is unusable as a whole.
-    """
-    tasks = [
-        ScanTask(
-            source=entry.source,
-            folder=entry.folder,
-            layout=entry.layout,
-            shard=shard,
-            out=out,
-            max_pixels=max_pixels,
-            language=entry.facts.languages[0],
-            language_model=language_model,
-            limit=limit,
-        )
-        for entry in inputs
-        for shard in entry.shards
-    ]
-    paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
-    return [(task.source, path) for task, path in zip(tasks, paths, strict=True)]
-
-
 def scan(task: ScanTask) -> Path:
     """Scan a shard, unless a scan of the same bytes with the same settings lies there, and give its file.
 
@@ -143,7 +127,7 @@ def scan(task: ScanTask) -> Path:
 def _digest(task: ScanTask) -> str:
     decoders = dicom.libraries() if _layout(task).images == "dicom" else {}
     settings = {
-        "code": _code_digest(),
+        "code": code_digest(*CODE),
         "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
         "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
         "folders": [_folder_digest(task.folder / folder) for folder in task.shard.folders],
@@ -175,15 +159,6 @@ def _folder_digest(folder: Path) -> str:
 def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:
     """Digest a file once for all the shards that are pieces of it."""
     return file_sha256(path)
-
-
-@lru_cache(maxsize=1)
-def _code_digest() -> str:
-    """Digest this package's code: a scan by another version of it is no longer true."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _images_unchanged(path: Path, folder: Path) -> bool:

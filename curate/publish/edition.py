@@ -22,6 +22,7 @@ import pyarrow as pa
 import medmix
 
 from .. import facts
+from ..code_digest import code_digest
 from ..describe import cards, croissant, report, statistics
 from ..errors import WorkError
 from ..licences import effective
@@ -228,9 +229,7 @@ def _verdict(document: Mapping[str, Any], source: str) -> str:
 
 def _code_digest() -> str:
     """Digest the code and the templates that an edition is made by."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(path.read_bytes())
+    digest = hashlib.sha256(code_digest(".").encode())
     for entry in sorted(package_files("medmix.cards").iterdir(), key=lambda entry: entry.name):
         if entry.is_file():
             digest.update(entry.read_bytes())

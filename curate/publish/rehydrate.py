@@ -20,7 +20,7 @@ from ..decide import candidates
 from ..describe import cards, croissant, report, statistics
 from ..errors import UsageError, WorkError
 from ..fetch import hub
-from ..measure.scan import scan_all
+from ..measure.scans import scan_all
 from ..measure.text import find_model
 from ..progress import say, track
 from ..read import inputs

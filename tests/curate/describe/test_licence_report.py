@@ -29,7 +29,7 @@ def copy(mix, tmp_path) -> Path:
 def commercial(root, tmp_path_factory) -> Path:
     """The sample mix for commercial use."""
     folder = tmp_path_factory.mktemp("commercial")
-    text = (Path(__file__).resolve().parents[2] / "mixtures" / "sample.yaml").read_text()
+    text = (Path(__file__).resolve().parents[3] / "mixtures" / "sample.yaml").read_text()
     path = folder / "business.yaml"
     path.write_text(text.replace("name: sample", "name: business") + "\nlicence_policy: {use: commercial}\n")
     build(mixtures.load(str(path)), root, folder / "mix", BuildOptions())

@@ -14,7 +14,7 @@ from medmix.train.run import checkpoint, loop
 
 from ..conftest import TINY, tiny_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = (
     "run.steps=7", "run.checkpoint_every=2", "run.pack_tokens=160", "run.workers=2", "lora.dropout=0.2",
 )  # fmt: skip

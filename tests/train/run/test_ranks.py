@@ -15,7 +15,7 @@ from medmix.train.run import checkpoint, loop
 
 from ..conftest import TINY, tiny_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STEPS = ("run.steps=null", "run.epochs=1", "run.batch=7", "run.pack_tokens=256", "run.checkpoint_every=3")
 """36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
 

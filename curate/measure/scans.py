@@ -1,0 +1,46 @@
+"""The scans of a build: all shards of all sources, in parallel."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import engine
+from ..progress import track
+from ..read.inputs import Input
+from .scan import ScanTask, scan
+
+
+class ScanFile(NamedTuple):
+    """A scan of one upstream shard: the source that it is of, and the file."""
+
+    source: str
+    path: Path
+
+
+def scan_all(
+    inputs: Sequence[Input], out: Path, max_pixels: int, limit: int | None, workers: int, language_model: Path
+) -> list[ScanFile]:
+    """Scan all shards of all sources, in parallel, and give their scans in reading order.
+
+    The settings are those of `ScanTask`.
+
+    Raises:
+        InputError: an upstream file is unusable as a whole.
+    """
+    tasks = [
+        ScanTask(
+            source=entry.source,
+            folder=entry.folder,
+            layout=entry.layout,
+            shard=shard,
+            out=out,
+            max_pixels=max_pixels,
+            language=entry.facts.languages[0],
+            language_model=language_model,
+            limit=limit,
+        )
+        for entry in inputs
+        for shard in entry.shards
+    ]
+    paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
+    return [ScanFile(task.source, path) for task, path in zip(tasks, paths, strict=True)]
