@@ -71,7 +71,8 @@ def parse(cls: type[Config], data: Any, where: str) -> Config:
     """Make an instance of a frozen dataclass, and of those nested in it, from plain YAML data.
 
     Field types may be str, int, float (takes whole numbers; finite), bool, Any, Literal, a dataclass, X | None,
-    tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem.
+    tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem. A class
+    may name in `RENAMED` its former keys and what they are called now, for the message.
 
     Raises:
         UsageError: keys are unknown (the nearest known one is named) or missing, or values of a wrong type;
@@ -170,13 +171,18 @@ def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = Fals
         return data
     at = f"{where}: " if top else f"{where}."
     hints = get_type_hints(cls)
-    problems = [f"{at}{key}: unknown key{nearest(str(key), fields)}" for key in data if key not in fields]
+    problems = [f"{at}{key}: {_unknown(cls, key, fields)}" for key in data if key not in fields]
     problems += [f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _required(field)]
     present = [name for name in fields if name in data]
     values = {name: _value(hints[name], data[name], f"{at}{name}", problems.append) for name in present}
     for problem in problems:
         report(problem)
     return data if problems else cls(**values)
+
+
+def _unknown(cls: Any, key: Any, fields: Iterable[str]) -> str:
+    renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
+    return f"is now called {renamed[key]!r}" if key in renamed else f"unknown key{nearest(str(key), fields)}"
 
 
 def _required(field: "dataclasses.Field[Any]") -> bool:

@@ -22,6 +22,9 @@ EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+RENAMED: dict[str, dict[str, str]] = {}
+"""By command, the former names of its options and what they are called now."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit: 0 done, 1 work failed or a check found something, 2 misuse, 130 interrupted."""
@@ -31,12 +34,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = _fail(str(error), error.exit_code)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "medmix"
-        status = _fail(f"{error.format_message()} (see: {command} --help)", EXIT_USAGE)
+        status = _fail(f"{_told(error)} (see: {command} --help)", EXIT_USAGE)
     except (click.Abort, KeyboardInterrupt):
         status = _fail("interrupted; run the same command again to go on", EXIT_INTERRUPTED)
     except OSError as error:
         status = _fail(_system_error(error), EXIT_WORK_FAILED)
     sys.exit(status or 0)
+
+
+def _told(error: click.UsageError) -> str:
+    """Give the message, which names the new name of an option that was renamed."""
+    if isinstance(error, click.NoSuchOption) and error.ctx and error.ctx.command.name:
+        new = RENAMED.get(error.ctx.command.name, {}).get(error.option_name)
+        if new:
+            return f"{error.option_name} is now called {new}"
+    return error.format_message()
 
 
 def _fail(line: str, status: int) -> int:

@@ -10,12 +10,8 @@ from medmix.curate.errors import UsageError
 from medmix.curate.progress import say
 
 from .model_commands import needs_train
+from .options import comma_list
 from .printing import print_json
-
-
-def names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Split a comma-separated option."""
-    return tuple(filter(None, (name.strip() for name in (value or "").split(","))))
 
 
 @click.command("eval")
@@ -25,7 +21,7 @@ def names(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--root", type=click.Path(path_type=Path), help="Benchmarks as upstream has them, a folder each.")
 @click.option("--mix", type=click.Path(path_type=Path), help="Mix to score on.  [default: the one it was trained on]")
 @click.option("--split", default="test", show_default=True, type=click.Choice(["validation", "test"]), help="Of --mix.")
-@click.option("--benchmarks", callback=names, metavar="NAME,...", help="Ask only these.")
+@click.option("--benchmarks", callback=comma_list, metavar="NAME,...", help="Ask only these.")
 @click.option("--limit", type=click.IntRange(min=1), help="Ask at most N questions, evenly from the benchmarks.")
 @click.option("--controls/--no-controls", default=True, show_default=True, help="Blank and shuffled images, ...")
 @click.option("--batch", type=click.IntRange(min=1), help="Questions at a time.  [default: the recipe's]")
@@ -34,7 +30,9 @@ def names(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option("--allow-leaks", is_flag=True, help="Score benchmarks that the training data holds something of.")
 @click.option("--trained-on", type=click.Path(path_type=Path), help="Where the mix of the training lies now.")
 @click.option("--leave-out-broken", is_flag=True, help="Leave out questions whose image is missing or broken.")
-@click.option("--sets", callback=names, metavar="NAME,...", help="Classification: these sets, or YAML files of sets.")
+@click.option(
+    "--sets", callback=comma_list, metavar="NAME,...", help="Classification: these sets, or YAML files of sets."
+)
 @click.option("--recipe", default="transfer", show_default=True, help="Classification: name, or path of a YAML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Classification: override the recipe.")
 @click.option("--mode", type=click.Choice(["finetune", "linear-probe"]), default="finetune", show_default=True)

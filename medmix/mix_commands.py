@@ -9,20 +9,16 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
+from .options import comma_list
 from .printing import print_build, print_json, print_licences
-
-
-def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Split a comma-separated option."""
-    return tuple(name.strip() for name in value.split(",") if name.strip()) if value else ()
 
 
 @click.command()
 @click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Name, or path of a YAML file.")
 @click.option("--root", type=click.Path(path_type=Path), help="Holds one folder per source.  [default: ./sources]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the mix.  [default: ./mixes/NAME]")
-@click.option("--only", callback=_names, metavar="SOURCE,...", help="Read only these sources.")
-@click.option("--allow-missing", callback=_names, metavar="SOURCE,...", help="Go on without these if not there.")
+@click.option("--only", callback=comma_list, metavar="SOURCE,...", help="Read only these sources.")
+@click.option("--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Go on without these if not there.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @click.option("--fresh", is_flag=True, help="Forget what earlier runs read and measured.")

@@ -8,15 +8,15 @@ import click
 
 from medmix.curate.progress import say
 
-from .eval_commands import names
 from .model_commands import mix_folder, needs_train
+from .options import comma_list
 from .printing import print_json
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
     """Split a comma-separated option of whole numbers."""
     try:
-        return tuple(int(number) for number in names(context, parameter, value))
+        return tuple(int(number) for number in comma_list(context, parameter, value))
     except ValueError:
         raise click.BadParameter(f"{value!r} is no list of whole numbers, as in 0,1,2") from None
 
@@ -50,7 +50,7 @@ def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
 @click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Folder of a mix, or its name.")
 @click.option("--recipe", default="smoke-cpu", show_default=True, help="Of the training: name, or path of a YAML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
-@click.option("--sources", callback=names, metavar="NAME,...", help="Look at these.  [default: all of the mix]")
+@click.option("--sources", callback=comma_list, metavar="NAME,...", help="Look at these.  [default: all of the mix]")
 @click.option("--seeds", callback=_numbers, metavar="N,...", help="Train with each.  [default: the recipe's]")
 @click.option("--tokens", type=click.IntRange(min=1), help="Budget of a run.  [default: the recipe's on all sources]")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the runs.  [default: ./ablations/MIX-RECIPE]")
@@ -59,10 +59,12 @@ def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
 @click.option(
     "--split", default="test", show_default=True, type=click.Choice(["validation", "test"]), help="Of the mix."
 )
-@click.option("--benchmarks", callback=names, metavar="NAME,...", help="Ask only these.")
+@click.option("--benchmarks", callback=comma_list, metavar="NAME,...", help="Ask only these.")
 @click.option("--limit", type=click.IntRange(min=1), help="Ask at most N questions, evenly from the benchmarks.")
 @click.option("--allow-leaks", is_flag=True, help="Score what the training data holds something of.")
-@click.option("--sets", callback=names, metavar="NAME,...", help="Classification: these sets, or YAML files of sets.")
+@click.option(
+    "--sets", callback=comma_list, metavar="NAME,...", help="Classification: these sets, or YAML files of sets."
+)
 @click.option("--transfer", default="transfer", show_default=True, help="Classification: its recipe.")
 @click.option("--mode", type=click.Choice(["finetune", "linear-probe"]), default="finetune", show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="That decode images of sets.")
