@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from medmix.cli import main
 from medmix.curate import facts, sampledata
+from medmix.curate.fetch.hub import Content
 from medmix.curate.read import download_record, presence
 
 SLAKE = facts.load("slake").upstream["hub"]
@@ -394,7 +395,7 @@ def test_a_disk_that_fills_up_is_one_line_and_1(hub, run, tmp_path, monkeypatch)
         raise OSError(28, "No space left on device", "imgs.zip")
 
     with monkeypatch.context() as context:
-        context.setattr(hub.Content, "add", full)
+        context.setattr(Content, "add", full)
         status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert (status, one_error(err).split(";")[0]) == (1, "imgs.zip: the disk is full")
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0

@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from medmix.train.data.collate import Sample, collate, collate_packed
 from medmix.train.data.render import IGNORE
 from medmix.train.data.tokenizer import train_bpe
-from medmix.train.model import attention, model
+from medmix.train.model import attention, vision_language
 from medmix.train.model.vision_language import VisionLanguageModel
 from medmix.train.recipe import Language
 
@@ -76,8 +76,8 @@ def kernels() -> None:
 
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "has_kernel", lambda device: True)
-    monkeypatch.setattr(model, "KERNEL_TYPES", (torch.float32, torch.bfloat16))
+    monkeypatch.setattr(vision_language, "has_kernel", lambda device: True)
+    monkeypatch.setattr(vision_language, "KERNEL_TYPES", (torch.float32, torch.bfloat16))
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_its_gradients_are_those_of_a_call_a_sample(
         return {name: p.grad.clone() for name, p in tiny_model.named_parameters() if p.grad is not None}
 
     found = gradients()
-    monkeypatch.setattr(model, "has_kernel", lambda device: False)
+    monkeypatch.setattr(vision_language, "has_kernel", lambda device: False)
     wanted = gradients()
     assert found.keys() == wanted.keys() and any("lora_" in name for name in found)
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in found)
@@ -180,7 +180,7 @@ def test_where_the_kernel_is(
 def test_fp32_and_attention_dropout_go_without_it(
     tiny_model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "has_kernel", lambda device: True)
+    monkeypatch.setattr(vision_language, "has_kernel", lambda device: True)
     batch = collate_packed(SAMPLES, 0, 32)
     assert tiny_model._attention(batch)[0] == attention.BY_SAMPLE
     with torch.autocast("cpu", torch.bfloat16):
