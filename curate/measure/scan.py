@@ -31,17 +31,9 @@ from .textkeys import Texts, measure
 
 BATCH_ROWS = 256
 CODE = (
-    *(
-        "record.py",
-        "errors.py",
-        "shards.py",
-        "code_digest.py",
-        "tables",
-        "sources",
-        "read/originals.py",
-        "read/dicom.py",
-    ),
-    *("measure", "copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
+    *("record.py", "errors.py", "shards.py", "code_digest.py"),
+    *("tables", "sources", "read/originals.py", "read/dicom.py", "measure"),
+    *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
 )
 """The rooms that decide what a scan holds: only a change of these makes scans false."""
 
