@@ -63,10 +63,17 @@ def _system_error(error: OSError) -> str:
     return f"{where}{error.strerror or error}; mend that and run the same command again: finished work is kept"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+)
 @click.version_option(medmix.__version__, message="%(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Build, check and train on mixes of open medical vision-language datasets."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for command in (

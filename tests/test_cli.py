@@ -36,6 +36,41 @@ def test_every_command_has_help_with_an_example_and_is_named_in_the_readme(run, 
     assert f"medmix {name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_bare_medmix_prints_its_help(run):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert out == run("--help")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--help"],
+        ["train", "--help"],
+        ["build", "--wokers", "2"],
+        ["build", "--mixture", "smaple"],
+        ["licences", "--mixture", "smaple"],
+        ["train", "--mixture", "smaple"],
+        ["train", "--mixture", ".", "--recipe", "smoke"],
+        ["ablate", "--mixture", ".", "--recipe", "smoke"],
+        ["eval", "nowhere"],
+        ["export", "nowhere", "--out", "elsewhere"],
+    ],
+    ids=" ".join,
+)
+def test_arguments_are_checked_before_anything_slow_is_imported(arguments, tmp_path):
+    code = (
+        "import sys\nfrom medmix.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('imported', *sorted({'torch', 'transformers', 'datasets'} & sys.modules.keys()))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "imported"
+    assert done.returncode == (0 if not arguments or "--help" in arguments else 2)
+
+
 def test_the_list_of_commands(run):
     status, out, _ = run("--help")
     assert status == 0
