@@ -30,8 +30,8 @@ sample: install  ## build the sample mix, train a tiny model on it, score it
 	@echo "the training     $(OUT)/run/train_log.jsonl"
 	@echo "the scores       $(OUT)/eval/table.md"
 
-test: install  ## run the whole test suite, offline
-	$(BIN)/python -m pytest
+test: install  ## run the whole test suite, offline, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: install types  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -3,9 +3,11 @@
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 HOME = tempfile.TemporaryDirectory(prefix="medmix-tests-")
 os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=HOME.name, HF_DATASETS_CACHE=f"{HOME.name}/datasets", TQDM_DISABLE="1")
@@ -35,3 +37,21 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.skip("no sample of real data beside the checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder once for all processes of a test run: `once(name, make)` gives it, and calls `make(folder)` first."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / "once" / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                folder.parent.mkdir(exist_ok=True)
+                make(folder)
+                done.touch()
+        return folder
+
+    return made

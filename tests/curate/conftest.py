@@ -14,19 +14,15 @@ from ..hub import Hub
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(once) -> Path:
     """Sample upstream trees of all sources; do not write there."""
-    path = tmp_path_factory.mktemp("sources") / "sample"
-    sampledata.write(path, seed=0)
-    return path
+    return once("sources", lambda folder: sampledata.write(folder, seed=0))
 
 
 @pytest.fixture(scope="session")
-def mix(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mix(root: Path, once) -> Path:
     """The sample mix, built by one worker; do not write there."""
-    out = tmp_path_factory.mktemp("mixes") / "sample"
-    build(mixtures.load("sample"), root, out, BuildOptions())
-    return out
+    return once("sample-mix", lambda folder: build(mixtures.load("sample"), root, folder, BuildOptions()))
 
 
 @pytest.fixture
