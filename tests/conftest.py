@@ -41,7 +41,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder once for all processes of a test run: `once(name, make)` gives it, and calls `make(folder)` first."""
+    """Make a folder once for all processes of the test run: `once(name, make)` gives it after `make(folder)`."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
