@@ -3,11 +3,4 @@
 Every number and statement is taken from there. The wing reads no upstream file for a card and decides nothing.
 """
 
-__all__ = (
-    "attribution",
-    "cards",
-    "croissant",
-    "licence_report",
-    "report",
-    "statistics",
-)
+__all__ = ("attribution", "cards", "croissant", "licence_report", "report", "statistics")

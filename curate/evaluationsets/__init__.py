@@ -3,9 +3,4 @@
 The wing knows how a set is fingerprinted and found; whether a leak drops a record is decided in `decide`.
 """
 
-__all__ = (
-    "coverage",
-    "fingerprint_file",
-    "leakreport",
-    "sets",
-)
+__all__ = ("coverage", "fingerprint_file", "leakreport", "sets")

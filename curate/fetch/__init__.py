@@ -3,7 +3,4 @@
 The wing knows what may be downloaded and what has arrived (`read.presence`). It does not look into files.
 """
 
-__all__ = (
-    "downloads",
-    "hub",
-)
+__all__ = ("downloads", "hub")

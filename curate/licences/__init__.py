@@ -4,10 +4,4 @@
 `effective` what a whole mix allows. The wing knows neither rows nor files: what it rules on, others have read.
 """
 
-__all__ = (
-    "effective",
-    "rulings",
-    "spdx",
-    "statements",
-    "wordings",
-)
+__all__ = ("effective", "rulings", "spdx", "statements", "wordings")

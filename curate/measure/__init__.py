@@ -4,14 +4,4 @@ A scan stores that beside the record. The wing knows no mixture and decides noth
 without an image being decoded again.
 """
 
-__all__ = (
-    "images",
-    "minhash",
-    "reports",
-    "sametext",
-    "scans",
-    "shingles",
-    "text",
-    "textkeys",
-    "third_party",
-)
+__all__ = ("images", "minhash", "reports", "sametext", "scans", "shingles", "text", "textkeys", "third_party")

@@ -3,14 +3,4 @@
 The wing trusts no earlier stage: its gate reads again what it sends. It changes no record.
 """
 
-__all__ = (
-    "copies",
-    "diff",
-    "hub_mix",
-    "pointers",
-    "preparing",
-    "push",
-    "rehydrate",
-    "retries",
-    "versions",
-)
+__all__ = ("copies", "diff", "hub_mix", "pointers", "preparing", "push", "rehydrate", "retries", "versions")

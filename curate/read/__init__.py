@@ -4,13 +4,4 @@
 record and asks nothing of the network.
 """
 
-__all__ = (
-    "articles",
-    "dicom",
-    "download_record",
-    "expectations",
-    "inputs",
-    "originals",
-    "presence",
-    "refusal",
-)
+__all__ = ("articles", "dicom", "download_record", "expectations", "inputs", "originals", "presence", "refusal")

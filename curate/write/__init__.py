@@ -3,12 +3,4 @@
 The wing knows what was decided and not why. Nothing else writes records.
 """
 
-__all__ = (
-    "chat",
-    "features",
-    "ledger",
-    "manifest",
-    "materialise",
-    "stored",
-    "workplace",
-)
+__all__ = ("chat", "features", "ledger", "manifest", "materialise", "stored", "workplace")

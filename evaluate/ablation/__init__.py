@@ -3,7 +3,4 @@
 Models are trained without a source and on it alone, and scored by one suite; how is not this wing's business.
 """
 
-__all__ = (
-    "runs",
-    "scoring",
-)
+__all__ = ("runs", "scoring")

@@ -3,10 +3,4 @@
 One recipe serves all encoders, and sets are split by patient, slide or lesion. The wing knows nothing of answers.
 """
 
-__all__ = (
-    "prepare",
-    "recipe",
-    "scores",
-    "sets",
-    "suite",
-)
+__all__ = ("prepare", "recipe", "scores", "sets", "suite")

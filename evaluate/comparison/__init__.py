@@ -3,8 +3,4 @@
 The wing scores nothing anew: it checks scores against the predictions beside them.
 """
 
-__all__ = (
-    "measures",
-    "pages",
-    "results",
-)
+__all__ = ("measures", "pages", "results")

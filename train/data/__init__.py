@@ -3,11 +3,4 @@
 The wing knows no weights: a batch is the same for every model of one tokenizer and image size.
 """
 
-__all__ = (
-    "batches",
-    "collate",
-    "processor",
-    "render",
-    "stream",
-    "tokenizer",
-)
+__all__ = ("batches", "collate", "processor", "render", "stream", "tokenizer")

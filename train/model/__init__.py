@@ -3,8 +3,4 @@
 The wing knows batches, but neither optimiser nor checkpoints.
 """
 
-__all__ = (
-    "language",
-    "vision_language",
-    "weights",
-)
+__all__ = ("language", "vision_language", "weights")

@@ -3,10 +3,4 @@
 The wing knows nothing of what a model is worth: it trains, and writes down how.
 """
 
-__all__ = (
-    "checkpoint",
-    "loop",
-    "model_card",
-    "optim",
-    "ranks",
-)
+__all__ = ("checkpoint", "loop", "model_card", "optim", "ranks")
