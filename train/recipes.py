@@ -1,4 +1,4 @@
-"""Train recipes by name, from `recipes/train/*.yaml`, or from a file, checked before anything uses them."""
+"""Loads train recipes, by name from `recipes/train/*.yaml` or from a file, and checks them."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from .rules import problems
 
 
 def names() -> list[str]:
-    """List the train recipes that come with medmix."""
+    """List the names of the train recipes of medmix."""
     folder = files("medmix.recipes") / "train"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -21,7 +21,7 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, the value in YAML.
 
     Raises:
-        UsageError: there is no such recipe, or it has problems; all of them are named at once.
+        UsageError: the recipe does not exist, or has problems; names all of them.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -43,10 +43,10 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
 
 
 def from_dict(data: Any, where: str) -> Recipe:
-    """Check a recipe's plain form; `where` is the file to name in messages.
+    """Make a recipe from plain YAML data; `where` is the file named in messages.
 
     Raises:
-        UsageError: keys, types or values are wrong, or contradict each other; all are named at once.
+        UsageError: keys, types or values are wrong, or contradict each other; names all of them.
     """
     recipe = parse(Recipe, data, where)
     found = problems(recipe)

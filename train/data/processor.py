@@ -1,4 +1,4 @@
-"""How pixels are prepared, in the words of transformers."""
+"""Image preprocessing as an image processor of transformers."""
 
 from transformers import LlavaImageProcessorPil
 
@@ -6,7 +6,7 @@ from ..recipe import Vision
 
 
 def image_processor(vision: Vision) -> LlavaImageProcessorPil:
-    """Give transformers' image processor that does what `collate.to_tensor` does."""
+    """Give the image processor of transformers that equals `collate.to_tensor`."""
     return LlavaImageProcessorPil(
         do_pad=True,
         size={"shortest_edge": vision.size},

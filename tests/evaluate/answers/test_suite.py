@@ -30,7 +30,7 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
     assert value(results, "colours", "all", "exact_match", "always_yes") == 0.0
     assert value(results, "texts", "all", "choice_accuracy_generated", "majority_answer") == 0.5
     assert results["model"]["digest"] == checkpoint.digest(checkpoint.find(run))
-    assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.digest(mix)
+    assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.mix_digest(mix)
     assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm", "nltk", "sacrebleu"}
     assert results["notes"] == [
         "colours: the mix of the training was not kept clean of it, leaks were not looked for",

@@ -54,11 +54,12 @@ def test_shards_come_when_they_are_first_read(
     assert mix.name == commit
     assert f"{MIX}: not on the Hub and left out: records of texts" in capsys.readouterr().err
     split = stream.open_split(mix, "train")
-    assert split.epoch() == {"colours": 12, "pictures": 12}
+    assert split.epoch_counts() == {"colours": 12, "pictures": 12}
     assert shards_there(mix) == []
-    first = next(stream.records(split, ["id", "images"], seed=0, epoch=0))
+    first = stream.Reader(split, ["id", "images"]).row(next(stream.order(split, seed=0, epoch=0)))
     assert len(shards_there(mix)) == 1
-    rest = list(stream.records(split, ["id"], seed=0, epoch=0))
+    reader = stream.Reader(split, ["id"])
+    rest = [reader.row(position) for position in stream.order(split, seed=0, epoch=0)]
     assert rest[0]["id"] == first["id"] and len(rest) == 24
     assert shards_there(mix) == [name for name in shards_there(local) if "/train-" in name]
     wanted = {row["id"]: row for row in stream.rows(stream.open_split(local, "train"), ["id", "images"])}

@@ -18,7 +18,7 @@ from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Recipe
 from medmix.train.recipes import load
 from medmix.train.run import checkpoint, loop
-from medmix.train.run.report import Report
+from medmix.train.run.step_reporter import StepReporter
 
 from ..conftest import png, records, tiny_recipe, write_mix
 
@@ -140,8 +140,8 @@ def test_a_finished_run_says_so(
     "rows",
     [
         ("run.pack_tokens=256",),
-        ("run.pack_tokens=null", "run.micro_batch=8"),
-        ("run.pack_tokens=null", "run.micro_batch=3"),
+        ("run.pack_tokens=null", "run.micro_batch_size=8"),
+        ("run.pack_tokens=null", "run.micro_batch_size=3"),
         ("run.gradient_checkpointing=true",),
         ("run.workers=2",),
     ],
@@ -151,14 +151,14 @@ def test_what_changes_speed_or_memory_does_not_change_the_result(
 ) -> None:
     loop.train(mix, tiny_recipe("run.steps=6", *rows), tmp_path / "run", False)
     assert losses(tmp_path / "run") == pytest.approx(losses(six_steps), rel=1e-4)
-    per_source = [[json.loads(line)["losses"] for line in log(run)] for run in (tmp_path / "run", six_steps)]
+    per_source = [[json.loads(line)["loss_by_source"] for line in log(run)] for run in (tmp_path / "run", six_steps)]
     assert per_source[0][-1] == pytest.approx(per_source[1][-1], rel=1e-3)
     assert per_source[0][0].keys() == {"colours", "pictures", "texts"}
 
 
 def test_epochs_see_every_record_as_often(mix: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    loop.train(mix, tiny_recipe("run.steps=null", "run.epochs=2", "run.batch=16"), run, False)
+    loop.train(mix, tiny_recipe("run.steps=null", "run.epochs=2", "run.global_batch_size=16"), run, False)
     last = json.loads((run / "train_log.jsonl").read_text().splitlines()[-1])
     assert (last["step"], last["epoch"]) == (5, 2.0)  # 72 records, the last step has 8
 
@@ -204,10 +204,10 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 
 def test_the_last_checkpoints_stay(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
-    assert [path.name for path in checkpoint.steps(uninterrupted)] == ["step-00000006", "step-00000007"]
+    assert [path.name for path in checkpoint.list_checkpoints(uninterrupted)] == ["step-00000006", "step-00000007"]
     recipe = replace(dropout, run=replace(dropout.run, keep_checkpoints=3))
     loop.train(mix, recipe, tmp_path / "run", False)
-    assert [path.name[-1] for path in checkpoint.steps(tmp_path / "run")] == ["4", "6", "7"]
+    assert [path.name[-1] for path in checkpoint.list_checkpoints(tmp_path / "run")] == ["4", "6", "7"]
 
 
 def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
@@ -218,7 +218,7 @@ def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
 
 def test_a_file_in_place_of_the_run(mix: Path, tmp_path: Path, tiny: Recipe) -> None:
     (tmp_path / "run").write_text("")
-    with pytest.raises(UsageError, match="cannot be made a folder"):
+    with pytest.raises(UsageError, match="the folder cannot be made"):
         loop.train(mix, tiny, tmp_path / "run", False)
 
 
@@ -226,7 +226,7 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     optim = tiny_recipe("optim.lr=1.0", "optim.warmup_steps=4").optim
     assert [loop.learning_rate(optim, step, 12) for step in (0, 1, 3, 4, 8)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
     assert loop.learning_rate(optim, 11, 12) < 0.05
-    constant = tiny_recipe("optim.lr=1.0", "optim.schedule=constant").optim
+    constant = tiny_recipe("optim.lr=1.0", "optim.lr_scheduler=constant").optim
     assert loop.learning_rate(constant, 11, 12) == 1.0
 
 
@@ -272,13 +272,13 @@ def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(un
 def test_reading_a_step_behind_as_on_a_gpu_changes_nothing(
     mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def behind(*arguments: Any) -> Report:
-        report = Report(*arguments)
-        report._behind = 1
-        return report
+    def behind(*arguments: Any) -> StepReporter:
+        reporter = StepReporter(*arguments)
+        reporter._delay = 1
+        return reporter
 
     run = tmp_path / "run"
-    monkeypatch.setattr(loop, "Report", behind)
+    monkeypatch.setattr(loop, "StepReporter", behind)
     with monkeypatch.context() as patch:
         stop_at(5, patch, killed)
         with pytest.raises(MemoryError):

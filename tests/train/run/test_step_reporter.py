@@ -1,0 +1,68 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from medmix.curate.errors import WorkError
+from medmix.train.data.batches import Step
+from medmix.train.estimate import Flops
+from medmix.train.run import step_reporter
+from medmix.train.run.metrics_logger import MetricsLogger
+from medmix.train.run.step import PendingStep, StepMetrics
+from medmix.train.run.step_reporter import StepReporter
+
+FLOPS = Flops(token=2.0, squared_token=0.0, answer_token=0.0, image=0.0, recompute_factor=1.0)
+STEP = Step((), ("a", "b"), {"s": 4}, tokens=50, squared_tokens=2500, computed_tokens=100, images=0)
+
+
+def launched(asked: list[str], name: str, error: Exception | None = None) -> PendingStep:
+    def wait() -> StepMetrics:
+        asked.append(name)
+        if error:
+            raise error
+        return StepMetrics(1.5, {"s": 1.5}, 2.0)
+
+    return cast(PendingStep, SimpleNamespace(wait=wait, step=STEP))
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(step_reporter.devices, "peak_memory_gib", lambda device: 3.0)
+    return lambda kind: StepReporter(MetricsLogger(None, 0, 9), torch.device(kind), FLOPS, peak_flops=1000.0)
+
+
+def test_on_a_gpu_a_step_is_read_when_the_next_is_handed_over(reports: Any) -> None:
+    asked: list[str] = []
+    behind = reports("cuda")
+    behind.add(launched(asked, "first"), step=1)
+    assert asked == []
+    behind.add(launched(asked, "second"), step=2)
+    assert (asked, behind.logger.step) == (["first"], 1)
+    behind.flush()
+    assert (asked, behind.logger.step) == (["first", "second"], 2)
+
+
+def test_on_a_cpu_it_is_read_at_once_and_told_whole(reports: Any) -> None:
+    at_once = reports("cpu")
+    at_once.add(launched([], "first"), step=1, epoch=0.5)
+    (entry,) = at_once.logger._recent
+    assert (entry["step"], entry["epoch"], entry["loss"], entry["packing_efficiency"]) == (1, 0.5, 1.5, 0.5)
+    assert entry["mfu"] == pytest.approx(2 * 50 / (entry["seconds"] * 1000))
+
+
+def test_the_wish_to_stop_is_known_when_its_step_is_read(reports: Any) -> None:
+    behind = reports("cuda")
+    wish = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_requested=True), step=STEP)
+    behind.add(cast(PendingStep, wish), step=1)
+    assert not behind.stop_requested
+    behind.add(launched([], "next"), step=2)
+    assert behind.stop_requested
+
+
+def test_a_step_that_went_wrong_is_told_before_a_checkpoint(reports: Any) -> None:
+    behind = reports("cuda")
+    behind.add(launched([], "wrong", WorkError("the loss is not finite for a")), step=1)
+    with pytest.raises(WorkError, match="not finite for a"):
+        behind.flush()
