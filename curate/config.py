@@ -213,6 +213,14 @@ def override(data: Any, change: str) -> None:
     data[last] = value
 
 
+def is_day(text: str) -> bool:
+    """Tell whether a text is a day as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Give nested values by their dotted names: `{"optim": {"lr": 1}}` gives `{"optim.lr": 1}`."""
     if not isinstance(value, Mapping):
@@ -237,11 +245,3 @@ def _abbreviated(value: Any) -> str:
     """Give a value as JSON, texts without quotes, a SHA-256 by its first 12 digits."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text[:12] if len(text) == 64 else text
-
-
-def is_day(text: str) -> bool:
-    """Tell whether a text is a day as YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -1,5 +1,6 @@
-"""The train recipe: what is trained, on which text and images, and how."""
+"""Dataclasses of a train recipe: the parts to train, text, images, optimiser and run."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -188,11 +189,5 @@ class Recipe:
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
-    plain: dict[str, Any] = _plain(asdict(recipe))
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
     return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

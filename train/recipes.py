@@ -1,4 +1,4 @@
-"""Loads train recipes, by name from `recipes/train/*.yaml` or from a file, and checks them."""
+"""Train recipes by name, from `recipes/train/*.yaml`, or from a file, checked before anything uses them."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +12,7 @@ from .rules import problems
 
 
 def names() -> list[str]:
-    """List the names of the train recipes of medmix."""
+    """List the train recipes that come with medmix."""
     folder = files("medmix.recipes") / "train"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -21,7 +21,7 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, the value in YAML.
 
     Raises:
-        UsageError: the recipe does not exist, or has problems; names all of them.
+        UsageError: there is no such recipe, or it has problems; all of them are named at once.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):

@@ -1,12 +1,20 @@
 """Checks of a train recipe: values out of range, and settings that contradict each other."""
 
-from medmix.curate.config import nearest
+from medmix.curate.config import flatten, nearest
 
-from .recipe import Recipe
+from .recipe import Recipe, as_dict
 
 PARTS = ("tower", "projector", "embeddings", "language", "lora")
 """The trainable parts: the vision tower, the projector, the token embeddings with the output layer, the whole
 language model, LoRA adapters on the language model."""
+
+COUNTS = (
+    "vision.size", "vision.max_images", "vision.max_pixels", "language.vocab_size", "lora.r",
+    "text.max_prompt_tokens", "text.max_answer_tokens", "run.global_batch_size", "run.pack_tokens",
+    "run.micro_batch_size", "run.epochs", "run.steps", "run.checkpoint_every", "run.keep_checkpoints",
+    "generation.batch_size", "generation.max_new_tokens",
+)  # fmt: skip
+"""Settings that must be 1 or more."""
 
 
 def problems(recipe: Recipe) -> list[str]:
@@ -46,26 +54,9 @@ def problems(recipe: Recipe) -> list[str]:
          "run: give either pack_tokens or micro_batch_size"),
         (run.workers < 0, "run.workers: must be 0 or more"),
     ]  # fmt: skip
-    counts = {
-        "vision.size": vision.size,
-        "vision.max_images": vision.max_images,
-        "vision.max_pixels": vision.max_pixels,
-        "language.vocab_size": language.vocab_size,
-        "lora.r": lora.r if lora else None,
-        "text.max_prompt_tokens": text.max_prompt_tokens,
-        "text.max_answer_tokens": text.max_answer_tokens,
-        "run.global_batch_size": run.global_batch_size,
-        "run.pack_tokens": run.pack_tokens,
-        "run.micro_batch_size": run.micro_batch_size,
-        "run.epochs": run.epochs,
-        "run.steps": run.steps,
-        "run.checkpoint_every": run.checkpoint_every,
-        "run.keep_checkpoints": run.keep_checkpoints,
-        "generation.batch_size": recipe.generation.batch_size,
-        "generation.max_new_tokens": recipe.generation.max_new_tokens,
-    }
+    values = flatten(as_dict(recipe))
     return [
         *(f"train: {part!r} is no trainable part{nearest(part, PARTS)}" for part in recipe.train if part not in PARTS),
         *(problem for broken, problem in rules if broken),
-        *(f"{key}: must be 1 or more" for key, value in counts.items() if value is not None and value < 1),
+        *(f"{key}: must be 1 or more" for key in COUNTS if values.get(key) is not None and values[key] < 1),
     ]

@@ -81,9 +81,8 @@ def make(
     def name_of(name: str, sources: Sequence[str]) -> str:
         mine = tuple(sorted(sources))
         mean = _mean(split.select(mine), tokens_of)
-        return arms.setdefault(
-            mine, Arm(name, mine, max(1, round(budget / (recipe.run.global_batch_size * mean))))
-        ).name
+        steps = max(1, round(budget / (recipe.run.global_batch_size * mean)))
+        return arms.setdefault(mine, Arm(name, mine, steps)).name
 
     name_of(FULL, known)
     without = {one: name_of(f"without-{one}", [other for other in known if other != one]) for one in known}
@@ -114,9 +113,8 @@ def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[st
     words = loop.initial_tokenizer(whole, recipe)
     image_tokens = estimate.meta_model(recipe, words).image_tokens
     renderer = Renderer(words, recipe.text, image_tokens, recipe.vision.max_images)
-    return {
-        source: estimate.survey(split.select((source,)), renderer, MEASURED).tokens for source in split.epoch_counts()
-    }
+    sources = split.epoch_counts()
+    return {source: estimate.survey(split.select((source,)), renderer, MEASURED).tokens for source in sources}
 
 
 def recipe_of(recipe: Recipe, arm: Arm, seed: int) -> Recipe:
@@ -128,7 +126,7 @@ def described(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     """Say the budget in words and numbers."""
     return {
         "tokens": plan.tokens,
-        "rule": f"every run trains on so many tokens, prompts and images included, in steps of "
+        "rule": "every run trains on so many tokens, prompts and images included, in steps of "
         f"{recipe.run.global_batch_size} records; its steps follow from the mean length of its records",
         "steps": {arm.name: arm.steps for arm in plan.arms},
     }

@@ -47,7 +47,7 @@ def test_the_survey_weighs_sources_by_their_share(mix: Path) -> None:
     assert means.images == 1.0  # one, two, none
 
 
-def test_the_plan_is_said_before_work(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_is_printed_before_training(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loop.train(mix, tiny_recipe("run.steps=9"), tmp_path / "run", False)
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "name: smoke-cpu"
@@ -71,7 +71,7 @@ def needed(recipe: object, ranks: int = 1) -> int:
     return estimate.estimate_memory(estimate.meta_model(recipe, TOKENIZER), recipe, MEANS, ranks)  # type: ignore[arg-type]
 
 
-def test_too_little_memory_says_what_would_fit(mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_names_settings_that_fit(mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     big = tiny_recipe("run.steps=2", "run.pack_tokens=65536")
     checked = replace(big, run=replace(big.run, gradient_checkpointing=True, pack_tokens=8192))
     cases = [
@@ -89,7 +89,7 @@ def test_too_little_memory_says_what_would_fit(mix: Path, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("dropout", [0.0, 0.05])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_activations_of_a_decoder_layer_are_as_many_as_reckoned(precision: str, dropout: float) -> None:
+def test_activations_of_a_decoder_layer_match_the_estimate(precision: str, dropout: float) -> None:
     """Measured by what autograd keeps, of two and of four layers."""
     shape = "hidden_size: 256, intermediate_size: 688, num_attention_heads: 4"
 

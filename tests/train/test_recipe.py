@@ -29,7 +29,7 @@ def test_openmedq_has_the_values_of_the_paper() -> None:
     assert longest < 2048 - 32
 
 
-def test_tower_and_projector_train_and_lora_unless_said_otherwise() -> None:
+def test_tower_projector_and_lora_train_by_default() -> None:
     plain = as_dict(load("openmedq-7b"))
     del plain["train"]
     assert from_dict(plain, "mine.yaml").train == ("tower", "projector", "lora")
@@ -85,6 +85,29 @@ def test_a_mistake_gives_its_line(overrides: tuple[str, ...], line: str) -> None
     assert str(caught.value) == line
 
 
+@pytest.mark.parametrize(
+    ("former", "current"),
+    [
+        ("language.bos", "bos_token"),
+        ("language.eos", "eos_token"),
+        ("language.pad", "pad_token"),
+        ("lora.targets", "target_modules"),
+        ("optim.clip", "max_grad_norm"),
+        ("optim.schedule", "lr_scheduler"),
+        ("run.batch", "global_batch_size"),
+        ("run.micro_batch", "micro_batch_size"),
+        ("run.gpu", "require_gpu"),
+        ("generation.batch", "batch_size"),
+    ],
+)
+def test_a_former_key_names_the_new_one(former: str, current: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load("smoke-cpu", (f"{former}=1",))
+    assert str(caught.value) == f"smoke-cpu.yaml: {former}: is now called {current!r}"
+    section, _, _ = former.partition(".")
+    assert current in as_dict(load("smoke-cpu"))[section]
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         load("smoke-cup")
@@ -94,7 +117,7 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
     )
 
 
-def test_weights_that_are_not_there_name_the_command_that_fetches_them(
+def test_missing_weights_name_the_command_that_downloads_them(
     mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,7 +148,9 @@ def test_weights_that_are_not_there_name_the_command_that_fetches_them(
         ("optim.warmup_steps=6", "optim.warmup_steps: 6 is not below the 6 steps to train"),
     ],
 )
-def test_what_only_the_model_knows_is_a_usage_error_too(mix: Path, tmp_path: Path, override: str, line: str) -> None:
+def test_a_recipe_that_does_not_fit_the_model_is_a_usage_error(
+    mix: Path, tmp_path: Path, override: str, line: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         loop.train(mix, tiny_recipe("run.steps=6", override), tmp_path / "run", False)
     assert str(caught.value).startswith(line)

@@ -30,13 +30,13 @@ def converted(stories: Any, real_data: Path, tmp_path_factory: pytest.TempPathFa
     return out
 
 
-def test_it_tells_the_documented_story(stories: Any, converted: Path, real_data: Path) -> None:
+def test_it_generates_the_documented_story(stories: Any, converted: Path, real_data: Path) -> None:
     text = stories.story(converted, max_new_tokens=120)
     assert text.startswith(stories.QUOTED)
     assert text in (real_data / "stories260K/doc/stories260K.md").read_text()
 
 
-def test_it_packs_exactly(stories: Any, converted: Path, tmp_path: Path) -> None:
+def test_packing_is_exact(stories: Any, converted: Path, tmp_path: Path) -> None:
     made: recipe.Recipe = stories.train_recipe(tmp_path, converted, 1)
     tokenizer = tokenizers.load(converted, made.language)
     assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 2, 0)

@@ -6,7 +6,6 @@ It knows no weights: a batch is the same for every model with one tokenizer and 
 __all__ = (
     "batches",
     "collate",
-    "processor",
     "render",
     "stream",
     "tokenizer",

@@ -68,6 +68,7 @@ class StepBuilder:
     ) -> None:
         self.split, self.recipe, self.renderer, self.seen = split, recipe, renderer, seen
         self.rank, self.world_size = rank, world_size
+        self.padded = recipe.run.pack_tokens is None
         self.multiple = COMPILED_MULTIPLE if recipe.run.compile else 1
 
     def worker_steps(self, worker: int = 0, num_workers: int = 1) -> Iterator[Step]:
@@ -107,9 +108,7 @@ class StepBuilder:
             answers=answers,
             tokens=sum(lengths),
             squared_tokens=sum(length**2 for length in lengths),
-            computed_tokens=packing.computed_tokens(
-                plan, lengths, padded=self.recipe.run.pack_tokens is None, multiple=self.multiple
-            ),
+            computed_tokens=packing.computed_tokens(plan, lengths, self.padded, self.multiple),
             images=sum(images),
         )
 
@@ -121,7 +120,7 @@ class StepBuilder:
 
     def _batch(self, samples: list[Sample], run_tower: bool) -> Batch:
         pad_token_id, size = self.renderer.tokenizer.pad_token_id, self.recipe.vision.size
-        if self.recipe.run.pack_tokens is None and samples:
+        if self.padded and samples:
             return collate(samples, pad_token_id, size, run_tower=run_tower)
         return collate_packed(samples, pad_token_id, size, self.multiple, run_tower)
 
@@ -166,22 +165,18 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
         yield item
 
 
-def validate_max_tokens(recipe: Recipe, renderer: Renderer, max_positions: int) -> None:
+def validate_max_tokens(recipe: Recipe, renderer: Renderer, positions: int) -> None:
     """Raise unless the longest possible record fits the language model's positions and a pack.
 
     Raises:
         UsageError: it does not.
     """
-    longest, pack_tokens = renderer.max_record_tokens(), recipe.run.pack_tokens
-    shorten = "lower vision.max_images, text.max_prompt_tokens or text.max_answer_tokens"
-    if longest > max_positions:
-        raise UsageError(
-            f"a record may have {longest} tokens, the language model has {max_positions} positions; {shorten}"
-        )
-    if pack_tokens is not None and longest > pack_tokens:
-        raise UsageError(
-            f"run.pack_tokens: a record may have {longest} tokens, a pack {pack_tokens}; raise it, or {shorten}"
-        )
+    longest, budget = renderer.max_record_tokens(), recipe.run.pack_tokens
+    remedy = "lower vision.max_images, text.max_prompt_tokens or text.max_answer_tokens"
+    if longest > positions:
+        raise UsageError(f"a record may have {longest} tokens, the language model has {positions} positions; {remedy}")
+    if budget is not None and longest > budget:
+        raise UsageError(f"run.pack_tokens: a record may have {longest} tokens, a pack {budget}; raise it, or {remedy}")
 
 
 def _ignore_ctrl_c(worker: int) -> None:

@@ -1,4 +1,4 @@
-"""Turns records into batches: padded, or packed into one row."""
+"""Turns records into batches, padded or packed into one row, and images into pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from transformers import LlavaImageProcessorPil
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import canonical
@@ -112,6 +113,17 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
     scaled = np.asarray(resized, dtype=np.float32) / 255
     normal = (scaled - np.array(vision.mean, np.float32)) / np.array(vision.std, np.float32)
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())
+
+
+def image_processor(vision: Vision) -> LlavaImageProcessorPil:
+    """Give the image processor of transformers that equals `to_tensor`."""
+    return LlavaImageProcessorPil(
+        do_pad=True,
+        size={"shortest_edge": vision.size},
+        crop_size={"height": vision.size, "width": vision.size},
+        image_mean=list(vision.mean),
+        image_std=list(vision.std),
+    )
 
 
 def collate(

@@ -29,10 +29,7 @@ def train_bpe(texts: Iterable[str], language: Language) -> PreTrainedTokenizerBa
     )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
-        pad_token=language.pad_token,
-        bos_token=language.bos_token,
-        eos_token=language.eos_token,
+        tokenizer_object=bpe, pad_token=language.pad_token, bos_token=language.bos_token, eos_token=language.eos_token
     )
 
 

@@ -29,8 +29,7 @@ from transformers import (
 
 from medmix.curate.errors import UsageError, WorkError
 
-from ..data.collate import Sample, collate
-from ..data.processor import image_processor
+from ..data.collate import Sample, collate, image_processor
 from ..data.render import IGNORE_INDEX, IMAGE
 from ..rank_zero import say
 from ..recipe import Recipe, Vision
@@ -145,12 +144,10 @@ def _to_transformers_vit(ours: Any, vision: Vision) -> ViTModel:
     )
     config.tie_last_hidden_states = True
     config.architectures = ["ViTModel"]
-    state = {}
-    for name, tensor in ours.state_dict().items():
-        for key, part in _vit_names(name, tensor):
-            state[key] = part.clone()
-    state |= {"pooler.dense.weight": torch.zeros(ours.embed_dim, ours.embed_dim)}
-    state |= {"pooler.dense.bias": torch.zeros(ours.embed_dim)}
+    converted = (pair for name, tensor in ours.state_dict().items() for pair in _vit_names(name, tensor))
+    state = {key: part.clone() for key, part in converted}
+    width = ours.embed_dim
+    state |= {"pooler.dense.weight": torch.zeros(width, width), "pooler.dense.bias": torch.zeros(width)}
     with tempfile.TemporaryDirectory() as scratch:
         config.save_pretrained(scratch)
         torch.save(state, Path(scratch, "pytorch_model.bin"))

@@ -38,11 +38,7 @@ def build_language_model(language: Language, tokenizer: PreTrainedTokenizerBase,
     Raises:
         UsageError: the weights are missing or incomplete, or their model type is not in `MODEL_TYPES`.
     """
-    special = {
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     if language.weights:
         model = _load_pretrained(language.weights, dtype)
         model.config.update(special)

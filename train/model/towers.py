@@ -25,12 +25,11 @@ class VisionTower(nn.Module):
         super().__init__()
         self.timm = _build(vision)
         self.width: int = self.timm.num_features
+        prefix = getattr(self.timm, "num_prefix_tokens", 0)
+        self.num_skipped = 0 if vision.cls_token else prefix
         if isinstance(self.timm, VisionTransformer):
-            prefix = self.timm.num_prefix_tokens
-            self.num_skipped = 0 if vision.cls_token else prefix
             self.num_tokens: int = prefix + self.timm.patch_embed.num_patches - self.num_skipped
         else:
-            self.num_skipped = 0
             self.num_tokens = (vision.size // self.timm.feature_info[-1]["reduction"]) ** 2
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -66,13 +65,11 @@ def _build(vision: Vision) -> Any:
     except (RuntimeError, TypeError, AssertionError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"vision.timm: timm cannot build {vision.timm}: {reason}") from None
-    if isinstance(tower, ByobNet) and vision.timm.startswith("resnet") and "_clip" in vision.timm:
-        if vision.cls_token:
-            raise UsageError(f"vision.cls_token: {vision.timm} has no class token; set it to false")
-        cast(Any, tower).head = nn.Identity()  # it pools the patches into one vector
-        return tower
-    if not isinstance(tower, VisionTransformer):
+    clip_resnet = isinstance(tower, ByobNet) and vision.timm.startswith("resnet") and "_clip" in vision.timm
+    if not clip_resnet and not isinstance(tower, VisionTransformer):
         raise UsageError(f"vision.timm: {vision.timm} is neither a Vision Transformer of timm nor a CLIP ResNet")
-    if vision.cls_token and not tower.num_prefix_tokens:
+    if vision.cls_token and not getattr(tower, "num_prefix_tokens", 0):
         raise UsageError(f"vision.cls_token: {vision.timm} has no class token; set it to false")
+    if clip_resnet:
+        cast(Any, tower).head = nn.Identity()  # its head pools the patches into one vector
     return tower

@@ -8,6 +8,7 @@ open_clip's own towers, transformer or residual (`visual.*`; PMC-CLIP, with `mod
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -71,6 +72,15 @@ TRANSFORMERS_VIT: Renames = (
     (r"(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
 )
 
+LAYOUTS = (
+    ("OpenAI CLIP", "visual.", "class_embedding", OPENAI),
+    ("transformers CLIP", "vision_model.", "embeddings.class_embedding", TRANSFORMERS_CLIP),
+    ("transformers CLIP", "", "embeddings.class_embedding", TRANSFORMERS_CLIP),
+    ("transformers ViT", "vit.", "embeddings.cls_token", TRANSFORMERS_VIT),
+    ("transformers ViT", "", "embeddings.cls_token", TRANSFORMERS_VIT),
+)
+"""Layouts of Vision Transformers: name, prefix of the tower's keys, a key that only this layout has, renames."""
+
 
 class SourceTensor(NamedTuple):
     """A tensor, and the keys that it had in the file."""
@@ -132,7 +142,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         UsageError: the file cannot be read as a state dict.
     """
-    return _unwrap(_read(path))
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # a broken pickle or header can raise nearly anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{path} cannot be read as a state dict: {reason}") from error
+    return _unwrap(state)
 
 
 def to_timm(state: dict[str, Tensor], residual: bool) -> tuple[str, dict[str, SourceTensor]]:
@@ -156,24 +171,14 @@ def to_timm(state: dict[str, Tensor], residual: bool) -> tuple[str, dict[str, So
                 name, tensor = next(iter(byobnet._convert_openai_clip({key: value}, _NO_POOL).items()))
                 found[name] = SourceTensor((key,), tensor)
         return "OpenAI CLIP ResNet", found
-    if "visual.class_embedding" in state:
-        return "OpenAI CLIP", _renamed(state, "visual.", OPENAI)
-    for prefix in ("vision_model.", ""):
-        if f"{prefix}embeddings.class_embedding" in state:
-            return "transformers CLIP", _renamed(state, prefix, TRANSFORMERS_CLIP)
-    for prefix in ("vit.", ""):
-        if f"{prefix}embeddings.cls_token" in state:
-            return "transformers ViT", _renamed(state, prefix, TRANSFORMERS_VIT)
+    for layout, prefix, key, renames in LAYOUTS:
+        if f"{prefix}{key}" in state:
+            return layout, _renamed(state, prefix, renames)
     return "timm", _renamed(state, "", ())
 
 
-class _WithoutPool:
-    """A stand-in model for timm's conversion of a residual CLIP, which reads its head alone."""
-
-    head = None
-
-
-_NO_POOL: Any = _WithoutPool()
+_NO_POOL: Any = SimpleNamespace(head=None)
+"""A model for timm's conversion of a residual CLIP, which reads its head alone."""
 
 
 def _renamed(state: dict[str, Tensor], prefix: str, renames: Renames) -> dict[str, SourceTensor]:
@@ -217,14 +222,6 @@ def _weight_file(path: Path) -> Path:
         if (path / name).is_file():
             return path / name
     raise UsageError(f"{path} has no weights; it should have one of {', '.join(WEIGHT_FILES)}")
-
-
-def _read(path: Path) -> Any:
-    try:
-        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # a broken pickle or header can raise nearly anything
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"{path} cannot be read as a state dict: {reason}") from error
 
 
 def _unwrap(state: Any) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 import medmix
@@ -36,7 +36,7 @@ from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.shards import file_sha256
 
 from ..data import tokenizer as tokenizers
-from ..data.processor import image_processor
+from ..data.collate import image_processor
 from ..model.vision_language import VisionLanguageModel
 from ..recipe import Recipe, as_dict
 from ..recipes import from_dict
@@ -138,15 +138,6 @@ def read(path: Path) -> tuple[Recipe, TrainerState]:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
 
 
-def load_tokenizer(path: Path, recipe: Recipe) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a checkpoint.
-
-    Raises:
-        UsageError: it is missing or broken.
-    """
-    return tokenizers.load(path / "tokenizer", recipe.language)
-
-
 def load(path: Path) -> Checkpoint:
     """Load a checkpoint, or the latest one of a run, on the CPU, in evaluation mode.
 
@@ -156,23 +147,20 @@ def load(path: Path) -> Checkpoint:
     """
     path = find(path)
     recipe, state = read(path)
-    tokenizer = load_tokenizer(path, recipe)
+    tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
     model = VisionLanguageModel(recipe, tokenizer)
     try:
         model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))
         model.projector.load_state_dict(load_file(path / "projector.safetensors"))
-        _load_parameters(model.base_parameters(), load_file(path / "language" / "weights.safetensors"))
+        parameters = model.base_parameters()
+        with torch.no_grad():
+            for name, tensor in load_file(path / "language" / "weights.safetensors").items():
+                parameters[name].copy_(tensor)
         if isinstance(model.language, peft.PeftModel):
             peft.set_peft_model_state_dict(model.language, load_file(path / "adapter" / "adapter_model.safetensors"))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
     return Checkpoint(path, model.eval(), tokenizer, recipe, state)
-
-
-def load_optimizer(path: Path) -> dict[str, Any]:
-    """Read the optimiser's state of a checkpoint."""
-    state: dict[str, Any] = torch.load(path / "optimizer.pt", "cpu", weights_only=True)
-    return state
 
 
 def digest(path: Path) -> str:
@@ -207,12 +195,6 @@ def _select(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             seen.add(tensor.data_ptr())
             found[name.removeprefix(prefix)] = tensor.clone() if shared else tensor.contiguous()
     return found
-
-
-def _load_parameters(parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, tensor in saved.items():
-            parameters[name].copy_(tensor)
 
 
 @contextmanager

@@ -27,14 +27,7 @@ from ..recipe import Recipe, as_dict
 from . import checkpoint, plot
 from .metrics_logger import LOG_NAME, MetricsLogger
 from .optim import learning_rate, make_optimizer, total_steps
-from .ranks import (
-    Ranks,
-    full_optimizer_state,
-    full_state_dict,
-    load_optimizer_state,
-    process_group,
-    wrap_parallel,
-)
+from .ranks import Ranks, full_optimizer_state, full_state_dict, load_optimizer_state, process_group, wrap_parallel
 from .resume import validate_resume
 from .state import TrainerState
 from .step import NotFiniteError, train_step
@@ -77,14 +70,13 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
     _validate_device(recipe, ranks)
     full_split = _open_split(mix)
     split = full_split.select(recipe.sources)
-    last_step = _last_step(recipe, split)
-    mix_digest = stream.mix_digest(mix)
+    last_step, epoch_counts, mix_digest = _last_step(recipe, split), split.epoch_counts(), stream.mix_digest(mix)
     make_folder(out)
 
     saved = checkpoint.latest(out)
     if saved:
-        validate_resume(saved, recipe, mix_digest, split.epoch_counts())
-        tokenizer = checkpoint.load_tokenizer(saved, recipe)
+        validate_resume(saved, recipe, mix_digest, epoch_counts)
+        tokenizer = tokenizers.load(saved / "tokenizer", recipe.language)
     else:
         validate_weights(
             {"vision.weights.path": recipe.vision.weights, "language.weights.path": recipe.language.weights}
@@ -100,8 +92,8 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
     wrapped = prepare_model(model, recipe, ranks)
     optimizer = make_optimizer(wrapped, recipe.optim)
     if saved:
-        load_optimizer_state(wrapped, optimizer, checkpoint.load_optimizer(saved))
-    log = out / LOG_NAME if ranks.is_rank_zero else None
+        load_optimizer_state(wrapped, optimizer, saved / "optimizer.pt")
+    log = out / LOG_NAME if is_rank_zero() else None
     logger = MetricsLogger(log, step, last_step, progress_bar, recipe.run.tensorboard)
     if step == last_step:
         if log and not log.with_name(plot.FILE_NAME).exists():
@@ -127,13 +119,8 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
             reporter.add(pending, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
             if step % recipe.run.checkpoint_every == 0 or step == last_step or reporter.stop_requested:
                 reporter.flush()
-                tensors = full_state_dict(model, ranks.is_rank_zero)
-                optimizer_state = full_optimizer_state(wrapped, optimizer)
-                if ranks.is_rank_zero:
-                    counts, versions = split.epoch_counts(), checkpoint.versions()
-                    state = TrainerState(step, seen, str(mix.resolve()), mix_digest, counts, versions)
-                    checkpoint.save(out, model, tokenizer, recipe, state, tensors, optimizer_state)
-                ranks.barrier()
+                state = TrainerState(step, seen, str(mix.resolve()), mix_digest, epoch_counts, checkpoint.versions())
+                _save_checkpoint(out, model, wrapped, optimizer, tokenizer, recipe, state, ranks)
                 reporter.start_timer()
             if reporter.stop_requested and step < last_step:
                 raise KeyboardInterrupt
@@ -170,6 +157,17 @@ def _initial_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> Vision
     if recipe.vision.weights:
         load_tower(model.tower.timm, recipe.vision.weights)
     return model
+
+
+def _save_checkpoint(
+    out: Path, model: VisionLanguageModel, wrapped: torch.nn.Module, optimizer: torch.optim.Optimizer,
+    tokenizer: PreTrainedTokenizerBase, recipe: Recipe, state: TrainerState, ranks: Ranks,
+) -> None:  # fmt: skip
+    """Gather weights and optimiser state from all ranks, and write them on rank 0."""
+    tensors, optimizer_state = full_state_dict(model, is_rank_zero()), full_optimizer_state(wrapped, optimizer)
+    if is_rank_zero():
+        checkpoint.save(out, model, tokenizer, recipe, state, tensors, optimizer_state)
+    ranks.barrier()
 
 
 def prepare_model(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks) -> torch.nn.Module:

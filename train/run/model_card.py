@@ -1,13 +1,12 @@
 """Writes the model card of a checkpoint or an exported model; every number in it comes from the run."""
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 
+from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 from medmix.curate.write import manifest
@@ -30,24 +29,17 @@ def write(
         log: `train_log.jsonl` of the run; may be missing.
         max_logit_diff: largest difference of an exported model's logits from the checkpoint's; None for a checkpoint.
     """
-    environment = jinja2.Environment(
-        autoescape=False,  # noqa: S701 - Markdown, not HTML
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = (files("medmix.cards") / "model.md.jinja").read_text(encoding="utf-8")
-    first, last = _losses(log, state.step)
+    losses = [entry["loss"] for entry in read_log(log) if entry["step"] <= state.step]
+    template = templates().get_template("model.md.jinja")
     header = _header(recipe, exported=max_logit_diff is not None)
-    card = environment.from_string(template).render(
+    card = template.render(
         header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
         name=name,
         state=state,
         recipe=as_dict(recipe),
         max_logit_diff=max_logit_diff,
-        first_loss=first,
-        last_loss=last,
+        first_loss=losses[0] if losses else None,
+        last_loss=losses[-1] if losses else None,
         sources=_sources(Path(state.mix), state.sources),
     )
     write_text(folder / "README.md", card)
@@ -61,12 +53,6 @@ def _header(recipe: Recipe, exported: bool) -> dict[str, Any]:
         **({"base_model": base_models} if base_models else {}),
         "tags": ["medical", "llava", "medmix"],
     }
-
-
-def _losses(log: Path, step: int) -> tuple[float | None, float | None]:
-    """Give the loss of the first step and of the checkpoint's step; None without the run's log."""
-    until = [entry["loss"] for entry in read_log(log) if entry["step"] <= step]
-    return (until[0], until[-1]) if until else (None, None)
 
 
 def _sources(mix: Path, trained_on: Mapping[str, int]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Plots the loss of a run from its log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +29,10 @@ def plot_losses(log: Path) -> Path:
     axes = figure.subplots()
     losses = [entry["loss"] for entry in entries]
     axes.plot(steps, losses, ".", color="0.8", markersize=3)
-    axes.plot(steps, [*moving_average(losses, window)], color="black", linewidth=2, label="all")
+    axes.plot(steps, moving_average(losses, window), color="black", linewidth=2, label="all")
     for place, source in enumerate(sorted({source for entry in entries for source in entry["loss_by_source"]})):
-        found = {
-            entry["step"]: entry["loss_by_source"][source] for entry in entries if source in entry["loss_by_source"]
-        }
-        axes.plot([*found], [*moving_average([*found.values()], window)], linewidth=1, color=f"C{place % 10}",
+        found = {entry["step"]: loss for entry in entries if (loss := entry["loss_by_source"].get(source)) is not None}
+        axes.plot([*found], moving_average([*found.values()], window), linewidth=1, color=f"C{place % 10}",
                   label=source, linestyle="-" if place < 10 else "--")  # fmt: skip
     axes.set(xlabel="step", ylabel="loss, nats per answer token", ylim=(0, None))
     axes.legend(fontsize="small", ncols=2)
@@ -47,9 +45,8 @@ def plot_losses(log: Path) -> Path:
     return path
 
 
-def moving_average(values: Sequence[float], window: int) -> Iterator[float]:
-    """Yield at each index the mean of the last `window` values, or of all values so far if they are fewer."""
-    sums = np.cumsum([0.0, *values])
-    for end in range(1, len(sums)):
-        start = max(0, end - window)
-        yield float((sums[end] - sums[start]) / (end - start))
+def moving_average(values: Sequence[float], window: int) -> np.ndarray:
+    """Give at each index the mean of the last `window` values, or of all values so far if they are fewer."""
+    sums, ends = np.cumsum([0.0, *values]), np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

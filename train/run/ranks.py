@@ -8,16 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict, set_optimizer_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
@@ -37,11 +34,6 @@ class Ranks:
     world_size: int
     device: torch.device
 
-    @property
-    def is_rank_zero(self) -> bool:
-        """Whether this rank prints and writes."""
-        return self.rank == 0
-
     def all_reduce(self, values: Tensor) -> Tensor:
         """Sum a tensor over all ranks, in place."""
         if self.world_size > 1:
@@ -50,9 +42,8 @@ class Ranks:
 
     def all_gather(self, item: Any) -> list[Any]:
         """Give the items of all ranks to all ranks."""
-        items: list[Any] = [item]
+        items: list[Any] = [item] * self.world_size
         if self.world_size > 1:
-            items = [None] * self.world_size
             dist.all_gather_object(items, item)
         return items
 
@@ -116,9 +107,9 @@ def full_state_dict(model: VisionLanguageModel, keep: bool) -> dict[str, Tensor]
 
     Frozen weights that can be loaded from the pretrained language model's files are left out.
     """
-    found = {}
+    found, left_out = {}, model.reloadable_weights
     for name, tensor in model.state_dict().items():
-        if name in model.reloadable_weights:
+        if name in left_out:
             continue
         full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
         if keep:
@@ -131,9 +122,10 @@ def full_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
     return dict(get_optimizer_state_dict(model, optimizer, options=FULL_STATE_DICT))
 
 
-def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a state of `full_optimizer_state`; each rank takes its part."""
-    set_optimizer_state_dict(model, optimizer, cast(Any, state), options=StateDictOptions(full_state_dict=True))
+def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path) -> None:
+    """Load a saved state of `full_optimizer_state`; each rank takes its part."""
+    state: Any = torch.load(file, "cpu", weights_only=True)
+    set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))
 
 
 def clip_grad_norm(parameters: list[nn.Parameter], max_norm: float) -> Tensor:

@@ -33,17 +33,13 @@ def validate_resume(path: Path, recipe: Recipe, mix_digest: str, sources: Mappin
     changed = differences(as_dict(old), as_dict(recipe), ignore=CHANGEABLE)
     if found := [*changed, *_mix_differences(state, mix_digest, sources)]:
         raise UsageError(
-            f"{path.parent} holds a run that differs: {'; '.join(found)}; give another --out, or remove that folder"
+            f"{path.parent} has a run that differs: {'; '.join(found)}; give another --out, or remove that folder"
         )
 
 
 def _mix_differences(state: TrainerState, digest: str, sources: Mapping[str, int]) -> list[str]:
-    counts = [
-        f"{source} had {state.sources.get(source, 0)} records an epoch, has {sources.get(source, 0)}"
-        for source in sorted(state.sources.keys() | sources.keys())
-        if state.sources.get(source) != sources.get(source)
-    ]
+    counts = ", ".join(differences(state.sources, sources))
     if state.mix_digest != digest:
-        other = ", ".join(counts) or "as many records of each source"
+        other = f"records per epoch: {counts}" if counts else "as many records of each source"
         return [f"the mix {state.mix} had digest {state.mix_digest[:12]}, this one has {digest[:12]}: {other}"]
-    return [f"the mix {state.mix}: {', '.join(counts)}"] if counts else []
+    return [f"the mix {state.mix}: records per epoch: {counts}"] if counts else []

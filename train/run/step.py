@@ -70,14 +70,10 @@ class PendingStep:
             if not math.isfinite(loss)
         ]
         culprits = [identity for part in self.ranks.all_gather(local) for identity in part]
-        if culprits:
-            raise NotFiniteError(
-                f"the loss is not finite for {', '.join(culprits)}; lower optim.lr, or drop these records"
-            )
-        raise NotFiniteError(
-            f"the gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}; lower optim.lr, or drop the "
-            "record"
-        )
+        cause = f"loss is not finite for {', '.join(culprits)}"
+        if not culprits:
+            cause = f"gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}"
+        raise NotFiniteError(f"the {cause}; lower optim.lr, or drop these records")
 
 
 def train_step(

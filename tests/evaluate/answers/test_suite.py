@@ -205,7 +205,7 @@ def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
     for other in (Options(root=tmp_path, mix=mix), Options(root=tmp_path, split="validation")):
         with pytest.raises(UsageError, match="--root asks the benchmarks' own splits; leave out --mix and --split"):
             suite.evaluate(run, tmp_path / "eval", other)
-    with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
+    with pytest.raises(UsageError, match="has no checkpoint; type: medmix train"):
         suite.evaluate(tmp_path / "nowhere", tmp_path / "eval", Options(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):
         suite.evaluate(run, tmp_path / "eval", Options(mix=tmp_path / "nowhere"))
@@ -216,8 +216,8 @@ def test_a_broken_checkpoint_is_a_usage_error(mix: Path, tmp_path: Path) -> None
     folder = checkpoint.find(tmp_path / "run")
     tower = folder / "tower.safetensors"
     tower.write_bytes(tower.read_bytes()[:100])
-    with pytest.raises(UsageError, match="is no checkpoint that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
         checkpoint.load(folder)
     (folder / "checkpoint.json").write_text("{}")
-    with pytest.raises(UsageError, match="is no checkpoint that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
         checkpoint.load(folder)

@@ -138,7 +138,7 @@ def test_a_record_longer_than_a_pack() -> None:
         ("language.shape.max_position_embeddings=100", r"a record may have \d+ tokens, .* has 100 positions; lower"),
     ],
 )
-def test_what_cannot_fit_is_said_before_work(mix: Path, tmp_path: Path, override: str, line: str) -> None:
+def test_what_cannot_fit_is_an_error_before_training(mix: Path, tmp_path: Path, override: str, line: str) -> None:
     with pytest.raises(UsageError, match=line):
         loop.train(mix, tiny_recipe("run.steps=6", override), tmp_path / "run", False)
 
@@ -153,7 +153,7 @@ def identities(steps: Any) -> list[list[tuple[str, ...]]]:
     return [[batch.ids for batch in step.batches] for step in steps]
 
 
-def test_packs_hang_on_the_order_of_the_records_alone(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+def test_packs_depend_on_the_order_of_the_records_alone(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
     whole = identities(steps_of(mix, tokenizer).worker_steps())
     assert len(whole) == 9  # 72 records
     assert identities(steps_of(mix, tokenizer, seen=24).worker_steps()) == whole[3:]
@@ -171,8 +171,8 @@ def test_ranks_share_the_records_of_each_step(mix: Path, tokenizer: PreTrainedTo
     assert len(seen) == 72 and len(set(seen)) == 36
 
 
-def test_what_a_batch_holds_is_pinned_whole(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A GPU is not at hand, so a tensor's own method stands aside."""
+def test_all_tensors_of_a_batch_are_pinned(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """There is no GPU here, so the method of tensors is replaced."""
     step = next(steps_of(mix, tokenizer).worker_steps())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "pin_memory", lambda self: self + 0)

@@ -25,7 +25,7 @@ def test_an_epoch_has_every_record_once(mix: Path) -> None:
     assert sorted(ids(split, 0, 0)) == sorted(record["id"] for record in records(12, "train"))
 
 
-def test_some_sources_alone(mix: Path) -> None:
+def test_selecting_sources(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     some = split.select(("colours", "texts"))
     assert (len(some), some.record_counts()) == (24, {"colours": 12, "texts": 12})
@@ -37,13 +37,13 @@ def test_some_sources_alone(mix: Path) -> None:
         split.select(("colour", "texts"))
 
 
-def test_the_order_hangs_on_seed_and_epoch(mix: Path) -> None:
+def test_the_order_depends_on_seed_and_epoch(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     assert ids(split, 0, 0) == ids(stream.open_split(mix, "train"), 0, 0)
     assert len({tuple(ids(split, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
-def test_a_skipped_start_changes_nothing_of_the_rest(mix: Path) -> None:
+def test_skipping_records_does_not_change_the_rest(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     whole = [position for epoch in range(3) for position in stream.order(split, 3, epoch)]
     for skip in (0, 1, 17, 36, 50, 108):
@@ -78,7 +78,7 @@ def test_few_row_groups_are_open_at_a_time(tmp_path: Path) -> None:
     assert most <= stream.OPEN_ROW_GROUPS
 
 
-def test_weights_set_how_often_a_source_comes(tmp_path: Path) -> None:
+def test_weights_set_how_often_a_source_occurs(tmp_path: Path) -> None:
     weights = {"colours": 2.0, "texts": 0.5}
     split = stream.open_split(write_mix(tmp_path, {"train": records(12, "train")}, weights=weights), "train")
     assert split.epoch_counts() == {"colours": 24, "pictures": 12, "texts": 6}
@@ -163,6 +163,6 @@ def test_a_broken_or_missing_shard_is_named(tmp_path: Path) -> None:
         stream.open_split(mix, "train")
 
 
-def test_rows_come_in_the_order_of_the_files(mix: Path) -> None:
+def test_rows_are_in_the_order_of_the_files(mix: Path) -> None:
     rows = stream.rows(stream.open_split(mix, "test"), ["id"])
     assert [row["id"] for row in islice(rows, 4)] == [f"colours/test-{number}" for number in (0, 2, 4, 1)]

@@ -83,7 +83,7 @@ def test_it_loads_where_there_is_no_medmix(model: Path, tmp_path: Path) -> None:
     assert done.stdout.strip() == "LlavaForConditionalGeneration", done.stderr
 
 
-def test_the_card_tells_the_run(run: Path, model: Path) -> None:
+def test_the_card_describes_the_run(run: Path, model: Path) -> None:
     card = (model / "README.md").read_text()
     state = checkpoint.load(run).state
     assert "| steps | 30 of 8 records, 240 records in all |" in card

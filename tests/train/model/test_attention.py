@@ -1,6 +1,6 @@
-"""Attention of packed rows by torch's kernel for samples of unequal length, which is for GPUs.
+"""Attention of packed rows by torch's kernel for sequences of unequal length, which needs a GPU.
 
-Here a kernel of ours stands under the same operators, so that all but the kernel itself is what runs there.
+Here the operators get a kernel of ours for CPUs, so that all but the kernel itself is the code for GPUs.
 """
 
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_its_gradients_are_those_of_a_call_a_sample(
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in found)
 
 
-def test_under_autocast_query_and_key_come_in_the_type_of_the_products() -> None:
+def test_under_autocast_query_and_key_get_the_dtype_of_the_products() -> None:
     """A language model in fp32 rotates query and key in fp32."""
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -147,7 +147,7 @@ def test_under_autocast_query_and_key_come_in_the_type_of_the_products() -> None
 
 
 def test_a_compiled_layer_takes_it(tiny_model: VisionLanguageModel, on_the_cpu: None) -> None:
-    """Traced whole, and not anew for every row; the backend that runs the trace as it is stands for inductor."""
+    """Traced as one graph, and not for every row again; the backend runs the trace as it is, in place of inductor."""
     many = [SAMPLES, SAMPLES[:2], SAMPLES * 3, SAMPLES * 200, SAMPLES[1:], SAMPLES * 4]
     with torch.no_grad():
         rows = [collate_packed(some, 0, 32, 16) for some in many]

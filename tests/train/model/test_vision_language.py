@@ -65,7 +65,7 @@ def test_text_alone_does_not_run_the_tower(
     assert model(batch(model, tokenizer, TEXT)).sum().item() > 0
 
 
-def test_the_class_token_is_the_recipes_word(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_the_recipe_selects_the_class_token(tokenizer: PreTrainedTokenizerBase) -> None:
     with_class = VisionLanguageModel(tiny_recipe("vision.cls_token=true"), tokenizer)
     assert with_class.image_tokens == 5
     assert VisionLanguageModel(tiny_recipe(), tokenizer).image_tokens == 4
@@ -81,7 +81,7 @@ def test_the_class_token_is_the_recipes_word(tokenizer: PreTrainedTokenizerBase)
         (("train=[language]", "lora=null"), {"embeddings", "language"}),
     ],
 )
-def test_the_recipe_says_what_trains(
+def test_the_recipe_selects_the_trained_parts(
     tokenizer: PreTrainedTokenizerBase, overrides: tuple[str, ...], trained: set[str]
 ) -> None:
     found = set()

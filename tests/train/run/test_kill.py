@@ -40,7 +40,7 @@ loop.train(Path(mix), recipes.load("smoke-cpu", tuple(json.loads(settings))), Pa
 """
 
 
-def test_it_goes_on_bit_for_bit(mix: Path, tmp_path: Path) -> None:
+def test_it_resumes_bit_for_bit(mix: Path, tmp_path: Path) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(mix), str(run), json.dumps([*TINY, *SETTINGS])],

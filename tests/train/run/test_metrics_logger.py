@@ -21,7 +21,7 @@ def entry(step: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_line_tells_loss_speed_use_memory_and_time_to_go(
+def test_a_line_has_loss_speed_mfu_memory_and_time_left(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_logger, "SECONDS_BETWEEN_LINES", 0.0)

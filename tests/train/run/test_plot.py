@@ -10,7 +10,7 @@ from medmix.train.run import loop, plot
 from ..conftest import tiny_recipe
 
 
-def test_a_finished_run_has_its_loss_drawn(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_has_its_loss_plotted(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = tiny_recipe("run.steps=3")
     loop.train(mix, recipe, tmp_path / "run", False)
     path = tmp_path / "run" / "loss.png"
@@ -23,12 +23,12 @@ def test_a_finished_run_has_its_loss_drawn(mix: Path, tmp_path: Path, capsys: py
     assert path.exists()
 
 
-def test_a_running_mean_begins_with_what_there_is() -> None:
+def test_a_moving_average_begins_with_fewer_values() -> None:
     assert list(plot.moving_average([4.0, 2.0, 0.0, 6.0], 2)) == [4.0, 3.0, 1.0, 3.0]
     assert list(plot.moving_average([], 3)) == []
 
 
-def test_sources_that_come_and_go_are_drawn(tmp_path: Path) -> None:
+def test_sources_missing_from_some_steps_are_plotted(tmp_path: Path) -> None:
     entries = [{"step": step, "loss": 1.0, "loss_by_source": {f"s{step % 14}": 1.0}} for step in range(1, 40)]
     log = tmp_path / "train_log.jsonl"
     log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))

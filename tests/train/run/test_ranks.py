@@ -58,14 +58,14 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
         assert one.keys() == other.keys()
         assert all((one[key] - other[key]).abs().max() < 1e-3 for key in one)
 
-    # one process goes on where two have stopped
+    # one process resumes the run of two
     shutil.rmtree(checkpoint.find(run))
     loop.train(mix, tiny_recipe(*STEPS), run, False)
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
 
 def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
-    """Frozen weights of the language model lie in bf16, LoRA and tower in fp32."""
+    """Frozen weights of the language model are in bf16, LoRA and tower in fp32."""
     settings = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
     settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
     loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
@@ -131,6 +131,6 @@ def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_pat
     ]  # fmt: skip
 
 
-def test_one_rank_says_what_all_find(mix: Path, tmp_path: Path) -> None:
+def test_all_ranks_raise_and_rank_0_reports(mix: Path, tmp_path: Path) -> None:
     done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.target_modules=[query]")
     assert done.stderr.count("lora.target_modules: the language model has no linear layer query") == 1

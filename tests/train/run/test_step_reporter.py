@@ -33,7 +33,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda kind: StepReporter(MetricsLogger(None, 0, 9), torch.device(kind), FLOPS, peak_flops=1000.0)
 
 
-def test_on_a_gpu_a_step_is_read_when_the_next_is_handed_over(reports: Any) -> None:
+def test_on_a_gpu_a_step_is_logged_when_the_next_is_queued(reports: Any) -> None:
     asked: list[str] = []
     behind = reports("cuda")
     behind.add(launched(asked, "first"), step=1)
@@ -44,7 +44,7 @@ def test_on_a_gpu_a_step_is_read_when_the_next_is_handed_over(reports: Any) -> N
     assert (asked, behind.logger.step) == (["first", "second"], 2)
 
 
-def test_on_a_cpu_it_is_read_at_once_and_told_whole(reports: Any) -> None:
+def test_on_a_cpu_a_step_is_logged_at_once(reports: Any) -> None:
     at_once = reports("cpu")
     at_once.add(launched([], "first"), step=1, epoch=0.5)
     (entry,) = at_once.logger._recent
@@ -52,7 +52,7 @@ def test_on_a_cpu_it_is_read_at_once_and_told_whole(reports: Any) -> None:
     assert entry["mfu"] == pytest.approx(2 * 50 / (entry["seconds"] * 1000))
 
 
-def test_the_wish_to_stop_is_known_when_its_step_is_read(reports: Any) -> None:
+def test_a_stop_request_is_known_when_its_step_is_logged(reports: Any) -> None:
     behind = reports("cuda")
     wish = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_requested=True), step=STEP)
     behind.add(cast(PendingStep, wish), step=1)
@@ -61,7 +61,7 @@ def test_the_wish_to_stop_is_known_when_its_step_is_read(reports: Any) -> None:
     assert behind.stop_requested
 
 
-def test_a_step_that_went_wrong_is_told_before_a_checkpoint(reports: Any) -> None:
+def test_a_failed_step_raises_before_a_checkpoint(reports: Any) -> None:
     behind = reports("cuda")
     behind.add(launched([], "wrong", WorkError("the loss is not finite for a")), step=1)
     with pytest.raises(WorkError, match="not finite for a"):
