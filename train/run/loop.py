@@ -78,17 +78,9 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
         validate_resume(saved, recipe, mix_digest, epoch_counts)
         tokenizer = tokenizers.load(saved / "tokenizer", recipe.language)
     else:
-        validate_weights(
-            {"vision.weights.path": recipe.vision.weights, "language.weights.path": recipe.language.weights}
-        )
         tokenizer = initial_tokenizer(full_split, recipe)
     plan = estimate.plan_run(recipe, tokenizer, split, last_step, ranks.device, ranks.world_size)
-
-    if saved:
-        loaded = checkpoint.load(saved)
-        model, step, seen = loaded.model, loaded.state.step, loaded.state.records
-    else:
-        model, step, seen = _initial_model(recipe, tokenizer), 0, 0
+    model, step, seen = _load_model(saved, recipe, tokenizer)
     wrapped = prepare_model(model, recipe, ranks)
     optimizer = make_optimizer(wrapped, recipe.optim)
     if saved:
@@ -151,12 +143,18 @@ def _last_step(recipe: Recipe, split: stream.Split) -> int:
     return last_step
 
 
-def _initial_model(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> VisionLanguageModel:
+def _load_model(
+    saved: Path | None, recipe: Recipe, tokenizer: PreTrainedTokenizerBase
+) -> tuple[VisionLanguageModel, int, int]:
+    """Give the model of a checkpoint, its step and the records seen, or a new model at step 0."""
+    if saved:
+        loaded = checkpoint.load(saved)
+        return loaded.model, loaded.state.step, loaded.state.records
     torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
     model = VisionLanguageModel(recipe, tokenizer)
     if recipe.vision.weights:
         load_tower(model.tower.timm, recipe.vision.weights)
-    return model
+    return model, 0, 0
 
 
 def _save_checkpoint(
@@ -224,9 +222,10 @@ def initial_tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenize
     """Give a new run's tokenizer: that of the pretrained language model, or one trained on the mix's text.
 
     Raises:
-        UsageError: the pretrained one is missing or broken, or the vocabulary is too small.
+        UsageError: pretrained weights are missing or broken, or the vocabulary is too small.
     """
     weights = recipe.language.weights
+    validate_weights({"vision.weights.path": recipe.vision.weights, "language.weights.path": weights})
     if weights:
         return tokenizers.load(Path(weights.path), recipe.language)
     texts = (text for record in stream.rows(split, ("id", "messages")) for text in turn_texts(record))

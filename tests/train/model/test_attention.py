@@ -131,6 +131,19 @@ def test_its_gradients_are_those_of_a_call_a_sample(
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in found)
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_rows_get_the_attention_of_transformers(tiny_model: VisionLanguageModel, side: Any) -> None:
+    batch = collate(SAMPLES, 0, 32, side)
+    with torch.no_grad():
+        ours = tiny_model.logits(batch)
+        tiny_model(collate_packed(SAMPLES, 0, 32))
+        assert tiny_model.base.config._attn_implementation == attention.IMPLEMENTATION  # set once, for all batches
+        answers = tiny_model.generate(batch, 4)
+        tiny_model.base.set_attn_implementation("sdpa")
+        assert torch.equal(ours, tiny_model.logits(batch))
+        assert torch.equal(answers, tiny_model.generate(batch, 4))
+
+
 def test_under_autocast_query_and_key_get_the_dtype_of_the_products() -> None:
     """A language model in fp32 rotates query and key in fp32."""
     torch.manual_seed(0)
