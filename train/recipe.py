@@ -25,7 +25,7 @@ class Vision:
         weights: a state dict (`.safetensors`, or `.bin` and `.pt`), or None for random initialisation.
         cls_token: also pass the class token to the language model, before the patch tokens.
         max_images: images used per record; further ones are ignored.
-        max_pixels: a larger image stops the run.
+        max_pixels: an image whose header states more pixels stops the run.
     """
 
     timm: str

@@ -7,7 +7,6 @@ __all__ = (
     "asking",
     "benchmarks",
     "heldout",
-    "journal",
     "leaks",
     "suite",
 )

@@ -35,7 +35,7 @@ class Batch:
 
     Attributes:
         ids, sources: of the samples.
-        input_ids: [B, T] int64; `IMAGE` for image tokens, the pad token's id for padding.
+        input_ids: [B, T] int64; `IMAGE_TOKEN_ID` for image tokens, the pad token's id for padding.
         attention_mask: [B, T] int64; 1 for tokens, 0 for padding.
         position_ids: [B, T] int64; from 0 in each sample.
         labels: [B, T] int64; `IGNORE_INDEX` outside the answers.

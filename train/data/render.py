@@ -10,7 +10,7 @@ from medmix.curate.errors import WorkError
 
 from ..recipe import Text
 
-IMAGE = -1
+IMAGE_TOKEN_ID = -1
 """Id of an image token in `input_ids`; no vocabulary has it, so no text can forge it."""
 
 IGNORE_INDEX = -100
@@ -48,7 +48,7 @@ class Renderer:
         images = min(count_images(record), self.max_images)
         prompt = self._last_tokens(_text(user), self.text.max_prompt_tokens)
         turn = self.text.template.replace("{prompt}", prompt)
-        return [self.tokenizer.bos_token_id, *[IMAGE] * (images * self.image_tokens), *self.text_ids(turn)]
+        return [self.tokenizer.bos_token_id, *[IMAGE_TOKEN_ID] * (images * self.image_tokens), *self.text_ids(turn)]
 
     def answer_ids(self, record: dict[str, Any]) -> list[int]:
         """Give the ids of the answer and the end token; a truncated answer gets no end token."""

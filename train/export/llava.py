@@ -30,7 +30,7 @@ from transformers import (
 from medmix.curate.errors import UsageError, WorkError
 
 from ..data.collate import Sample, collate, image_processor
-from ..data.render import IGNORE_INDEX, IMAGE
+from ..data.render import IGNORE_INDEX, IMAGE_TOKEN_ID
 from ..rank_zero import say
 from ..recipe import Recipe, Vision
 from ..run import checkpoint as checkpoints
@@ -199,7 +199,7 @@ def _test_sample(loaded: checkpoints.Checkpoint) -> Sample:
     tokenizer, side = loaded.tokenizer, loaded.recipe.vision.size
     text = loaded.recipe.text.template.replace("{prompt}", "What is seen in this image?")
     prompt: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    ids = [tokenizer.bos_token_id, *[IMAGE] * loaded.model.image_tokens, *prompt]
+    ids = [tokenizer.bos_token_id, *[IMAGE_TOKEN_ID] * loaded.model.image_tokens, *prompt]
     pixels = torch.randn(3, side, side, generator=torch.Generator().manual_seed(0))
     return Sample("probe", ids, [IGNORE_INDEX] * len(ids), [pixels])
 
@@ -212,7 +212,7 @@ def _max_logit_diff(folder: Path, sample: Sample, ours: Tensor) -> float:
     """
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     image = AutoProcessor.from_pretrained(folder).image_token_id
-    ids = torch.tensor([[image if token == IMAGE else token for token in sample.input_ids]])
+    ids = torch.tensor([[image if token == IMAGE_TOKEN_ID else token for token in sample.input_ids]])
     with torch.inference_mode():
         theirs = model(input_ids=ids, pixel_values=sample.pixels[0][None], attention_mask=torch.ones_like(ids)).logits
     difference = (theirs[..., : ours.shape[-1]] - ours).abs()

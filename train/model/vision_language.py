@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
 from ..data.collate import Batch
-from ..data.render import IMAGE
+from ..data.render import IMAGE_TOKEN_ID
 from ..recipe import Recipe
 from .attention import KERNEL_DTYPES, block_mask, has_varlen_kernel
 from .language import add_lora, build_language_model, weights_dtype
@@ -103,7 +103,7 @@ class VisionLanguageModel(nn.Module):
 
     def embed(self, batch: Batch) -> Tensor:
         """Give the embeddings of text and images, [B, T, D]; without images the tower does not run."""
-        is_image = batch.input_ids == IMAGE
+        is_image = batch.input_ids == IMAGE_TOKEN_ID
         text: Tensor = self.base.get_input_embeddings()(batch.input_ids.masked_fill(is_image, 0))
         if len(batch.pixels):
             images = self.projector(self.tower(batch.pixels))

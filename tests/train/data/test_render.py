@@ -3,7 +3,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import WorkError
 from medmix.train.data.collate import Sample, collate, pixels
-from medmix.train.data.render import IGNORE_INDEX, IMAGE, Renderer
+from medmix.train.data.render import IGNORE_INDEX, IMAGE_TOKEN_ID, Renderer
 from medmix.train.data.tokenizer import train_bpe
 from medmix.train.recipe import Language, Text
 
@@ -16,7 +16,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 
 def spelled(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    return ["<image>" if i == IMAGE else "-" if i == IGNORE_INDEX else tokenizer.decode([i]) for i in ids]
+    return ["<image>" if i == IMAGE_TOKEN_ID else "-" if i == IGNORE_INDEX else tokenizer.decode([i]) for i in ids]
 
 
 def test_only_the_answer_and_its_end_have_labels(tokenizer: PreTrainedTokenizerBase) -> None:

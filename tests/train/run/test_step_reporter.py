@@ -17,9 +17,9 @@ FLOPS = Flops(token=2.0, squared_token=0.0, answer_token=0.0, image=0.0, recompu
 STEP = Step((), ("a", "b"), {"s": 4}, tokens=50, squared_tokens=2500, computed_tokens=100, images=0)
 
 
-def launched(asked: list[str], name: str, error: Exception | None = None) -> PendingStep:
+def pending(waited: list[str], name: str, error: Exception | None = None) -> PendingStep:
     def wait() -> StepMetrics:
-        asked.append(name)
+        waited.append(name)
         if error:
             raise error
         return StepMetrics(1.5, {"s": 1.5}, 2.0)
@@ -34,35 +34,35 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_on_a_gpu_a_step_is_logged_when_the_next_is_queued(reports: Any) -> None:
-    asked: list[str] = []
-    behind = reports("cuda")
-    behind.add(launched(asked, "first"), step=1)
-    assert asked == []
-    behind.add(launched(asked, "second"), step=2)
-    assert (asked, behind.logger.step) == (["first"], 1)
-    behind.flush()
-    assert (asked, behind.logger.step) == (["first", "second"], 2)
+    waited: list[str] = []
+    reporter = reports("cuda")
+    reporter.add(pending(waited, "first"), step=1)
+    assert waited == []
+    reporter.add(pending(waited, "second"), step=2)
+    assert (waited, reporter.logger.step) == (["first"], 1)
+    reporter.flush()
+    assert (waited, reporter.logger.step) == (["first", "second"], 2)
 
 
 def test_on_a_cpu_a_step_is_logged_at_once(reports: Any) -> None:
-    at_once = reports("cpu")
-    at_once.add(launched([], "first"), step=1, epoch=0.5)
-    (entry,) = at_once.logger._recent
+    reporter = reports("cpu")
+    reporter.add(pending([], "first"), step=1, epoch=0.5)
+    (entry,) = reporter.logger._recent
     assert (entry["step"], entry["epoch"], entry["loss"], entry["packing_efficiency"]) == (1, 0.5, 1.5, 0.5)
     assert entry["mfu"] == pytest.approx(2 * 50 / (entry["seconds"] * 1000))
 
 
 def test_a_stop_request_is_known_when_its_step_is_logged(reports: Any) -> None:
-    behind = reports("cuda")
-    wish = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_requested=True), step=STEP)
-    behind.add(cast(PendingStep, wish), step=1)
-    assert not behind.stop_requested
-    behind.add(launched([], "next"), step=2)
-    assert behind.stop_requested
+    reporter = reports("cuda")
+    request = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_requested=True), step=STEP)
+    reporter.add(cast(PendingStep, request), step=1)
+    assert not reporter.stop_requested
+    reporter.add(pending([], "next"), step=2)
+    assert reporter.stop_requested
 
 
 def test_a_failed_step_raises_before_a_checkpoint(reports: Any) -> None:
-    behind = reports("cuda")
-    behind.add(launched([], "wrong", WorkError("the loss is not finite for a")), step=1)
+    reporter = reports("cuda")
+    reporter.add(pending([], "wrong", WorkError("the loss is not finite for a")), step=1)
     with pytest.raises(WorkError, match="not finite for a"):
-        behind.flush()
+        reporter.flush()
