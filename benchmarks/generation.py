@@ -31,7 +31,7 @@ from medmix.evaluate.answers.plan import Prompts  # noqa: E402
 from medmix.evaluate.answers.questions import Question  # noqa: E402
 from medmix.train import recipes  # noqa: E402
 from medmix.train.data.collate import Sample, collate  # noqa: E402
-from medmix.train.data.render import IGNORE, Renderer  # noqa: E402
+from medmix.train.data.render import IGNORE_INDEX, Renderer  # noqa: E402
 from medmix.train.run import checkpoint, loop  # noqa: E402
 from medmix.train.run.checkpoint import Checkpoint  # noqa: E402
 
@@ -65,7 +65,9 @@ def prompts(loaded: Checkpoint, questions: Sequence[Question], pictures: Picture
     samples = []
     for question in ordered:
         ids = made.of(question)
-        samples.append(Sample(question.id, ids, [IGNORE] * len(ids), [pictures.tensor(key) for key in question.images]))
+        samples.append(
+            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [pictures.tensor(key) for key in question.images])
+        )
     return samples, [made.options(question) for question in ordered]
 
 

@@ -28,10 +28,11 @@ sys.path.insert(0, str(ROOT))
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.train import recipe, recipes  # noqa: E402
-from medmix.train.data import stream, tokenizer  # noqa: E402
+from medmix.train.data import stream  # noqa: E402
+from medmix.train.data import tokenizer as tokenizers  # noqa: E402
 from medmix.train.data.batches import COLUMNS  # noqa: E402
 from medmix.train.data.collate import Sample, collate_packed, pixels  # noqa: E402
-from medmix.train.data.render import IGNORE, Renderer  # noqa: E402
+from medmix.train.data.render import IGNORE_INDEX, Renderer  # noqa: E402
 from medmix.train.model.vision_language import VisionLanguageModel  # noqa: E402
 from medmix.train.run import checkpoint, loop  # noqa: E402
 
@@ -41,12 +42,12 @@ QUOTED = "Once upon a time, there was a little girl named Lily. She loved to pla
 def convert(binary: Path, vocabulary: Path, out: Path) -> None:
     """Write a llama2.c checkpoint and its tokenizer as a folder of transformers.
 
-    The file has seven int32 (width, feed-forward width, layers, heads, key-value heads, words, positions), then
+    The file has seven int32 (width, feed-forward width, layers, heads, key-value heads, vocabulary, positions), then
     float32 weights, each kind for all layers together (`memory_map_weights` of llama2.c's run.c). Its rotation
     turns neighbouring pairs of a head, that of transformers the two halves: rows of q and k are put in that order.
     """
     data = binary.read_bytes()
-    width, inner, depth, heads, groups, words, positions = struct.unpack("7i", data[:28])
+    width, inner, depth, heads, groups, vocab_size, positions = struct.unpack("7i", data[:28])
     flat, at = np.frombuffer(data, "<f4", offset=28), 0
 
     def take(*shape: int) -> torch.Tensor:
@@ -59,7 +60,7 @@ def convert(binary: Path, vocabulary: Path, out: Path) -> None:
         return rows.view(count, -1, 2, width).transpose(1, 2).reshape(-1, width)
 
     narrow = groups * width // heads
-    state = {"model.embed_tokens.weight": take(words, width)}
+    state = {"model.embed_tokens.weight": take(vocab_size, width)}
     kinds = [
         ("input_layernorm", (width,)), ("self_attn.q_proj", (width, width)), ("self_attn.k_proj", (narrow, width)),
         ("self_attn.v_proj", (narrow, width)), ("self_attn.o_proj", (width, width)),
@@ -74,22 +75,22 @@ def convert(binary: Path, vocabulary: Path, out: Path) -> None:
     state["lm_head.weight"] = state["model.embed_tokens.weight"]
     config = LlamaConfig(
         hidden_size=width, intermediate_size=inner, num_hidden_layers=depth, num_attention_heads=heads,
-        num_key_value_heads=groups, vocab_size=words, max_position_embeddings=positions, rms_norm_eps=1e-5,
+        num_key_value_heads=groups, vocab_size=vocab_size, max_position_embeddings=positions, rms_norm_eps=1e-5,
         tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
     model.load_state_dict(state)
     model.save_pretrained(out)
-    _tokenizer(vocabulary.read_bytes(), words).save_pretrained(out)
+    _tokenizer(vocabulary.read_bytes(), vocab_size).save_pretrained(out)
 
 
-def _tokenizer(data: bytes, words: int) -> PreTrainedTokenizerFast:
+def _tokenizer(data: bytes, vocab_size: int) -> PreTrainedTokenizerFast:
     """Read llama2.c's tokenizer: an int32, then score (float32), length (int32) and bytes of each token.
 
     It merges the pair whose whole has the best score, as SentencePiece's BPE does; as merges in the order of scores.
     """
     pieces, scores, at = [], [], 4
-    for _ in range(words):
+    for _ in range(vocab_size):
         score, length = struct.unpack_from("<fi", data, at)
         pieces.append(data[at + 8 : at + 8 + length].decode("utf-8").replace(" ", "▁"))
         scores.append(score)
@@ -112,26 +113,29 @@ def _tokenizer(data: bytes, words: int) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
 
 
-def story(folder: Path, tokens: int = 255) -> str:
+def story(folder: Path, max_new_tokens: int = 255) -> str:
     """Decode greedily from the begin token."""
-    model, words = LlamaForCausalLM.from_pretrained(folder), PreTrainedTokenizerFast.from_pretrained(folder)
-    start = torch.tensor([[words.bos_token_id]])
+    model = LlamaForCausalLM.from_pretrained(folder)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    start = torch.tensor([[tokenizer.bos_token_id]])
     ids: Any = model.generate(  # type: ignore[operator]
-        start, attention_mask=torch.ones_like(start), max_new_tokens=tokens, do_sample=False, pad_token_id=0
+        start, attention_mask=torch.ones_like(start), max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=0
     )
-    return str(words.decode(ids[0], skip_special_tokens=True)).strip()
+    return str(tokenizer.decode(ids[0], skip_special_tokens=True)).strip()
 
 
-def held_out_loss(model: VisionLanguageModel, words: Any, made: recipe.Recipe, mix: Path, limit: int) -> float:
+def test_loss(model: VisionLanguageModel, tokenizer: Any, made: recipe.Recipe, mix: Path, limit: int) -> float:
     """Give a model's loss on the first records of the test split, in nats per answer token."""
-    renderer = Renderer(words, made.text, model.image_tokens, made.vision.max_images)
+    renderer = Renderer(tokenizer, made.text, model.image_tokens, made.vision.max_images)
     total, tokens = 0.0, 0
-    for record in islice(stream.records(stream.open_split(mix, "test"), COLUMNS, seed=0, epoch=0), limit):
+    split = stream.open_split(mix, "test")
+    reader = stream.Reader(split, COLUMNS)
+    for record in map(reader.row, islice(stream.order(split, seed=0, epoch=0), limit)):
         ids, labels = renderer.encode(record)
         sample = Sample(record["id"], ids, labels, pixels(record, made.vision))
         with torch.inference_mode():
-            total += model(collate_packed([sample], words.pad_token_id, made.vision.size)).sum().item()
-        tokens += sum(label != IGNORE for label in labels)
+            total += model(collate_packed([sample], tokenizer.pad_token_id, made.vision.size)).sum().item()
+        tokens += sum(label != IGNORE_INDEX for label in labels)
     return total / tokens
 
 
@@ -139,9 +143,9 @@ def train_recipe(folder: Path, language: Path, steps: int) -> recipe.Recipe:
     """Write the recipe: the smoke recipe's tower before the converted language model."""
     settings = recipe.as_dict(recipes.load("smoke-cpu"))
     settings |= {"name": "stories"}
-    settings["language"] = {"weights": {"repo": "llama2.c stories260K", "path": str(language)}, "pad": "<unk>"}
+    settings["language"] = {"weights": {"repo": "llama2.c stories260K", "path": str(language)}, "pad_token": "<unk>"}
     settings["text"] |= {"max_prompt_tokens": 128, "max_answer_tokens": 64}
-    settings["run"] |= {"steps": steps, "batch": 16, "pack_tokens": 2048, "checkpoint_every": steps}
+    settings["run"] |= {"steps": steps, "global_batch_size": 16, "pack_tokens": 2048, "checkpoint_every": steps}
     (folder / "stories.yaml").write_text(yaml.safe_dump(settings))
     return recipes.load(folder / "stories.yaml")
 
@@ -157,20 +161,22 @@ def main() -> None:
         folder = Path(scratch)
         source = arguments.data / "stories260K"
         convert(source / "stories260K.bin", source / "tok512.bin", folder / "language")
-        told, documented = story(folder / "language"), (source / "doc" / "stories260K.md").read_text()
-        print(told[: len(QUOTED)], "...")
-        print("all of it as documented:", told in documented, flush=True)
+        text, documented = story(folder / "language"), (source / "doc" / "stories260K.md").read_text()
+        print(text[: len(QUOTED)], "...")
+        print("all of it as documented:", text in documented, flush=True)
         options = BuildOptions(only=("vqa_rad", "pathvqa"), workers=1)
         build(load_mixture("v1"), arguments.data, folder / "mix", options)
         made = train_recipe(folder, folder / "language", arguments.steps)
-        words = tokenizer.load(folder / "language", made.language)
+        tokenizer = tokenizers.load(folder / "language", made.language)
         torch.manual_seed(0)
-        before = held_out_loss(VisionLanguageModel(made, words).eval(), words, made, folder / "mix", arguments.limit)
+        before = test_loss(
+            VisionLanguageModel(made, tokenizer).eval(), tokenizer, made, folder / "mix", arguments.limit
+        )
         summary = loop.train(folder / "mix", made, folder / "run", False)
         trained = checkpoint.load(folder / "run").model
-        after = held_out_loss(trained, words, made, folder / "mix", arguments.limit)
+        after = test_loss(trained, tokenizer, made, folder / "mix", arguments.limit)
         print(f"training loss {summary['first_loss']:.3f} -> {summary['last_loss']:.3f} nats per answer token")
-        print(f"held-out loss {before:.3f} -> {after:.3f} on {arguments.limit} test records")
+        print(f"test loss {before:.3f} -> {after:.3f} on {arguments.limit} test records")
 
 
 if __name__ == "__main__":

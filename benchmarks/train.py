@@ -3,12 +3,12 @@
 All train the same parts of the same model on the same records, so many a step, from the same random start, with AdamW,
 in fp32 on a CPU and as the recipe says on a GPU. Tokens are those of text and images, padding not counted. "Padding" is
 the part of the token positions computed that is none of them, "data" the part of the time that the loop waits for
-records. MFU counts the operations of `train/arithmetic.py` (LoRA: 4N a token), what gradient checkpointing computes
+records. MFU counts the operations of `train/estimate.py` (LoRA: 4N a token), what gradient checkpointing computes
 again left out, against the data sheet's peak of the GPU, or that of a matrix product measured here. A step's time is
 the median over all rounds, the first steps of each left out. No checkpoint is written.
 
     python benchmarks/train.py --steps 20 --rounds 2
-    python benchmarks/train.py --seven-b --mix mixes/v1 --steps 30 --micro-batch 8     # one GPU of 80 GB or more
+    python benchmarks/train.py --seven-b --mix mixes/v1 --steps 30 --micro-batch-size 8     # one GPU of 80 GB or more
 """
 
 import argparse
@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
-from medmix.train import arithmetic, device, recipe, recipes  # noqa: E402
+from medmix.train import device, estimate, recipe, recipes  # noqa: E402
 from medmix.train.data import stream  # noqa: E402
 from medmix.train.data.batches import COLUMNS  # noqa: E402
 from medmix.train.data.collate import Batch, Sample, collate, pixels  # noqa: E402
@@ -52,9 +52,9 @@ SMALL = (
     "language.shape={hidden_size: 256, intermediate_size: 688, num_hidden_layers: 4, num_attention_heads: 4}",
     "text.max_prompt_tokens=512",
     "text.max_answer_tokens=256",
-    "run.batch=32",
+    "run.global_batch_size=32",
 )
-"""What makes of smoke-cpu a model whose arithmetic outweighs its bookkeeping."""
+"""Overrides of smoke-cpu for a model whose matrix products outweigh its overhead."""
 
 SEVEN_B = (
     "language.weights=null",
@@ -62,7 +62,7 @@ SEVEN_B = (
     "language.vocab_size=32000",
     "vision.weights=null",
 )
-"""What makes of openmedq-7b a model of its shape with random weights."""
+"""Overrides of openmedq-7b for a model of its shape with random weights."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class InTrainer(nn.Module):
         """Give the loss over the answer tokens of the step, whose number Trainer passes, or of the batch."""
         names = ("",) * len(columns["input_ids"])
         sums = self.model(Batch(names, names, **columns))
-        count = columns["answers"].numel() if num_items_in_batch is None else num_items_in_batch
+        count = columns["targets"].numel() if num_items_in_batch is None else num_items_in_batch
         return {"loss": sums.sum() / count}
 
 
@@ -100,10 +100,10 @@ class Records(IterableDataset[Sample]):
         self.split, self.made, self.renderer = stream.open_split(mix, "train"), made, renderer
 
     def __iter__(self) -> Iterator[Sample]:
-        """Yield samples; those of one of several workers are every so manieth."""
+        """Yield samples; of several workers each yields its share."""
         reader, worker = stream.Reader(self.split, COLUMNS), get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for place in islice(stream.places(self.split, self.made.seed, 0, None), first, None, step):
+        for place in islice(stream.row_positions(self.split, self.made.seed, 0, None), first, None, step):
             record = reader.row(place)
             yield Sample(record["id"], *self.renderer.encode(record), pixels(record, self.made.vision))
 
@@ -111,12 +111,12 @@ class Records(IterableDataset[Sample]):
 class Columns:
     """Trainer's collator."""
 
-    def __init__(self, pad: int, size: int) -> None:
-        self.pad, self.size = pad, size
+    def __init__(self, pad_token_id: int, size: int) -> None:
+        self.pad_token_id, self.size = pad_token_id, size
 
     def __call__(self, samples: list[Sample]) -> dict[str, Tensor]:
         """Pad samples to the longest."""
-        batch = collate(samples, self.pad, self.size)
+        batch = collate(samples, self.pad_token_id, self.size)
         values = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
@@ -137,8 +137,8 @@ class Clock(TrainerCallback):
 def ours(mix: Path, made: recipe.Recipe, out: Path) -> Timed:
     """Train by our loop, which waits for each step when the next one is handed over."""
     with (
-        mock.patch.object(loop, "whole_tensors", return_value={}),
-        mock.patch.object(loop, "optimizer_state", return_value={}),
+        mock.patch.object(loop, "full_state_dict", return_value={}),
+        mock.patch.object(loop, "full_optimizer_state", return_value={}),
         mock.patch.object(checkpoint, "save"),
     ):
         loop.train(mix, made, out, False)
@@ -148,18 +148,18 @@ def ours(mix: Path, made: recipe.Recipe, out: Path) -> Timed:
 
 def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
     """Train by transformers' Trainer; its steps hold the records of our padded run."""
-    words = loop._tokenizer(stream.open_split(mix, "train"), made)
+    tokenizer = loop.initial_tokenizer(stream.open_split(mix, "train"), made)
     torch.manual_seed(0)
-    model = VisionLanguageModel(made, words)
-    loop.prepare(model, made, Ranks(0, 1, pick_device()))
-    renderer = Renderer(words, made.text, model.image_tokens, made.vision.max_images)
+    model = VisionLanguageModel(made, tokenizer)
+    loop.prepare_model(model, made, Ranks(0, 1, pick_device()))
+    renderer = Renderer(tokenizer, made.text, model.image_tokens, made.vision.max_images)
     clock, run = Clock(), made.run
-    micro_batch = run.micro_batch or run.batch
+    micro_batch_size = run.micro_batch_size or run.global_batch_size
     settings = TrainingArguments(
         output_dir=str(out),
         max_steps=run.steps or 1,
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=run.batch // micro_batch,
+        per_device_train_batch_size=micro_batch_size,
+        gradient_accumulation_steps=run.global_batch_size // micro_batch_size,
         learning_rate=made.optim.lr,
         optim="adamw_torch_fused",
         bf16=run.precision == "bf16",
@@ -175,7 +175,7 @@ def trainer(mix: Path, made: recipe.Recipe, out: Path, padded: Timed) -> Timed:
     work = Trainer(
         InTrainer(model),
         settings,
-        data_collator=Columns(words.pad_token_id, made.vision.size),
+        data_collator=Columns(tokenizer.pad_token_id, made.vision.size),
         train_dataset=Records(mix, made, renderer),
         callbacks=[clock],
     )
@@ -199,7 +199,9 @@ def line(name: str, rounds: list[Timed], batch: int, peak: float) -> str:
     seconds = statistics.median(second for each in timed for second in each.seconds)
     tokens = statistics.mean(entry["tokens"] for entry in log)
     operations = statistics.mean(entry["mfu"] * entry["seconds"] for entry in log) * peak
-    waste = 1 - sum(entry["tokens"] for entry in log) / sum(entry["tokens"] / entry["token_use"] for entry in log)
+    waste = 1 - sum(entry["tokens"] for entry in log) / sum(
+        entry["tokens"] / entry["packing_efficiency"] for entry in log
+    )
     waited = sum(entry["data_seconds"] for entry in log) / sum(entry["seconds"] for entry in log)
     mfu, data = operations / seconds / peak, f"{waited:6.1%}" if timed[0].waits else "     -"
     return f"{name:15}  {tokens / seconds:8.0f}  {batch / seconds:9.1f}  {mfu:6.1%}  {waste:7.1%}  {data}"
@@ -214,7 +216,7 @@ def main() -> None:
     parser.add_argument("--seven-b", action="store_true", help="openmedq-7b with random weights")
     parser.add_argument("--mix", type=Path, help="folder of a mix; without it the sample mix is built")
     parser.add_argument(
-        "--micro-batch", type=int, help="records that pass together where they are padded; all of a step"
+        "--micro-batch-size", type=int, help="records that pass together where they are padded; all of a step"
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe"
@@ -226,8 +228,8 @@ def main() -> None:
     length = ("run.epochs=null", f"run.steps={arguments.steps}", "optim.warmup_steps=0", "run.checkpoint_every=1000000")
     common = (*given, *length, *arguments.set)
     made = recipes.load(name, common)
-    micro_batch = arguments.micro_batch or made.run.batch
-    padded = recipes.load(name, (*common, "run.pack_tokens=null", f"run.micro_batch={micro_batch}"))
+    micro_batch_size = arguments.micro_batch_size or made.run.global_batch_size
+    padded = recipes.load(name, (*common, "run.pack_tokens=null", f"run.micro_batch_size={micro_batch_size}"))
     rounds: dict[str, list[Timed]] = {"ours, packed": [], "ours, padded": [], "Trainer, padded": []}
     with tempfile.TemporaryDirectory() as scratch:
         mix = arguments.mix or Path(scratch, "mix")
@@ -241,15 +243,15 @@ def main() -> None:
             peer = trainer(mix, padded, Path(scratch, f"trainer-{number}"), rounds["ours, padded"][-1])
             rounds["Trainer, padded"].append(peer)
             make_room()
-    peak, known_from = device.peak(where, arithmetic.products(made))
+    peak = device.peak(where, estimate.matmul_dtype(made))
     print(
         f"{made.name} on {device.name(where)}, {torch.get_num_threads()} threads, {made.run.precision}, "
-        f"{made.run.batch} records a step, torch {torch.__version__}, transformers {transformers.__version__}; "
-        f"peak {peak / 1e12:.3g} TFLOP/s ({known_from})"
+        f"{made.run.global_batch_size} records a step, torch {torch.__version__}, "
+        f"transformers {transformers.__version__}; peak {peak.flops / 1e12:.3g} TFLOP/s ({peak.origin})"
     )
     print("                 tokens/s  samples/s     MFU  padding    data")
     for label, timed in rounds.items():
-        print(line(label, timed, made.run.batch, peak))
+        print(line(label, timed, made.run.global_batch_size, peak.flops))
 
 
 if __name__ == "__main__":

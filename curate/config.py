@@ -1,6 +1,7 @@
 """Strict YAML: data to frozen dataclasses, with every problem named at once and nothing ignored."""
 
 import dataclasses
+import json
 import re
 import reprlib
 import sys
@@ -218,3 +219,29 @@ def is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Give nested values by their dotted names: `{"optim": {"lr": 1}}` gives `{"optim.lr": 1}`."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {k: v for key, item in value.items() for k, v in flatten(item, f"{prefix}.{key}".strip(".")).items()}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], ignore: Iterable[str] = ()) -> list[str]:
+    """List the values that differ between two nested mappings, as `optim.lr was 5e-05, is 0.0001`.
+
+    Both are compared as JSON writes them; `ignore` names values that may differ.
+    """
+    first, other = (flatten(json.loads(json.dumps(values, default=str))) for values in (before, now))
+    return [
+        f"{name} was {_abbreviated(first.get(name))}, is {_abbreviated(other.get(name))}"
+        for name in sorted({*first, *other} - {*ignore})
+        if first.get(name) != other.get(name)
+    ]
+
+
+def _abbreviated(value: Any) -> str:
+    """Give a value as JSON, texts without quotes, a SHA-256 by its first 12 digits."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:12] if len(text) == 64 else text

@@ -1,4 +1,4 @@
-"""Commands on models: train, export."""
+"""The commands for models: train, export."""
 
 import sys
 from pathlib import Path
@@ -17,16 +17,16 @@ from .printing import print_json
     "mixture_name",
     default="v1",
     show_default=True,
-    help="Folder of a mix, its name, or OWNER/NAME[@REVISION] on the Hub.",
+    help="Name or folder of a mix, or OWNER/NAME[@REVISION] on the Hub.",
 )
-@click.option("--recipe", default="openmedq-7b", show_default=True, help="Name, or path of a YAML file.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: ./runs/MIX-RECIPE]")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe.")
+@click.option("--recipe", default="openmedq-7b", show_default=True, help="Name or YAML file of a train recipe.")
+@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: ./runs/MIX-RECIPE]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a recipe value.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train a vision-language model on a mix.
 
-    Run again, it goes on from the last checkpoint. Of a mix on the Hub a shard comes when it is first needed.
+    A stopped run resumes from its last checkpoint. Shards of a mix on the Hub are downloaded on first read.
 
     \b
     Example:
@@ -35,13 +35,13 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     mix = mix_folder(mixture_name)
     needs_train()
     from medmix.train import recipes
-    from medmix.train.rank_zero import is_first
+    from medmix.train.rank_zero import is_rank_zero
     from medmix.train.run import loop
 
     resolved = recipes.load(recipe, overrides)
     out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
-    summary = loop.train(mix, resolved, out, progress=sys.stderr.isatty())
-    if not is_first():
+    summary = loop.train(mix, resolved, out, progress_bar=sys.stderr.isatty())
+    if not is_rank_zero():
         return
     if as_json:
         print_json(summary)
@@ -51,11 +51,11 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder; must be missing or empty.")
 def export(checkpoint: Path, out: Path) -> None:
-    """Write a trained model as a plain transformers folder.
+    """Export a trained model as a transformers folder.
 
-    It loads without medmix; a model card is beside it.
+    The folder loads without medmix and includes a model card.
 
     \b
     Example:
@@ -65,11 +65,11 @@ def export(checkpoint: Path, out: Path) -> None:
     from medmix.train.export.llava import export as export_model
 
     export_model(checkpoint, out)
-    say(f"the model is in {out}; it loads by AutoModelForImageTextToText.from_pretrained")
+    say(f"the model is in {out}; load it with AutoModelForImageTextToText.from_pretrained")
 
 
 def mix_folder(name_or_path: str) -> Path:
-    """Give the folder of a mix by its path, by the name of the mixture it was built from, or by its id on the Hub."""
+    """Give the folder of a mix, by its path, its mixture's name, or its id on the Hub."""
     path = Path(name_or_path)
     if path.is_dir():
         return path
@@ -92,10 +92,10 @@ def mix_folder(name_or_path: str) -> Path:
 
 
 def needs_train() -> None:
-    """Refuse to go on without torch.
+    """Raise unless torch is installed.
 
     Raises:
-        UsageError: it is not installed.
+        UsageError: it is not.
     """
     from importlib.util import find_spec
 

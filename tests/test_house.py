@@ -19,7 +19,7 @@ ORDER = """
     evaluate.metrics evaluate.intervals
     train.export
     train.run
-    train.arithmetic
+    train.estimate
     train.model
     train.data
     train.recipes

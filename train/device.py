@@ -1,16 +1,17 @@
-"""What the machine can do: the peak of its arithmetic and its memory."""
+"""Properties of a device: name, peak FLOP/s, memory."""
 
 import resource
 import sys
 import time
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 GIB = 1 << 30
 
-PEAKS = {
+PEAK_FLOPS = {
     "H200": 989e12,
     "H100": 989e12,
     "H800": 989e12,
@@ -30,7 +31,14 @@ PEAKS = {
     "RTX 4090": 165e12,
     "RTX 3090": 71e12,
 }
-"""Dense FLOP/s of tensor cores in 16 bits by the part of a device's name, from NVIDIA's data sheets."""
+"""Dense 16-bit FLOP/s of tensor cores by part of the device's name, from NVIDIA's data sheets."""
+
+
+class Peak(NamedTuple):
+    """Peak FLOP/s of matrix products, and the origin of the number."""
+
+    flops: float
+    origin: str
 
 
 def name(device: torch.device) -> str:
@@ -39,39 +47,35 @@ def name(device: torch.device) -> str:
 
 
 @cache
-def peak(device: torch.device, dtype: torch.dtype) -> tuple[float, str]:
-    """Give the peak FLOP/s for matrix products, and where it is known from.
-
-    For a GPU in `PEAKS` and 16 bits the data sheet's; else that of a matrix product measured here.
-    """
+def peak(device: torch.device, dtype: torch.dtype) -> Peak:
+    """Give the peak of a device: from the data sheet for 16 bits on a GPU in `PEAK_FLOPS`, else measured here."""
     if device.type == "cuda" and dtype == torch.bfloat16:
-        called = torch.cuda.get_device_name(device)
-        for part in sorted(PEAKS, key=len, reverse=True):
-            if part in called:
-                return PEAKS[part], "data sheet"
-    return _measured(device, dtype), "a matrix product measured here"
+        for part in sorted(PEAK_FLOPS, key=len, reverse=True):
+            if part in name(device):
+                return Peak(PEAK_FLOPS[part], "data sheet")
+    return Peak(_measure_flops(device, dtype), "matrix product measured here")
 
 
-def memory(device: torch.device) -> int:
-    """Give the bytes of memory that are free for training: of the GPU, or of this machine."""
+def free_memory(device: torch.device) -> int:
+    """Give the free bytes of memory of the GPU, or of this machine."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):  # not Linux: nothing is known, so nothing is refused
+    except (OSError, StopIteration):  # not Linux: unknown, so every model may try
         return 1 << 62
 
 
-def used(device: torch.device) -> float:
-    """Give the most GiB so far that PyTorch has held on a GPU, or that this process has held in memory."""
+def peak_memory_gib(device: torch.device) -> float:
+    """Give the peak memory so far in GiB: of PyTorch on a GPU, or of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / GIB if sys.platform == "darwin" else most * 1024 / GIB  # macOS counts bytes
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak_rss / GIB if sys.platform == "darwin" else peak_rss * 1024 / GIB  # macOS counts bytes
 
 
-def _measured(device: torch.device, dtype: torch.dtype) -> float:
+def _measure_flops(device: torch.device, dtype: torch.dtype) -> float:
     side = 4096 if device.type == "cuda" else 512
     matrix = torch.ones(side, side, device=device, dtype=dtype)
     best = float("inf")

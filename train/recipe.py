@@ -1,12 +1,13 @@
-"""The train recipe: what is trained, on which text and images, and how."""
+"""Dataclasses of a train recipe: the parts to train, text, images, optimiser and run."""
 
+import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights made elsewhere: `path` is where they lie here, `repo` the Hub repository that they come from."""
+    """Pretrained weights: their local `path`, and the Hub repository `repo` to download them from."""
 
     repo: str
     path: str
@@ -14,17 +15,17 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Vision:
-    """The vision tower and the pixels that it sees.
+    """The vision tower and its image preprocessing.
 
     Attributes:
         timm: name of a timm Vision Transformer.
-        size: side of the square that an image is fitted into, in pixels.
-        mean, std: per channel, of pixels in 0..1.
-        kwargs: further arguments of the timm model; size and number of classes are not among them.
-        weights: a state dict (`.safetensors`, or `.bin` and `.pt`), or None for a random start.
-        cls_token: whether the class token goes to the language model before the patch tokens.
-        max_images: the first so many images of a record are used.
-        max_pixels: an image whose header claims more pixels stops the run.
+        size: side in pixels of the square that each image is padded and resized to.
+        mean, std: normalisation per channel, of pixels in 0..1.
+        kwargs: further arguments of `timm.create_model`, without image size and number of classes.
+        weights: a state dict (`.safetensors`, or `.bin` and `.pt`), or None for random initialisation.
+        cls_token: also pass the class token to the language model, before the patch tokens.
+        max_images: images used per record; further ones are ignored.
+        max_pixels: an image whose header states more pixels stops the run.
     """
 
     timm: str
@@ -40,7 +41,7 @@ class Vision:
 
 @dataclass(frozen=True, slots=True)
 class LlamaShape:
-    """Arguments of `transformers.LlamaConfig` for a language model that starts at random."""
+    """Arguments of `transformers.LlamaConfig` for a randomly initialised language model."""
 
     hidden_size: int
     intermediate_size: int
@@ -53,38 +54,42 @@ class LlamaShape:
 class Language:
     """The language model and its tokenizer.
 
-    Either `weights` names a folder in transformers' layout with its tokenizer, or `shape` and
-    `vocab_size` describe a random start with a byte-level BPE trained on the mix's own training text.
+    Either `weights` names a transformers folder with its tokenizer, or `shape` and `vocab_size` describe a
+    randomly initialised model with a byte-level BPE trained on the mix's training text.
 
     Attributes:
-        bos, eos, pad: the special tokens as the vocabulary spells them. The ids in a model's own
-            config are not used, because some published ones contradict their tokenizer.
+        bos_token, eos_token, pad_token: the special tokens, by their text. The ids in a model's own config are
+            not used, because some published ones contradict their tokenizer.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"bos": "bos_token", "eos": "eos_token", "pad": "pad_token"}
 
     weights: Weights | None = None
     shape: LlamaShape | None = None
     vocab_size: int | None = None
-    bos: str = "<s>"
-    eos: str = "</s>"
-    pad: str = "<pad>"
+    bos_token: str = "<s>"  # noqa: S105 - no password
+    eos_token: str = "</s>"  # noqa: S105 - no password
+    pad_token: str = "<pad>"  # noqa: S105 - no password
 
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers named in `targets`."""
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers in `target_modules`."""
+
+    RENAMED: ClassVar[dict[str, str]] = {"targets": "target_modules"}
 
     r: int
     alpha: int
-    targets: tuple[str, ...]
+    target_modules: tuple[str, ...]
     dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """How a conversation becomes text; `{prompt}` in the template is what the user says.
+    """The prompt template, in which `{prompt}` is the user's text, and the limits in tokens.
 
-    A prompt that is too long loses its start, an answer that is too long its end, each by its own limit
-    in tokens, so that a prompt never depends on its answer.
+    A long prompt is truncated at its start, a long answer at its end. Each has its own limit, so that a prompt
+    never depends on its answer.
     """
 
     template: str = "User: {prompt}\nAssistant:\n"
@@ -94,44 +99,50 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Optim:
-    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), linear warm-up, then `schedule`.
+    """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), linear warm-up, then `lr_scheduler`.
 
-    `clip` bounds the norm of the whole gradient; `cosine` falls to 0 at the last step.
+    The norm of the whole gradient is clipped to `max_grad_norm`; `cosine` falls to 0 at the last step.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"schedule": "lr_scheduler", "clip": "max_grad_norm"}
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
     warmup_steps: int = 0
-    schedule: Literal["constant", "cosine"] = "cosine"
-    clip: float = 1.0
+    lr_scheduler: Literal["constant", "cosine"] = "cosine"
+    max_grad_norm: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How long and in which portions.
+    """Length of the run, batch sizes, precision, parallelism and checkpoints.
 
     Attributes:
-        epochs, steps: exactly one is given; in an epoch every training record comes once.
-        batch: records per optimiser step, over all ranks.
-        pack_tokens, micro_batch: exactly one is given, what one rank takes in one forward pass: records packed
-            without padding into so many tokens at most, or so many records padded to the longest. Neither
-            changes the result.
-        precision: of the forward pass; with `bf16` frozen language weights are held in bf16 as well.
+        epochs, steps: exactly one is given; an epoch has every training record once.
+        global_batch_size: records per optimiser step, over all ranks.
+        pack_tokens, micro_batch_size: exactly one is given, the size of one rank's forward pass: at most this many
+            tokens of records packed without padding, or this many records padded to the longest. Neither changes
+            the result.
+        precision: of the forward pass; with `bf16` frozen language weights are stored in bf16 as well.
         gradient_checkpointing: keep one layer's activations at a time, for about a third more work.
         compile: compile every layer of tower and language model with torch.compile.
-        parallel: how several processes of torchrun work together: each with the whole model (`ddp`), or
-            each with a share of every weight (`fsdp`, torch's fully_shard).
-        workers: processes per rank that read and decode; 0 does it between the steps.
-        gpu: refuse to train without a GPU.
-        tensorboard: write scalars for TensorBoard beside the log.
+        parallel: how the processes of torchrun share the model: a full copy each (`ddp`), or a shard of every
+            weight each (`fsdp`, torch's fully_shard).
+        workers: data loading processes per rank; with 0 the main process loads between the steps.
+        require_gpu: do not train on a CPU.
+        tensorboard: also write TensorBoard scalars, next to the log.
         checkpoint_every: steps between two checkpoints.
-        keep_checkpoints: so many last ones stay on disk.
+        keep_checkpoints: number of latest checkpoints to keep.
     """
 
-    batch: int
+    RENAMED: ClassVar[dict[str, str]] = {
+        "batch": "global_batch_size", "micro_batch": "micro_batch_size", "gpu": "require_gpu",
+    }  # fmt: skip
+
+    global_batch_size: int
     pack_tokens: int | None = None
-    micro_batch: int | None = None
+    micro_batch_size: int | None = None
     epochs: int | None = None
     steps: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -139,7 +150,7 @@ class Run:
     compile: bool = False
     parallel: Literal["ddp", "fsdp"] = "ddp"
     workers: int = 0
-    gpu: bool = False
+    require_gpu: bool = False
     tensorboard: bool = False
     checkpoint_every: int = 100
     keep_checkpoints: int = 2
@@ -147,18 +158,20 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Greedy answers: so many records at a time, so many new tokens at most."""
+    """Greedy decoding: records per batch, and the limit of new tokens."""
 
-    batch: int = 16
+    RENAMED: ClassVar[dict[str, str]] = {"batch": "batch_size"}
+
+    batch_size: int = 16
     max_new_tokens: int = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A train recipe as its YAML says it; `train` names what is trained, out of `PARTS`.
+    """A train recipe, field by field as in its YAML; `train` names the parts to train, out of `rules.PARTS`.
 
-    `sources` trains on these sources of the mix alone; a vocabulary that is made from the mix is of all of them still,
-    so that models of different sources have one shape and count tokens alike.
+    `sources` restricts training to these sources of the mix. A vocabulary made from the mix still covers all
+    sources, so that models of different sources have one shape and count tokens alike.
     """
 
     name: str
@@ -176,11 +189,5 @@ class Recipe:
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
-    plain: dict[str, Any] = _plain(asdict(recipe))
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
     return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -43,10 +43,10 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
 
 
 def from_dict(data: Any, where: str) -> Recipe:
-    """Check a recipe's plain form; `where` is the file to name in messages.
+    """Make a recipe from plain YAML data; `where` is the file named in messages.
 
     Raises:
-        UsageError: keys, types or values are wrong, or contradict each other; all are named at once.
+        UsageError: keys, types or values are wrong, or contradict each other; names all of them.
     """
     recipe = parse(Recipe, data, where)
     found = problems(recipe)

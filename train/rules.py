@@ -1,12 +1,20 @@
-"""What a train recipe may not say: values out of range, and settings that contradict each other."""
+"""Checks of a train recipe: values out of range, and settings that contradict each other."""
 
-from medmix.curate.config import nearest
+from medmix.curate.config import flatten, nearest
 
-from .recipe import Recipe
+from .recipe import Recipe, as_dict
 
 PARTS = ("tower", "projector", "embeddings", "language", "lora")
-"""What a recipe may train: the vision tower, the projector, the token embeddings with the output layer,
-the whole language model, LoRA adapters on the language model."""
+"""The trainable parts: the vision tower, the projector, the token embeddings with the output layer, the whole
+language model, LoRA adapters on the language model."""
+
+COUNTS = (
+    "vision.size", "vision.max_images", "vision.max_pixels", "language.vocab_size", "lora.r",
+    "text.max_prompt_tokens", "text.max_answer_tokens", "run.global_batch_size", "run.pack_tokens",
+    "run.micro_batch_size", "run.epochs", "run.steps", "run.checkpoint_every", "run.keep_checkpoints",
+    "generation.batch_size", "generation.max_new_tokens",
+)  # fmt: skip
+"""Settings that must be 1 or more."""
 
 
 def problems(recipe: Recipe) -> list[str]:
@@ -15,7 +23,7 @@ def problems(recipe: Recipe) -> list[str]:
         recipe.vision, recipe.language, recipe.lora, recipe.text, recipe.optim, recipe.run
     )  # fmt: skip
     train = set(recipe.train)
-    random_start = language.weights is None
+    from_scratch = language.weights is None
     rules = [
         (not train, "train: names nothing to train"),
         (len(train) < len(recipe.train), "train: names a part twice"),
@@ -24,47 +32,31 @@ def problems(recipe: Recipe) -> list[str]:
         (("lora" in train) != (lora is not None), "lora: give this section if and only if train names lora"),
         ("language" in train and "lora" in train, "train: lora is for a frozen language model; drop lora or language"),
         ("language" in train and "embeddings" in train, "train: language includes embeddings; drop one"),
-        (random_start and (not language.shape or not language.vocab_size),
+        (from_scratch and (not language.shape or not language.vocab_size),
          "language: give either weights, or both shape and vocab_size"),
-        (not random_start and (language.shape or language.vocab_size),
+        (not from_scratch and (language.shape or language.vocab_size),
          "language: weights bring their own shape and vocabulary; drop shape and vocab_size, or weights"),
         (language.shape and language.shape.hidden_size % (2 * language.shape.num_attention_heads),
          "language.shape: hidden_size must be a multiple of twice num_attention_heads"),
         ("img_size" in vision.kwargs, "vision.kwargs.img_size: set vision.size instead"),
         ("num_classes" in vision.kwargs, "vision.kwargs.num_classes: the tower has no classifier; drop it"),
         (min(vision.std) <= 0, "vision.std: must be above 0"),
-        (lora and not lora.targets, "lora.targets: names no module"),
-        (lora and not 0 <= lora.dropout < 1, "lora.dropout: must lie in 0 <= dropout < 1"),
-        (text.template.count("{prompt}") != 1, "text.template: must hold {prompt} once"),
+        (lora and not lora.target_modules, "lora.target_modules: names no layer"),
+        (lora and not 0 <= lora.dropout < 1, "lora.dropout: must be in 0 <= dropout < 1"),
+        (text.template.count("{prompt}") != 1, "text.template: must contain {prompt} once"),
         (optim.lr <= 0, "optim.lr: must be above 0"),
-        (optim.clip <= 0, "optim.clip: must be above 0"),
+        (optim.max_grad_norm <= 0, "optim.max_grad_norm: must be above 0"),
         (optim.weight_decay < 0, "optim.weight_decay: must be 0 or more"),
         (optim.warmup_steps < 0, "optim.warmup_steps: must be 0 or more"),
-        (not all(0 <= beta < 1 for beta in optim.betas), "optim.betas: must lie in 0 <= beta < 1"),
+        (not all(0 <= beta < 1 for beta in optim.betas), "optim.betas: must be in 0 <= beta < 1"),
         ((run.epochs is None) == (run.steps is None), "run: give either epochs or steps"),
-        ((run.pack_tokens is None) == (run.micro_batch is None), "run: give either pack_tokens or micro_batch"),
+        ((run.pack_tokens is None) == (run.micro_batch_size is None),
+         "run: give either pack_tokens or micro_batch_size"),
         (run.workers < 0, "run.workers: must be 0 or more"),
     ]  # fmt: skip
-    counts = {
-        "vision.size": vision.size,
-        "vision.max_images": vision.max_images,
-        "vision.max_pixels": vision.max_pixels,
-        "language.vocab_size": language.vocab_size,
-        "lora.r": lora.r if lora else None,
-        "text.max_prompt_tokens": text.max_prompt_tokens,
-        "text.max_answer_tokens": text.max_answer_tokens,
-        "run.batch": run.batch,
-        "run.pack_tokens": run.pack_tokens,
-        "run.micro_batch": run.micro_batch,
-        "run.epochs": run.epochs,
-        "run.steps": run.steps,
-        "run.checkpoint_every": run.checkpoint_every,
-        "run.keep_checkpoints": run.keep_checkpoints,
-        "generation.batch": recipe.generation.batch,
-        "generation.max_new_tokens": recipe.generation.max_new_tokens,
-    }
+    values = flatten(as_dict(recipe))
     return [
-        *(f"train: {part!r} is no part{nearest(part, PARTS)}" for part in recipe.train if part not in PARTS),
+        *(f"train: {part!r} is no trainable part{nearest(part, PARTS)}" for part in recipe.train if part not in PARTS),
         *(problem for broken, problem in rules if broken),
-        *(f"{key}: must be 1 or more" for key, value in counts.items() if value is not None and value < 1),
+        *(f"{key}: must be 1 or more" for key in COUNTS if values.get(key) is not None and values[key] < 1),
     ]

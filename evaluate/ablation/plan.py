@@ -6,7 +6,7 @@ from typing import Any
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
-from medmix.train import arithmetic
+from medmix.train import estimate
 from medmix.train.data import stream
 from medmix.train.data.render import Renderer
 from medmix.train.recipe import Recipe
@@ -69,19 +69,20 @@ def make(
     Raises:
         UsageError: a source is unknown, there are not two, or the budget has no more steps than the warm-up.
     """
-    known = list(split.epoch())
+    known = list(split.epoch_counts())
     if unknown := [f"no {name!r}{nearest(name, known)}" for name in wanted if name not in known]:
         raise UsageError(f"the mix trains on {', '.join(known)}: {'; '.join(unknown)}")
     if len(known) < 2:
         raise UsageError(f"{split.mix} trains on {', '.join(known)} alone; without it nothing is left to compare")
     whole = _mean(split, tokens_of)
-    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.batch * whole)
+    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.global_batch_size * whole)
     arms: dict[tuple[str, ...], Arm] = {}
 
     def name_of(name: str, sources: Sequence[str]) -> str:
         mine = tuple(sorted(sources))
-        mean = _mean(split.only(mine), tokens_of)
-        return arms.setdefault(mine, Arm(name, mine, max(1, round(budget / (recipe.run.batch * mean))))).name
+        mean = _mean(split.select(mine), tokens_of)
+        steps = max(1, round(budget / (recipe.run.global_batch_size * mean)))
+        return arms.setdefault(mine, Arm(name, mine, steps)).name
 
     name_of(FULL, known)
     without = {one: name_of(f"without-{one}", [other for other in known if other != one]) for one in known}
@@ -99,7 +100,7 @@ def make(
 
 
 def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[str, float]:
-    """Give the mean tokens of a record of each source, images and prompt included (`arithmetic.survey`).
+    """Give the mean tokens of a record of each source, images and prompt included (`estimate.survey`).
 
     Args:
         whole: the train split of the mix, on whose text a vocabulary is made where the recipe has none.
@@ -107,12 +108,13 @@ def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[st
         recipe: of the full run.
 
     Raises:
-        UsageError: as `loop.first_tokenizer` and `arithmetic.shape`.
+        UsageError: as `loop.initial_tokenizer` and `estimate.meta_model`.
     """
-    words = loop.first_tokenizer(whole, recipe)
-    image_tokens = arithmetic.shape(recipe, words).image_tokens
+    words = loop.initial_tokenizer(whole, recipe)
+    image_tokens = estimate.meta_model(recipe, words).image_tokens
     renderer = Renderer(words, recipe.text, image_tokens, recipe.vision.max_images)
-    return {source: arithmetic.survey(split.only((source,)), renderer, MEASURED).tokens for source in split.epoch()}
+    sources = split.epoch_counts()
+    return {source: estimate.survey(split.select((source,)), renderer, MEASURED).tokens for source in sources}
 
 
 def recipe_of(recipe: Recipe, arm: Arm, seed: int) -> Recipe:
@@ -124,12 +126,12 @@ def described(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     """Say the budget in words and numbers."""
     return {
         "tokens": plan.tokens,
-        "rule": f"every run trains on so many tokens, prompts and images included, in steps of {recipe.run.batch} "
-        "records; its steps follow from the mean length of its records",
+        "rule": "every run trains on so many tokens, prompts and images included, in steps of "
+        f"{recipe.run.global_batch_size} records; its steps follow from the mean length of its records",
         "steps": {arm.name: arm.steps for arm in plan.arms},
     }
 
 
 def _mean(split: stream.Split, tokens_of: Mapping[str, float]) -> float:
     """Give the mean tokens of a record of an epoch."""
-    return sum(takes * tokens_of[source] for source, takes in split.epoch().items()) / len(split)
+    return sum(takes * tokens_of[source] for source, takes in split.epoch_counts().items()) / len(split)

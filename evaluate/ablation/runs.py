@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from medmix.curate.config import differences
 from medmix.curate.errors import UsageError
 from medmix.curate.progress import say
 from medmix.curate.shards import write_text
@@ -14,7 +15,6 @@ from medmix.train.data import stream
 from medmix.train.recipe import Recipe, as_dict
 from medmix.train.run import checkpoint, loop
 
-from ..answers.journal import differences
 from . import contributions, plan, scoring
 from .plan import Arm, Plan
 from .scoring import Scoring
@@ -87,7 +87,7 @@ def ablate(
     if len({*seeds}) < len(seeds) or len({*sources}) < len(sources):
         raise UsageError("a seed or a source is named twice; name each once")
     whole = stream.open_split(mix, "train")
-    split = whole.only(recipe.sources)
+    split = whole.select(recipe.sources)
     scoring.refuse_unscorable(asked, mix)
     about = _about(mix, replace(recipe, seed=0), asked, tokens)
     tokens_of = _begun(out, about) or plan.lengths(whole, split, recipe)
@@ -112,7 +112,7 @@ def _about(mix: Path, recipe: Recipe, asked: Scoring, tokens: int | None) -> dic
     """Give all that the runs of an ablation have in common."""
     about = {
         "format": FORMAT,
-        "mix": stream.digest(mix),
+        "mix": stream.mix_digest(mix),
         "recipe": as_dict(recipe),
         "tokens": tokens,
         "scoring": scoring.identity(asked),
@@ -182,7 +182,7 @@ def _document(
     }
     document = {
         "format": FORMAT,
-        "mix": {"path": str(mix), "digest": stream.digest(mix)},
+        "mix": {"path": str(mix), "digest": stream.mix_digest(mix)},
         "recipe": as_dict(recipe),
         "budget": plan.described(planned, recipe),
         "scoring": scoring.identity(asked),

@@ -3,4 +3,10 @@
 What is right reaches the scores and never a prompt. The wing knows no other model's results.
 """
 
-__all__ = ("asking", "benchmarks", "heldout", "journal", "leaks", "suite")
+__all__ = (
+    "asking",
+    "benchmarks",
+    "heldout",
+    "leaks",
+    "suite",
+)

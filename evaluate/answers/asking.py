@@ -28,7 +28,7 @@ class Options:
         benchmarks: ask only these.
         limit: at most so many questions, evenly from the benchmarks.
         controls: score the controls as well.
-        batch: questions at a time; None takes the recipe's `generation.batch`.
+        batch: questions at a time; None takes the recipe's `generation.batch_size`.
         seed: of the shuffled images.
         fresh: throw away predictions that are there.
         allow_leaks: score benchmarks that the training data holds something of.
@@ -79,7 +79,7 @@ def read(loaded: Checkpoint, options: Options, pictures: Pictures) -> Asked:
         questions = limited(result.questions, options.limit)
         return Asked(questions, counts, mix, [*notes, *result.notes], f"the benchmarks in {options.root}")
     held = options.mix or Path(loaded.state.mix)
-    sources = stream.open_split(held, options.split).sources()
+    sources = stream.open_split(held, options.split).record_counts()
     if unknown := [name for name in options.benchmarks if name not in sources]:
         hints = "; ".join(f"no {name!r}{nearest(name, list(sources))}" for name in unknown)
         raise UsageError(f"the {options.split} split of {held} has {', '.join(sources) or 'nothing'}: {hints}")

@@ -24,7 +24,7 @@ def trained_on(mix: Path, digest: str) -> dict[str, Any] | None:
     """
     if not (mix / manifest.NAME).is_file():
         return None
-    found = stream.digest(mix)
+    found = stream.mix_digest(mix)
     if found != digest:
         raise UsageError(
             f"{mix} is not the mix that the checkpoint was trained on (digest {found[:12]}, then {digest[:12]}), so "

@@ -15,7 +15,7 @@ from torch import Tensor
 from medmix.curate.progress import say, track
 from medmix.curate.shards import write_text
 from medmix.train.data.collate import Sample
-from medmix.train.data.render import IGNORE, Renderer
+from medmix.train.data.render import IGNORE_INDEX, Renderer
 from medmix.train.recipe import Recipe, as_dict
 from medmix.train.run import checkpoint as checkpoints
 from medmix.train.run.checkpoint import Checkpoint
@@ -64,7 +64,7 @@ def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str,
             Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
         )
         counts = asked.counts if options.controls else None
-        plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
+        plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch_size, options.seed, counts))
         identity = _identity(loaded, plan, options)
         journal = Journal(out, identity, options.fresh)
         _answer(loaded, plan, prompts, pictures, journal, options.seed)
@@ -105,7 +105,7 @@ def _load(checkpoint: Path, batch: int | None) -> Checkpoint:
     loaded.model.to(pick_device())
     if batch is None:
         return loaded
-    generation = replace(loaded.recipe.generation, batch=batch)
+    generation = replace(loaded.recipe.generation, batch_size=batch)
     return replace(loaded, recipe=replace(loaded.recipe, generation=generation))
 
 
@@ -155,7 +155,7 @@ def _lines(
     samples = []
     for question, keys in zip(batch.questions, batch.images, strict=True):
         ids = prompts.of(question)
-        samples.append(Sample(question.id, ids, [IGNORE] * len(ids), _pixels(loaded, question, keys, pictures)))
+        samples.append(Sample(question.id, ids, [IGNORE_INDEX] * len(ids), _pixels(loaded, question, keys, pictures)))
     lines = [_line(batch, place, answer, seed) for place, answer in enumerate(answerer(samples))]
     if batch.questions[0].options:
         options = [prompts.options(question) for question in batch.questions]
@@ -205,7 +205,7 @@ def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:
         "controls": options.controls,
         "decoding": "greedy, the first line that is not blank",
         "max_new_tokens": recipe.generation.max_new_tokens,
-        "batch": recipe.generation.batch,
+        "batch": recipe.generation.batch_size,
         "prompt": asdict(recipe.text),
         "options": "scored as the assistant says them, letter and text, without the end token",
         "images": {"size": recipe.vision.size, "at_most": recipe.vision.max_images},

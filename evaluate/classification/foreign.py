@@ -126,8 +126,8 @@ def from_transformers(place: str) -> tuple[Backbone, Triple, Triple, int]:
     lost = sorted(key for key in info["missing_keys"] if "pooler" not in key)
     lost += [f"{key} (of another shape)" for key in sorted(str(key) for key in info["mismatched_keys"])]
     if lost:
-        more = f" and {len(lost) - weights.NAMED} more" if len(lost) > weights.NAMED else ""
-        raise UsageError(f"{place} does not fit its own config: has no {', '.join(lost[: weights.NAMED])}{more}")
+        more = f" and {len(lost) - weights.MAX_LISTED} more" if len(lost) > weights.MAX_LISTED else ""
+        raise UsageError(f"{place} does not fit its own config: has no {', '.join(lost[: weights.MAX_LISTED])}{more}")
     names = {name.rsplit(".", 1)[-1] for name, _ in net.named_parameters()}
     token = bool(names & {"cls_token", "class_embedding"})
     registers = int(getattr(net.config, "num_register_tokens", 0) or 0)
@@ -160,7 +160,7 @@ def guessed(path: Path) -> tuple[str, dict[str, Any], Triple, Triple]:
     Raises:
         UsageError: they do not tell.
     """
-    state = weights.read_state(path)
+    state = weights.read_state_dict(path)
     if "visual.layer1.0.conv1.weight" in state:
         return "resnet50_clip", {}, CLIP_MEAN, CLIP_STD
     layout, renamed = weights.to_timm(state, residual=False)

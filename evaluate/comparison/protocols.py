@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..answers.journal import flat
+from medmix.curate.config import flatten
+
 from .measures import CHOICES, Key, Measure
 from .results import Result
 
@@ -21,7 +22,7 @@ def compared(result: Result) -> dict[str, Any]:
     left_out = _OF_THE_MODEL[result.suite]
     return {
         name: value
-        for name, value in sorted(flat(dict(result.protocol)).items())
+        for name, value in sorted(flatten(dict(result.protocol)).items())
         if not any(name == part or name.startswith(f"{part}.") for part in left_out)
     }
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.config import differences, flatten, nearest, parse, read_yaml
 from medmix.curate.errors import UsageError
 
 
@@ -160,3 +160,17 @@ def test_a_file_that_cannot_be_opened_is_said_in_one_line(tmp_path):
 def test_nearest_names_the_closest_or_nothing():
     assert nearest("slak", ["slake", "roco"]) == " (did you mean 'slake'?)"
     assert nearest("zebra", ["slake", "roco"]) == ""
+
+
+def test_differences_compare_nested_values_as_json_writes_them():
+    before = {"optim": {"lr": 5e-05, "betas": (0.9, 0.95)}, "name": "one", "old": None, "digest": "a" * 64}
+    now = {"optim": {"lr": 0.0001, "betas": [0.9, 0.95]}, "name": "two", "steps": 3, "digest": "b" * 64}
+    assert flatten(now) == {
+        "optim.lr": 0.0001, "optim.betas": [0.9, 0.95], "name": "two", "steps": 3, "digest": "b" * 64,
+    }  # fmt: skip
+    assert differences(before, now, ignore=["name"]) == [
+        "digest was aaaaaaaaaaaa, is bbbbbbbbbbbb",
+        "optim.lr was 5e-05, is 0.0001",
+        "steps was null, is 3",
+    ]
+    assert differences(before, before) == []

@@ -22,7 +22,7 @@ __all__ = ["_one_thread", "mix", "tiny"]
 def run(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the smoke recipe that has learned the small mix."""
     folder = tmp_path_factory.mktemp("runs") / "learned"
-    loop.train(mix, load_recipe("smoke-cpu", ("run.steps=40", "generation.batch=5")), folder, False)
+    loop.train(mix, load_recipe("smoke-cpu", ("run.steps=40", "generation.batch_size=5")), folder, False)
     return folder
 
 

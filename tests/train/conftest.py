@@ -43,11 +43,11 @@ TINY = (
     "language.shape={hidden_size: 32, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2}",
     "language.vocab_size=320",
     "optim.warmup_steps=0",
-    "run.batch=8",
+    "run.global_batch_size=8",
     "run.pack_tokens=512",
     "text.max_prompt_tokens=64",
     "text.max_answer_tokens=32",
-    "generation={batch: 4, max_new_tokens: 8}",
+    "generation={batch_size: 4, max_new_tokens: 8}",
 )
 """Overrides that make the smoke recipe train in a moment."""
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medmix.train import recipe
-from medmix.train.data import tokenizer
+from medmix.train.data import tokenizer as tokenizers
 from medmix.train.data.collate import Sample, collate, collate_packed
 from medmix.train.model.vision_language import VisionLanguageModel
 
@@ -30,20 +30,20 @@ def converted(stories: Any, real_data: Path, tmp_path_factory: pytest.TempPathFa
     return out
 
 
-def test_it_tells_the_documented_story(stories: Any, converted: Path, real_data: Path) -> None:
-    told = stories.story(converted, tokens=120)
-    assert told.startswith(stories.QUOTED)
-    assert told in (real_data / "stories260K/doc/stories260K.md").read_text()
+def test_it_generates_the_documented_story(stories: Any, converted: Path, real_data: Path) -> None:
+    text = stories.story(converted, max_new_tokens=120)
+    assert text.startswith(stories.QUOTED)
+    assert text in (real_data / "stories260K/doc/stories260K.md").read_text()
 
 
-def test_it_packs_exactly(stories: Any, converted: Path, tmp_path: Path) -> None:
+def test_packing_is_exact(stories: Any, converted: Path, tmp_path: Path) -> None:
     made: recipe.Recipe = stories.train_recipe(tmp_path, converted, 1)
-    words = tokenizer.load(converted, made.language)
-    assert (words.bos_token_id, words.eos_token_id, words.pad_token_id) == (1, 2, 0)
+    tokenizer = tokenizers.load(converted, made.language)
+    assert (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 2, 0)
     torch.manual_seed(0)
-    model = VisionLanguageModel(made, words).eval()
+    model = VisionLanguageModel(made, tokenizer).eval()
     texts = ["Once upon a time, there was a cat.", "Lily saw a big, red ball and", "One day"]
-    samples = [Sample(text, [1, *ids], [-100, *ids], []) for text in texts for ids in [words(text)["input_ids"]]]
+    samples = [Sample(text, [1, *ids], [-100, *ids], []) for text in texts for ids in [tokenizer(text)["input_ids"]]]
     with torch.no_grad():
         packed = model(collate_packed(samples, 0, 64))
         alone = torch.cat([model(collate([sample], 0, 64)) for sample in samples])

@@ -1,6 +1,12 @@
-"""Data: a mix and a recipe come in, batches of token ids, labels and pixels go out, in an order that the seed fixes.
+"""Data loading: reads a mix and gives batches of token ids, labels and pixels, in an order fixed by the seed.
 
-The wing knows no weights: a batch is the same for every model of one tokenizer and image size.
+It knows no weights: a batch is the same for every model with one tokenizer and image size.
 """
 
-__all__ = ("batches", "collate", "processor", "render", "stream", "tokenizer")
+__all__ = (
+    "batches",
+    "collate",
+    "render",
+    "stream",
+    "tokenizer",
+)

@@ -1,8 +1,8 @@
-"""From a mix to the batches of each step, for one rank: read, render, pack or pad, and decode what is its own.
+"""Turns a mix into the batches of each step, for one rank: reads, tokenises, packs or pads, and decodes images.
 
-A step is so many records that follow each other in the stream, whatever the number of ranks and workers. Every
-rank reads the text of all of them, and so knows the plan of all ranks without asking; it decodes the images of
-its own records alone. Workers take the steps in turn, and hand them over in order.
+A step is `global_batch_size` consecutive records of the stream, whatever the number of ranks and workers. Every
+rank reads the text of all of them, and so plans for all ranks without communication; it decodes the images of
+its own records alone. Workers build the steps in turn, and deliver them in order.
 """
 
 import signal
@@ -19,81 +19,80 @@ from medmix.curate.errors import MedmixError, UsageError
 from ..recipe import Recipe
 from . import packing, stream
 from .collate import Batch, Sample, collate, collate_packed, pixels
-from .render import IGNORE, Renderer, image_parts
+from .render import IGNORE_INDEX, Renderer, count_images
 
 TEXT_COLUMNS = ("id", "source", "messages")
 COLUMNS = (*TEXT_COLUMNS, "images")
 
-SEAMS = 16
-"""Tokens more than those of its parts that a turn may have where cut prompt and template meet."""
-
 COMPILED_MULTIPLE = 64
-"""A compiled layer sees rows of multiples of so many tokens, and so is not compiled anew for every length."""
+"""Rows of compiled layers are padded to a multiple of this, so that layers are not compiled for every length."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rank's part of a step, and what the step is as a whole.
+    """One rank's batches of a step, and totals over all ranks.
 
     Attributes:
-        batches: of this rank, one for each round.
+        batches: of this rank, one per round.
         ids: of all records of the step, in order.
-        answers: answer tokens by source, over all ranks.
-        tokens: text and image tokens over all ranks.
-        squares: sum of the records' squared tokens, over all ranks.
-        positions: what `packing.positions` counts; tokens divided by it is the share of useful work.
-        images: over all ranks.
+        answers: answer tokens by source.
+        tokens: text and image tokens.
+        squared_tokens: sum of the records' squared tokens.
+        computed_tokens: tokens with padding, as `packing.computed_tokens` counts them.
+        images: number of images.
     """
 
     batches: tuple[Batch, ...]
     ids: tuple[str, ...]
     answers: Mapping[str, int]
     tokens: int
-    squares: int
-    positions: int
+    squared_tokens: int
+    computed_tokens: int
     images: int
 
     @property
     def answer_tokens(self) -> int:
-        """How many positions take part in the loss, over all ranks; at least 1 a record."""
+        """Tokens in the loss, over all ranks; at least 1 per record."""
         return sum(self.answers.values())
 
     def pin_memory(self) -> "Step":
-        """Give the step in pinned memory; DataLoader calls it."""
+        """Copy the batches to pinned memory; DataLoader calls it."""
         return replace(self, batches=tuple(batch.pin_memory() for batch in self.batches))
 
 
-class Steps:
-    """The steps of one rank from the `seen`-th record on; a part of them for one of several workers."""
+class StepBuilder:
+    """Builds the steps of one rank, from record `seen` on."""
 
     def __init__(
-        self, split: stream.Split, recipe: Recipe, renderer: Renderer, seen: int = 0, rank: int = 0, ranks: int = 1
+        self, split: stream.Split, recipe: Recipe, renderer: Renderer, seen: int = 0, rank: int = 0, world_size: int = 1
     ) -> None:
         self.split, self.recipe, self.renderer, self.seen = split, recipe, renderer, seen
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.world_size = rank, world_size
+        self.padded = recipe.run.pack_tokens is None
+        self.multiple = COMPILED_MULTIPLE if recipe.run.compile else 1
 
-    def of_worker(self, worker: int = 0, workers: int = 1) -> Iterator[Step]:
-        """Yield the steps whose turn it is.
+    def worker_steps(self, worker: int = 0, num_workers: int = 1) -> Iterator[Step]:
+        """Yield the steps of one of several workers.
 
         Raises:
             WorkError: a record is broken.
         """
         reader = stream.Reader(self.split, COLUMNS)
-        places = stream.places(self.split, self.recipe.seed, self.seen, self.recipe.run.epochs)
+        positions = stream.row_positions(self.split, self.recipe.seed, self.seen, self.recipe.run.epochs)
         number = 0
-        while some := list(islice(places, self.recipe.run.batch)):
-            if number % workers == worker:
+        while some := list(islice(positions, self.recipe.run.global_batch_size)):
+            if number % num_workers == worker:
                 yield self._step(reader, some)
             number += 1
 
-    def _step(self, reader: stream.Reader, places: Sequence[stream.Place]) -> Step:
-        records = [reader.row(place) for place in places]  # once each: a later one may close its row group
+    def _step(self, reader: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
+        records = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
         encoded = [self.renderer.encode(record) for record in records]
         lengths = [len(ids) for ids, _ in encoded]
-        images = [min(image_parts(record), self.recipe.vision.max_images) for record in records]
+        images = [min(count_images(record), self.recipe.vision.max_images) for record in records]
         answers: Counter[str] = Counter()
         for record, (_, labels) in zip(records, encoded, strict=True):
-            answers[record["source"]] += sum(label != IGNORE for label in labels)
+            answers[record["source"]] += sum(label != IGNORE_INDEX for label in labels)
         plan = self._plan(lengths)
 
         def sample(member: int) -> Sample:
@@ -108,61 +107,56 @@ class Steps:
             ids=tuple(record["id"] for record in records),
             answers=answers,
             tokens=sum(lengths),
-            squares=sum(length**2 for length in lengths),
-            positions=packing.positions(
-                plan, lengths, padded=self.recipe.run.pack_tokens is None, multiple=self._multiple()
-            ),
+            squared_tokens=sum(length**2 for length in lengths),
+            computed_tokens=packing.computed_tokens(plan, lengths, self.padded, self.multiple),
             images=sum(images),
         )
 
     def _plan(self, lengths: Sequence[int]) -> packing.Plan:
         run = self.recipe.run
         if run.pack_tokens is not None:
-            return packing.pack(lengths, run.pack_tokens, self.ranks)
-        return packing.split(len(lengths), run.micro_batch or len(lengths), self.ranks)
+            return packing.pack(lengths, run.pack_tokens, self.world_size)
+        return packing.split(len(lengths), run.micro_batch_size or len(lengths), self.world_size)
 
     def _batch(self, samples: list[Sample], run_tower: bool) -> Batch:
-        pad, size, run = self.renderer.tokenizer.pad_token_id, self.recipe.vision.size, self.recipe.run
-        if run.pack_tokens is None and samples:
-            return collate(samples, pad, size, run_tower=run_tower)
-        return collate_packed(samples, pad, size, self._multiple(), run_tower)
-
-    def _multiple(self) -> int:
-        return COMPILED_MULTIPLE if self.recipe.run.compile else 1
+        pad_token_id, size = self.renderer.tokenizer.pad_token_id, self.recipe.vision.size
+        if self.padded and samples:
+            return collate(samples, pad_token_id, size, run_tower=run_tower)
+        return collate_packed(samples, pad_token_id, size, self.multiple, run_tower)
 
 
-class _Shared(IterableDataset[Step | MedmixError]):
-    """Steps shared among DataLoader's workers; an error comes as an item, because a raised one loses its one line."""
+class _StepDataset(IterableDataset[Step | MedmixError]):
+    """Steps for DataLoader's workers; an error is an item, because DataLoader wraps raised ones in a traceback."""
 
-    def __init__(self, steps: Steps) -> None:
-        self.steps = steps
+    def __init__(self, builder: StepBuilder) -> None:
+        self.builder = builder
 
     def __iter__(self) -> Iterator[Step | MedmixError]:
         info = get_worker_info()
         if info is None:
             raise RuntimeError("only for DataLoader's workers")
         try:
-            yield from self.steps.of_worker(info.id, info.num_workers)
+            yield from self.builder.worker_steps(info.id, info.num_workers)
         except MedmixError as error:
             yield error
 
 
-def load_steps(steps: Steps) -> Iterator[Step]:
-    """Yield the steps in order, made ahead by the recipe's number of worker processes.
+def load_steps(builder: StepBuilder) -> Iterator[Step]:
+    """Yield the steps in order, prefetched by the recipe's number of worker processes.
 
     Raises:
         WorkError: a record is broken.
     """
-    workers = steps.recipe.run.workers
+    workers = builder.recipe.run.workers
     if not workers:
-        yield from steps.of_worker()
+        yield from builder.worker_steps()
         return
     loader = DataLoader(
-        _Shared(steps),
+        _StepDataset(builder),
         batch_size=None,
         num_workers=workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_leave_ctrl_c_to_the_parent,
+        worker_init_fn=_ignore_ctrl_c,
         pin_memory=torch.cuda.is_available(),
     )
     for item in loader:
@@ -171,26 +165,20 @@ def load_steps(steps: Steps) -> Iterator[Step]:
         yield item
 
 
-def longest(recipe: Recipe, renderer: Renderer) -> int:
-    """Give the most tokens that a record can have, with all its images and the longest prompt and answer."""
-    template = len(renderer.template_ids()) + SEAMS
-    text = recipe.text.max_prompt_tokens + recipe.text.max_answer_tokens
-    return 1 + recipe.vision.max_images * renderer.image_tokens + template + text
-
-
-def refuse_too_long(recipe: Recipe, renderer: Renderer, positions: int) -> None:
-    """Raise unless every record fits the language model's positions and a pack.
+def validate_max_tokens(recipe: Recipe, renderer: Renderer, positions: int) -> None:
+    """Raise unless the longest possible record fits the language model's positions and a pack.
 
     Raises:
-        UsageError: the longest record that the recipe allows does not.
+        UsageError: it does not.
     """
-    most, budget = longest(recipe, renderer), recipe.run.pack_tokens
-    shorten = "lower vision.max_images, text.max_prompt_tokens or text.max_answer_tokens"
-    if most > positions:
-        raise UsageError(f"a record may have {most} tokens, the language model has {positions} positions; {shorten}")
-    if budget is not None and most > budget:
-        raise UsageError(f"run.pack_tokens: a record may have {most} tokens, a pack {budget}; raise it, or {shorten}")
+    longest, budget = renderer.max_record_tokens(), recipe.run.pack_tokens
+    remedy = "lower vision.max_images, text.max_prompt_tokens or text.max_answer_tokens"
+    if longest > positions:
+        raise UsageError(f"a record may have {longest} tokens, the language model has {positions} positions; {remedy}")
+    if budget is not None and longest > budget:
+        raise UsageError(f"run.pack_tokens: a record may have {longest} tokens, a pack {budget}; raise it, or {remedy}")
 
 
-def _leave_ctrl_c_to_the_parent(worker: int) -> None:
+def _ignore_ctrl_c(worker: int) -> None:
+    """Leave Ctrl-C to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,7 +1,7 @@
-"""Read a mix: a source's share of its records each epoch, in an order that seed, epoch and files alone decide.
+"""Reads a mix: each source's share of records per epoch, in an order fixed by seed, epoch and files alone.
 
-With weight 1 every record of a source comes once an epoch, with weight 2 twice, with 0.5 every other epoch. A mixture's
-temperature evens out the sources.
+With weight 1 every record of a source occurs once per epoch, with weight 2 twice, with 0.5 every other epoch. The
+mixture's temperature balances the sources.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from medmix.curate.publish import hub_mix
 from medmix.curate.write import manifest
 
 OPEN_ROW_GROUPS = 16
-"""Row groups that lie in memory at a time, shared among the sources (each source has at least one)."""
+"""Row groups kept in memory at a time, shared among the sources; each source has at least one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One parquet file: its mix, its POSIX name within it, its source, and the rows of each row group."""
+    """One parquet file: its mix, its POSIX path in the mix, its source, and the rows of each row group."""
 
     mix: Path
     name: str
@@ -41,7 +41,7 @@ class Shard:
 class Split:
     """The shards of one split of a mix, sorted by name; its length is the number of records in an epoch.
 
-    `weights` are the mixture's, by source; a source that is not named has weight 1. `temperature` is the mixture's.
+    `weights` and `temperature` are those of the mixture; a source without a weight has weight 1.
     """
 
     mix: Path
@@ -51,17 +51,17 @@ class Split:
     temperature: float = 1.0
 
     def __len__(self) -> int:
-        return sum(self.epoch().values())
+        return sum(self.epoch_counts().values())
 
-    def only(self, sources: Sequence[str] | None) -> "Split":
-        """Take the records of these sources; None takes all.
+    def select(self, sources: Sequence[str] | None) -> "Split":
+        """Give the split with these sources alone; None keeps all.
 
         Raises:
-            UsageError: there are none of one.
+            UsageError: a source has no records in the split.
         """
         if sources is None:
             return self
-        counts = self.sources()
+        counts = self.record_counts()
         known = [source for source in counts if counts[source]]
         if unknown := [f"no {source!r}{nearest(source, known)}" for source in sources if source not in known]:
             raise UsageError(
@@ -69,27 +69,28 @@ class Split:
             )
         return replace(self, shards=tuple(shard for shard in self.shards if shard.source in sources))
 
-    def sources(self) -> dict[str, int]:
+    def record_counts(self) -> dict[str, int]:
         """Count the records of each source, sources sorted by name."""
         counts: Counter[str] = Counter()
         for shard in self.shards:
             counts[shard.source] += sum(shard.row_groups)
         return dict(sorted(counts.items()))
 
-    def epoch(self) -> dict[str, int]:
-        """Count the records that an epoch takes of each source, at least 1.
+    def epoch_counts(self) -> dict[str, int]:
+        """Count the records per epoch of each source, at least 1.
 
-        They are number n times weight w; at temperature T they have the same sum, and go as w n^(1/T).
+        A source with n records and weight w has w n of them; at temperature T the sum is the same, the shares are
+        proportional to w n^(1/T).
         """
-        numbers = {source: records for source, records in self.sources().items() if records}
+        numbers = {source: records for source, records in self.record_counts().items() if records}
         weights = {source: self.weights.get(source, 1.0) for source in numbers}
         shares = {source: weights[source] * records ** (1 / self.temperature) for source, records in numbers.items()}
         length, whole = sum(weights[source] * records for source, records in numbers.items()), sum(shares.values())
         return {source: max(1, round(length * share / whole)) for source, share in shares.items()}
 
 
-class Place(NamedTuple):
-    """Where a record lies: positions of the shard in its split, of the row group in it, of the row in that."""
+class RowPosition(NamedTuple):
+    """The position of a record: index of the shard in its split, of the row group in it, of the row in that."""
 
     shard: int
     row_group: int
@@ -97,11 +98,11 @@ class Place(NamedTuple):
 
 
 def open_split(mix: Path, name: str) -> Split:
-    """List the shards of a split, published and restricted, reading only their footers; weights count for `train`.
+    """List the shards of a split, published and restricted, reading only their footers; weights apply to `train`.
 
     Raises:
-        UsageError: the folder is no mix, or a shard that its manifest names cannot be read.
-        WorkError: the mix is on the Hub, and not to be had.
+        UsageError: the folder is no mix, or a shard of its manifest cannot be read.
+        WorkError: the mix is on the Hub and cannot be downloaded.
     """
     document = manifest.read(mix)
     files = [PurePosixPath(file) for file in document["files"]]
@@ -115,8 +116,8 @@ def open_split(mix: Path, name: str) -> Split:
     return replace(opened, weights=weights, temperature=document.get("mixture", {}).get("temperature", 1.0))
 
 
-def digest(mix: Path) -> str:
-    """Give the SHA-256 of a mix's manifest, timings left out: equal for equal mixes, 64 hex digits.
+def mix_digest(mix: Path) -> str:
+    """Give the SHA-256 of a mix's manifest without timings, 64 hex digits; equal mixes have equal digests.
 
     Raises:
         UsageError: the folder is no mix.
@@ -126,78 +127,74 @@ def digest(mix: Path) -> str:
 
 
 class Reader:
-    """Gives records of a split by their place, for places that come in an order of `order`.
+    """Reads records of a split by their position, for positions in the order of `order`.
 
-    It keeps a window of row groups for each source, `OPEN_ROW_GROUPS` in all, and reads no row group that is
-    not asked for.
+    It keeps a window of row groups per source, `OPEN_ROW_GROUPS` in all, and reads no row group before it is needed.
     """
 
     def __init__(self, split: Split, columns: Sequence[str]) -> None:
         self.split, self.columns = split, columns
-        self._window = _window(split)
-        self._open: dict[str, dict[tuple[int, int], pa.Table]] = {}
+        self._window_size = _window_size(split)
+        self._tables: dict[str, dict[tuple[int, int], pa.Table]] = {}
 
-    def row(self, place: Place) -> dict[str, Any]:
-        """Give one record."""
-        shard = self.split.shards[place.shard]
-        mine = self._open.setdefault(shard.source, {})
-        key = place.shard, place.row_group
-        if key not in mine:
-            if len(mine) == self._window:
-                del mine[next(iter(mine))]  # a source leaves a window before it enters the next
-            mine[key] = _read(shard, place.row_group, self.columns)
-        row: dict[str, Any] = mine[key].slice(place.row, 1).to_pylist()[0]
+    def row(self, position: RowPosition) -> dict[str, Any]:
+        """Read one record."""
+        shard = self.split.shards[position.shard]
+        tables = self._tables.setdefault(shard.source, {})
+        key = position.shard, position.row_group
+        if key not in tables:
+            if len(tables) == self._window_size:
+                del tables[next(iter(tables))]  # a source finishes a window before it starts the next
+            tables[key] = _read(shard, position.row_group, self.columns)
+        row: dict[str, Any] = tables[key].slice(position.row, 1).to_pylist()[0]
         return row
 
 
-def records(split: Split, columns: Sequence[str], seed: int, epoch: int, skip: int = 0) -> Iterator[dict[str, Any]]:
-    """Yield an epoch's records in order, without the first `skip`, which are not read.
-
-    The sources are interleaved evenly over the epoch. Within a source, row groups come in random order and
-    records are shuffled within windows of row groups, so that memory holds `OPEN_ROW_GROUPS` of them.
-    """
-    reader = Reader(split, columns)
-    return map(reader.row, islice(order(split, seed, epoch), skip, None))
-
-
-def places(split: Split, seed: int, skip: int, epochs: int | None) -> Iterator[Place]:
-    """Yield the places of all records of all epochs, without the first `skip`; None goes on for ever."""
+def row_positions(split: Split, seed: int, skip: int, epochs: int | None) -> Iterator[RowPosition]:
+    """Yield the positions of all records of all epochs, without the first `skip`; None repeats epochs endlessly."""
     first, rest = divmod(skip, len(split))
     numbers = count(first) if epochs is None else range(first, epochs)
     return islice(chain.from_iterable(order(split, seed, epoch) for epoch in numbers), rest, None)
 
 
 def rows(split: Split, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield the given columns of every record in the order of the files, one row group in memory at a time."""
+    """Yield columns of every record in the order of the files, one row group in memory at a time."""
     for shard in split.shards:
         for row_group in range(len(shard.row_groups)):
             yield from _read(shard, row_group, columns).to_pylist()
 
 
-def order(split: Split, seed: int, epoch: int) -> Iterator[Place]:
-    """Yield the place of every record of an epoch; a function of seed, epoch, weights, shard names and row counts."""
-    merged = heapq.merge(*(_spread(split, source, takes, seed, epoch) for source, takes in split.epoch().items()))
-    return (place for _, _, place in merged)
+def order(split: Split, seed: int, epoch: int) -> Iterator[RowPosition]:
+    """Yield the position of every record of an epoch; depends on seed, epoch, weights, shard names and row counts.
 
-
-def _window(split: Split) -> int:
-    """Give the number of row groups of a source among which its records are shuffled."""
-    return max(1, OPEN_ROW_GROUPS // max(1, len(split.sources())))
-
-
-def _spread(split: Split, source: str, takes: int, seed: int, epoch: int) -> Iterator[tuple[float, str, Place]]:
-    """Give each record that an epoch takes of a source its moment in the epoch, 0 to 1, evenly spaced.
-
-    The epochs cut one endless row of passes over the source into equal parts, so weights shift no record's share.
+    The sources are interleaved evenly. Within a source, row groups are shuffled, and records are shuffled within
+    windows of row groups, so that memory holds at most `OPEN_ROW_GROUPS` of them.
     """
-    first, skip = divmod(epoch * takes, split.sources()[source])
+    counts = split.epoch_counts()
+    merged = heapq.merge(*(_schedule_source(split, source, records, seed, epoch) for source, records in counts.items()))
+    return (position for _, _, position in merged)
+
+
+def _window_size(split: Split) -> int:
+    """Give the number of row groups of a source among which its records are shuffled."""
+    return max(1, OPEN_ROW_GROUPS // max(1, len(split.record_counts())))
+
+
+def _schedule_source(
+    split: Split, source: str, records: int, seed: int, epoch: int
+) -> Iterator[tuple[float, str, RowPosition]]:
+    """Give each record of a source's epoch its time in the epoch, 0 to 1, evenly spaced.
+
+    The epochs divide one endless sequence of passes over the source into equal parts, so that weights favour no record.
+    """
+    first, skip = divmod(epoch * records, split.record_counts()[source])
     passes = chain.from_iterable(_shuffled(split, source, seed, number) for number in count(first))
-    for done, place in enumerate(islice(passes, skip, skip + takes)):
-        yield (done + 0.5) / takes, source, place
+    for done, position in enumerate(islice(passes, skip, skip + records)):
+        yield (done + 0.5) / records, source, position
 
 
-def _shuffled(split: Split, source: str, seed: int, number: int) -> Iterator[Place]:
-    """Yield every record of a source once: row groups in random order, records shuffled within windows of them."""
+def _shuffled(split: Split, source: str, seed: int, number: int) -> Iterator[RowPosition]:
+    """Yield every record of a source once: row groups shuffled, records shuffled within windows of them."""
     groups = [
         (shard, row_group)
         for shard, entry in enumerate(split.shards)
@@ -206,19 +203,19 @@ def _shuffled(split: Split, source: str, seed: int, number: int) -> Iterator[Pla
     ]
     random = np.random.default_rng(derive_seed(seed, number, source))
     shuffled = [groups[i] for i in random.permutation(len(groups))]
-    window = _window(split)
+    window = _window_size(split)
     for start in range(0, len(shuffled), window):
-        places = [
-            Place(shard, row_group, row)
+        positions = [
+            RowPosition(shard, row_group, row)
             for shard, row_group in shuffled[start : start + window]
             for row in range(split.shards[shard].row_groups[row_group])
         ]
-        for i in random.permutation(len(places)):
-            yield places[i]
+        for i in random.permutation(len(positions)):
+            yield positions[i]
 
 
 def derive_seed(*parts: object) -> int:
-    """Derive a seed from names and numbers, 0 to 2**64 - 1, the same on every machine."""
+    """Derive a seed from names and numbers, 0 to 2**64 - 1, equal on every machine."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8])
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer: the one that a pretrained language model brings, or a byte-level BPE of the mix's own text."""
+"""The tokenizer: that of a pretrained language model, or a byte-level BPE trained on the mix's text."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ def train_bpe(texts: Iterable[str], language: Language) -> PreTrainedTokenizerBa
     Raises:
         UsageError: the vocabulary is too small for the 256 bytes and the special tokens.
     """
-    special = [language.pad, language.bos, language.eos]
+    special = [language.pad_token, language.bos_token, language.eos_token]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     if language.vocab_size is None or language.vocab_size < len(alphabet) + len(special):
         raise UsageError(f"language.vocab_size: must be at least {len(alphabet) + len(special)}")
@@ -29,7 +29,7 @@ def train_bpe(texts: Iterable[str], language: Language) -> PreTrainedTokenizerBa
     )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe, pad_token=language.pad, bos_token=language.bos, eos_token=language.eos
+        tokenizer_object=bpe, pad_token=language.pad_token, bos_token=language.bos_token, eos_token=language.eos_token
     )
 
 
@@ -37,16 +37,16 @@ def load(folder: Path, language: Language) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder, and set its special tokens to those of the recipe.
 
     Raises:
-        UsageError: there is none, or its vocabulary lacks one of the special tokens.
+        UsageError: it cannot be loaded, or its vocabulary lacks one of the special tokens.
     """
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} holds no tokenizer that can be loaded: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{folder}: no tokenizer can be loaded from it: {str(error).splitlines()[0]}") from None
     vocabulary = tokenizer.get_vocab()
-    for role in ("bos", "eos", "pad"):
+    for role in ("bos_token", "eos_token", "pad_token"):
         token = getattr(language, role)
         if token not in vocabulary:
             raise UsageError(f"language.{role}: the tokenizer in {folder} has no token {token!r}")
-        setattr(tokenizer, f"{role}_token", token)
+        setattr(tokenizer, role, token)
     return tokenizer

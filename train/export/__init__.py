@@ -1,6 +1,6 @@
-"""Export: a checkpoint comes in; a folder goes out that transformers loads without medmix.
+"""Export: turns a checkpoint into a folder that transformers loads without medmix.
 
-The wing trains nothing and changes no weight.
+It trains nothing and changes no weight.
 """
 
 __all__ = ("llava",)

@@ -1,10 +1,11 @@
-"""A checkpoint as a plain folder of transformers: `LlavaForConditionalGeneration` with its processor and a card.
+"""Exports a checkpoint as a transformers folder: `LlavaForConditionalGeneration`, its processor and a model card.
 
-LoRA is merged into the weights. The tower becomes transformers' ViT, whose configuration says that its last norm
-takes part (`tie_last_hidden_states`). Our linear projector becomes LLaVA's two layers: itself and the identity.
+LoRA is merged into the weights. The tower becomes transformers' ViT, configured to apply its last norm
+(`tie_last_hidden_states`). Our linear projector becomes LLaVA's two layers: itself and the identity.
 """
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,40 +29,53 @@ from transformers import (
 
 from medmix.curate.errors import UsageError, WorkError
 
-from ..data.collate import Sample, collate
-from ..data.processor import image_processor
-from ..data.render import IGNORE, IMAGE
+from ..data.collate import Sample, collate, image_processor
+from ..data.render import IGNORE_INDEX, IMAGE_TOKEN_ID
 from ..rank_zero import say
 from ..recipe import Recipe, Vision
 from ..run import checkpoint as checkpoints
 from ..run import model_card
 
 IMAGE_TOKEN = "<image>"  # noqa: S105 - no password
-"""Stands for one image token in the exported tokenizer."""
+"""The image token of the exported tokenizer."""
 
-ALLOWED = 1e-4
-"""How far the exported model's scores may be from ours, in fp32."""
+LOGIT_TOLERANCE = 1e-4
+"""Largest allowed difference between logits of the exported model and ours, in fp32."""
+
+VIT_NAMES = (
+    (r"^cls_token$", "embeddings.cls_token"),
+    (r"^pos_embed$", "embeddings.position_embeddings"),
+    (r"^patch_embed\.proj\.", "embeddings.patch_embeddings.projection."),
+    (r"^norm\.", "layernorm."),
+    (r"^blocks\.", "encoder.layer."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+)
+"""Regular expressions over key names of a timm ViT, and what transformers calls them."""
 
 
 def export(checkpoint: Path, out: Path) -> float:
-    """Write a checkpoint as a folder of transformers, load it again and compare.
+    """Write a checkpoint as a transformers folder, load it again and compare.
 
     Args:
-        checkpoint: one checkpoint, or a run, whose last one is taken.
-        out: folder to write; must not exist, or be empty.
+        checkpoint: a checkpoint, or a run, whose latest one is taken.
+        out: folder to write; must be missing or empty.
 
     Returns:
-        The largest difference between our scores of the next token and those of the exported model.
+        The largest difference between our logits of the next token and those of the exported model.
 
     Raises:
-        UsageError: there is no checkpoint, `out` is in use, or transformers has no tower of that kind.
-        WorkError: the folder cannot be written, or answers otherwise than the checkpoint.
+        UsageError: there is no checkpoint, `out` is not empty, or transformers has no tower of that kind.
+        WorkError: the folder cannot be written, or its logits differ from the checkpoint's.
     """
     loaded = checkpoints.load(checkpoint)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is in use; give another --out, or remove it")
-    _refuse_other_tower(loaded.model.tower.timm, loaded.recipe.vision)
-    sample = _probe(loaded)
+        raise UsageError(f"{out} is not empty; give another --out, or remove it")
+    _validate_tower(loaded.model.tower.timm, loaded.recipe.vision)
+    sample = _test_sample(loaded)
     with torch.inference_mode():
         ours = loaded.model.float().logits(collate([sample], loaded.tokenizer.pad_token_id, loaded.recipe.vision.size))
     try:
@@ -70,30 +84,30 @@ def export(checkpoint: Path, out: Path) -> float:
             folder = Path(scratch, "model")
             patch = loaded.model.tower.timm.patch_embed.patch_size[0]
             processor = _processor(loaded.tokenizer, loaded.recipe, patch)
-            llava(loaded, processor.image_token_id).save_pretrained(folder)
+            to_llava(loaded, processor.image_token_id).save_pretrained(folder)
             processor.save_pretrained(folder)
-            difference = _difference(folder, sample, ours)
+            max_logit_diff = _max_logit_diff(folder, sample, ours)
             log = loaded.path.parent / "train_log.jsonl"
-            model_card.write(folder, out.name, loaded.recipe, loaded.state, log, difference)
+            model_card.write(folder, out.name, loaded.recipe, loaded.state, log, max_logit_diff)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
     except OSError as error:
         raise WorkError(f"{out} cannot be written ({error}); make room and type the same command again") from error
-    return difference
+    return max_logit_diff
 
 
-def llava(loaded: checkpoints.Checkpoint, image_token: int) -> LlavaForConditionalGeneration:
-    """Make transformers' model from a loaded checkpoint, whose adapters are merged; fp32."""
+def to_llava(loaded: checkpoints.Checkpoint, image_token: int) -> LlavaForConditionalGeneration:
+    """Convert a loaded checkpoint to transformers' model, in fp32, and merge its adapters."""
     ours, vision = loaded.model.float(), loaded.recipe.vision
     base = ours.language.merge_and_unload() if isinstance(ours.language, peft.PeftModel) else ours.base
-    base.config._attn_implementation = "sdpa"
+    base.set_attn_implementation("sdpa")
     if image_token >= base.get_input_embeddings().num_embeddings:
         base.resize_token_embeddings(image_token + 1, mean_resizing=False)
         with torch.no_grad():
             base.get_input_embeddings().weight[image_token] = 0
             base.get_output_embeddings().weight[image_token] = 0
-    tower = _vit(ours.tower.timm, vision)
+    tower = _to_transformers_vit(ours.tower.timm, vision)
     config = LlavaConfig(
         vision_config=tower.config,
         text_config=base.config,
@@ -103,21 +117,21 @@ def llava(loaded: checkpoints.Checkpoint, image_token: int) -> LlavaForCondition
         vision_feature_layer=-1,
         vision_feature_select_strategy="full" if vision.cls_token else "default",
     )
-    made = LlavaForConditionalGeneration(config)
-    made.model.vision_tower, made.model.language_model = tower, base.model
-    made.lm_head = base.lm_head
-    projector = made.model.multi_modal_projector
+    exported = LlavaForConditionalGeneration(config)
+    exported.model.vision_tower, exported.model.language_model = tower, base.model
+    exported.lm_head = base.lm_head
+    projector = exported.model.multi_modal_projector
     with torch.no_grad():
         projector.linear_1.load_state_dict(ours.projector.state_dict())
         projector.linear_2.weight.copy_(torch.eye(base.config.hidden_size))
         projector.linear_2.bias.zero_()
-    made.generation_config = base.generation_config
-    made.generation_config.suppress_tokens = [image_token]
-    return made.eval()
+    exported.generation_config = base.generation_config
+    exported.generation_config.suppress_tokens = [image_token]
+    return exported.eval()
 
 
-def _vit(ours: Any, vision: Vision) -> ViTModel:
-    """Bring a timm ViT to transformers, through a file with the names that all its versions read."""
+def _to_transformers_vit(ours: Any, vision: Vision) -> ViTModel:
+    """Convert a timm ViT to transformers, through a file with key names that all its versions read."""
     config = ViTConfig(
         hidden_size=ours.embed_dim,
         num_hidden_layers=len(ours.blocks),
@@ -130,34 +144,24 @@ def _vit(ours: Any, vision: Vision) -> ViTModel:
     )
     config.tie_last_hidden_states = True
     config.architectures = ["ViTModel"]
-    state = {}
-    for name, tensor in ours.state_dict().items():
-        for key, part in _vit_names(name, tensor):
-            state[key] = part.clone()
-    state |= {"pooler.dense.weight": torch.zeros(ours.embed_dim, ours.embed_dim)}
-    state |= {"pooler.dense.bias": torch.zeros(ours.embed_dim)}
+    converted = (pair for name, tensor in ours.state_dict().items() for pair in _vit_names(name, tensor))
+    state = {key: part.clone() for key, part in converted}
+    width = ours.embed_dim
+    state |= {"pooler.dense.weight": torch.zeros(width, width), "pooler.dense.bias": torch.zeros(width)}
     with tempfile.TemporaryDirectory() as scratch:
         config.save_pretrained(scratch)
         torch.save(state, Path(scratch, "pytorch_model.bin"))
         loading: Any = ViTModel.from_pretrained(scratch, output_loading_info=True)
-    made, info = loading
+    vit, info = loading
     if info["missing_keys"] or info["unexpected_keys"]:
-        raise WorkError(f"the tower lost weights on its way to transformers: {info}")
-    return cast(ViTModel, made)
+        raise WorkError(f"the tower lost weights in the conversion to transformers: {info}")
+    return cast(ViTModel, vit)
 
 
 def _vit_names(name: str, tensor: Tensor) -> list[tuple[str, Tensor]]:
-    """Give transformers' names for a tensor of a timm ViT; its one matrix for query, key and value becomes three."""
-    plain = {"cls_token": "embeddings.cls_token", "pos_embed": "embeddings.position_embeddings"}
-    if name in plain:
-        return [(plain[name], tensor)]
-    name = name.replace("patch_embed.proj.", "embeddings.patch_embeddings.projection.")
-    if name.startswith("norm."):
-        name = f"layernorm.{name.removeprefix('norm.')}"
-    name = name.replace("blocks.", "encoder.layer.")
-    name = name.replace(".norm1.", ".layernorm_before.").replace(".norm2.", ".layernorm_after.")
-    name = name.replace(".mlp.fc1.", ".intermediate.dense.").replace(".mlp.fc2.", ".output.dense.")
-    name = name.replace(".attn.proj.", ".attention.output.dense.")
+    """Give transformers' names for a tensor of a timm ViT; the joined matrix for query, key and value is split."""
+    for pattern, replacement in VIT_NAMES:
+        name = re.sub(pattern, replacement, name)
     if ".attn.qkv." not in name:
         return [(name, tensor)]
     parts = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
@@ -177,7 +181,7 @@ def _processor(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, patch: int) -
 
 
 def chat_template(template: str) -> str:
-    """Write the recipe's template as transformers' chat template: the images, then the user's text in the template."""
+    """Convert the recipe's prompt template to a chat template: the images, then the user's text in the template."""
     before, after = (json.dumps(part, ensure_ascii=False) for part in template.split("{prompt}"))
     return (
         "{{ bos_token }}{% for message in messages %}{% if message.role == 'user' %}"
@@ -190,38 +194,37 @@ def chat_template(template: str) -> str:
     )
 
 
-def _probe(loaded: checkpoints.Checkpoint) -> Sample:
-    """Give a sample with a noisy image, to compare two models on."""
-    words, text = loaded.tokenizer, loaded.recipe.text.template.replace("{prompt}", "What is seen in this image?")
-    side = loaded.recipe.vision.size
-    said: list[int] = words(text, add_special_tokens=False)["input_ids"]
-    ids = [words.bos_token_id, *[IMAGE] * loaded.model.image_tokens, *said]
+def _test_sample(loaded: checkpoints.Checkpoint) -> Sample:
+    """Give a sample with a random image, to compare two models on."""
+    tokenizer, side = loaded.tokenizer, loaded.recipe.vision.size
+    text = loaded.recipe.text.template.replace("{prompt}", "What is seen in this image?")
+    prompt: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = [tokenizer.bos_token_id, *[IMAGE_TOKEN_ID] * loaded.model.image_tokens, *prompt]
     pixels = torch.randn(3, side, side, generator=torch.Generator().manual_seed(0))
-    return Sample("probe", ids, [IGNORE] * len(ids), [pixels])
+    return Sample("probe", ids, [IGNORE_INDEX] * len(ids), [pixels])
 
 
-def _difference(folder: Path, sample: Sample, ours: Tensor) -> float:
-    """Load the folder as anyone would, and compare scores.
+def _max_logit_diff(folder: Path, sample: Sample, ours: Tensor) -> float:
+    """Load the folder with transformers, and give the largest difference of its logits from ours.
 
     Raises:
-        WorkError: they differ by more than `ALLOWED`, or the processor makes other tokens of the prompt.
+        WorkError: they differ by more than `LOGIT_TOLERANCE`.
     """
     model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     image = AutoProcessor.from_pretrained(folder).image_token_id
-    ids = torch.tensor([[image if token == IMAGE else token for token in sample.input_ids]])
+    ids = torch.tensor([[image if token == IMAGE_TOKEN_ID else token for token in sample.input_ids]])
     with torch.inference_mode():
         theirs = model(input_ids=ids, pixel_values=sample.pixels[0][None], attention_mask=torch.ones_like(ids)).logits
     difference = (theirs[..., : ours.shape[-1]] - ours).abs()
-    real = torch.arange(ours.shape[-1]) != image
-    found = difference[..., real].max().item()
-    if not found <= ALLOWED:
-        raise WorkError(f"the exported model's scores differ from ours by {found:.2g}; nothing was written")
-    say(f"the exported model's scores differ from ours by at most {found:.1g}")
+    found = difference[..., torch.arange(ours.shape[-1]) != image].max().item()
+    if not found <= LOGIT_TOLERANCE:
+        raise WorkError(f"the exported model's logits differ from ours by {found:.2g}; nothing was written")
+    say(f"the exported model's logits differ from ours by at most {found:.1g}")
     return found
 
 
-def _refuse_other_tower(tower: Any, vision: Vision) -> None:
-    """Raise unless a tower is a plain Vision Transformer: transformers' ViT has no other parts.
+def _validate_tower(tower: Any, vision: Vision) -> None:
+    """Raise unless a tower is a plain Vision Transformer, as transformers' ViT is.
 
     Raises:
         UsageError: it is not.

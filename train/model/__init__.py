@@ -1,6 +1,6 @@
-"""Model: a recipe and weights come in, a vision-language model goes out whose loss a batch gives.
+"""The model: builds a vision-language model from a recipe and weights; its forward pass gives the loss of a batch.
 
-The wing knows batches, but neither optimiser nor checkpoints.
+It knows batches, but neither optimiser nor checkpoints.
 """
 
 __all__ = ("language", "vision_language", "weights")

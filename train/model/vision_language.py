@@ -1,7 +1,7 @@
-"""A vision-language model in the manner of LLaVA (Liu et al. 2023, arXiv 2304.08485).
+"""A vision-language model in the layout of LLaVA (Liu et al. 2023, arXiv 2304.08485).
 
-The tokens of a vision tower pass one linear layer and take the places of the image tokens among the
-embeddings of a language model.
+A linear layer projects the tokens of a vision tower; they replace the embeddings of the image tokens in a language
+model.
 """
 
 from typing import Any, cast
@@ -12,49 +12,50 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
-from ..data.collate import Batch, image_tokens
+from ..data.collate import Batch
+from ..data.render import IMAGE_TOKEN_ID
 from ..recipe import Recipe
-from .attention import BY_SAMPLE, KERNEL_TYPES, VARLEN, block_mask, has_kernel
-from .language import frozen_dtype, make_language, with_lora
-from .towers import Tower, blank
+from .attention import KERNEL_DTYPES, block_mask, has_varlen_kernel
+from .language import add_lora, build_language_model, weights_dtype
+from .towers import VisionTower
 
-ROUNDED = 256
-"""The longest sample of a packed row is told to the attention kernel rounded up to a multiple of this."""
+MAX_SEQLEN_MULTIPLE = 256
+"""`max_seqlen` of the attention kernel is rounded up to a multiple of this: few values, so few compilations."""
 
 
 class VisionLanguageModel(nn.Module):
-    """Tower, projector and language model; B rows of T tokens, N images of P tokens, width D, V words.
+    """Tower, projector and language model; B rows of T tokens, N images of P tokens, width D, vocabulary V.
 
-    `language` is the transformers model, in peft's wrapping where the recipe has LoRA.
+    `language` is the transformers model, wrapped by peft if the recipe has LoRA.
 
     Raises:
-        UsageError: tower, language model or adapters cannot be made as the recipe says.
+        UsageError: tower, language model or adapters cannot be built from the recipe.
     """
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
-        self.random_start = recipe.language.weights is None
+        self.pretrained = recipe.language.weights is not None
         self.image_size = recipe.vision.size
         self.compiled = recipe.run.compile
-        self.tower = Tower(recipe.vision)
-        language = make_language(recipe.language, tokenizer, frozen_dtype(recipe))
+        self.tower = VisionTower(recipe.vision)
+        language = build_language_model(recipe.language, tokenizer, weights_dtype(recipe))
         self.projector = nn.Linear(self.tower.width, language.config.hidden_size)
-        self.language: peft.PeftModel | PreTrainedModel = with_lora(language, recipe.lora) if recipe.lora else language
+        self.language: peft.PeftModel | PreTrainedModel = add_lora(language, recipe.lora) if recipe.lora else language
         self._freeze_all_but(recipe.train)
 
     @property
     def base(self) -> Any:
-        """The transformers model inside `language`; the LoRA layers sit in it."""
+        """The transformers model inside `language`, with the LoRA layers."""
         return self.language.get_base_model() if isinstance(self.language, peft.PeftModel) else self.language
 
     @property
     def image_tokens(self) -> int:
-        """How many tokens stand for one image, P."""
-        return self.tower.tokens
+        """Tokens per image, P."""
+        return self.tower.num_tokens
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
+        """The device of the weights."""
         return self.projector.weight.device
 
     def forward(self, batch: Batch) -> Tensor:
@@ -62,59 +63,62 @@ class VisionLanguageModel(nn.Module):
 
         The output layer is applied to those positions alone.
         """
-        logits = self.base.get_output_embeddings()(self.hidden(batch).flatten(0, 1)[batch.places])
-        losses = F.cross_entropy(logits.float(), batch.answers, reduction="none")
-        return losses.new_zeros(len(batch.ids)).index_add(0, batch.askers, losses)
+        logits = self.base.get_output_embeddings()(self.hidden_states(batch).flatten(0, 1)[batch.loss_positions])
+        losses = F.cross_entropy(logits.float(), batch.targets, reduction="none")
+        return losses.new_zeros(len(batch.ids)).index_add(0, batch.target_samples, losses)
 
     def logits(self, batch: Batch) -> Tensor:
-        """Give the scores of the next token at every position, [B, T, V]."""
-        scores: Tensor = self.base.get_output_embeddings()(self.hidden(batch))
+        """Give the logits of the next token at every position, [B, T, V]."""
+        scores: Tensor = self.base.get_output_embeddings()(self.hidden_states(batch))
         return scores
 
-    def hidden(self, batch: Batch) -> Tensor:
-        """Give the last hidden states, [B, T, D]; in a packed row no sample sees another."""
-        self.base.config._attn_implementation, how = self._attention(batch)
+    def hidden_states(self, batch: Batch) -> Tensor:
+        """Give the last hidden states, [B, T, D]; samples of a packed row do not see each other."""
         states: Tensor = self.base.get_decoder()(
-            inputs_embeds=self.embed(batch), position_ids=batch.position_ids, use_cache=False, **how
+            inputs_embeds=self.embed(batch),
+            position_ids=batch.position_ids,
+            use_cache=False,
+            **self._attention_arguments(batch),
         ).last_hidden_state
         return states
 
-    def _attention(self, batch: Batch) -> tuple[str, dict[str, Any]]:
-        """Give the attention implementation for a batch, and what it is told about the batch."""
-        if batch.lengths is None:
-            return "sdpa", {"attention_mask": batch.attention_mask}
+    def _attention_arguments(self, batch: Batch) -> dict[str, Any]:
+        """Give the arguments of `attention.attention` for a batch."""
+        if batch.seq_lens is None:
+            return {"attention_mask": batch.attention_mask}
+        unused = batch.attention_mask[:, None, None]  # given four dimensions, transformers makes no mask of its own
         dropout = getattr(self.base.config, "attention_dropout", 0)
-        if has_kernel(self.device) and self._products() in KERNEL_TYPES and not dropout:
-            longest = -(-max(batch.lengths) // ROUNDED) * ROUNDED  # few values, so that few are compiled for
-            return VARLEN, {"attention_mask": None, "sample_bounds": batch.bounds, "longest": longest}
+        if has_varlen_kernel(self.device) and self._matmul_dtype() in KERNEL_DTYPES and not dropout:
+            max_seqlen = -(-max(batch.seq_lens) // MAX_SEQLEN_MULTIPLE) * MAX_SEQLEN_MULTIPLE
+            return {"attention_mask": unused, "cu_seqlens": batch.cu_seqlens, "max_seqlen": max_seqlen}
         if self.compiled:
-            return "sdpa", {"attention_mask": block_mask(batch.lengths, self.device)}
-        return BY_SAMPLE, {"attention_mask": None, "sample_lengths": batch.lengths}
+            return {"attention_mask": block_mask(batch.seq_lens, self.device)}
+        return {"attention_mask": unused, "seq_lens": batch.seq_lens}
 
-    def _products(self) -> torch.dtype:
-        """Give the type in which matrices are multiplied now."""
+    def _matmul_dtype(self) -> torch.dtype:
+        """Give the dtype of matrix products, under autocast or without."""
         kind = self.device.type
         weights: torch.dtype = self.base.dtype
         return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights
 
     def embed(self, batch: Batch) -> Tensor:
         """Give the embeddings of text and images, [B, T, D]; without images the tower does not run."""
-        places = image_tokens(batch)
-        text: Tensor = self.base.get_input_embeddings()(batch.input_ids.masked_fill(places, 0))
+        is_image = batch.input_ids == IMAGE_TOKEN_ID
+        text: Tensor = self.base.get_input_embeddings()(batch.input_ids.masked_fill(is_image, 0))
         if len(batch.pixels):
             images = self.projector(self.tower(batch.pixels))
-            return text.masked_scatter(places.unsqueeze(-1), images.to(text.dtype))
+            return text.masked_scatter(is_image.unsqueeze(-1), images.to(text.dtype))
         if batch.run_tower:
-            return text + 0 * self.projector(self.tower(blank(self.image_size, text))).sum().to(text.dtype)
+            blank = torch.zeros(1, 3, self.image_size, self.image_size, device=text.device)
+            return text + 0 * self.projector(self.tower(blank)).sum().to(text.dtype)
         return text
 
     @torch.inference_mode()
     def generate(self, batch: Batch, max_new_tokens: int, stop: StoppingCriteria | None = None) -> Tensor:
-        """Answer greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left.
+        """Decode greedily, [B, at most `max_new_tokens`] int64; the batch is padded on the left.
 
         `stop` may end rows before their end token.
         """
-        self.base.config._attn_implementation = "sdpa"
         ids: Tensor = self.base.generate(
             inputs_embeds=self.embed(batch),
             attention_mask=batch.attention_mask,
@@ -124,7 +128,7 @@ class VisionLanguageModel(nn.Module):
         return ids
 
     def base_parameters(self) -> dict[str, nn.Parameter]:
-        """Give the language model's own parameters, without LoRA's, under the names of transformers."""
+        """Give the language model's own parameters, without LoRA's, by their transformers names."""
         return {
             name.replace(".base_layer.", "."): parameter
             for name, parameter in self.base.named_parameters(remove_duplicate=False)
@@ -132,9 +136,9 @@ class VisionLanguageModel(nn.Module):
         }
 
     @property
-    def given_back(self) -> frozenset[str]:
-        """The names of frozen weights, as in the state dict, that a pretrained language model's own files give back."""
-        if self.random_start:
+    def reloadable_weights(self) -> frozenset[str]:
+        """State dict names of frozen weights that can be loaded from the pretrained language model's files."""
+        if not self.pretrained:
             return frozenset()
         return frozenset(
             name
@@ -149,13 +153,13 @@ class VisionLanguageModel(nn.Module):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """The layers of the tower and of the language model: what is compiled one by one."""
+        """The layers of the tower and of the language model, which are compiled one by one."""
         return [*self.tower.layers, *self.decoder_layers]
 
     def checkpoint_activations(self) -> None:
-        """Keep the activations of one layer at a time, and compute the others again on the way back."""
+        """Keep the activations of one layer at a time, and recompute the others in the backward pass."""
         self.tower.checkpoint_activations()
-        base = self.base  # transformers 5.23 gave the method another name
+        base = self.base  # transformers 5.23 renamed the method
         enable = getattr(base, "activation_checkpointing_enable", None) or base.gradient_checkpointing_enable
         enable({"use_reentrant": False})
 

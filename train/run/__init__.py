@@ -1,6 +1,6 @@
-"""Runs: batches and a model come in; a log and checkpoints go out, and a stopped run goes on from the last of them.
+"""Training runs: trains a model on batches and writes a log and checkpoints; resumes a stopped run from the last one.
 
-The wing knows nothing of what a model is worth: it trains, and writes down how.
+It does not evaluate models.
 """
 
 __all__ = ("checkpoint", "loop", "model_card", "optim", "ranks")

@@ -1,76 +1,62 @@
-"""The card of a checkpoint or an exported model; every number in it comes from the run."""
+"""Writes the model card of a checkpoint or an exported model; every number in it comes from the run."""
 
-import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
 
+from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 from medmix.curate.write import manifest
 
 from ..recipe import Recipe, as_dict
-from .state import State
+from .metrics_logger import read_log
+from .state import TrainerState
 
 
-def write(folder: Path, name: str, recipe: Recipe, state: State, log: Path, difference: float | None = None) -> None:
-    """Write the card into a folder; what the mix held is told when the mix is still there.
+def write(
+    folder: Path, name: str, recipe: Recipe, state: TrainerState, log: Path, max_logit_diff: float | None = None
+) -> None:
+    """Write the card into a folder; it lists the sources if the mix still exists.
 
     Args:
         folder: of the checkpoint or the exported model.
         name: of the run or the exported model.
         recipe: the resolved one.
         state: of the checkpoint.
-        log: `train_log.jsonl` of the run; need not be there.
-        difference: of an exported model's scores from the checkpoint's; None for a checkpoint.
+        log: `train_log.jsonl` of the run; may be missing.
+        max_logit_diff: largest difference of an exported model's logits from the checkpoint's; None for a checkpoint.
     """
-    environment = jinja2.Environment(
-        autoescape=False,  # noqa: S701 - Markdown, not HTML
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = (files("medmix.cards") / "model.md.jinja").read_text(encoding="utf-8")
-    first, last = _losses(log, state.step)
-    card = environment.from_string(template).render(
-        header=yaml.safe_dump(_header(recipe, exported=difference is not None), sort_keys=False, allow_unicode=True),
+    losses = [entry["loss"] for entry in read_log(log) if entry["step"] <= state.step]
+    template = templates().get_template("model.md.jinja")
+    header = _header(recipe, exported=max_logit_diff is not None)
+    card = template.render(
+        header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
         name=name,
         state=state,
         recipe=as_dict(recipe),
-        difference=difference,
-        first_loss=first,
-        last_loss=last,
+        max_logit_diff=max_logit_diff,
+        first_loss=losses[0] if losses else None,
+        last_loss=losses[-1] if losses else None,
         sources=_sources(Path(state.mix), state.sources),
     )
     write_text(folder / "README.md", card)
 
 
 def _header(recipe: Recipe, exported: bool) -> dict[str, Any]:
-    starts = [part.weights.repo for part in (recipe.vision, recipe.language) if part.weights]
+    base_models = [part.weights.repo for part in (recipe.vision, recipe.language) if part.weights]
     return {
         **({"library_name": "transformers"} if exported else {}),
         "pipeline_tag": "image-text-to-text",
-        **({"base_model": starts} if starts else {}),
+        **({"base_model": base_models} if base_models else {}),
         "tags": ["medical", "llava", "medmix"],
     }
 
 
-def _losses(log: Path, step: int) -> tuple[float | None, float | None]:
-    """Give the loss of the first step and of the checkpoint's, where the run's log is there."""
-    if not log.is_file():
-        return None, None
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    until = [entry["loss"] for entry in entries if entry["step"] <= step]
-    return (until[0], until[-1]) if until else (None, None)
-
-
 def _sources(mix: Path, trained_on: Mapping[str, int]) -> dict[str, Any]:
-    """Give the sources of the mix that the run took records of; none where the mix is no longer there."""
+    """Give the sources of the mix that the run trained on; none if the mix no longer exists."""
     try:
         sources: dict[str, Any] = manifest.read(mix)["sources"]
     except UsageError:

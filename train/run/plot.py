@@ -1,7 +1,6 @@
-"""The loss of a run, drawn from its log."""
+"""Plots the loss of a run from its log."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +9,34 @@ from matplotlib.figure import Figure
 from medmix.curate.errors import WorkError
 from medmix.curate.shards import replacing
 
-NAME = "loss.png"
+from .metrics_logger import read_log
+
+FILE_NAME = "loss.png"
 
 
-def draw_losses(log: Path) -> Path:
-    """Draw the loss over all records and of each source beside the log, as `loss.png`; give its path.
+def plot_losses(log: Path) -> Path:
+    """Plot the loss over all records and of each source, as `loss.png` next to the log; give its path.
 
-    Points are steps. Lines are running means over a twentieth of the steps, of a source over steps that have it.
+    Points are steps. Lines are moving averages over a twentieth of the steps, of a source over steps that have it.
 
     Raises:
         WorkError: it cannot be written.
     """
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    entries = read_log(log)
     steps = [entry["step"] for entry in entries]
     window = max(1, len(entries) // 20)
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots()
     losses = [entry["loss"] for entry in entries]
     axes.plot(steps, losses, ".", color="0.8", markersize=3)
-    axes.plot(steps, list(running_mean(losses, window)), color="black", linewidth=2, label="all")
-    for place, source in enumerate(sorted({source for entry in entries for source in entry["losses"]})):
-        found = [(entry["step"], entry["losses"][source]) for entry in entries if source in entry["losses"]]
-        means = list(running_mean([loss for _, loss in found], window))
-        axes.plot([step for step, _ in found], means, linewidth=1, color=f"C{place % 10}", label=source,
-                  linestyle="-" if place < 10 else "--")  # fmt: skip
+    axes.plot(steps, moving_average(losses, window), color="black", linewidth=2, label="all")
+    for place, source in enumerate(sorted({source for entry in entries for source in entry["loss_by_source"]})):
+        found = {entry["step"]: loss for entry in entries if (loss := entry["loss_by_source"].get(source)) is not None}
+        axes.plot([*found], moving_average([*found.values()], window), linewidth=1, color=f"C{place % 10}",
+                  label=source, linestyle="-" if place < 10 else "--")  # fmt: skip
     axes.set(xlabel="step", ylabel="loss, nats per answer token", ylim=(0, None))
     axes.legend(fontsize="small", ncols=2)
-    path = log.with_name(NAME)
+    path = log.with_name(FILE_NAME)
     try:
         with replacing(path) as temporary:
             figure.savefig(temporary, format="png", dpi=120)
@@ -45,9 +45,8 @@ def draw_losses(log: Path) -> Path:
     return path
 
 
-def running_mean(values: Sequence[float], window: int) -> Iterator[float]:
-    """Yield the mean of the last `window` values, or of as many as there are, at each place."""
-    sums = np.cumsum([0.0, *values])
-    for end in range(1, len(sums)):
-        start = max(0, end - window)
-        yield float((sums[end] - sums[start]) / (end - start))
+def moving_average(values: Sequence[float], window: int) -> np.ndarray:
+    """Give at each index the mean of the last `window` values, or of all values so far if they are fewer."""
+    sums, ends = np.cumsum([0.0, *values]), np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

@@ -1,17 +1,17 @@
-"""The state of a run at a checkpoint, as `checkpoint.json` has it."""
+"""The state of a run at a checkpoint, stored in `checkpoint.json`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What `checkpoint.json` says.
+class TrainerState:
+    """The content of `checkpoint.json`.
 
     Attributes:
         step: optimiser steps done.
         records: training records seen, over all epochs.
-        mix, mix_digest: the folder trained on, and `stream.digest` of it.
-        sources: records that an epoch takes of each source.
+        mix, mix_digest: the mix's folder, and `stream.mix_digest` of it.
+        sources: records per epoch of each source.
         versions: of medmix and the libraries that made the checkpoint.
     """
 

@@ -1,4 +1,4 @@
-"""One optimiser step: forward and backward over this rank's rounds, one reduction, one update."""
+"""One optimiser step: forward and backward passes over this rank's batches, one gradient reduction, one update."""
 
 import math
 from collections.abc import Callable
@@ -11,73 +11,69 @@ from medmix.curate.errors import WorkError
 
 from ..data.batches import Step
 from ..recipe import Recipe
-from .ranks import Ranks, gradient_norm, reduce_later
+from .ranks import Ranks, clip_grad_norm, defer_grad_sync
 
 
 class NotFiniteError(WorkError):
-    """A loss or a gradient is not finite; every rank finds it at the same step."""
+    """A loss or a gradient is not finite; all ranks raise it at the same step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a step gave.
+class StepMetrics:
+    """The metrics of a step.
 
     Attributes:
-        loss, losses: nats per answer token, over all and by source.
-        gradient_norm: before clipping.
-        stop: a rank was asked to stop; all ranks learn it of the same step.
+        loss, loss_by_source: nats per answer token, over all records and by source.
+        grad_norm: before clipping.
+        stop_requested: a rank was asked to stop; all ranks see it at the same step.
     """
 
     loss: float
-    losses: dict[str, float]
-    gradient_norm: float
-    stop: bool = False
+    loss_by_source: dict[str, float]
+    grad_norm: float
+    stop_requested: bool = False
 
 
-class Launched:
-    """A step that the device may still be at; nothing has waited for it yet."""
+class PendingStep:
+    """A step that the device may still be computing."""
 
     def __init__(self, step: Step, losses: list[Tensor], norm: Tensor, stop: bool, ranks: Ranks) -> None:
         self.step, self.losses, self.ranks = step, losses, ranks
-        asked = torch.tensor([stop], dtype=torch.float64).to(ranks.device, non_blocking=True)
-        totals = ranks.total(torch.cat([_by_source(step, losses, ranks.device), asked]))
+        stop_requests = torch.tensor([stop], dtype=torch.float64).to(ranks.device, non_blocking=True)
+        totals = ranks.all_reduce(torch.cat([_loss_sums(step, losses, ranks.device), stop_requests]))
         self.numbers = torch.cat([totals, norm.detach().double().reshape(1)]).to("cpu", non_blocking=True)
         self.copied = torch.cuda.Event() if ranks.device.type == "cuda" else None
         if self.copied:
             self.copied.record()
 
-    def read(self) -> Outcome:
-        """Wait for the step and give what it gave.
+    def wait(self) -> StepMetrics:
+        """Wait for the device and give the step's metrics.
 
         Raises:
             NotFiniteError: a loss or the gradient is not finite; names the records.
         """
         if self.copied:
             self.copied.synchronize()
-        *by_source, stop, norm = self.numbers.tolist()
-        self._refuse_not_finite(norm)
-        sources = dict(zip(sorted(self.step.answers), by_source, strict=True))
+        *loss_sums, stop_requests, norm = self.numbers.tolist()
+        self._validate_finite(norm)
+        sources = dict(zip(sorted(self.step.answers), loss_sums, strict=True))
         losses = {source: total / self.step.answers[source] for source, total in sources.items()}
-        return Outcome(sum(by_source) / self.step.answer_tokens, losses, norm, stop > 0)
+        return StepMetrics(sum(loss_sums) / self.step.answer_tokens, losses, norm, stop_requests > 0)
 
-    def _refuse_not_finite(self, norm: float) -> None:
-        if math.isfinite(norm):  # every rank sees the same norm, and a loss that is not finite makes it so
+    def _validate_finite(self, norm: float) -> None:
+        if math.isfinite(norm):  # all ranks have the same norm, and a loss that is not finite makes it so
             return
-        culprits = [
+        local = [
             identity
             for batch, sums in zip(self.step.batches, self.losses, strict=True)
             for identity, loss in zip(batch.ids, sums.tolist(), strict=True)
             if not math.isfinite(loss)
         ]
-        everywhere = [identity for part in self.ranks.gather(culprits) for identity in part]
-        if everywhere:
-            raise NotFiniteError(
-                f"the loss is not finite for {', '.join(everywhere)}; lower optim.lr, or drop these records"
-            )
-        raise NotFiniteError(
-            f"the gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}; lower optim.lr, or drop the "
-            "record"
-        )
+        culprits = [identity for part in self.ranks.all_gather(local) for identity in part]
+        cause = f"loss is not finite for {', '.join(culprits)}"
+        if not culprits:
+            cause = f"gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}"
+        raise NotFiniteError(f"the {cause}; lower optim.lr, or drop these records")
 
 
 def train_step(
@@ -86,33 +82,33 @@ def train_step(
     step: Step,
     recipe: Recipe,
     ranks: Ranks,
-    stop: Callable[[], bool] = lambda: False,
-) -> Launched:
-    """Do one optimiser step; on a GPU it is only handed over, and `Launched.read` waits for it.
+    stop: Callable[[], bool],
+) -> PendingStep:
+    """Do one optimiser step; on a GPU it is only queued, and `PendingStep.wait` waits for it.
 
-    The loss is the sum over the whole step divided by its answer tokens, so that neither packing nor the
-    number of ranks weighs records by the company that they are in. `stop` tells whether this rank was asked to stop.
+    The loss is the sum over the whole step divided by its answer tokens, so that a record's weight depends neither on
+    packing nor on the number of ranks. `stop` tells whether this rank was asked to stop.
     """
     optimizer.zero_grad()
     losses: list[Tensor] = []
     for number, batch in enumerate(step.batches, start=1):
         with (
-            reduce_later(model, number < len(step.batches)),
+            defer_grad_sync(model, number < len(step.batches)),
             torch.autocast(ranks.device.type, torch.bfloat16, enabled=recipe.run.precision == "bf16"),
         ):
             sums = model(batch.to(ranks.device))
-            (sums.sum() * (ranks.size / step.answer_tokens)).backward()
+            (sums.sum() * (ranks.world_size / step.answer_tokens)).backward()
         losses.append(sums.detach())
-    norm = gradient_norm(optimizer.param_groups[0]["params"], recipe.optim.clip)
+    norm = clip_grad_norm(optimizer.param_groups[0]["params"], recipe.optim.max_grad_norm)
     optimizer.step()
-    return Launched(step, losses, norm, stop(), ranks)
+    return PendingStep(step, losses, norm, stop(), ranks)
 
 
-def _by_source(step: Step, losses: list[Tensor], device: torch.device) -> Tensor:
+def _loss_sums(step: Step, losses: list[Tensor], device: torch.device) -> Tensor:
     """Add up this rank's losses by source, in nats: [sources] float64, sources sorted by name."""
-    places = {source: place for place, source in enumerate(sorted(step.answers))}
-    totals = torch.zeros(len(places), dtype=torch.float64, device=device)
+    indices = {source: index for index, source in enumerate(sorted(step.answers))}
+    totals = torch.zeros(len(indices), dtype=torch.float64, device=device)
     for batch, sums in zip(step.batches, losses, strict=True):
-        mine = torch.tensor([places[source] for source in batch.sources], dtype=torch.int64)
-        totals.index_add_(0, mine.to(device, non_blocking=True), sums.double())
+        owners = torch.tensor([indices[source] for source in batch.sources], dtype=torch.int64)
+        totals.index_add_(0, owners.to(device, non_blocking=True), sums.double())
     return totals

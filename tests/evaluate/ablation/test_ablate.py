@@ -82,14 +82,14 @@ def test_what_is_done_is_not_done_again_and_what_was_begun_goes_on(
     shutil.copytree(done, out)
     killed = out / "runs/without-texts/seed-0"
     shutil.rmtree(killed / "scores")
-    shutil.rmtree(checkpoint.steps(killed)[-1])
+    shutil.rmtree(checkpoint.list_checkpoints(killed)[-1])
     for file in (killed / "done.json", out / "contributions.json", out / "table.md"):
         file.unlink()
     begun = []
     train = loop.train
 
     def watched(mix: Path, recipe: Any, folder: Path, progress: bool) -> dict[str, Any]:
-        begun.append((folder.parent.name, len(checkpoint.steps(folder))))
+        begun.append((folder.parent.name, len(checkpoint.list_checkpoints(folder))))
         return train(mix, recipe, folder, progress)
 
     monkeypatch.setattr(loop, "train", watched)

@@ -11,7 +11,7 @@ from medmix.evaluate.answers.pictures import Pictures
 from medmix.evaluate.answers.plan import Prompts
 from medmix.evaluate.answers.questions import Question, first_line
 from medmix.train.data.collate import Sample, collate
-from medmix.train.data.render import IGNORE, Renderer
+from medmix.train.data.render import IGNORE_INDEX, Renderer
 from medmix.train.run.checkpoint import Checkpoint
 
 
@@ -27,7 +27,9 @@ def prompts_of(loaded: Checkpoint, questions: list[Question], pictures: Pictures
     prompts, made = Prompts(renderer), []
     for question in questions:
         ids = prompts.of(question)
-        made.append(Sample(question.id, ids, [IGNORE] * len(ids), [pictures.tensor(key) for key in question.images]))
+        made.append(
+            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [pictures.tensor(key) for key in question.images])
+        )
     return made
 
 

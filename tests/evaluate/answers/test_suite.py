@@ -30,7 +30,7 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
     assert value(results, "colours", "all", "exact_match", "always_yes") == 0.0
     assert value(results, "texts", "all", "choice_accuracy_generated", "majority_answer") == 0.5
     assert results["model"]["digest"] == checkpoint.digest(checkpoint.find(run))
-    assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.digest(mix)
+    assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.mix_digest(mix)
     assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm", "nltk", "sacrebleu"}
     assert results["notes"] == [
         "colours: the mix of the training was not kept clean of it, leaks were not looked for",
@@ -205,7 +205,7 @@ def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
     for other in (Options(root=tmp_path, mix=mix), Options(root=tmp_path, split="validation")):
         with pytest.raises(UsageError, match="--root asks the benchmarks' own splits; leave out --mix and --split"):
             suite.evaluate(run, tmp_path / "eval", other)
-    with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
+    with pytest.raises(UsageError, match="has no checkpoint; type: medmix train"):
         suite.evaluate(tmp_path / "nowhere", tmp_path / "eval", Options(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):
         suite.evaluate(run, tmp_path / "eval", Options(mix=tmp_path / "nowhere"))
@@ -216,8 +216,8 @@ def test_a_broken_checkpoint_is_a_usage_error(mix: Path, tmp_path: Path) -> None
     folder = checkpoint.find(tmp_path / "run")
     tower = folder / "tower.safetensors"
     tower.write_bytes(tower.read_bytes()[:100])
-    with pytest.raises(UsageError, match="is no checkpoint that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
         checkpoint.load(folder)
     (folder / "checkpoint.json").write_text("{}")
-    with pytest.raises(UsageError, match="is no checkpoint that can be read"):
+    with pytest.raises(UsageError, match="cannot be read as a checkpoint"):
         checkpoint.load(folder)

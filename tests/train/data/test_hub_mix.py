@@ -1,4 +1,4 @@
-"""A mix on a Hub on this machine: what comes when, and what is said when it does not."""
+"""A mix on a local Hub: when shards are downloaded, and the messages when they cannot be."""
 
 import json
 from pathlib import Path
@@ -47,25 +47,26 @@ def run(*arguments: object) -> int:
     return int(stop.value.code or 0)
 
 
-def test_shards_come_when_they_are_first_read(
+def test_shards_are_downloaded_on_first_read(
     hub: Hub, commit: str, local: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mix = hub_mix.open_mix(MIX)
     assert mix.name == commit
     assert f"{MIX}: not on the Hub and left out: records of texts" in capsys.readouterr().err
     split = stream.open_split(mix, "train")
-    assert split.epoch() == {"colours": 12, "pictures": 12}
+    assert split.epoch_counts() == {"colours": 12, "pictures": 12}
     assert shards_there(mix) == []
-    first = next(stream.records(split, ["id", "images"], seed=0, epoch=0))
+    first = stream.Reader(split, ["id", "images"]).row(next(stream.order(split, seed=0, epoch=0)))
     assert len(shards_there(mix)) == 1
-    rest = list(stream.records(split, ["id"], seed=0, epoch=0))
+    reader = stream.Reader(split, ["id"])
+    rest = [reader.row(position) for position in stream.order(split, seed=0, epoch=0)]
     assert rest[0]["id"] == first["id"] and len(rest) == 24
     assert shards_there(mix) == [name for name in shards_there(local) if "/train-" in name]
     wanted = {row["id"]: row for row in stream.rows(stream.open_split(local, "train"), ["id", "images"])}
     assert first == wanted[first["id"]]
 
 
-def test_what_has_come_stays(hub: Hub, commit: str) -> None:
+def test_downloaded_shards_stay(hub: Hub, commit: str) -> None:
     mix = hub_mix.open_mix(MIX)
     list(stream.rows(stream.open_split(mix, "train"), ["id"]))
     asked = len(hub.log)
@@ -83,7 +84,7 @@ def test_only_the_end_of_a_shard_is_asked_for_to_count_its_rows(
     assert len(stream.open_split(mix, "test")) == 12
 
 
-def test_a_shard_that_breaks_off_goes_on(hub: Hub, commit: str) -> None:
+def test_an_interrupted_download_of_a_shard_resumes(hub: Hub, commit: str) -> None:
     mix = hub_mix.open_mix(MIX)
     hub.fail(WHOLE, "cut")
     assert len(list(stream.rows(stream.open_split(mix, "train"), ["id"]))) == 24

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 from medmix.train.data import packing, stream
-from medmix.train.data.batches import Steps
+from medmix.train.data.batches import StepBuilder
 from medmix.train.data.collate import Sample, collate, collate_packed, pixels
 from medmix.train.data.render import Renderer
 from medmix.train.data.tokenizer import train_bpe
@@ -49,7 +49,7 @@ def samples(model: VisionLanguageModel, tokenizer: PreTrainedTokenizerBase) -> l
     return [Sample(row["id"], *renderer.encode(row), pixels(row, recipe.vision), row["source"]) for row in ROWS]
 
 
-@pytest.mark.parametrize("kind", ["by sample", "by mask", "grouped heads"])
+@pytest.mark.parametrize("kind", ["per sample", "by mask", "grouped heads"])
 def test_a_packed_row_equals_its_samples_one_by_one(tokenizer: PreTrainedTokenizerBase, kind: str) -> None:
     model = a_model(tokenizer)
     if kind == "grouped heads":
@@ -60,7 +60,7 @@ def test_a_packed_row_equals_its_samples_one_by_one(tokenizer: PreTrainedTokeniz
     packed = collate_packed(parts, tokenizer.pad_token_id, 32, multiple=64)
     assert packed.input_ids.shape[1] % 64 == 0
     with torch.no_grad():
-        together, sums = model.logits(packed)[0].split(list(packed.lengths or ())), model(packed)
+        together, sums = model.logits(packed)[0].split(list(packed.seq_lens or ())), model(packed)
         for place, part in enumerate(parts):
             one = collate([part], tokenizer.pad_token_id, 32)
             assert torch.allclose(together[place], model.logits(one)[0], atol=1e-5)
@@ -105,11 +105,11 @@ def test_every_record_is_packed_once_within_the_budget(lengths: list[int], budge
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.integers(1, 4))
-def test_every_record_is_in_one_micro_batch(count: int, micro_batch: int, ranks: int) -> None:
-    plan = packing.split(count, micro_batch, ranks)
+def test_every_record_is_in_one_micro_batch(count: int, micro_batch_size: int, ranks: int) -> None:
+    plan = packing.split(count, micro_batch_size, ranks)
     packs = list(chain.from_iterable(plan))
     assert list(chain.from_iterable(packs)) == list(range(count))
-    assert max(map(len, packs)) <= micro_batch
+    assert max(map(len, packs)) <= micro_batch_size
     assert {len(packs) for packs in plan} == {ranks}
 
 
@@ -119,8 +119,8 @@ def test_packing_uses_97_percent_where_padding_uses_half(ranks: int) -> None:
     lengths = (random.lognormal(4, 1, 64).clip(8, 1500) + 197 * random.integers(0, 2, 64)).astype(int).tolist()
     packed, padded = packing.pack(lengths, 4096, ranks), packing.split(len(lengths), 8, ranks)
     if ranks < 8:  # eight ranks have eight records each: the longest one sets the pace
-        assert sum(lengths) / packing.positions(packed, lengths, padded=False) >= 0.97
-    assert sum(lengths) / packing.positions(padded, lengths, padded=True) < 0.6
+        assert sum(lengths) / packing.computed_tokens(packed, lengths, padded=False) >= 0.97
+    assert sum(lengths) / packing.computed_tokens(padded, lengths, padded=True) < 0.6
 
 
 def test_a_record_longer_than_a_pack() -> None:
@@ -138,30 +138,30 @@ def test_a_record_longer_than_a_pack() -> None:
         ("language.shape.max_position_embeddings=100", r"a record may have \d+ tokens, .* has 100 positions; lower"),
     ],
 )
-def test_what_cannot_fit_is_said_before_work(mix: Path, tmp_path: Path, override: str, line: str) -> None:
+def test_what_cannot_fit_is_an_error_before_training(mix: Path, tmp_path: Path, override: str, line: str) -> None:
     with pytest.raises(UsageError, match=line):
         loop.train(mix, tiny_recipe("run.steps=6", override), tmp_path / "run", False)
 
 
-def steps_of(mix: Path, tokenizer: PreTrainedTokenizerBase, **where: Any) -> Steps:
+def steps_of(mix: Path, tokenizer: PreTrainedTokenizerBase, **where: Any) -> StepBuilder:
     recipe = tiny_recipe("run.steps=null", "run.epochs=2")
     renderer = Renderer(tokenizer, recipe.text, 4, recipe.vision.max_images)
-    return Steps(stream.open_split(mix, "train"), recipe, renderer, **where)
+    return StepBuilder(stream.open_split(mix, "train"), recipe, renderer, **where)
 
 
 def identities(steps: Any) -> list[list[tuple[str, ...]]]:
     return [[batch.ids for batch in step.batches] for step in steps]
 
 
-def test_packs_hang_on_the_order_of_the_records_alone(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    whole = identities(steps_of(mix, tokenizer).of_worker())
+def test_packs_depend_on_the_order_of_the_records_alone(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    whole = identities(steps_of(mix, tokenizer).worker_steps())
     assert len(whole) == 9  # 72 records
-    assert identities(steps_of(mix, tokenizer, seen=24).of_worker()) == whole[3:]
-    assert identities(steps_of(mix, tokenizer).of_worker(1, 2)) == whole[1::2]
+    assert identities(steps_of(mix, tokenizer, seen=24).worker_steps()) == whole[3:]
+    assert identities(steps_of(mix, tokenizer).worker_steps(1, 2)) == whole[1::2]
 
 
 def test_ranks_share_the_records_of_each_step(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    ranks = [list(steps_of(mix, tokenizer, rank=rank, ranks=2).of_worker()) for rank in (0, 1)]
+    ranks = [list(steps_of(mix, tokenizer, rank=rank, world_size=2).worker_steps()) for rank in (0, 1)]
     for one, other in zip(*ranks, strict=True):
         mine, theirs = ({key for batch in step.batches for key in batch.ids} for step in (one, other))
         assert not mine & theirs and mine | theirs == set(one.ids)
@@ -171,15 +171,24 @@ def test_ranks_share_the_records_of_each_step(mix: Path, tokenizer: PreTrainedTo
     assert len(seen) == 72 and len(set(seen)) == 36
 
 
-def test_what_a_batch_holds_is_pinned_whole(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """A GPU is not at hand, so a tensor's own method stands aside."""
-    step = next(steps_of(mix, tokenizer).of_worker())
+def test_all_tensors_of_a_batch_are_pinned(mix: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """There is no GPU here, so the method of tensors is replaced."""
+    step = next(steps_of(mix, tokenizer).worker_steps())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "pin_memory", lambda self: self + 0)
         pinned = step.pin_memory()
     assert replace(pinned, batches=()) == replace(step, batches=())
     for batch, there in zip(step.batches, pinned.batches, strict=True):
-        for name in ("input_ids", "position_ids", "labels", "places", "answers", "askers", "pixels", "bounds"):
+        for name in (
+            "input_ids",
+            "position_ids",
+            "labels",
+            "loss_positions",
+            "targets",
+            "target_samples",
+            "pixels",
+            "cu_seqlens",
+        ):
             before, after = getattr(batch, name), getattr(there, name)
             assert before.equal(after) and before.data_ptr() != after.data_ptr(), name
 
@@ -187,8 +196,8 @@ def test_what_a_batch_holds_is_pinned_whole(mix: Path, tokenizer: PreTrainedToke
 def test_padding_up_to_a_multiple_counts_as_padding() -> None:
     plan = packing.pack([40, 30, 50], 100)
     assert plan == [[(0, 1)], [(2,)]]
-    assert packing.positions(plan, [40, 30, 50], padded=False) == 120
-    assert packing.positions(plan, [40, 30, 50], padded=False, multiple=64) == 128 + 64
+    assert packing.computed_tokens(plan, [40, 30, 50], padded=False) == 120
+    assert packing.computed_tokens(plan, [40, 30, 50], padded=False, multiple=64) == 128 + 64
 
 
 def test_packing_real_records_uses_97_percent(real_data: Path) -> None:
@@ -201,5 +210,5 @@ def test_packing_real_records_uses_97_percent(real_data: Path) -> None:
     shares = []
     for start in range(0, len(order) - 63, 64):
         step = order[start : start + 64]
-        shares.append(sum(step) / packing.positions(packing.pack(step, 4096, ranks=2), step, padded=False))
+        shares.append(sum(step) / packing.computed_tokens(packing.pack(step, 4096, world_size=2), step, padded=False))
     assert len(shares) > 3 and min(shares) >= 0.97

@@ -3,7 +3,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import WorkError
 from medmix.train.data.collate import Sample, collate, pixels
-from medmix.train.data.render import IGNORE, IMAGE, Renderer
+from medmix.train.data.render import IGNORE_INDEX, IMAGE_TOKEN_ID, Renderer
 from medmix.train.data.tokenizer import train_bpe
 from medmix.train.recipe import Language, Text
 
@@ -16,7 +16,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 
 def spelled(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    return ["<image>" if i == IMAGE else "-" if i == IGNORE else tokenizer.decode([i]) for i in ids]
+    return ["<image>" if i == IMAGE_TOKEN_ID else "-" if i == IGNORE_INDEX else tokenizer.decode([i]) for i in ids]
 
 
 def test_only_the_answer_and_its_end_have_labels(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -33,7 +33,7 @@ def test_the_prompt_ends_where_the_labels_begin(tokenizer: PreTrainedTokenizerBa
         ids, labels = renderer.encode(row)
         prompt = renderer.prompt_ids(row)
         assert ids[: len(prompt)] == prompt
-        assert labels[: len(prompt)] == [IGNORE] * len(prompt)
+        assert labels[: len(prompt)] == [IGNORE_INDEX] * len(prompt)
         assert labels[len(prompt) :] == ids[len(prompt) :] == renderer.answer_ids(row)
 
 
@@ -64,10 +64,10 @@ def test_equal_texts_give_equal_tokenizers() -> None:
 
 
 def test_padding_on_either_side(tokenizer: PreTrainedTokenizerBase) -> None:
-    short, long = Sample("s/1", [5], [5], []), Sample("s/2", [6, 7, 8], [IGNORE, 7, 8], [])
+    short, long = Sample("s/1", [5], [5], []), Sample("s/2", [6, 7, 8], [IGNORE_INDEX, 7, 8], [])
     right, left = collate([short, long], 0, 32), collate([short, long], 0, 32, side="left")
     assert right.input_ids.tolist() == [[5, 0, 0], [6, 7, 8]]
-    assert right.labels.tolist() == [[5, IGNORE, IGNORE], [IGNORE, 7, 8]]
+    assert right.labels.tolist() == [[5, IGNORE_INDEX, IGNORE_INDEX], [IGNORE_INDEX, 7, 8]]
     assert right.attention_mask.tolist() == [[1, 0, 0], [1, 1, 1]]
     assert left.input_ids.tolist() == [[0, 0, 5], [6, 7, 8]]
     assert left.attention_mask.tolist() == [[0, 0, 1], [1, 1, 1]]
@@ -87,7 +87,7 @@ def test_an_image_is_fitted_whole_and_normalised() -> None:
     [
         ({"images": []}, "s/1: 0 images but 1 image parts"),
         ({"images": [{"bytes": b"x", "path": None}]}, "s/1: an image cannot be used (unreadable-image: "),
-        ({"messages": []}, "s/1: the messages are not one user's turn and one answer in text"),
+        ({"messages": []}, "s/1: the messages are not one user turn and one assistant turn of text"),
     ],
 )
 def test_a_broken_record_stops_the_run(change: dict[str, object], line: str) -> None:

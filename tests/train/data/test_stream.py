@@ -1,6 +1,7 @@
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,39 +13,45 @@ from medmix.train.data import stream
 from ..conftest import records, write_mix
 
 
-def ids(split: stream.Split, seed: int, epoch: int, skip: int = 0) -> list[str]:
-    return [record["id"] for record in stream.records(split, ["id"], seed, epoch, skip)]
+def ids(split: stream.Split, seed: int, epoch: int) -> list[str]:
+    reader = stream.Reader(split, ["id"])
+    return [reader.row(position)["id"] for position in stream.order(split, seed, epoch)]
 
 
 def test_an_epoch_has_every_record_once(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     assert len(split) == 36
-    assert split.sources() == {"colours": 12, "pictures": 12, "texts": 12}
+    assert split.record_counts() == {"colours": 12, "pictures": 12, "texts": 12}
     assert sorted(ids(split, 0, 0)) == sorted(record["id"] for record in records(12, "train"))
 
 
-def test_some_sources_alone(mix: Path) -> None:
+def test_selecting_sources(mix: Path) -> None:
     split = stream.open_split(mix, "train")
-    some = split.only(("colours", "texts"))
-    assert (len(some), some.sources()) == (24, {"colours": 12, "texts": 12})
+    some = split.select(("colours", "texts"))
+    assert (len(some), some.record_counts()) == (24, {"colours": 12, "texts": 12})
     assert {name.split("/")[0] for name in ids(some, 0, 0)} == {"colours", "texts"}
-    assert ids(split.only(("texts",)), 0, 0) == [name for name in ids(some, 0, 0) if name.startswith("texts/")]
-    assert split.only(None) is split
+    assert ids(split.select(("texts",)), 0, 0) == [name for name in ids(some, 0, 0) if name.startswith("texts/")]
+    assert split.select(None) is split
     line = r"the train split of .* has colours, pictures, texts: no 'colour' \(did you mean 'colours'\?\)"
     with pytest.raises(UsageError, match=line):
-        split.only(("colour", "texts"))
+        split.select(("colour", "texts"))
 
 
-def test_the_order_hangs_on_seed_and_epoch(mix: Path) -> None:
+def test_the_order_depends_on_seed_and_epoch(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     assert ids(split, 0, 0) == ids(stream.open_split(mix, "train"), 0, 0)
     assert len({tuple(ids(split, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
 
 
-def test_a_skipped_start_changes_nothing_of_the_rest(mix: Path) -> None:
+def test_skipping_records_does_not_change_the_rest(mix: Path) -> None:
     split = stream.open_split(mix, "train")
-    for skip in (0, 1, 17, 36):
-        assert ids(split, 3, 1, skip) == ids(split, 3, 1)[skip:]
+    whole = [position for epoch in range(3) for position in stream.order(split, 3, epoch)]
+    for skip in (0, 1, 17, 36, 50, 108):
+        assert list(stream.row_positions(split, 3, skip, 3)) == whole[skip:]
+        assert (
+            list(islice(stream.row_positions(split, 3, skip, None), 20))
+            == [*whole, *stream.order(split, 3, 3)][skip : skip + 20]
+        )
 
 
 def test_sources_are_interleaved_by_their_size(tmp_path: Path) -> None:
@@ -71,13 +78,13 @@ def test_few_row_groups_are_open_at_a_time(tmp_path: Path) -> None:
     assert most <= stream.OPEN_ROW_GROUPS
 
 
-def test_weights_set_how_often_a_source_comes(tmp_path: Path) -> None:
+def test_weights_set_how_often_a_source_occurs(tmp_path: Path) -> None:
     weights = {"colours": 2.0, "texts": 0.5}
     split = stream.open_split(write_mix(tmp_path, {"train": records(12, "train")}, weights=weights), "train")
-    assert split.epoch() == {"colours": 24, "pictures": 12, "texts": 6}
+    assert split.epoch_counts() == {"colours": 24, "pictures": 12, "texts": 6}
     assert len(split) == 42
     first, second = Counter(ids(split, 0, 0)), Counter(ids(split, 0, 1))
-    times = {source: {n for key, n in first.items() if key.startswith(source)} for source in split.sources()}
+    times = {source: {n for key, n in first.items() if key.startswith(source)} for source in split.record_counts()}
     assert times == {"colours": {2}, "pictures": {1}, "texts": {1}}
     assert {n for key, n in (first + second).items() if key.startswith("texts")} == {1}
 
@@ -93,11 +100,17 @@ def test_a_temperature_evens_out_the_sources(tmp_path: Path) -> None:
     for temperature, epoch in wanted.items():
         mix = write_mix(tmp_path / str(temperature), {"train": rows}, temperature=temperature)
         split = stream.open_split(mix, "train")
-        assert split.sources() == counts
-        assert split.epoch() == epoch
+        assert split.record_counts() == counts
+        assert split.epoch_counts() == epoch
     mix = write_mix(tmp_path / "both", {"train": rows}, weights={"colours": 4.0}, temperature=2.0)
-    assert stream.open_split(mix, "train").epoch() == {"colours": 37, "pictures": 9, "texts": 37}  # 84 by 8, 2, 8
-    assert stream.open_split(write_mix(tmp_path / "t", {"test": rows}, temperature=2.0), "test").epoch() == counts
+    assert stream.open_split(mix, "train").epoch_counts() == {
+        "colours": 37,
+        "pictures": 9,
+        "texts": 37,
+    }  # 84 by 8, 2, 8
+    assert (
+        stream.open_split(write_mix(tmp_path / "t", {"test": rows}, temperature=2.0), "test").epoch_counts() == counts
+    )
 
 
 @given(st.floats(0.1, 3), st.integers(1, 6))
@@ -110,19 +123,28 @@ def test_a_weight_favours_no_record(weight: float, epochs: int) -> None:
 
 
 def test_skipped_row_groups_are_not_read(mix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    split = stream.open_split(mix, "train")
-    monkeypatch.setattr(stream, "_read", None)
-    assert list(stream.records(split, ["id"], 0, 0, skip=36)) == []
+    split, read = stream.open_split(mix, "train"), stream._read
+    reads: list[Any] = []
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(arguments)
+        return read(*arguments)
+
+    last = ids(split, 0, 0)[-1]
+    monkeypatch.setattr(stream, "_read", counted)
+    reader = stream.Reader(split, ["id"])
+    assert [reader.row(position)["id"] for position in stream.row_positions(split, 0, 35, 1)] == [last]
+    assert len(reads) == 1
 
 
 def test_the_digest_leaves_timings_out(tmp_path: Path) -> None:
     mix = write_mix(tmp_path, {"train": records(1, "train")})
-    before = stream.digest(mix)
+    before = stream.mix_digest(mix)
     text = (mix / "manifest.json").read_text()
     (mix / "manifest.json").write_text(text.replace('"timings": {}', '"timings": {"build": 3}'))
-    assert stream.digest(mix) == before
+    assert stream.mix_digest(mix) == before
     (mix / "manifest.json").write_text(text.replace("train-00000", "train-00009"))
-    assert stream.digest(mix) != before
+    assert stream.mix_digest(mix) != before
 
 
 def test_a_folder_that_is_no_mix_names_the_command(tmp_path: Path) -> None:
@@ -141,6 +163,6 @@ def test_a_broken_or_missing_shard_is_named(tmp_path: Path) -> None:
         stream.open_split(mix, "train")
 
 
-def test_rows_come_in_the_order_of_the_files(mix: Path) -> None:
+def test_rows_are_in_the_order_of_the_files(mix: Path) -> None:
     rows = stream.rows(stream.open_split(mix, "test"), ["id"])
     assert [row["id"] for row in islice(rows, 4)] == [f"colours/test-{number}" for number in (0, 2, 4, 1)]

@@ -83,7 +83,7 @@ def test_it_loads_where_there_is_no_medmix(model: Path, tmp_path: Path) -> None:
     assert done.stdout.strip() == "LlavaForConditionalGeneration", done.stderr
 
 
-def test_the_card_tells_the_run(run: Path, model: Path) -> None:
+def test_the_card_describes_the_run(run: Path, model: Path) -> None:
     card = (model / "README.md").read_text()
     state = checkpoint.load(run).state
     assert "| steps | 30 of 8 records, 240 records in all |" in card
@@ -93,7 +93,7 @@ def test_the_card_tells_the_run(run: Path, model: Path) -> None:
 
 
 def test_a_folder_in_use_and_a_tower_without_counterpart(mix: Path, run: Path, model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="model is in use; give another --out"):
+    with pytest.raises(UsageError, match="model is not empty; give another --out"):
         export(run, model)
     kwargs = "vision.kwargs={patch_size: 16, embed_dim: 32, depth: 1, num_heads: 2, init_values: 0.1}"
     loop.train(mix, tiny_recipe("run.steps=1", kwargs), tmp_path / "run", False)

@@ -1,6 +1,6 @@
-"""Attention of packed rows by torch's kernel for samples of unequal length, which is for GPUs.
+"""Attention of packed rows by torch's kernel for sequences of unequal length, which needs a GPU.
 
-Here a kernel of ours stands under the same operators, so that all but the kernel itself is what runs there.
+Here the operators get a kernel of ours for CPUs, so that all but the kernel itself is the code for GPUs.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from medmix.train.data.collate import Sample, collate, collate_packed
-from medmix.train.data.render import IGNORE
+from medmix.train.data.render import IGNORE_INDEX
 from medmix.train.data.tokenizer import train_bpe
 from medmix.train.model import attention, vision_language
 from medmix.train.model.vision_language import VisionLanguageModel
@@ -76,8 +76,8 @@ def kernels() -> None:
 
 @pytest.fixture
 def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vision_language, "has_kernel", lambda device: True)
-    monkeypatch.setattr(vision_language, "KERNEL_TYPES", (torch.float32, torch.bfloat16))
+    monkeypatch.setattr(vision_language, "has_varlen_kernel", lambda device: True)
+    monkeypatch.setattr(vision_language, "KERNEL_DTYPES", (torch.float32, torch.bfloat16))
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def tiny_model() -> Iterator[VisionLanguageModel]:
 
 
 SAMPLES = [
-    Sample("a", [5, 6, 7, 8], [IGNORE, IGNORE, 7, 8], []),
-    Sample("b", [9], [IGNORE], []),
-    Sample("c", [6, 5, 9, 4, 3, 8, 7], [IGNORE] * 5 + [8, 7], []),
+    Sample("a", [5, 6, 7, 8], [IGNORE_INDEX, IGNORE_INDEX, 7, 8], []),
+    Sample("b", [9], [IGNORE_INDEX], []),
+    Sample("c", [6, 5, 9, 4, 3, 8, 7], [IGNORE_INDEX] * 5 + [8, 7], []),
 ]
 
 
@@ -103,10 +103,10 @@ def test_a_packed_row_equals_its_samples_one_by_one(
         layer = tiny_model.base.model.layers[0]
         layer.self_attn = type(layer.self_attn)(tiny_model.base.config, 0)
     packed = collate_packed(SAMPLES, 0, 32, multiple)
-    assert packed.bounds is not None and packed.bounds.tolist()[:4] == [0, 4, 5, 12]
+    assert packed.cu_seqlens is not None and packed.cu_seqlens.tolist()[:4] == [0, 4, 5, 12]
     with torch.no_grad():
-        rows = tiny_model.logits(packed)[0].split(list(packed.lengths or ()))
-        assert tiny_model.base.config._attn_implementation == attention.VARLEN
+        rows = tiny_model.logits(packed)[0].split(list(packed.seq_lens or ()))
+        assert "cu_seqlens" in tiny_model._attention_arguments(packed)
         for row, sample in zip(rows, SAMPLES, strict=False):
             assert torch.allclose(row, tiny_model.logits(collate([sample], 0, 32))[0], atol=1e-5)
 
@@ -125,29 +125,42 @@ def test_its_gradients_are_those_of_a_call_a_sample(
         return {name: p.grad.clone() for name, p in tiny_model.named_parameters() if p.grad is not None}
 
     found = gradients()
-    monkeypatch.setattr(vision_language, "has_kernel", lambda device: False)
+    monkeypatch.setattr(vision_language, "has_varlen_kernel", lambda device: False)
     wanted = gradients()
     assert found.keys() == wanted.keys() and any("lora_" in name for name in found)
     assert all(torch.allclose(found[name], wanted[name], atol=1e-6) for name in found)
 
 
-def test_under_autocast_query_and_key_come_in_the_type_of_the_products() -> None:
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_rows_get_the_attention_of_transformers(tiny_model: VisionLanguageModel, side: Any) -> None:
+    batch = collate(SAMPLES, 0, 32, side)
+    with torch.no_grad():
+        ours = tiny_model.logits(batch)
+        tiny_model(collate_packed(SAMPLES, 0, 32))
+        assert tiny_model.base.config._attn_implementation == attention.IMPLEMENTATION  # set once, for all batches
+        answers = tiny_model.generate(batch, 4)
+        tiny_model.base.set_attn_implementation("sdpa")
+        assert torch.equal(ours, tiny_model.logits(batch))
+        assert torch.equal(answers, tiny_model.generate(batch, 4))
+
+
+def test_under_autocast_query_and_key_get_the_dtype_of_the_products() -> None:
     """A language model in fp32 rotates query and key in fp32."""
     torch.manual_seed(0)
     config = LlamaConfig(
         hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=10,
-        attn_implementation=attention.VARLEN,
+        attn_implementation=attention.IMPLEMENTATION,
     )  # fmt: skip
     batch = collate_packed(SAMPLES, 0, 32)
     with torch.autocast("cpu", torch.bfloat16):
         scores = LlamaForCausalLM(config)(
-            batch.input_ids, position_ids=batch.position_ids, sample_bounds=batch.bounds, longest=8, use_cache=False
+            batch.input_ids, position_ids=batch.position_ids, cu_seqlens=batch.cu_seqlens, max_seqlen=8, use_cache=False
         ).logits
     assert scores.isfinite().all()
 
 
 def test_a_compiled_layer_takes_it(tiny_model: VisionLanguageModel, on_the_cpu: None) -> None:
-    """Traced whole, and not anew for every row; the backend that runs the trace as it is stands for inductor."""
+    """Traced as one graph, and not for every row again; the backend runs the trace as it is, in place of inductor."""
     many = [SAMPLES, SAMPLES[:2], SAMPLES * 3, SAMPLES * 200, SAMPLES[1:], SAMPLES * 4]
     with torch.no_grad():
         rows = [collate_packed(some, 0, 32, 16) for some in many]
@@ -169,21 +182,21 @@ def test_where_the_kernel_is(
     monkeypatch: pytest.MonkeyPatch, device: str, capability: tuple[int, int], has: bool
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    attention.has_kernel.cache_clear()
-    assert attention.has_kernel(torch.device(device)) is has
+    attention.has_varlen_kernel.cache_clear()
+    assert attention.has_varlen_kernel(torch.device(device)) is has
     monkeypatch.setattr(attention, "varlen_attn", None)
-    attention.has_kernel.cache_clear()
-    assert not attention.has_kernel(torch.device(device))
-    attention.has_kernel.cache_clear()
+    attention.has_varlen_kernel.cache_clear()
+    assert not attention.has_varlen_kernel(torch.device(device))
+    attention.has_varlen_kernel.cache_clear()
 
 
 def test_fp32_and_attention_dropout_go_without_it(
     tiny_model: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vision_language, "has_kernel", lambda device: True)
+    monkeypatch.setattr(vision_language, "has_varlen_kernel", lambda device: True)
     batch = collate_packed(SAMPLES, 0, 32)
-    assert tiny_model._attention(batch)[0] == attention.BY_SAMPLE
+    assert "seq_lens" in tiny_model._attention_arguments(batch)
     with torch.autocast("cpu", torch.bfloat16):
-        assert tiny_model._attention(batch)[0] == attention.VARLEN
+        assert "cu_seqlens" in tiny_model._attention_arguments(batch)
         tiny_model.base.config.attention_dropout = 0.1
-        assert tiny_model._attention(batch)[0] == attention.BY_SAMPLE
+        assert "seq_lens" in tiny_model._attention_arguments(batch)

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 from medmix.train.data.collate import Batch, Sample, collate, pixels
-from medmix.train.data.render import IGNORE, Renderer
+from medmix.train.data.render import IGNORE_INDEX, Renderer
 from medmix.train.data.tokenizer import train_bpe
 from medmix.train.model.vision_language import VisionLanguageModel
 from medmix.train.model.weights import load_tower
@@ -52,7 +52,7 @@ def test_the_image_matters(model: VisionLanguageModel, tokenizer: PreTrainedToke
 def test_the_loss_is_that_of_the_answer_tokens(model: VisionLanguageModel, tokenizer: PreTrainedTokenizerBase) -> None:
     both = batch(model, tokenizer, RED, TEXT)
     logits, labels = model.logits(both)[:, :-1], both.labels[:, 1:]
-    expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE, reduction="sum")
+    expected = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
     assert model(both).sum().item() == pytest.approx(expected.item(), rel=1e-6)
     alone = sum(model(batch(model, tokenizer, row)).sum().item() for row in (RED, TEXT))
     assert model(both).sum().item() == pytest.approx(alone, rel=1e-5)
@@ -65,7 +65,7 @@ def test_text_alone_does_not_run_the_tower(
     assert model(batch(model, tokenizer, TEXT)).sum().item() > 0
 
 
-def test_the_class_token_is_the_recipes_word(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_the_recipe_selects_the_class_token(tokenizer: PreTrainedTokenizerBase) -> None:
     with_class = VisionLanguageModel(tiny_recipe("vision.cls_token=true"), tokenizer)
     assert with_class.image_tokens == 5
     assert VisionLanguageModel(tiny_recipe(), tokenizer).image_tokens == 4
@@ -81,7 +81,7 @@ def test_the_class_token_is_the_recipes_word(tokenizer: PreTrainedTokenizerBase)
         (("train=[language]", "lora=null"), {"embeddings", "language"}),
     ],
 )
-def test_the_recipe_says_what_trains(
+def test_the_recipe_selects_the_trained_parts(
     tokenizer: PreTrainedTokenizerBase, overrides: tuple[str, ...], trained: set[str]
 ) -> None:
     found = set()
@@ -110,7 +110,7 @@ def test_a_tower_that_does_not_fit_is_refused(model: VisionLanguageModel, tmp_pa
     ):
         load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "other.safetensors")))
     (tmp_path / "broken.bin").write_bytes(b"no pickle")
-    with pytest.raises(UsageError, match=r"broken\.bin is no state dict"):
+    with pytest.raises(UsageError, match=r"broken\.bin cannot be read as a state dict"):
         load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "broken.bin")))
 
 

@@ -1,4 +1,4 @@
-"""State dicts in the layouts of the published towers, under their documented names, at small shapes."""
+"""TrainerState dicts in the layouts of the published towers, under their documented names, at small shapes."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import CLIPConfig, CLIPModel, ViTConfig, ViTModel
 
 from medmix.curate.errors import UsageError
-from medmix.train.model.towers import Tower
+from medmix.train.model.towers import VisionTower
 from medmix.train.model.weights import load_tower
 from medmix.train.recipe import Weights
 
@@ -22,12 +22,12 @@ CLIP = ("vision.timm=vit_base_patch32_clip_quickgelu_224", "vision.size=64", PLA
 RESNET = ("vision.timm=resnet50_clip", "vision.size=64", "vision.kwargs={}")
 
 
-def tower(*overrides: str) -> Tower:
+def tower(*overrides: str) -> VisionTower:
     torch.manual_seed(1)
-    return Tower(tiny_recipe(*overrides).vision).eval()
+    return VisionTower(tiny_recipe(*overrides).vision).eval()
 
 
-def load(model: Tower, path: Path) -> None:
+def load(model: VisionTower, path: Path) -> None:
     load_tower(model.timm, Weights("a/b", str(path)))
 
 
@@ -84,7 +84,7 @@ def test_biomedclips_layout_uses_every_key_of_its_trunk(tmp_path: Path, capsys: 
     assert all(torch.equal(value, state[f"visual.trunk.{key}"]) for key, value in model.timm.state_dict().items())
     said = capsys.readouterr().err
     assert f"{len(donor)} of {len(donor) + 5} keys used (open_clip layout); " in said
-    assert "; left: logit_scale, visual.head.proj.weight, text.* (3)" in said
+    assert "; ignored: logit_scale, visual.head.proj.weight, text.* (3)" in said
 
 
 def test_transformers_clip_gives_what_transformers_gives(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_transformers_clip_gives_what_transformers_gives(tmp_path: Path, capsys:
         features = model.timm.norm(theirs.vision_model(pixels(64)).last_hidden_state)
         assert torch.allclose(model(pixels(64)), features[:, 1:], atol=1e-5)
         assert torch.allclose(model.timm.forward_features(pixels(64))[:, 0], expected.pooler_output, atol=1e-5)
-    assert "transformers CLIP layout); left: " in capsys.readouterr().err
+    assert "transformers CLIP layout); ignored: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrapping", ["", "module."])
@@ -134,9 +134,9 @@ def test_pmc_clips_residual_network(tmp_path: Path, capsys: pytest.CaptureFixtur
     torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "checkpoint.pt")
     model = tower(*RESNET)
     load(model, tmp_path / "checkpoint.pt")
-    assert model(pixels(64)).shape == (2, model.tokens, model.width) == (2, 4, 2048)
+    assert model(pixels(64)).shape == (2, model.num_tokens, model.width) == (2, 4, 2048)
     assert torch.equal(model.timm.stages[3][2].conv2_kxk.conv.weight, state["visual.layer4.2.conv2.weight"])
-    assert "left: visual.* (9)" in capsys.readouterr().err  # the attention pool
+    assert "ignored: visual.* (9)" in capsys.readouterr().err  # the attention pool
     assert not any(part.training for name, part in model.train().named_modules() if "bn" in name)
 
 
@@ -153,7 +153,7 @@ def test_transformers_vit_gives_what_transformers_gives(tmp_path: Path) -> None:
 def test_positions_of_another_image_size_are_resampled(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_file(tower(*PLAIN[:1], "vision.size=64").timm.state_dict(), tmp_path / "big.safetensors")
     load(tower(*PLAIN), tmp_path / "big.safetensors")
-    assert "(timm layout, 17 positions resampled to 5); left: none" in capsys.readouterr().err
+    assert "(timm layout, 17 positions resampled to 5); ignored: none" in capsys.readouterr().err
 
 
 def test_a_tower_of_another_width_is_refused(tmp_path: Path) -> None:
@@ -162,6 +162,6 @@ def test_a_tower_of_another_width_is_refused(tmp_path: Path) -> None:
         UsageError, match=r"timm layout\): cls_token is \[1, 1, 48\], not \[1, 1, 32\], .* and \d+ more"
     ):
         load(tower(*PLAIN), tmp_path / "wide.safetensors")
-    with pytest.raises(UsageError, match=r"holds no weights; there should be one of model\.safetensors, pytorch_model"):
+    with pytest.raises(UsageError, match=r"has no weights; it should have one of model\.safetensors, pytorch_model"):
         (tmp_path / "empty").mkdir()
         load(tower(*PLAIN), tmp_path / "empty")

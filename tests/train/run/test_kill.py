@@ -40,7 +40,7 @@ loop.train(Path(mix), recipes.load("smoke-cpu", tuple(json.loads(settings))), Pa
 """
 
 
-def test_it_goes_on_bit_for_bit(mix: Path, tmp_path: Path) -> None:
+def test_it_resumes_bit_for_bit(mix: Path, tmp_path: Path) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(mix), str(run), json.dumps([*TINY, *SETTINGS])],
@@ -51,13 +51,13 @@ def test_it_goes_on_bit_for_bit(mix: Path, tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [path.name for path in checkpoint.steps(run)] == ["step-00000002"]
+    assert [path.name for path in checkpoint.list_checkpoints(run)] == ["step-00000002"]
     assert len((run / "train_log.jsonl").read_text().splitlines()) == 4
 
     loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=1"), run, False)
     loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=0"), whole, False)
     logs = [[json.loads(line) for line in (path / "train_log.jsonl").read_text().splitlines()] for path in (run, whole)]
-    for key in ("step", "epoch", "loss", "losses", "gradient_norm", "learning_rate", "tokens"):
+    for key in ("step", "epoch", "loss", "loss_by_source", "grad_norm", "learning_rate", "tokens"):
         assert [entry[key] for entry in logs[0]] == [entry[key] for entry in logs[1]], key
     assert min(entry["tokens"] for entry in logs[0]) > 160  # more than one pack, so more than one round
     one, other = (checkpoint.find(path) for path in (run, whole))

@@ -13,12 +13,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoImageProcessor
 
+from medmix.cli import main
 from medmix.curate.errors import UsageError, WorkError
 from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Recipe
 from medmix.train.recipes import load
 from medmix.train.run import checkpoint, loop
-from medmix.train.run.report import Report
+from medmix.train.run.step_reporter import StepReporter
 
 from ..conftest import png, records, tiny_recipe, write_mix
 
@@ -96,7 +97,7 @@ def test_the_same_run_twice_is_the_same(mix: Path, dropout: Recipe, uninterrupte
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 7])
-def test_a_killed_run_goes_on_exactly(
+def test_a_killed_run_resumes_exactly(
     mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     run = tmp_path / "run"
@@ -111,7 +112,7 @@ def test_a_killed_run_goes_on_exactly(
     assert (summary["steps"], summary["first_loss"]) == (7, losses(run)[0])
 
 
-def test_ctrl_c_leaves_the_step_behind_it(
+def test_ctrl_c_finishes_the_step(
     mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
@@ -140,8 +141,8 @@ def test_a_finished_run_says_so(
     "rows",
     [
         ("run.pack_tokens=256",),
-        ("run.pack_tokens=null", "run.micro_batch=8"),
-        ("run.pack_tokens=null", "run.micro_batch=3"),
+        ("run.pack_tokens=null", "run.micro_batch_size=8"),
+        ("run.pack_tokens=null", "run.micro_batch_size=3"),
         ("run.gradient_checkpointing=true",),
         ("run.workers=2",),
     ],
@@ -151,14 +152,14 @@ def test_what_changes_speed_or_memory_does_not_change_the_result(
 ) -> None:
     loop.train(mix, tiny_recipe("run.steps=6", *rows), tmp_path / "run", False)
     assert losses(tmp_path / "run") == pytest.approx(losses(six_steps), rel=1e-4)
-    per_source = [[json.loads(line)["losses"] for line in log(run)] for run in (tmp_path / "run", six_steps)]
+    per_source = [[json.loads(line)["loss_by_source"] for line in log(run)] for run in (tmp_path / "run", six_steps)]
     assert per_source[0][-1] == pytest.approx(per_source[1][-1], rel=1e-3)
     assert per_source[0][0].keys() == {"colours", "pictures", "texts"}
 
 
 def test_epochs_see_every_record_as_often(mix: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    loop.train(mix, tiny_recipe("run.steps=null", "run.epochs=2", "run.batch=16"), run, False)
+    loop.train(mix, tiny_recipe("run.steps=null", "run.epochs=2", "run.global_batch_size=16"), run, False)
     last = json.loads((run / "train_log.jsonl").read_text().splitlines()[-1])
     assert (last["step"], last["epoch"]) == (5, 2.0)  # 72 records, the last step has 8
 
@@ -168,11 +169,11 @@ def test_another_recipe_or_mix_is_refused(mix: Path, dropout: Recipe, uninterrup
     with pytest.raises(UsageError) as caught:
         loop.train(mix, other, uninterrupted, False)
     assert str(caught.value) == (
-        f"{uninterrupted} holds a run that differs: run.steps was 7, is 9; give another --out, or remove that folder"
+        f"{uninterrupted} has a run that differs: run.steps was 7, is 9; give another --out, or remove that folder"
     )
     with pytest.raises(
         UsageError,
-        match=r"the mix .*small had digest \w{12}, this one has \w{12}: colours had 12 records an epoch, has 3, ",
+        match=r"the mix .*small had digest \w{12}, this one has \w{12}: records per epoch: colours was 12, is 3, ",
     ):
         loop.train(write_mix(tmp_path / "mix", {"train": records(3, "train")}), dropout, uninterrupted, False)
 
@@ -204,13 +205,13 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 
 def test_the_last_checkpoints_stay(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
-    assert [path.name for path in checkpoint.steps(uninterrupted)] == ["step-00000006", "step-00000007"]
+    assert [path.name for path in checkpoint.list_checkpoints(uninterrupted)] == ["step-00000006", "step-00000007"]
     recipe = replace(dropout, run=replace(dropout.run, keep_checkpoints=3))
     loop.train(mix, recipe, tmp_path / "run", False)
-    assert [path.name[-1] for path in checkpoint.steps(tmp_path / "run")] == ["4", "6", "7"]
+    assert [path.name[-1] for path in checkpoint.list_checkpoints(tmp_path / "run")] == ["4", "6", "7"]
 
 
-def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
+def test_a_mix_without_training_records(tmp_path: Path, tiny: Recipe) -> None:
     mix = write_mix(tmp_path / "mix", {"test": records(2, "test")})
     with pytest.raises(UsageError, match=r"mix has no training records; .*medmix build"):
         loop.train(mix, tiny, tmp_path / "run", False)
@@ -218,7 +219,7 @@ def test_nothing_to_train_on(tmp_path: Path, tiny: Recipe) -> None:
 
 def test_a_file_in_place_of_the_run(mix: Path, tmp_path: Path, tiny: Recipe) -> None:
     (tmp_path / "run").write_text("")
-    with pytest.raises(UsageError, match="cannot be made a folder"):
+    with pytest.raises(UsageError, match="the folder cannot be made"):
         loop.train(mix, tiny, tmp_path / "run", False)
 
 
@@ -226,11 +227,11 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     optim = tiny_recipe("optim.lr=1.0", "optim.warmup_steps=4").optim
     assert [loop.learning_rate(optim, step, 12) for step in (0, 1, 3, 4, 8)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
     assert loop.learning_rate(optim, 11, 12) < 0.05
-    constant = tiny_recipe("optim.lr=1.0", "optim.schedule=constant").optim
+    constant = tiny_recipe("optim.lr=1.0", "optim.lr_scheduler=constant").optim
     assert loop.learning_rate(constant, 11, 12) == 1.0
 
 
-def test_a_mix_with_other_words_but_as_many_records_is_refused(mix: Path, tmp_path: Path) -> None:
+def test_a_mix_with_other_text_but_as_many_records_is_refused(mix: Path, tmp_path: Path) -> None:
     rows = records(12, "train")
     one = write_mix(tmp_path / "one", {"train": rows})
     loop.train(one, tiny_recipe("run.steps=1"), tmp_path / "run", False)
@@ -240,7 +241,7 @@ def test_a_mix_with_other_words_but_as_many_records_is_refused(mix: Path, tmp_pa
         loop.train(other, tiny_recipe("run.steps=1"), tmp_path / "run", False)
 
 
-def test_what_a_checkpoint_holds(mix: Path, uninterrupted: Path, dropout: Recipe) -> None:
+def test_the_files_of_a_checkpoint(mix: Path, uninterrupted: Path, dropout: Recipe) -> None:
     folder = checkpoint.find(uninterrupted)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert found == {
@@ -262,6 +263,24 @@ def test_what_a_checkpoint_holds(mix: Path, uninterrupted: Path, dropout: Recipe
     assert state.mix_digest in card
 
 
+def test_a_checkpoint_with_a_former_key_names_the_new_one(
+    mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(uninterrupted, run)
+    file = checkpoint.find(run) / "recipe.yaml"
+    file.write_text(file.read_text().replace("global_batch_size:", "batch:"))
+    line = f"{file}: run.batch: is now called 'global_batch_size'; {file}: run.global_batch_size: is missing"
+    for use in (lambda: checkpoint.load(run), lambda: loop.train(mix, dropout, run, False)):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert str(caught.value) == line
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(run), "--out", str(tmp_path / "model")])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"medmix: error: {line}"
+
+
 def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(uninterrupted: Path) -> None:
     folder = checkpoint.find(uninterrupted)
     with Image.open(io.BytesIO(png((10, 120, 240), (53, 31)))) as image:
@@ -269,16 +288,16 @@ def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(un
         assert torch.allclose(theirs, to_tensor(image, checkpoint.read(folder)[0].vision), atol=1e-6)
 
 
-def test_reading_a_step_behind_as_on_a_gpu_changes_nothing(
+def test_logging_a_step_late_as_on_a_gpu_changes_nothing(
     mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def behind(*arguments: Any) -> Report:
-        report = Report(*arguments)
-        report._behind = 1
-        return report
+    def behind(*arguments: Any) -> StepReporter:
+        reporter = StepReporter(*arguments)
+        reporter._delay = 1
+        return reporter
 
     run = tmp_path / "run"
-    monkeypatch.setattr(loop, "Report", behind)
+    monkeypatch.setattr(loop, "StepReporter", behind)
     with monkeypatch.context() as patch:
         stop_at(5, patch, killed)
         with pytest.raises(MemoryError):

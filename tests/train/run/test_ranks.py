@@ -16,7 +16,7 @@ from medmix.train.run import checkpoint, loop
 from ..conftest import TINY, tiny_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
-STEPS = ("run.steps=null", "run.epochs=1", "run.batch=7", "run.pack_tokens=256", "run.checkpoint_every=3")
+STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_tokens=256", "run.checkpoint_every=3")
 """36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
 
 
@@ -50,7 +50,7 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
     done = torchrun(mix, run, *STEPS, f"run.parallel={parallel}")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained 6 steps") == 1
-    for key in ("loss", "losses", "gradient_norm", "tokens", "images"):
+    for key in ("loss", "loss_by_source", "grad_norm", "tokens", "images"):
         for mine, theirs in zip(log(run), log(alone), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
     for file in ("tower.safetensors", "projector.safetensors", "adapter/adapter_model.safetensors"):
@@ -58,20 +58,20 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
         assert one.keys() == other.keys()
         assert all((one[key] - other[key]).abs().max() < 1e-3 for key in one)
 
-    # one process goes on where two have stopped
+    # one process resumes the run of two
     shutil.rmtree(checkpoint.find(run))
     loop.train(mix, tiny_recipe(*STEPS), run, False)
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
 
 def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
-    """Frozen weights of the language model lie in bf16, LoRA and tower in fp32."""
-    settings = ("run.steps=4", "run.batch=7", "run.precision=bf16", "run.gradient_checkpointing=true")
+    """Frozen weights of the language model are in bf16, LoRA and tower in fp32."""
+    settings = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
     settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
     loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
     done = torchrun(mix, tmp_path / "run", *settings, "run.parallel=fsdp")
     assert done.returncode == 0, done.stderr
-    for key in ("loss", "gradient_norm"):
+    for key in ("loss", "grad_norm"):
         for mine, theirs in zip(log(tmp_path / "run"), log(tmp_path / "alone"), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=5e-3), key
     file = checkpoint.find(tmp_path / "run") / "language" / "weights.safetensors"
@@ -131,6 +131,6 @@ def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_pat
     ]  # fmt: skip
 
 
-def test_one_rank_says_what_all_find(mix: Path, tmp_path: Path) -> None:
-    done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.targets=[query]")
-    assert done.stderr.count("lora.targets: the language model has no linear layer query") == 1
+def test_all_ranks_raise_and_rank_0_reports(mix: Path, tmp_path: Path) -> None:
+    done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.target_modules=[query]")
+    assert done.stderr.count("lora.target_modules: the language model has no linear layer query") == 1
