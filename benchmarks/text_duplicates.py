@@ -24,7 +24,7 @@ import polars as pl
 from medmix.curate.decide import contamination, duplicates, leaks
 from medmix.curate.decide.scantexts import ScanTexts
 from medmix.curate.measure import minhash
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure
 from medmix.curate.mixture import EvaluationSet
 
 PIECE = 50_000

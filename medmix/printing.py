@@ -12,7 +12,7 @@ from medmix.curate.progress import say
 
 if TYPE_CHECKING:  # both are slow to import, and most commands need neither
     from medmix.curate.fetch.downloads import Outcome
-    from medmix.curate.read.presence import Presence
+    from medmix.curate.read.source_status import Presence
 
 
 def print_json(document: Any, sort_keys: bool = False) -> None:

@@ -75,7 +75,7 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
       medmix fetch --articles --root /data/sources
     """
     from medmix.curate.fetch import downloads
-    from medmix.curate.read import presence
+    from medmix.curate.read import source_status
 
     if only_articles:
         if sources or only_check:
@@ -83,9 +83,9 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
         print_added(downloads.licences(root), root / "pmc_articles", as_json)
         return 0
     if only_check:
-        held = presence.look_at(sources, root)
+        held = source_status.look_at(sources, root)
         print_presences(held, as_json)
-        return WorkError.exit_code if presence.findings(held, asked_for=bool(sources)) else 0
+        return WorkError.exit_code if source_status.findings(held, asked_for=bool(sources)) else 0
     outcomes = downloads.bring(sources, root)
     print_outcomes(outcomes, as_json)
     if problems := [outcome.problem for outcome in outcomes if outcome.problem]:

@@ -24,7 +24,7 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
-from ..read.originals import ImageStore
+from ..read.image_store import ImageStore
 from ..shards import leftovers, replacing
 from .pictures import Held
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from .. import facts
 from ..config import parse
 from ..decide import policy
-from ..licences import wordings
+from ..licences import terms
 from ..licences.effective import Holding, summary
 from ..licences.rulings import rule
 from ..measure import third_party
@@ -105,7 +105,7 @@ def _shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, s
 
 
 def _wrongs(shard: str, licence: str, verdict: str) -> list[str]:
-    follows = wordings.verdict(licence)
+    follows = terms.verdict(licence)
     found = []
     if verdict not in (follows, "unclear"):
         found.append(f"are said to be {verdict}, but {licence} is {follows}")

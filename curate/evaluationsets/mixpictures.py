@@ -15,7 +15,7 @@ from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..decide.pictures import Held
 from ..errors import RowError, UsageError
 from ..measure import images
-from ..measure.textkeys import Texts, measure
+from ..measure.text_keys import Texts, measure
 from ..mixture import Listing
 from ..progress import track
 from ..record import ASKING_TASKS, ImageRef

@@ -18,7 +18,7 @@ from ..decide.comparisons import code_version
 from ..decide.leaks import ITEMS, Outside
 from ..errors import RowError
 from ..measure import images
-from ..measure.textkeys import Texts, measure
+from ..measure.text_keys import Texts, measure
 from ..mixture import EvaluationSet, Listing
 from ..progress import track
 from ..write import manifest

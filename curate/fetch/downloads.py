@@ -17,7 +17,7 @@ from typing import Literal
 from .. import facts
 from ..errors import UsageError, WorkError
 from ..progress import say
-from ..read import download_record, presence, refusal
+from ..read import download_record, refused_copies, source_status
 from ..read.download_record import Fetched, FetchedFile
 from . import articles, hub
 
@@ -84,13 +84,13 @@ def refuse(sources: Iterable[str], root: Path) -> None:
     Raises:
         UsageError: one of them is there; says why.
     """
-    if reason := refusal.of_folder(root):
+    if reason := refused_copies.of_folder(root):
         raise UsageError(reason)
     for source in sources:
-        if reason := refusal.of_name(source):
+        if reason := refused_copies.of_name(source):
             raise UsageError(reason)
         facts.load(source)
-        if reason := refusal.of_folder(root / source, source):
+        if reason := refused_copies.of_folder(root / source, source):
             raise UsageError(reason)
 
 
@@ -99,13 +99,13 @@ def _bring(entry: facts.Facts, root: Path) -> Outcome:
     steps = tuple(step.replace("{folder}", str(folder)) for step in entry.steps)
     layout = entry.fetched_layout()
     if layout is None:
-        whole = presence.look(entry.id, root).state in presence.WHOLE
+        whole = source_status.look(entry.id, root).state in source_status.WHOLE
         return Outcome(entry.id, "there" if whole else "by hand", str(folder), steps=() if whole else steps)
     place = entry.upstream[layout]
     fetched = download_record.read_record(folder)
     if fetched is not None and _is_finished(fetched, folder, place):
         return Outcome(entry.id, "there", str(folder), fetched.dataset, fetched.commit, steps=steps)
-    found = presence.look(entry.id, root).layout
+    found = source_status.look(entry.id, root).layout
     if found not in ("", layout) and not _is_ours(folder):
         raise UsageError(
             f"{folder}: holds {entry.id} as {found}, which medmix fetch did not put there and a build reads; "

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from .wordings import DUTIES, TERMS, UNCLEAR, Terms, allowed
+from .terms import DUTIES, TERMS, UNCLEAR, Terms, allowed
 
 USES = {
     "research": "train on it for research",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from . import wordings
+from . import terms
 from .statements import Licence, Statement
 
 
@@ -45,17 +45,17 @@ def rule(
     ruling = _own(said, wording, article, article_read) or _member(said, member) or _source(said)
     if third_party and ruling.verdict in ("redistributable", "research-only"):
         evidence = f"the caption credits a third party ({third_party!r}), which {ruling.licence} does not cover"
-        return Ruling(wordings.UNCLEAR, "unclear", ruling.upstream, evidence, ruling.read)
+        return Ruling(terms.UNCLEAR, "unclear", ruling.upstream, evidence, ruling.read)
     return ruling
 
 
 def _own(said: Licence, wording: str, article: str, article_read: str) -> Ruling | None:
     if not wording or said.verdict == "credentialed":
         return None
-    licence = wordings.normalise(wording)
+    licence = terms.normalise(wording)
     evidence = f"the licence of {article} in PubMed Central" if article else "the row's own licence"
     read = article_read or said.upstream.read
-    return Ruling(licence, wordings.verdict(licence), wording, evidence, read)
+    return Ruling(licence, terms.verdict(licence), wording, evidence, read)
 
 
 def _member(said: Licence, member: str) -> Ruling | None:
@@ -63,7 +63,7 @@ def _member(said: Licence, member: str) -> Ruling | None:
     if statement is None or said.verdict == "credentialed":
         return None
     evidence = f"{member}: {statement.evidence}"
-    return Ruling(statement.id, wordings.verdict(statement.id), statement.wording, evidence, statement.read)
+    return Ruling(statement.id, terms.verdict(statement.id), statement.wording, evidence, statement.read)
 
 
 def member_statement(said: Licence, member: str) -> Statement | None:

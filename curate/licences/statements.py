@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..config import is_day, nearest
-from . import wordings
+from . import terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Statement:
 
     @property
     def id(self) -> str:
-        """The id of the licence, one of `wordings.TERMS`."""
-        return self.licence or wordings.normalise(self.wording)
+        """The id of the licence, one of `terms.TERMS`."""
+        return self.licence or terms.normalise(self.wording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Effective:
     """What counts: the most restrictive licence on the way from the original to here.
 
     Attributes:
-        id: SPDX id or `LicenseRef-...`, one of `wordings.TERMS`.
+        id: SPDX id or `LicenseRef-...`, one of `terms.TERMS`.
         verdict: what may be done with a record; may be `unclear` against the licence, never laxer.
         evidence: why this one.
         read: the day on which that was found, YYYY-MM-DD.
@@ -89,12 +89,12 @@ def problems(licence: Licence) -> list[str]:
 
 def _statement_problems(statement: Statement) -> list[str]:
     problems = _source_problems(statement)
-    if statement.licence not in ("", wordings.UNCLEAR):
-        problems.append(f"licence: may only be {wordings.UNCLEAR}; what the wording says is found by itself")
-    if not statement.licence and not wordings.is_known(statement.wording):
+    if statement.licence not in ("", terms.UNCLEAR):
+        problems.append(f"licence: may only be {terms.UNCLEAR}; what the wording says is found by itself")
+    if not statement.licence and not terms.is_known(statement.wording):
         problems.append(
-            f"wording: {statement.wording!r} is not known{nearest(statement.wording, wordings.TERMS)}; "
-            f"add it to recipes/licences.yaml, or set licence: {wordings.UNCLEAR}"
+            f"wording: {statement.wording!r} is not known{nearest(statement.wording, terms.TERMS)}; "
+            f"add it to recipes/licences.yaml, or set licence: {terms.UNCLEAR}"
         )
     return problems
 
@@ -102,18 +102,18 @@ def _statement_problems(statement: Statement) -> list[str]:
 def _effective_problems(licence: Licence) -> list[str]:
     effective = licence.effective
     problems = _source_problems(effective)
-    if effective.id not in wordings.TERMS:
-        return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, wordings.TERMS)}"]
-    if effective.verdict not in (wordings.verdict(effective.id), "unclear"):
-        problems.append(f"verdict: is {effective.verdict}, but {effective.id} is {wordings.verdict(effective.id)}")
+    if effective.id not in terms.TERMS:
+        return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, terms.TERMS)}"]
+    if effective.verdict not in (terms.verdict(effective.id), "unclear"):
+        problems.append(f"verdict: is {effective.verdict}, but {effective.id} is {terms.verdict(effective.id)}")
     said = {name: getattr(licence, name) for name in ("declared", "upstream")}
     spoken = {name: statement for name, statement in said.items() if statement.wording}
-    if not spoken and effective.id != wordings.UNCLEAR:
+    if not spoken and effective.id != terms.UNCLEAR:
         problems.append(f"id: is {effective.id}, but neither declared nor upstream says anything")
     problems += [
         f"id: {effective.id} is laxer than {name} ({statement.id}): {', '.join(found)}"
         for name, statement in spoken.items()
-        if effective.verdict != "unclear" and (found := wordings.laxer(effective.id, statement.id))
+        if effective.verdict != "unclear" and (found := terms.laxer(effective.id, statement.id))
     ]
     return problems
 

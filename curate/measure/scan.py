@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 from ..code_digest import code_digest
 from ..copies.fingerprints import FINGERPRINT
 from ..errors import RowError
-from ..read import dicom, originals
+from ..read import dicom, image_store
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
 from ..tables import opened
 from . import images, text, third_party
-from .textkeys import Texts, measure
+from .text_keys import Texts, measure
 
 BATCH_ROWS = 256
 CODE = (
@@ -38,7 +38,7 @@ CODE = (
         "code_digest.py",
         "tables",
         "sources",
-        "read/originals.py",
+        "read/image_store.py",
         "read/dicom.py",
     ),
     *("measure", "copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
@@ -82,7 +82,7 @@ SCHEMA = pa.schema(
 `image_key` is equal for images that are known to be the same without comparing them: the digest of the pixels where
 the scan takes one, else of the bytes. `image_files` is the size and time of the file that holds each image, nulls where
 there is none: by them a later run sees that an image came, went or changed. `third_party` is what a figure's caption
-says of an owner beside the article. The last five are those of `textkeys.TextKeys`.
+says of an owner beside the article. The last five are those of `text_keys.TextKeys`.
 """
 
 
@@ -175,7 +175,7 @@ def _images_unchanged(path: Path, folder: Path) -> bool:
 
 
 def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
-    size, mtime_ns = originals.stat(folder, ref) or (None, None)
+    size, mtime_ns = image_store.stat(folder, ref) or (None, None)
     return {"bytes": size, "mtime_ns": mtime_ns}
 
 
@@ -183,7 +183,7 @@ def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
     """Give the scan's rows, each with its approximate size in bytes."""
     upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
     detector = text.LanguageDetector(task.language_model)
-    with originals.ImageStore(task.folder) as store:
+    with image_store.ImageStore(task.folder) as store:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
         while batch := list(islice(upstream, BATCH_ROWS)):
             rows = [
@@ -209,7 +209,7 @@ def _rejected(row: Rejected) -> dict[str, Any]:
     }
 
 
-def _measure(store: originals.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
+def _measure(store: image_store.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
     data = store.read(ref)
     try:
         return images.measure(data, max_pixels)

@@ -9,7 +9,7 @@ from ..config import nearest
 from ..errors import UsageError
 from ..mixture import Mixture
 from ..sources import Shard, layouts
-from . import dicom, download_record, refusal
+from . import dicom, download_record, refused_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def find(
     ]
     if not root.is_dir():
         problems.append(f"{root} is not a folder; give the folder that holds one folder per source with --root")
-    if refused := refusal.of_folder(root):
+    if refused := refused_copies.of_folder(root):
         problems.append(refused)
     if problems:
         raise UsageError("; ".join(problems))
@@ -58,7 +58,7 @@ def find(
         if not folder.exists() or not layouts(source):
             missing.append(source)
             continue
-        if refused := refusal.of_folder(folder, source):
+        if refused := refused_copies.of_folder(folder, source):
             unreadable.append(refused)
             continue
         choice = _choose(mixture, source, folder)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import canonical
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef
 from medmix.curate.shards import replacing
 from medmix.train.data.collate import to_tensor

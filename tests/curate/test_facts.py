@@ -9,7 +9,7 @@ import yaml
 
 from medmix.curate import facts, mixtures, sampledata
 from medmix.curate.errors import UsageError
-from medmix.curate.licences import statements, wordings
+from medmix.curate.licences import statements, terms
 from medmix.curate.record import TASKS, VERDICTS
 from medmix.curate.sources import layouts
 
@@ -84,7 +84,7 @@ def test_each_source_is_told_in_full(source):
 @pytest.mark.parametrize("source", FOURTEEN)
 def test_a_verdict_is_that_of_the_licence_or_stricter(source):
     licence = facts.load(source).licence
-    assert licence.verdict in (wordings.verdict(licence.id), "unclear")
+    assert licence.verdict in (terms.verdict(licence.id), "unclear")
 
 
 @pytest.mark.parametrize("source", FOURTEEN)

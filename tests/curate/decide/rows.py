@@ -7,7 +7,7 @@ import polars as pl
 
 from medmix.curate.decide.comparisons import COPIES
 from medmix.curate.decide.scantexts import ScanTexts
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure
 
 DEFAULTS: dict[str, Any] = {
     "scan": 0,

@@ -13,7 +13,7 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.describe.licence_report import of_mix, of_mixture
 from medmix.curate.errors import UsageError
-from medmix.curate.licences.wordings import TERMS
+from medmix.curate.licences.terms import TERMS
 from medmix.curate.write import manifest
 
 SAMPLE = mixtures.load("sample")

@@ -10,7 +10,7 @@ import pytest
 
 from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef, Record, Rejected
 from medmix.curate.tables import archives
 

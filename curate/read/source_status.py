@@ -10,7 +10,7 @@ from .. import facts
 from ..errors import InputError
 from ..record import Record
 from ..sources import Layout, Shard, layouts
-from . import originals
+from . import image_store
 from .download_record import is_unfinished, read_record
 
 PROBED_ROWS = 50
@@ -109,5 +109,5 @@ def _gaps(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard])
             yield str(error)
             continue
         refs = [ref for row in images for ref in row]
-        if refs and not any(originals.stat(folder, ref) for ref in refs):
+        if refs and not any(image_store.stat(folder, ref) for ref in refs):
             yield f"no images of {split or 'the rows'} found, as {refs[0].path}"

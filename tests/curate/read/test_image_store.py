@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medmix.curate.errors import RowError
-from medmix.curate.read import originals
-from medmix.curate.read.originals import ImageStore, stat
+from medmix.curate.read import image_store
+from medmix.curate.read.image_store import ImageStore, stat
 from medmix.curate.record import ImageRef
 
 ROWS = [b"zero", b"one", None, b"three", b""]
@@ -75,7 +75,7 @@ def test_reading_in_order_opens_each_container_and_row_group_once(root: Path, mo
             groups.append(i)
             return super().read_row_group(i, **options)
 
-    monkeypatch.setattr(originals.pq, "ParquetFile", Counted)
+    monkeypatch.setattr(image_store.pq, "ParquetFile", Counted)
     with ImageStore(root) as store:
         for row in (0, 1, 3):
             store.read(ImageRef("rows.parquet", row=row))
@@ -146,7 +146,7 @@ def test_damaged_member(root: Path) -> None:
 
 
 def test_size_is_checked_before_reading(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(originals, "MAX_BYTES", 4)
+    monkeypatch.setattr(image_store, "MAX_BYTES", 4)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("inflated"))
     assert reason(root, ImageRef("imgs.zip", member="imgs/1/source.jpg"))[1].endswith(": 6 bytes")
     assert reason(root, ImageRef("images/a b (1).jpg"))[1].endswith(": 5 bytes")

@@ -9,7 +9,7 @@ import re
 import polars as pl
 
 from ..record import Section
-from .textkeys import COLUMNS, Texts, measure
+from .text_keys import COLUMNS, Texts, measure
 
 _FINDINGS = "Findings:"
 _IMPRESSION = re.compile(r"^Impression:", re.MULTILINE)

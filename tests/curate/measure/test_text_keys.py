@@ -1,13 +1,13 @@
-"""What is measured on the texts of records, and that it proposes all that `sametext` can find the same."""
+"""What is measured on the texts of records, and that it proposes all that `text_similarity` can find the same."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medmix.curate.measure import minhash
-from medmix.curate.measure.sametext import similarity
 from medmix.curate.measure.shingles import hashed, ngrams, tokens, words
-from medmix.curate.measure.textkeys import Texts, measure
+from medmix.curate.measure.text_keys import Texts, measure
+from medmix.curate.measure.text_similarity import similarity
 
 LONG = "Axial computed tomography of the chest shows a round nodule beside the hilum of the lung"
 WORDS = st.lists(

@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from medmix.curate import facts
-from medmix.curate.read import download_record, expectations
-from medmix.curate.read.expectations import Difference, compare
+from medmix.curate.read import download_record, row_counts
 from medmix.curate.read.inputs import Input
+from medmix.curate.read.row_counts import Difference, compare
 
 
 def rows(source, **splits):
@@ -68,22 +68,22 @@ def test_samples_are_one_line_and_full_copies_one_each():
         Difference("roco", 81806, 81807, True, "train 65,447 instead of 65,448"),
         Difference("vqa_rad", 2300, 2248, True, "train 1,849 instead of 1,797"),
     ]
-    assert expectations.notes(found) == [
+    assert row_counts.notes(found) == [
         "read as samples, with fewer rows than upstream has: slake 10 of 14,028, medqa 5 of 12,723"
     ]
-    assert [line.split("; ")[0] for line in expectations.warnings(found)] == [
+    assert [line.split("; ")[0] for line in row_counts.warnings(found)] == [
         "roco: not the number of rows that upstream has, though it is a full copy: train 65,447 instead of 65,448",
         "vqa_rad: not the number of rows that upstream has, though it is a full copy: train 1,849 instead of 1,797",
     ]
-    assert expectations.notes([]) == expectations.warnings([]) == []
+    assert row_counts.notes([]) == row_counts.warnings([]) == []
 
 
 def test_the_layout_says_what_to_expect(tmp_path):
     original = entry(tmp_path, "slake", "original", train=3, test=None)
     hub = entry(tmp_path, "slake", "hub", train=4)
     three = rows("slake", train=3, test=9)
-    assert expectations.differences(three, [original], []) == []
-    assert expectations.differences(three, [hub], []) == [Difference("slake", 3, 4, False, "train 3 instead of 4")]
+    assert row_counts.differences(three, [original], []) == []
+    assert row_counts.differences(three, [hub], []) == [Difference("slake", 3, 4, False, "train 3 instead of 4")]
 
 
 def test_each_source_is_counted_by_itself(tmp_path):
@@ -93,7 +93,7 @@ def test_each_source_is_counted_by_itself(tmp_path):
         entry(tmp_path, "medqa", "original", train=2),
         entry(tmp_path, "iu_xray", "kaggle", unsplit=5),
     ]
-    found = expectations.differences(table, inputs, ["iu_xray"])
+    found = row_counts.differences(table, inputs, ["iu_xray"])
     assert [(difference.source, difference.full) for difference in found] == [("medqa", False), ("iu_xray", True)]
 
 
@@ -109,15 +109,15 @@ class TestComplete:
         return entry(folder, "slake", "hub", test=3)
 
     def test_a_download_that_lies_there_whole(self, tmp_path):
-        assert expectations.complete([self.holding(tmp_path)]) == ["slake"]
+        assert row_counts.complete([self.holding(tmp_path)]) == ["slake"]
 
     def test_a_download_that_lost_a_file(self, tmp_path):
         found = self.holding(tmp_path)
         (tmp_path / self.FILE).unlink()
-        assert expectations.complete([found]) == []
+        assert row_counts.complete([found]) == []
 
     def test_a_download_of_another_copy_than_the_one_that_is_read(self, tmp_path):
-        assert expectations.complete([self.holding(tmp_path, "OctoMed/SLAKE")]) == []
+        assert row_counts.complete([self.holding(tmp_path, "OctoMed/SLAKE")]) == []
 
     def test_no_record(self, tmp_path):
-        assert expectations.complete([entry(tmp_path, "slake", "hub", test=3)]) == []
+        assert row_counts.complete([entry(tmp_path, "slake", "hub", test=3)]) == []

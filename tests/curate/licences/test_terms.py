@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.licences.wordings import TERMS, allowed, is_known, laxer, normalise, verdict
+from medmix.curate.licences.terms import TERMS, allowed, is_known, laxer, normalise, verdict
 from medmix.curate.record import VERDICTS
 
 PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from . import minhash
-from .sametext import SHINGLE, Text
 from .shingles import hashed, ngrams
 from .text import digest
+from .text_similarity import SHINGLE, Text
 
 _PARTS = np.array([0x9AE16A3B2F90404F, 0xC949C7DEFD6D4C1B, 0xB492B66FBE98F273, 0x8F5A3D0E77C1F6A9], np.uint64)
 """Added to the hashes of each part's shingles, so that an answer is never taken for a question."""
@@ -38,7 +38,7 @@ class TextKeys:
         text_key: equal for records whose texts are all equal, options in order; 32 hex digits.
         question_answer_key: of question and answer alone.
         question_key: 64 bits, of all but the answer; None without a question.
-        near_key: 64 bits, equal for all records that can say the same (`sametext`); None where no text is long.
+        near_key: 64 bits, equal for all records that can say the same (`text_similarity`); None where no text is long.
         minhash: the bands of the long texts' shingles; empty where no text is long.
     """
 
