@@ -84,10 +84,10 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         }
         further = leftout.of_evaluation(aside, mixture.evaluation)
         _say_notes(further)
-        complete = row_counts.complete(inputs)
+        complete = row_counts.complete_sources(inputs)
         beside = {
             "complete": complete,
-            "articles": articles.digest(root),
+            "articles": articles.table_digest(root),
             "facts": _facts(inputs),
             "aside": sets.digest(aside),
         }
@@ -102,10 +102,12 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         with _timed(seconds, "load"):
             rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
-            differences = row_counts.differences(rows, inputs, complete) if counted else []
+            differences = row_counts.find_mismatches(rows, inputs, complete) if counted else []
             _say_notes(row_counts.notes(differences))
             _say_warnings(row_counts.warnings(differences))
-            rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
+            rows = articles.add_article_licences(
+                rows, articles.load_table(root), {entry.source: entry.facts for entry in inputs}
+            )
             rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
         with _timed(seconds, "compare"):
             copies, outside = _compare(rows, inputs, scans, aside, mixture, work, options.workers)

@@ -5,9 +5,11 @@ import re
 import reprlib
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -17,8 +19,8 @@ from .errors import UsageError
 
 Config = TypeVar("Config")
 
-_PLAIN: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
+_KIND_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -27,11 +29,50 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file, refusing a key that stands twice in one mapping, and aliases (they can make a file endless).
+def yaml_names(folder: str) -> list[str]:
+    """List the names of the YAML files that come with medmix in a folder such as `recipes/train`, sorted."""
+    return sorted(Path(entry.name).stem for entry in _packaged(folder).iterdir() if entry.name.endswith(".yaml"))
+
+
+def yaml_path(folder: str, name: str) -> Path:
+    """Give the path of a YAML file that comes with medmix."""
+    return Path(str(_packaged(folder) / f"{name}.yaml"))
+
+
+def _packaged(folder: str) -> Traversable:
+    package, _, below = folder.partition("/")
+    root = files(f"medmix.{package}")
+    return root / below if below else root
+
+
+def find_yaml(folder: str, kind: str, name_or_path: str | Path, names: Sequence[str] | None = None) -> Path:
+    """Find a YAML file by its name among those of `folder`, or by a path that ends in .yaml or .yml.
+
+    Args:
+        folder: as `yaml_names` takes it.
+        kind: what such a file describes, for the message.
+        name_or_path: as the user gave it.
+        names: those to choose from, if not all of the folder.
 
     Raises:
-        UsageError: the file is not there, cannot be read or is not YAML; says where.
+        UsageError: there is no such name; the message lists the known ones.
+    """
+    if Path(name_or_path).suffix in (".yaml", ".yml"):
+        return Path(name_or_path)
+    name, known = str(name_or_path), yaml_names(folder) if names is None else names
+    if name not in known:
+        raise UsageError(
+            f"{kind} {name!r} is unknown{nearest(name, known)}; "
+            f"there are {', '.join(known)}, or give a path that ends in .yaml"
+        )
+    return yaml_path(folder, name)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; refuse duplicate keys, and aliases, which can make a file endless.
+
+    Raises:
+        UsageError: the file is missing, cannot be read or is not YAML; the message names the line.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
@@ -102,16 +143,16 @@ def _value(kind: Any, data: Any, where: str, report: Report) -> Any:
         return _mapping(inner[1], data, where, report)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, data, where, report)
-    return _plain(kind, data, where, report)
+    return _scalar(kind, data, where, report)
 
 
-def _plain(kind: type, data: Any, where: str, report: Report) -> Any:
-    fits = isinstance(data, _PLAIN[kind]) and (kind is bool or not isinstance(data, bool))
+def _scalar(kind: type, data: Any, where: str, report: Report) -> Any:
+    fits = isinstance(data, _ACCEPTED[kind]) and (kind is bool or not isinstance(data, bool))
     if not fits:
-        report(f"{where}: must be {_NAMES[kind]}, is {_shown(data)}{_hint(kind, data)}")
+        report(f"{where}: must be {_KIND_NAMES[kind]}, is {_display(data)}{_hint(kind, data)}")
         return data
     if kind is float and not abs(data) <= sys.float_info.max:
-        report(f"{where}: must be a finite number, is {_shown(data)}")
+        report(f"{where}: must be a finite number, is {_display(data)}")
         return data
     return float(data) if kind is float else data
 
@@ -125,7 +166,7 @@ def _hint(kind: type, data: Any) -> str:
     return ""
 
 
-def _shown(data: Any) -> str:
+def _display(data: Any) -> str:
     return str(data) if isinstance(data, date) else "null" if data is None else reprlib.repr(data)
 
 
@@ -137,13 +178,13 @@ def _optional(kinds: tuple[Any, ...], data: Any, where: str, report: Report) -> 
 def _choice(choices: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
     if not any(data == choice and type(data) is type(choice) for choice in choices):
         hint = nearest(data, [str(choice) for choice in choices]) if isinstance(data, str) else ""
-        report(f"{where}: must be one of {', '.join(map(str, choices))}, is {_shown(data)}{hint}")
+        report(f"{where}: must be one of {', '.join(map(str, choices))}, is {_display(data)}{hint}")
     return data
 
 
 def _sequence(origin: type, inner: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
     if not isinstance(data, list):
-        report(f"{where}: must be a list, is {_shown(data)}")
+        report(f"{where}: must be a list, is {_display(data)}")
         return data
     fixed = origin is tuple and not (len(inner) == 2 and inner[1] is Ellipsis)
     if fixed and len(inner) != len(data):
@@ -156,11 +197,11 @@ def _sequence(origin: type, inner: tuple[Any, ...], data: Any, where: str, repor
 
 def _mapping(kind: Any, data: Any, where: str, report: Report) -> Any:
     if not isinstance(data, Mapping):
-        report(f"{where}: must be a mapping, is {_shown(data)}")
+        report(f"{where}: must be a mapping, is {_display(data)}")
         return data
     for key in data:
         if not isinstance(key, str):
-            report(f"{where}: key {_shown(key)} must be a text; put it in quotes")
+            report(f"{where}: key {_display(key)} must be a text; put it in quotes")
     return {key: _value(kind, item, f"{where}.{key}", report) for key, item in data.items()}
 
 
@@ -171,8 +212,10 @@ def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = Fals
         return data
     at = f"{where}: " if top else f"{where}."
     hints = get_type_hints(cls)
-    problems = [f"{at}{key}: {_unknown(cls, key, fields)}" for key in data if key not in fields]
-    problems += [f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _required(field)]
+    problems = [f"{at}{key}: {_unknown_key(cls, key, fields)}" for key in data if key not in fields]
+    problems += [
+        f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _is_required(field)
+    ]
     present = [name for name in fields if name in data]
     values = {name: _value(hints[name], data[name], f"{at}{name}", problems.append) for name in present}
     for problem in problems:
@@ -180,12 +223,12 @@ def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = Fals
     return data if problems else cls(**values)
 
 
-def _unknown(cls: Any, key: Any, fields: Iterable[str]) -> str:
+def _unknown_key(cls: Any, key: Any, fields: Iterable[str]) -> str:
     renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
     return f"is now called {renamed[key]!r}" if key in renamed else f"unknown key{nearest(str(key), fields)}"
 
 
-def _required(field: "dataclasses.Field[Any]") -> bool:
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
@@ -212,7 +255,7 @@ def override(data: Any, change: str) -> None:
     data[last] = value
 
 
-def is_day(text: str) -> bool:
+def is_iso_date(text: str) -> bool:
     """Tell whether a text is a day as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat() == text

@@ -3,13 +3,12 @@
 Loads `recipes/sources/*.yaml`; nothing about a source is known anywhere else.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from .config import nearest, parse, read_yaml
+from .config import nearest, parse, read_yaml, yaml_names, yaml_path
 from .errors import UsageError
 from .licences import statements
 from .licences.statements import Licence
@@ -39,7 +38,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedCopy:
     """A copy on the Hub that must not be used.
 
     Attributes:
@@ -118,7 +117,7 @@ class Facts:
     citation: str
     background: Background = Background()
     steps: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedCopy, ...] = ()
     article_licences: bool = False
 
     def provenance(self, layout: str) -> dict[str, str]:
@@ -157,14 +156,12 @@ class Facts:
 
 @cache
 def source_ids() -> tuple[str, ...]:
-    """List the sources, sorted."""
-    entries = (files("medmix.recipes") / "sources").iterdir()
-    return tuple(sorted(Path(entry.name).stem for entry in entries if entry.name.endswith(".yaml")))
+    """List the ids of all sources, sorted."""
+    return tuple(yaml_names("recipes/sources"))
 
 
-@cache
 def load(source: str) -> Facts:
-    """Load what is known of a source.
+    """Load the facts of a source; every call gives mappings of its own, so that no caller changes another's.
 
     Raises:
         UsageError: there is no such source, or its file has problems; all of them are named at once.
@@ -172,7 +169,17 @@ def load(source: str) -> Facts:
     known = source_ids()
     if source not in known:
         raise UsageError(f"source {source!r} is unknown{nearest(source, known)}; there are {', '.join(known)}")
-    return parse_file(Path(str(files("medmix.recipes") / "sources" / f"{source}.yaml")))
+    entry = _load(source)
+    upstream = {
+        layout: replace(place, splits=place.splits and dict(place.splits)) for layout, place in entry.upstream.items()
+    }
+    licence = replace(entry.licence, members=dict(entry.licence.members))
+    return replace(entry, upstream=upstream, licence=licence, splits=dict(entry.splits))
+
+
+@cache
+def _load(source: str) -> Facts:
+    return parse_file(yaml_path("recipes/sources", source))
 
 
 def parse_file(path: Path) -> Facts:

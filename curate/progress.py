@@ -18,7 +18,7 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
         yield from tqdm(items, total=total, desc=label, leave=False)
         return
     started = time.monotonic()
-    yield from _in_lines(items, lambda item: 1, 0, lambda done: f"{label}: {done} of {total}")
+    yield from _report_lines(items, lambda item: 1, 0, lambda done: f"{label}: {done} of {total}")
     say(f"{label}: {total} of {total} in {time.monotonic() - started:.1f} s")
 
 
@@ -30,10 +30,10 @@ def track_bytes(pieces: Iterable[bytes], total: int, done: int, label: str) -> I
                 yield piece
                 bar.update(len(piece))
         return
-    yield from _in_lines(pieces, len, done, lambda done: f"{label}: {done:,} of {total:,} bytes")
+    yield from _report_lines(pieces, len, done, lambda done: f"{label}: {done:,} of {total:,} bytes")
 
 
-def _in_lines(
+def _report_lines(
     items: Iterable[Item], size: Callable[[Item], int], done: int, line: Callable[[int], str]
 ) -> Iterator[Item]:
     reported = time.monotonic()

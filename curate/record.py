@@ -5,7 +5,7 @@ from typing import Literal
 
 TASKS = ("caption", "report", "vqa", "mcqa", "qa")
 
-ASKING_TASKS = ("vqa", "mcqa", "qa")
+QUESTION_TASKS = ("vqa", "mcqa", "qa")
 """Tasks whose records have a question; those of the others have an image and what is told of it."""
 
 Section = Literal["findings", "impression"]
@@ -136,24 +136,3 @@ class Rejected:
     def id(self) -> str:
         """`<source>/<key>`."""
         return f"{self.source}/{self.key}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One row of the ledger: what became of one record, and why.
-
-    `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `REASONS`, or ""
-    for kept records; `evidence` the record, item or text that it hangs on; `score` the measurement
-    behind it, or None where the decision is exact; `transformation` how the record's image differs from the one that
-    it hangs on, or "".
-    """
-
-    id: str
-    source: str
-    split: str
-    outcome: str
-    stage: str
-    reason: str = ""
-    evidence: str = ""
-    score: float | None = None
-    transformation: str = ""

@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def leftovers(folder: Path) -> list[Path]:
+def temporary_files(folder: Path) -> list[Path]:
     """List the half-written files below a folder that processes left which were killed."""
     return list(folder.rglob(".*.tmp"))
 

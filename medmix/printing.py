@@ -12,7 +12,7 @@ from medmix.curate.progress import say
 
 if TYPE_CHECKING:  # both are slow to import, and most commands need neither
     from medmix.curate.fetch.downloads import Outcome
-    from medmix.curate.read.source_status import Presence
+    from medmix.curate.read.source_status import SourceStatus
 
 
 def print_json(document: Any, sort_keys: bool = False) -> None:
@@ -44,7 +44,7 @@ def print_build(manifest: dict[str, Any]) -> None:
     click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
 
 
-def print_presences(held: "Sequence[Presence]", as_json: bool) -> None:
+def print_presences(held: "Sequence[SourceStatus]", as_json: bool) -> None:
     """Print what lies there of each source, and the problems below."""
     rows = [asdict(holding) for holding in held]
     if as_json:

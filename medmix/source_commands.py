@@ -80,13 +80,13 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
     if only_articles:
         if sources or only_check:
             raise UsageError("--articles stands alone: it looks at all sources under --root")
-        print_added(downloads.licences(root), root / "pmc_articles", as_json)
+        print_added(downloads.fetch_article_licences(root), root / "pmc_articles", as_json)
         return 0
     if only_check:
-        held = source_status.look_at(sources, root)
+        held = source_status.check_sources(sources, root)
         print_presences(held, as_json)
-        return WorkError.exit_code if source_status.findings(held, asked_for=bool(sources)) else 0
-    outcomes = downloads.bring(sources, root)
+        return WorkError.exit_code if source_status.failed_checks(held, asked_for=bool(sources)) else 0
+    outcomes = downloads.fetch_sources(sources, root)
     print_outcomes(outcomes, as_json)
     if problems := [outcome.problem for outcome in outcomes if outcome.problem]:
         raise WorkError("; ".join(problems))

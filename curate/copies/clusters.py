@@ -12,7 +12,7 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 
-def stars(pairs: Numbers, order: Numbers) -> Numbers:
+def greedy_clusters(pairs: Numbers, order: Numbers) -> Numbers:
     """Give for each image the place of the one that stands for it, [N]; its own place where it survives.
 
     Args:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import grey, keypoints, registration
 from .grey import Floats, Pixels, blurred
 from .registration import Matrix
-from .sketch import Sketch, drawn, whitened
+from .sketch import Sketch, reconstruct, whiten
 
 KEYPOINTS: Final = 120
 HYPOTHESES: Final = 3
@@ -103,14 +103,14 @@ def prepare(picture: Pixels) -> Prepared | None:
 
     More than 192 pixels a side add nothing, so images may be decoded at reduced scale.
     """
-    small = grey.working(picture)
-    return None if small is None else _prepared(small, grey.enlarged(small, picture), COPY)
+    small = grey.working_picture(picture)
+    return None if small is None else _prepare(small, grey.enlargement(small, picture), COPY)
 
 
 def prepare_whitened(picture: Pixels) -> Prepared | None:
     """Make a grey picture ready to be compared with sketches, as `prepare`."""
-    small = grey.working(picture)
-    return None if small is None else _prepared(whitened(small), grey.enlarged(small, picture), COPY)
+    small = grey.working_picture(picture)
+    return None if small is None else _prepare(whiten(small), grey.enlargement(small, picture), COPY)
 
 
 def prepare_sketch(kept: Sketch) -> Prepared:
@@ -119,94 +119,94 @@ def prepare_sketch(kept: Sketch) -> Prepared:
     Raises:
         ValueError: the sketch is damaged.
     """
-    return _prepared(drawn(kept), kept.enlarged, COPY_BY_SKETCH)
+    return _prepare(reconstruct(kept), kept.enlarged, COPY_BY_SKETCH)
 
 
-def _prepared(small: Floats, enlarged: float, least: float) -> Prepared:
+def _prepare(small: Floats, enlarged: float, least: float) -> Prepared:
     # what is smaller than a pixel of a small image is the decoder's, not the image's
     fine = blurred(small, 0.5 * enlarged) - blurred(small, FINE)
     points = keypoints.detect(small, KEYPOINTS)
-    return Prepared(small, _band(small, COARSE), _band(small, MIDDLE), fine, points, least)
+    return Prepared(small, _band_pass(small, COARSE), _band_pass(small, MIDDLE), fine, points, least)
 
 
 def compare(first: Prepared | None, second: Prepared | None) -> Match:
     """Align two pictures and compare them; swapping the two gives the same verdict and likeness."""
     if first is None or second is None:
         return NO_MATCH
-    if _order(first) > _order(second):
-        return reversed_(compare(second, first))
+    if _sort_key(first) > _sort_key(second):
+        return swapped(compare(second, first))
     best = NO_MATCH
-    for start in _starts(first, second):
-        best = max(best, _judged(first, second, start), key=_worth)
+    for start in _initial_alignments(first, second):
+        best = max(best, _try_alignment(first, second, start), key=_match_rank)
         if best.same and best.likeness >= CERTAIN:
             break
     return best
 
 
-def _order(one: Prepared) -> tuple[tuple[int, ...], bytes]:
+def _sort_key(one: Prepared) -> tuple[tuple[int, ...], bytes]:
     return one.picture.shape, one.picture.tobytes()
 
 
-def reversed_(match: Match) -> Match:
+def swapped(match: Match) -> Match:
     """Give the match as it is when the two pictures change places."""
     turn = match.turn if match.flipped else -match.turn % 360
     return Match(match.same, match.likeness, match.share, match.flipped, turn, 1 / match.zoom)
 
 
-def _starts(first: Prepared, second: Prepared) -> Iterator[Matrix]:
+def _initial_alignments(first: Prepared, second: Prepared) -> Iterator[Matrix]:
     """Give the alignments to try: frame on frame, then what the keypoints say."""
     (height, width), (other_height, other_width) = first.picture.shape, second.picture.shape
     wider, higher = other_width / width, other_height / height
     yield np.array([[wider, 0, (wider - 1) / 2], [0, higher, (higher - 1) / 2]])
-    matches = registration.match(first.points, second.points, (width / 2, height / 2))
+    matches = registration.match_keypoints(first.points, second.points, (width / 2, height / 2))
     yield from registration.hypotheses(first.points, second.points, matches, HYPOTHESES)
 
 
-def _judged(first: Prepared, second: Prepared, start: Matrix) -> Match:
+def _try_alignment(first: Prepared, second: Prepared, start: Matrix) -> Match:
     """Refine an alignment and measure the likeness under it.
 
     A good start is only made worse on smooth pictures by coarse steps, so those come second.
     """
     if _coarse_correlation(first, second, start) < HOPELESS:
         return NO_MATCH
-    best = _settled(first, second, start)
+    best = _refine_and_measure(first, second, start)
     if best.likeness < CERTAIN:
-        start = registration.refined(first.coarse, second.coarse, start, steps=6)
+        start = registration.refine(first.coarse, second.coarse, start, steps=6)
         if _coarse_correlation(first, second, start) > GOOD:
-            best = max(best, _settled(first, second, start), key=_worth)
+            best = max(best, _refine_and_measure(first, second, start), key=_match_rank)
     return best
 
 
-def _settled(first: Prepared, second: Prepared, map_: Matrix) -> Match:
+def _refine_and_measure(first: Prepared, second: Prepared, map_: Matrix) -> Match:
     """Refine at the middle scale, longer where the likeness is in doubt."""
     match = NO_MATCH
     for steps in (8, 16):
-        map_ = registration.refined(first.middle, second.middle, map_, steps)
-        match = max(match, _measured(first, second, map_), key=_worth)
+        map_ = registration.refine(first.middle, second.middle, map_, steps)
+        match = max(match, _measure(first, second, map_), key=_match_rank)
         if not DOUBTFUL < match.likeness < CERTAIN:
             break
     return match
 
 
 def _coarse_correlation(first: Prepared, second: Prepared, map_: Matrix) -> float:
-    moved, inside = registration.warped(second.coarse, map_, first.coarse.shape)
+    moved, inside = registration.warp(second.coarse, map_, first.coarse.shape)
     return _correlation(first.coarse[inside], moved[inside]) if inside.any() else 0.0
 
 
-def _worth(match: Match) -> tuple[bool, float]:
+def _match_rank(match: Match) -> tuple[bool, float]:
     return match.same, match.likeness
 
 
-def _measured(first: Prepared, second: Prepared, map_: Matrix) -> Match:
+def _measure(first: Prepared, second: Prepared, map_: Matrix) -> Match:
     area = float(np.linalg.det(map_[:, :2]))
-    moved, inside = registration.warped(second.fine, map_, first.fine.shape)
+    moved, inside = registration.warp(second.fine, map_, first.fine.shape)
     share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
     likeness = _likeness(first.fine, moved, inside)
     same = likeness >= min(first.least, second.least) and share >= MIN_SHARE
-    return Match(same, likeness, min(1.0, share), area < 0, _turn(map_), max(abs(area), 1e-6) ** 0.5)
+    return Match(same, likeness, min(1.0, share), area < 0, _quarter_turn(map_), max(abs(area), 1e-6) ** 0.5)
 
 
-def _turn(map_: Matrix) -> int:
+def _quarter_turn(map_: Matrix) -> int:
     """Give the quarter turn, counter-clockwise on the screen, that is left of a map without its mirroring."""
     hand = np.sign(np.linalg.det(map_[:, :2]))
     return int(np.rint(-np.arctan2(hand * map_[1, 0], hand * map_[0, 0]) / (np.pi / 2))) * 90 % 360
@@ -233,7 +233,7 @@ def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     return cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
 
 
-def _band(picture: Floats, sigma: float) -> Floats:
+def _band_pass(picture: Floats, sigma: float) -> Floats:
     """Give what a picture holds around a scale, divided by its local contrast, so that its tone does not matter."""
     band = blurred(picture, sigma) - blurred(picture, 4 * sigma)
     contrast = np.sqrt(blurred(np.square(band), 8 * sigma))

@@ -61,7 +61,7 @@ def _border(rows: Pixels) -> int:
         size = min(2 * size, len(rows))
 
 
-def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
+def working_picture(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     """Give the trimmed picture with about `side`² pixels, float32, or None when it is tiny, a strip or near-uniform."""
     if min(grey.shape, default=0) < MIN_SIDE:
         return None
@@ -77,7 +77,7 @@ def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     return small if small.std() >= MIN_CONTRAST else None
 
 
-def enlarged(small: Floats, picture: Pixels) -> float:
+def enlargement(small: Floats, picture: Pixels) -> float:
     """Give the sides of a working picture over those of the picture that it was made of, at least 1."""
     return float(max(1.0, (small.size / picture.size) ** 0.5))
 

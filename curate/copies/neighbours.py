@@ -2,7 +2,7 @@
 
 Two images are proposed when at least two of their keypoints look alike and imply the same turn, zoom and shift, or
 when their hashes are near. Work and memory are bounded whatever the data: of a key that many images share only
-`CROWD` are looked at, and images of equal fingerprint count as one.
+`MAX_IMAGES_PER_KEY` are looked at, and images of equal fingerprint count as one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +11,22 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .fingerprints import BITS, FEW, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
+from .fingerprints import (
+    BITS,
+    FEW_KEYPOINTS,
+    FINGERPRINT,
+    KEYPOINTS,
+    MIRROR_MASK,
+    ORIENTATIONS,
+    Fingerprints,
+    transform_hash,
+)
 from .grey import Floats
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 BLOCK: Final = 4096
-CROWD: Final = 48
+MAX_IMAGES_PER_KEY: Final = 48
 """Images looked at for one key; beyond it a key says little."""
 
 MAX_TURN: Final = 12.0
@@ -27,10 +36,10 @@ MAX_ZOOM: Final = 0.85
 MAX_SHIFT: Final = 0.3
 """Of the centre, in sides of the square of equal area."""
 
-NEAR_HASH: Final = 40
+MAX_HASH_DISTANCE: Final = 40
 """Bits of 256 that differ at most."""
 
-LIKE_HASH: Final = 64
+MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
 """Bits that differ at most when only one keypoint is alike."""
 
 NEAR_RANK: Final = 6
@@ -52,7 +61,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     if len(prints) >= 1 << _IMAGE_BITS:
         raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
     usable = np.flatnonzero(prints["width"])
-    first, copies = _equal(prints, usable)
+    first, copies = _group_equal(prints, usable)
     own = int(np.searchsorted(first, known))  # first is ascending
     found = [_by_keypoints(prints, first, own, workers), _by_hash(prints, first, own)]
     pairs = np.concatenate([first[np.concatenate(found)], copies[copies[:, 1] >= known]])
@@ -61,7 +70,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
-def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
+def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
     """Give the first of each set of equal fingerprints, ascending, and (first, other) for the others."""
     words = prints.view("<u8").reshape(len(prints), FINGERPRINT.itemsize // 8)
     draws = np.random.default_rng(0).integers(1, 1 << 63, words.shape[1], np.uint64) | np.uint64(1)
@@ -98,7 +107,7 @@ def _by_keypoints(prints: Fingerprints, first: Numbers, known: int, workers: int
 
     def search(start: int) -> Numbers:
         part = prints[first[start : start + BLOCK]]
-        return _agreeing(prints, first, _alike(part, start, index))
+        return _agreeing_pairs(prints, first, _matching_keypoints(part, start, index))
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
         return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, starts)])
@@ -119,7 +128,7 @@ def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
     return index
 
 
-def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
+def _matching_keypoints(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
     """Look up each key of a block of images, also with its unsure bits the other way."""
     image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
     key, doubts = part["keys"][image, slot], part["doubts"][image, slot]
@@ -134,9 +143,9 @@ def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Vo
     right = np.searchsorted(index, lowest | _BELOW_KEY, side="right")
     count = right - left
     # of a crowd, look at a part that differs from image to image
-    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - CROWD + 1)
-    left = np.where(count > CROWD, left + spread, left)
-    count = np.minimum(count, CROWD)
+    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
+    left = np.where(count > MAX_IMAGES_PER_KEY, left + spread, left)
+    count = np.minimum(count, MAX_IMAGES_PER_KEY)
     ends = np.cumsum(count)
     place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count)
     found = index[place]
@@ -148,9 +157,9 @@ def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Vo
     return _Votes(image[asked] + start, slot[asked], other[kept], other_slot[kept])
 
 
-def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
+def _agreeing_pairs(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
     """Give the pairs for which two votes imply the same map of one image on the other."""
-    votes, maps = _likely(prints, first, votes)
+    votes, maps = _plausible_votes(prints, first, votes)
     order = np.lexsort((votes.other_slot, votes.slot, maps.x, maps.pair))
     agree = np.zeros(len(order), bool)
     for step in (1, 2):
@@ -163,12 +172,12 @@ def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
         near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
         agree[one[near]] = True
     image, other = first[votes.image], first[votes.other]
-    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= LIKE_HASH
+    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= MAX_HASH_DISTANCE_ONE_KEYPOINT
     packed = np.unique(votes.image[agree] << 32 | votes.other[agree])
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
-class _Maps(NamedTuple):
+class _ImpliedMaps(NamedTuple):
     """The map of one image on the other that each vote implies, [V].
 
     `pair` is equal for votes for the same two images, mirrored alike and turned by the same quarter; `x` and `y` say
@@ -182,7 +191,7 @@ class _Maps(NamedTuple):
     turn: npt.NDArray[np.uint8]
 
 
-def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _Maps]:
+def _plausible_votes(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _ImpliedMaps]:
     """Leave out votes that imply an unlikely turn, zoom or shift."""
     mine, yours = first[votes.image], first[votes.other]
     angles = prints["places"][mine, votes.slot, 3], prints["places"][yours, votes.other_slot, 3]
@@ -191,7 +200,7 @@ def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes
     turned = np.abs((turn.astype(np.int16) + 32) % 64 - 32) <= MAX_TURN * 256 / 360
     votes = _Votes(*(values[turned] for values in votes))
     mine, yours, flipped, turn = mine[turned], yours[turned], flipped[turned], turn[turned]
-    one, two = _placed(prints, mine, votes.slot), _placed(prints, yours, votes.other_slot)
+    one, two = _centred_places(prints, mine, votes.slot), _centred_places(prints, yours, votes.other_slot)
     zoom = two[2] - one[2]
     radians = turn * np.float32(np.pi / 128)
     cosine, sine = np.cos(radians) * np.exp2(zoom), np.sin(radians) * np.exp2(zoom)
@@ -199,12 +208,12 @@ def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes
     x, y = two[0] - cosine * one[0] - sine * back_y, two[1] - sine * one[0] + cosine * back_y
     quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped
     start = votes.image.min() if len(votes.image) else 0
-    maps = _Maps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
+    maps = _ImpliedMaps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
     inside = (np.abs(zoom) <= MAX_ZOOM) & (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
-    return _Votes(*(values[inside] for values in votes)), _Maps(*(values[inside] for values in maps))
+    return _Votes(*(values[inside] for values in votes)), _ImpliedMaps(*(values[inside] for values in maps))
 
 
-def _placed(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
+def _centred_places(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
     """Give x and y from the centre, in sides, and scale in octaves."""
     places = prints["places"][image, slot].astype(np.float32)
     width, height = prints["width"][image].astype(np.float32), prints["height"][image].astype(np.float32)
@@ -215,9 +224,9 @@ def _placed(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats
 
 def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
     """Compare hashes that begin alike at one of eight places, in the orientations that are worth it."""
-    few = np.flatnonzero(prints["count"][first] < FEW)
+    few = np.flatnonzero(prints["count"][first] < FEW_KEYPOINTS)
     hashes = prints["hash"][first]
-    turned = [oriented(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
+    turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
     rows = np.concatenate([hashes, *turned])
     image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
     found = [np.zeros((0, 2), np.int64)]
@@ -230,16 +239,16 @@ def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
         )
         order = np.argsort(key, kind="stable")
         for step in range(1, NEAR_RANK + 1):
-            found += [_near(rows, image, order[:-step], order[step:], known)]
+            found += [_close_hashes(rows, image, order[:-step], order[step:], known)]
     return np.concatenate(found)
 
 
-def _near(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
+def _close_hashes(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
     found = []
     for start in range(0, len(one), 1 << 18):
         left, right = one[start : start + (1 << 18)], two[start : start + (1 << 18)]
         differ = np.bitwise_count(rows[left] ^ rows[right]).sum(1)
-        close = (differ <= NEAR_HASH) & (image[left] != image[right])
+        close = (differ <= MAX_HASH_DISTANCE) & (image[left] != image[right])
         close &= np.maximum(image[left], image[right]) >= known
         found.append(np.stack([image[left[close]], image[right[close]]], 1))
     return np.concatenate(found) if found else np.zeros((0, 2), np.int64)

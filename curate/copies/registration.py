@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .grey import Floats
-from .keypoints import ODD, Keypoints
+from .keypoints import IS_ODD, Keypoints
 
 Matrix = npt.NDArray[np.float64]
 """An affine map [2, 3] of places (x, y, 1) in one picture to places (x, y) in another."""
@@ -43,11 +43,11 @@ class Matches:
     maps: Matrix
 
 
-def match(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> Matches:
+def match_keypoints(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> Matches:
     """Match keypoints by what surrounds them; `centre` is that of the first picture."""
     likeness = _unit(first.coefficients) @ _unit(second.coefficients).T
     unsure = (first.handed < 0.25)[:, None] | (second.handed < 0.25)
-    other = second.coefficients * np.where(ODD, -1, 1).astype(np.float32)
+    other = second.coefficients * np.where(IS_ODD, -1, 1).astype(np.float32)
     crossed = np.where(unsure, _unit(first.coefficients) @ _unit(other).T, -1)
     same = first.bright[:, None] == second.bright
     both = np.where(same, np.maximum(likeness, crossed), -1)
@@ -63,7 +63,7 @@ def match(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> M
     flipped = (first.mirrored[i] ^ second.mirrored[j]) ^ (crossed[i, j] > likeness[i, j])
     turn = np.where(flipped, second.angle[j] + first.angle[i], second.angle[j] - first.angle[i]).astype(np.float64)
     zoom = np.log(second.sigma[j] / first.sigma[i]).astype(np.float64)
-    plausible = (np.abs(_wrapped(turn, np.pi / 2)) < MAX_TURN) & (np.abs(zoom) < np.log(MAX_ZOOM))
+    plausible = (np.abs(_wrap_angle(turn, np.pi / 2)) < MAX_TURN) & (np.abs(zoom) < np.log(MAX_ZOOM))
     i, j, flipped, turn, zoom = (values[plausible][:MATCHES] for values in (i, j, flipped, turn, zoom))
     cosine, sine = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
     hand = np.where(flipped, -1.0, 1.0)
@@ -79,7 +79,7 @@ def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int
     if len(matches.first) < 2:
         return []
     agree = (matches.flipped[:, None] == matches.flipped) & (
-        np.abs(_wrapped(matches.turn[:, None] - matches.turn, 2 * np.pi)) < np.deg2rad(15)
+        np.abs(_wrap_angle(matches.turn[:, None] - matches.turn, 2 * np.pi)) < np.deg2rad(15)
     )
     agree &= np.abs(matches.zoom[:, None] - matches.zoom) < 0.3
     agree &= np.square(matches.centre[:, None] - matches.centre).sum(2) < 12.0**2
@@ -91,12 +91,12 @@ def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int
         if votes[seed] < 2:
             break
         members = agree[seed] & free
-        found.append(_fitted(first, second, matches, members))
+        found.append(_fit_map(first, second, matches, members))
         free &= ~members
     return found
 
 
-def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.NDArray[np.bool_]) -> Matrix:
+def _fit_map(first: Keypoints, second: Keypoints, matches: Matches, members: npt.NDArray[np.bool_]) -> Matrix:
     """Fit the places of agreeing matches; few of them only correct the mean of their own maps."""
     i, j = matches.first[members], matches.second[members]
     mean = np.median(matches.maps[members], axis=0)
@@ -115,7 +115,7 @@ def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.
     return mean
 
 
-def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
+def refine(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     """Move an affine map so that the second picture lies on the first (inverse compositional Gauss-Newton).
 
     Both are band-passed pictures of like contrast. Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
@@ -128,7 +128,7 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     to_unit = np.array([[1 / width, 0, -0.5], [0, 1 / height, -0.5], [0, 0, 1]])
     current = start
     for _ in range(steps):
-        moved, inside = warped(second, current, first.shape)
+        moved, inside = warp(second, current, first.shape)
         error = (moved - first).ravel()
         # what does not fit at all (an arrow, a burnt-in letter) has no say
         scale = 1.5 * float(np.median(np.abs(error[inside.ravel()]))) + 1e-3 if inside.any() else 1.0
@@ -145,7 +145,7 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     return current
 
 
-def warped(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+def warp(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Sample a picture at the mapped places of a [H, W] grid; and say which of them are inside of it."""
     (xx, xy, x), (yx, yy, y) = map_
     moved = cv2.warpAffine(
@@ -166,5 +166,5 @@ def _unit(vectors: Floats) -> Floats:
     return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-6)
 
 
-def _wrapped(angle: Matrix, period: float) -> Matrix:
+def _wrap_angle(angle: Matrix, period: float) -> Matrix:
     return (angle + period / 2) % period - period / 2

@@ -41,17 +41,17 @@ class Sketch:
 
 def sketch(picture: Pixels) -> Sketch | None:
     """Take the sketch of a grey picture, uint8 [H, W]; None when it is tiny, a strip or near-uniform."""
-    small = grey.working(picture)
+    small = grey.working_picture(picture)
     if small is None:
         return None
-    levels = np.digitize(whitened(small), [-_STRONG * _GAIN, 0, _STRONG * _GAIN]).astype(np.uint8).ravel()
+    levels = np.digitize(whiten(small), [-_STRONG * _GAIN, 0, _STRONG * _GAIN]).astype(np.uint8).ravel()
     four = np.pad(levels, (0, -len(levels) % 4)).reshape(-1, 4)
     packed = four[:, 0] << 6 | four[:, 1] << 4 | four[:, 2] << 2 | four[:, 3]
     height, width = small.shape
-    return Sketch(width, height, grey.enlarged(small, picture), packed.tobytes())
+    return Sketch(width, height, grey.enlargement(small, picture), packed.tobytes())
 
 
-def whitened(small: Floats) -> Floats:
+def whiten(small: Floats) -> Floats:
     """Take brightness and contrast away from a working picture; float32 [H, W] around 0."""
     band = blurred(small, _FINEST) - blurred(small, _COARSEST)
     contrast = np.sqrt(blurred(np.square(band), 1.6 * _COARSEST))
@@ -59,8 +59,8 @@ def whitened(small: Floats) -> Floats:
     return np.clip(flat * _GAIN, -_LARGEST, _LARGEST).astype(np.float32)
 
 
-def drawn(kept: Sketch) -> Floats:
-    """Give what `whitened` gave, as far as the sketch tells; float32 [height, width].
+def reconstruct(kept: Sketch) -> Floats:
+    """Give what `whiten` gave, as far as the sketch tells; float32 [height, width].
 
     Raises:
         ValueError: the sketch has too few levels for its size.

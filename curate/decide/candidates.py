@@ -59,7 +59,7 @@ def _numbered(table: pl.DataFrame) -> pl.DataFrame:
 def _light(path: Path, source: str, number: int, section: record.Section | None) -> pl.DataFrame:
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
     return (
-        (report_sections.taught(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
+        (report_sections.select_section(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
         .select(
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),

@@ -64,7 +64,7 @@ def permits(policy: LicencePolicy, licence: str, verdict: str) -> bool:
     """
     if verdict == "unclear" and policy.use == "research":
         return policy.keeps_unclear
-    return terms.allowed(licence, verdict, policy.use)
+    return terms.is_allowed(licence, verdict, policy.use)
 
 
 def said(rows: pl.DataFrame) -> Counter[Said]:

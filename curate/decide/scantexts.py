@@ -25,7 +25,7 @@ class ScanTexts:
     def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows, one scan at a time."""
         for section, scanned in self._read(rows, [*_COMPARED, "explanation"]):
-            yield report_sections.answers(scanned, section) if section else scanned
+            yield report_sections.section_answers(scanned, section) if section else scanned
 
     def lookup(self, rows: pl.DataFrame) -> Callable[[int], Sequence[Text]]:
         """Give a function from the `index` of one of the rows to its texts, the parts that are compared one by one."""
@@ -48,7 +48,9 @@ class ScanTexts:
         frames += [scanned for _, scanned in self._read(rows.filter(~taught), ["minhash"])]
         told = self._read(rows.filter(taught), _COMPARED)
         frames += [
-            report_sections.taught(scanned, section).select("index", "minhash") for section, scanned in told if section
+            report_sections.select_section(scanned, section).select("index", "minhash")
+            for section, scanned in told
+            if section
         ]
         return pl.concat(frames)
 

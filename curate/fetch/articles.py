@@ -22,26 +22,26 @@ CONNECTIONS = 8
 FILE_ROWS = 5000
 
 
-def named(root: Path) -> list[str]:
+def article_ids(root: Path) -> list[str]:
     """List the articles that the sources under a root name, sorted; rows with a licence of their own name none.
 
     Raises:
         InputError: a file of a source is unusable as a whole.
     """
     sources = [source for source in facts.source_ids() if facts.load(source).article_licences]
-    return sorted({article for source in sources for article in _named(source, root / source)})
+    return sorted({article for source in sources for article in _article_ids(source, root / source)})
 
 
-def _named(source: str, folder: Path) -> Iterator[str]:
+def _article_ids(source: str, folder: Path) -> Iterator[str]:
     for layout in layouts(source):
         shards = layout.shards(folder) if folder.is_dir() else []
         for shard in track(shards, len(shards), f"{source}: articles") if shards else []:
             for row in layout.read(folder, shard):
-                if isinstance(row, Record) and not row.licence and row.group.startswith(f"{articles.NAMESPACE}PMC"):
-                    yield row.group.removeprefix(articles.NAMESPACE)
+                if isinstance(row, Record) and not row.licence and row.group.startswith(f"{articles.GROUP_PREFIX}PMC"):
+                    yield row.group.removeprefix(articles.GROUP_PREFIX)
 
 
-def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], str]) -> int:
+def add_missing(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], str]) -> int:
     """Ask PMC for the articles that the table lacks, add them to it, and give their number.
 
     What has been answered is kept when the work stops on its way.
@@ -55,7 +55,7 @@ def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], s
     Raises:
         WorkError: the service cannot be reached, or answers otherwise than it is known to.
     """
-    known = set(articles.table(root)["article"])
+    known = set(articles.load_table(root)["article"])
     missing = [article for article in wanted if article not in known]
     answers: list[Article] = []
     pool = ThreadPoolExecutor(CONNECTIONS)
@@ -63,7 +63,7 @@ def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], s
         # a bounded batch at a time, so that an interrupted run has little under way
         for first in range(0, len(missing), FILE_ROWS):
             batch = missing[first : first + FILE_ROWS]
-            asked = [pool.submit(ask, article, address, get) for article in batch]
+            asked = [pool.submit(fetch_article, article, address, get) for article in batch]
             for done in track(as_completed(asked), len(asked), f"articles {first + 1} to {first + len(batch)}"):
                 answer = done.result()
                 answers.append(answer)
@@ -76,7 +76,7 @@ def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], s
     return len(missing)
 
 
-def ask(article: str, address: str, get: Callable[[str], str]) -> Article:
+def fetch_article(article: str, address: str, get: Callable[[str], str]) -> Article:
     """Ask PMC for one article, in its latest version.
 
     The objects are `metadata/PMC<id>.<version>.json`, with `license_code` and `is_retracted`, as
@@ -104,7 +104,9 @@ def ask(article: str, address: str, get: Callable[[str], str]) -> Article:
 
 def _write(root: Path, answers: list[Article]) -> None:
     numbers = [
-        int(match[1]) for path in articles.files_of(root) if (match := re.fullmatch(r"licences-(\d+)\.csv", path.name))
+        int(match[1])
+        for path in articles.table_files(root)
+        if (match := re.fullmatch(r"licences-(\d+)\.csv", path.name))
     ]
     path = root / articles.FOLDER / f"licences-{max(numbers, default=-1) + 1:05d}.csv"
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:

@@ -18,7 +18,7 @@ from .. import facts
 from ..errors import UsageError, WorkError
 from ..progress import say
 from ..read import download_record, refused_copies, source_status
-from ..read.download_record import Fetched, FetchedFile
+from ..read.download_record import Download, DownloadedFile
 from . import articles, hub
 
 
@@ -45,7 +45,7 @@ class Outcome:
     problem: str = ""
 
 
-def bring(sources: Iterable[str], root: Path) -> list[Outcome]:
+def fetch_sources(sources: Iterable[str], root: Path) -> list[Outcome]:
     """Bring each source, or all where none is named; where one fails, the others are brought all the same.
 
     Raises:
@@ -53,11 +53,11 @@ def bring(sources: Iterable[str], root: Path) -> list[Outcome]:
         WorkError: the Hub cannot be reached at all.
     """
     chosen = tuple(dict.fromkeys(sources)) or facts.source_ids()
-    refuse(chosen, root)
+    validate_sources(chosen, root)
     outcomes = []
     for source in chosen:
         try:
-            outcomes.append(_bring(facts.load(source), root))
+            outcomes.append(_fetch_source(facts.load(source), root))
         except hub.Unreachable:
             raise
         except WorkError as error:
@@ -65,7 +65,7 @@ def bring(sources: Iterable[str], root: Path) -> list[Outcome]:
     return outcomes
 
 
-def licences(root: Path) -> int:
+def fetch_article_licences(root: Path) -> int:
     """Ask PubMed Central for the licences of the articles that the sources under `root` name; give their number.
 
     Raises:
@@ -74,39 +74,39 @@ def licences(root: Path) -> int:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder; give the folder that holds one folder per source with --root")
-    get = partial(hub.text, service="PubMed Central")
-    return articles.fill(root, articles.named(root), hub.pmc_address(), get)
+    get = partial(hub.read_text, service="PubMed Central")
+    return articles.add_missing(root, articles.article_ids(root), hub.pmc_url(), get)
 
 
-def refuse(sources: Iterable[str], root: Path) -> None:
+def validate_sources(sources: Iterable[str], root: Path) -> None:
     """Refuse unknown sources, and copies that must not be used, before anything is done.
 
     Raises:
         UsageError: one of them is there; says why.
     """
-    if reason := refused_copies.of_folder(root):
+    if reason := refused_copies.reason_by_folder(root):
         raise UsageError(reason)
     for source in sources:
-        if reason := refused_copies.of_name(source):
+        if reason := refused_copies.reason_by_name(source):
             raise UsageError(reason)
         facts.load(source)
-        if reason := refused_copies.of_folder(root / source, source):
+        if reason := refused_copies.reason_by_folder(root / source, source):
             raise UsageError(reason)
 
 
-def _bring(entry: facts.Facts, root: Path) -> Outcome:
+def _fetch_source(entry: facts.Facts, root: Path) -> Outcome:
     folder = root / entry.id
     steps = tuple(step.replace("{folder}", str(folder)) for step in entry.steps)
     layout = entry.fetched_layout()
     if layout is None:
-        whole = source_status.look(entry.id, root).state in source_status.WHOLE
+        whole = source_status.check_source(entry.id, root).state in source_status.COMPLETE
         return Outcome(entry.id, "there" if whole else "by hand", str(folder), steps=() if whole else steps)
     place = entry.upstream[layout]
     fetched = download_record.read_record(folder)
     if fetched is not None and _is_finished(fetched, folder, place):
         return Outcome(entry.id, "there", str(folder), fetched.dataset, fetched.commit, steps=steps)
-    found = source_status.look(entry.id, root).layout
-    if found not in ("", layout) and not _is_ours(folder):
+    found = source_status.check_source(entry.id, root).layout
+    if found not in ("", layout) and not _has_download(folder):
         raise UsageError(
             f"{folder}: holds {entry.id} as {found}, which medmix fetch did not put there and a build reads; "
             "for the Hub's copy move it away or give another --root"
@@ -115,7 +115,7 @@ def _bring(entry: facts.Facts, root: Path) -> Outcome:
     return Outcome(entry.id, "fetched", str(folder), fetched.dataset, fetched.commit, size, steps)
 
 
-def _is_finished(fetched: Fetched, folder: Path, place: facts.Upstream) -> bool:
+def _is_finished(fetched: Download, folder: Path, place: facts.Upstream) -> bool:
     return (
         not download_record.is_unfinished(folder)
         and fetched.dataset == place.dataset
@@ -125,11 +125,11 @@ def _is_finished(fetched: Fetched, folder: Path, place: facts.Upstream) -> bool:
     )
 
 
-def _is_ours(folder: Path) -> bool:
+def _has_download(folder: Path) -> bool:
     return download_record.is_unfinished(folder) or (folder / download_record.RECORD).exists()
 
 
-def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Fetched, int]:
+def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Download, int]:
     """Download what is not there yet; give all that is there now, and the bytes downloaded."""
     earlier = download_record.read_unfinished(folder) or download_record.read_record(folder)
     if earlier is not None and earlier.dataset != place.dataset:
@@ -137,26 +137,26 @@ def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Fetched
     commit = place.revision or (earlier.commit if earlier else hub.current_commit(place.dataset))
     if place.revision is None:
         say(f"{source}: {place.dataset} is not pinned; its commit {commit} is taken and recorded")
-    remotes = hub.listing(place.dataset, commit, place.files)
-    files = dict(_there_already(folder, remotes, earlier if earlier and earlier.commit == commit else None))
+    remotes = hub.list_matching(place.dataset, commit, place.files)
+    files = dict(_present_files(folder, remotes, earlier if earlier and earlier.commit == commit else None))
     missing = [remote for remote in remotes if remote.path not in files]
     total = sum(remote.bytes for remote in missing)
-    _refuse_foreign_files(folder, missing)
-    _need_room(folder, total)
+    _validate_no_foreign_files(folder, missing)
+    _validate_free_space(folder, total)
     say(f"{source}: {len(missing)} of {len(remotes)} files, {total:,} bytes, from {place.dataset} at {commit}")
-    with _working(folder) as work:
+    with _locked_work_folder(folder) as work:
         for remote in missing:
-            download_record.write_unfinished(folder, Fetched(place.dataset, commit, files))
+            download_record.write_unfinished(folder, Download(place.dataset, commit, files))
             target, label = folder / remote.path, f"{source}/{remote.path}"
             files[remote.path] = hub.download(place.dataset, commit, remote, target, work, label)
-        fetched = Fetched(place.dataset, commit, files)
+        fetched = Download(place.dataset, commit, files)
         download_record.write_record(folder, fetched)
     return fetched, total
 
 
-def _there_already(
-    folder: Path, remotes: Iterable[hub.Remote], earlier: Fetched | None
-) -> Iterator[tuple[str, FetchedFile]]:
+def _present_files(
+    folder: Path, remotes: Iterable[hub.Remote], earlier: Download | None
+) -> Iterator[tuple[str, DownloadedFile]]:
     """Give the files that need no download; one that an earlier run finished is not read again."""
     for remote in remotes:
         path = folder / remote.path
@@ -165,14 +165,14 @@ def _there_already(
         if earlier is not None and (known := earlier.files.get(remote.path)):
             yield remote.path, known
             continue
-        content = hub.Content(remote)
+        content = hub.ContentCheck(remote)
         content.read(path)
         if content.is_right():
-            yield remote.path, FetchedFile(remote.bytes, content.sha256.hexdigest())
+            yield remote.path, DownloadedFile(remote.bytes, content.sha256.hexdigest())
 
 
-def _refuse_foreign_files(folder: Path, missing: Iterable[hub.Remote]) -> None:
-    if _is_ours(folder):
+def _validate_no_foreign_files(folder: Path, missing: Iterable[hub.Remote]) -> None:
+    if _has_download(folder):
         return
     for remote in missing:
         if (folder / remote.path).exists():
@@ -182,16 +182,16 @@ def _refuse_foreign_files(folder: Path, missing: Iterable[hub.Remote]) -> None:
             )
 
 
-def _need_room(folder: Path, total: int) -> None:
+def _validate_free_space(folder: Path, total: int) -> None:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     needed = total - sum(part.stat().st_size for part in folder.glob(f"{download_record.UNFINISHED}/*.part"))
     free = shutil.disk_usage(existing).free
     if needed > free:
-        raise WorkError(f"{folder}: needs {needed:,} bytes and {free:,} are free; make room and {hub.AGAIN}")
+        raise WorkError(f"{folder}: needs {needed:,} bytes and {free:,} are free; make room and {hub.RETRY}")
 
 
 @contextmanager
-def _working(folder: Path) -> Iterator[Path]:
+def _locked_work_folder(folder: Path) -> Iterator[Path]:
     """Give `.fetching/`, held against a second run; it goes when all has arrived."""
     work = folder / download_record.UNFINISHED
     work.mkdir(parents=True, exist_ok=True)

@@ -30,16 +30,16 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_ba
 
 from ..errors import WorkError
 from ..progress import track_bytes
-from ..read.download_record import FetchedFile
+from ..read.download_record import DownloadedFile
 
 CHUNK_BYTES = 1_000_000
-DROPS = 5
+MAX_DROPS = 5
 """A stream that breaks off so many times without a byte in between is given up."""
 
-PMC = "https://pmc-oa-opendata.s3.amazonaws.com"
-PMC_VARIABLE = "MEDMIX_PMC_ADDRESS"
+PMC_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
+PMC_URL_VARIABLE = "MEDMIX_PMC_ADDRESS"
 
-AGAIN = "run the same command again: finished files are kept"
+RETRY = "run the same command again: finished files are kept"
 
 
 class Unreachable(WorkError):
@@ -56,7 +56,7 @@ class Remote:
     sha256: str | None
 
 
-class Content:
+class ContentCheck:
     """What is read of a file, held against the digest that the Hub states for it."""
 
     def __init__(self, remote: Remote) -> None:
@@ -96,19 +96,19 @@ def current_commit(dataset: str, revision: str = "main") -> str:
     Raises:
         WorkError: it cannot be had; says why.
     """
-    with explained(dataset, revision), _understood():
+    with readable_errors(dataset, revision), _check_hub_answer():
         url = f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/{quote(revision, safe='')}"
         return str(_get(url).json()["sha"])
 
 
-def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
+def list_matching(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
     """List the files of a commit that fit one of the patterns.
 
     Raises:
         WorkError: the list cannot be had, a pattern fits no file, or a name leads out of the folder.
     """
-    with explained(dataset, commit), _understood():
-        found = tree(dataset, commit)
+    with readable_errors(dataset, commit), _check_hub_answer():
+        found = list_files(dataset, commit)
     for pattern in patterns:
         if not any(fnmatchcase(remote.path, pattern) for remote in found):
             raise WorkError(f"{dataset} has no file {pattern} at {commit}; look there whether it was renamed")
@@ -119,7 +119,7 @@ def listing(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
     return wanted
 
 
-def tree(dataset: str, commit: str) -> list[Remote]:
+def list_files(dataset: str, commit: str) -> list[Remote]:
     """List all files of a commit; raises what the client raises."""
     entries: list[dict[str, Any]] = []
     url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
@@ -134,29 +134,29 @@ def _remote(entry: dict[str, Any]) -> Remote:
     return Remote(entry["path"], entry["size"], entry["oid"], (entry.get("lfs") or {}).get("oid"))
 
 
-def end(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
+def read_tail(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
     """Give the last `size` bytes of a file, or all of it.
 
     Raises:
         WorkError: they cannot be had; says why.
     """
     url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
-    with explained(dataset, commit):
+    with readable_errors(dataset, commit):
         return b"".join(_stream(url, max(0, remote.bytes - size), remote.bytes))
 
 
-def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> FetchedFile:
+def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> DownloadedFile:
     """Download a file to `target`, by way of a part in `work`, from where an earlier run stopped.
 
     Raises:
         WorkError: it cannot be had, or arrived damaged; says why.
     """
     part = work / f"{hashlib.sha256(remote.blob.encode()).hexdigest()[:20]}.part"
-    content = Content(remote)
+    content = ContentCheck(remote)
     if part.exists():
         content.read(part)
     url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
-    with explained(dataset, commit), part.open("ab") as handle:
+    with readable_errors(dataset, commit), part.open("ab") as handle:
         for data in track_bytes(_stream(url, content.bytes, remote.bytes), remote.bytes, content.bytes, label):
             handle.write(data)
             content.add(data)
@@ -164,10 +164,10 @@ def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path
         os.fsync(handle.fileno())
     if not content.is_right():
         part.unlink()
-        raise WorkError(f"{remote.path} did not arrive as {dataset} has it (another digest); {AGAIN}")
+        raise WorkError(f"{remote.path} did not arrive as {dataset} has it (another digest); {RETRY}")
     target.parent.mkdir(parents=True, exist_ok=True)
     part.replace(target)
-    return FetchedFile(remote.bytes, content.sha256.hexdigest())
+    return DownloadedFile(remote.bytes, content.sha256.hexdigest())
 
 
 def _stream(url: str, start: int, size: int) -> Iterator[bytes]:
@@ -175,21 +175,21 @@ def _stream(url: str, start: int, size: int) -> Iterator[bytes]:
     drops = 0
     while start < size:
         try:
-            for data in _body(url, start):
+            for data in _stream_once(url, start):
                 start += len(data)
                 drops = 0
                 yield data
         except HTTPError as error:
-            if isinstance(error, HfHubHTTPError) or drops == DROPS:
+            if isinstance(error, HfHubHTTPError) or drops == MAX_DROPS:
                 raise
         if start < size:
             drops += 1
-            if drops > DROPS:
-                raise Unreachable(f"{url} ends after {start} of {size} bytes; {AGAIN}")
+            if drops > MAX_DROPS:
+                raise Unreachable(f"{url} ends after {start} of {size} bytes; {RETRY}")
             time.sleep(2**drops)
 
 
-def _body(url: str, start: int) -> Iterator[bytes]:
+def _stream_once(url: str, start: int) -> Iterator[bytes]:
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -211,12 +211,12 @@ def _get(url: str, headers: dict[str, str] | None = None) -> Any:
     return response
 
 
-def pmc_address() -> str:
+def pmc_url() -> str:
     """Give the address of PubMed Central's bucket, which the environment may put elsewhere, as on a mirror."""
-    return os.environ.get(PMC_VARIABLE, PMC).rstrip("/")
+    return os.environ.get(PMC_URL_VARIABLE, PMC_URL).rstrip("/")
 
 
-def text(url: str, service: str) -> str:
+def read_text(url: str, service: str) -> str:
     """Give what lies at a public address of a service other than the Hub; no token goes there.
 
     Raises:
@@ -227,13 +227,13 @@ def text(url: str, service: str) -> str:
     except OfflineModeIsEnabled:
         raise Unreachable("HF_HUB_OFFLINE is set; unset it to fetch") from None
     except HfHubHTTPError as error:
-        raise Unreachable(f"{service} answers {error.response.status_code} to {url}; {AGAIN}") from error
+        raise Unreachable(f"{service} answers {error.response.status_code} to {url}; {RETRY}") from error
     except HTTPError as error:
-        raise Unreachable(f"no way to {service} ({_reason(error)}); check the network and {AGAIN}") from error
+        raise Unreachable(f"no way to {service} ({_reason(error)}); check the network and {RETRY}") from error
 
 
 @contextmanager
-def explained(dataset: str, revision: str) -> Iterator[None]:
+def readable_errors(dataset: str, revision: str) -> Iterator[None]:
     """Turn what the client raises while it asks for a dataset into a `WorkError` that says what to do."""
     page = f"{constants.ENDPOINT}/datasets/{dataset}"
     log_in = "log in (hf auth login, or a token in HF_TOKEN)"
@@ -250,14 +250,14 @@ def explained(dataset: str, revision: str) -> Iterator[None]:
     except RepositoryNotFoundError as error:
         raise WorkError(f"{dataset} is not there or not open to you: see {page}, and {log_in}") from error
     except HfHubHTTPError as error:
-        raise _answered(dataset, error, log_in) from error
+        raise _status_error(dataset, error, log_in) from error
     except HTTPError as error:
         where = constants.ENDPOINT
-        raise Unreachable(f"no way to {where} ({_reason(error)}); check the network and {AGAIN}") from error
+        raise Unreachable(f"no way to {where} ({_reason(error)}); check the network and {RETRY}") from error
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def _check_hub_answer() -> Iterator[None]:
     """Take an answer that lacks what the Hub always says for that of something else, as of a proxy's log-in page."""
     try:
         yield
@@ -265,13 +265,13 @@ def _understood() -> Iterator[None]:
         raise Unreachable(f"{constants.ENDPOINT} does not answer as the Hub does; is a proxy between?") from error
 
 
-def _answered(dataset: str, error: HfHubHTTPError, log_in: str) -> WorkError:
+def _status_error(dataset: str, error: HfHubHTTPError, log_in: str) -> WorkError:
     status = error.response.status_code
     if status in (401, 403):
         return WorkError(f"{dataset} is refused to you (status {status}): {log_in} as a user who may read it")
     if status == 429:
-        return Unreachable(f"the Hub asks to slow down (status 429); wait some minutes, then {AGAIN}")
-    return Unreachable(f"the Hub answers with status {status}; wait a while, then {AGAIN}")
+        return Unreachable(f"the Hub asks to slow down (status 429); wait some minutes, then {RETRY}")
+    return Unreachable(f"the Hub answers with status {status}; wait a while, then {RETRY}")
 
 
 def _reason(error: HTTPError) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from .terms import DUTIES, TERMS, UNCLEAR, Terms, allowed
+from .terms import DUTIES, TERMS, UNCLEAR, Terms, is_allowed
 
 USES = {
     "research": "train on it for research",
@@ -17,7 +17,7 @@ USES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class SourceLicence:
     """Records of one source under one licence."""
 
     source: str
@@ -26,7 +26,7 @@ class Holding:
     records: int
 
 
-def summary(holdings: Sequence[Holding]) -> dict[str, Any]:
+def summary(holdings: Sequence[SourceLicence]) -> dict[str, Any]:
     """Give the effective terms of a mix as plain data.
 
     Keys: `records`; `holdings`, each with the terms of its licence; `uses`, how many records each of `USES` is
@@ -35,10 +35,10 @@ def summary(holdings: Sequence[Holding]) -> dict[str, Any]:
     """
     licences = sorted({holding.licence for holding in holdings})
     return {
-        "records": _records(holdings),
+        "records": _count_records(holdings),
         "holdings": [{**asdict(holding), **_terms(holding.licence)} for holding in holdings],
-        "uses": [_use(use, holdings) for use in USES],
-        "duties": [_duty(duty, holdings) for duty in DUTIES],
+        "uses": [_summarise_use(use, holdings) for use in USES],
+        "duties": [_summarise_duty(duty, holdings) for duty in DUTIES],
         "not_combinable": [
             {"licences": [one, other], "why": why}
             for one, other in combinations(licences, 2)
@@ -47,7 +47,7 @@ def summary(holdings: Sequence[Holding]) -> dict[str, Any]:
     }
 
 
-def _records(holdings: Sequence[Holding]) -> int:
+def _count_records(holdings: Sequence[SourceLicence]) -> int:
     return sum(holding.records for holding in holdings)
 
 
@@ -59,23 +59,23 @@ def _of(licence: str) -> Terms:
     return TERMS.get(licence, TERMS[UNCLEAR])
 
 
-def _use(use: str, holdings: Sequence[Holding]) -> dict[str, Any]:
-    blocked: dict[tuple[str, str], list[Holding]] = {}
+def _summarise_use(use: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
+    blocked: dict[tuple[str, str], list[SourceLicence]] = {}
     for holding in holdings:
         why = obstacle(use, holding.licence, holding.verdict)
         if why:
             blocked.setdefault((holding.licence, why), []).append(holding)
-    refused = sum(_records(found) for found in blocked.values())
+    refused = sum(_count_records(found) for found in blocked.values())
     return {
         "use": use,
         "what": USES[use],
-        "allowed": _records(holdings) - refused,
+        "allowed": _count_records(holdings) - refused,
         "blocked": refused,
         "blocked_by": [
             {
                 "licence": licence,
                 "why": why,
-                "records": _records(found),
+                "records": _count_records(found),
                 "sources": sorted({holding.source for holding in found}),
             }
             for (licence, why), found in sorted(blocked.items())
@@ -88,7 +88,7 @@ def obstacle(use: str, licence: str, verdict: str) -> str:
     terms = _of(licence)
     if verdict == "unclear":
         return "what may be done with it is unclear"
-    if use in ("research", "commercial") and allowed(licence, verdict, use):
+    if use in ("research", "commercial") and is_allowed(licence, verdict, use):
         return ""
     if verdict == "credentialed":
         return "only for people to whom the owner has given access"
@@ -101,11 +101,11 @@ def obstacle(use: str, licence: str, verdict: str) -> str:
     return ", ".join(why for why, stands in forbidden.items() if stands)
 
 
-def _duty(duty: str, holdings: Sequence[Holding]) -> dict[str, Any]:
+def _summarise_duty(duty: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
     asking = [holding for holding in holdings if getattr(_of(holding.licence), duty)]
     return {
         "duty": duty,
-        "records": _records(asking),
+        "records": _count_records(asking),
         "licences": sorted({holding.licence for holding in asking}),
     }
 
@@ -122,14 +122,14 @@ def conflict(one: str, other: str) -> str:
     if one == other or not (first.derivatives and second.derivatives):
         return ""
     if first.share_alike and second.share_alike:
-        return _shared(one, other)
+        return _share_alike_conflict(one, other)
     for sharing, free in ((first, second), (second, first)):
         if sharing.share_alike and sharing.commercial and not free.commercial:
             return f"the work would bear {sharing.id}, which allows the commercial use that {free.id} forbids"
     return ""
 
 
-def _shared(one: str, other: str) -> str:
+def _share_alike_conflict(one: str, other: str) -> str:
     if _family(one) != _family(other):
         return "each asks that the work bear itself and no other"
     versions = {_version(one), _version(other)}

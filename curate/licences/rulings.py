@@ -38,18 +38,18 @@ def rule(
         said: what is said of the licence of the record's source.
         wording: the licence as the row has it, or "".
         member: the collection that the row names, or "".
-        third_party: `third_party.credit` of the caption.
+        third_party: `third_party.find_credit` of the caption.
         article: the PubMed Central article whose licence the wording is, "" where it is the row's own.
         article_read: the day on which that was read, YYYY-MM-DD.
     """
-    ruling = _own(said, wording, article, article_read) or _member(said, member) or _source(said)
+    ruling = _row_ruling(said, wording, article, article_read) or _member_ruling(said, member) or _source_ruling(said)
     if third_party and ruling.verdict in ("redistributable", "research-only"):
         evidence = f"the caption credits a third party ({third_party!r}), which {ruling.licence} does not cover"
         return Ruling(terms.UNCLEAR, "unclear", ruling.upstream, evidence, ruling.read)
     return ruling
 
 
-def _own(said: Licence, wording: str, article: str, article_read: str) -> Ruling | None:
+def _row_ruling(said: Licence, wording: str, article: str, article_read: str) -> Ruling | None:
     if not wording or said.verdict == "credentialed":
         return None
     licence = terms.normalise(wording)
@@ -58,7 +58,7 @@ def _own(said: Licence, wording: str, article: str, article_read: str) -> Ruling
     return Ruling(licence, terms.verdict(licence), wording, evidence, read)
 
 
-def _member(said: Licence, member: str) -> Ruling | None:
+def _member_ruling(said: Licence, member: str) -> Ruling | None:
     statement = member_statement(said, member)
     if statement is None or said.verdict == "credentialed":
         return None
@@ -72,6 +72,6 @@ def member_statement(said: Licence, member: str) -> Statement | None:
     return next(found, None) if member else None
 
 
-def _source(said: Licence) -> Ruling:
+def _source_ruling(said: Licence) -> Ruling:
     effective = said.effective
     return Ruling(effective.id, effective.verdict, said.upstream.wording, effective.evidence, effective.read)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..config import is_day, nearest
+from ..config import is_iso_date, nearest
 from . import terms
 
 
@@ -88,7 +88,7 @@ def problems(licence: Licence) -> list[str]:
 
 
 def _statement_problems(statement: Statement) -> list[str]:
-    problems = _source_problems(statement)
+    problems = _evidence_problems(statement)
     if statement.licence not in ("", terms.UNCLEAR):
         problems.append(f"licence: may only be {terms.UNCLEAR}; what the wording says is found by itself")
     if not statement.licence and not terms.is_known(statement.wording):
@@ -101,7 +101,7 @@ def _statement_problems(statement: Statement) -> list[str]:
 
 def _effective_problems(licence: Licence) -> list[str]:
     effective = licence.effective
-    problems = _source_problems(effective)
+    problems = _evidence_problems(effective)
     if effective.id not in terms.TERMS:
         return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, terms.TERMS)}"]
     if effective.verdict not in (terms.verdict(effective.id), "unclear"):
@@ -113,13 +113,13 @@ def _effective_problems(licence: Licence) -> list[str]:
     problems += [
         f"id: {effective.id} is laxer than {name} ({statement.id}): {', '.join(found)}"
         for name, statement in spoken.items()
-        if effective.verdict != "unclear" and (found := terms.laxer(effective.id, statement.id))
+        if effective.verdict != "unclear" and (found := terms.laxer_terms(effective.id, statement.id))
     ]
     return problems
 
 
-def _source_problems(said: Statement | Effective) -> list[str]:
+def _evidence_problems(said: Statement | Effective) -> list[str]:
     problems = [] if said.evidence.strip() else ["evidence: is empty; say where that was read"]
-    if not is_day(said.read):
+    if not is_iso_date(said.read):
         problems.append(f"read: {said.read!r} is no day; write YYYY-MM-DD")
     return problems

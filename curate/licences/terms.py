@@ -5,18 +5,18 @@ SPDX has none.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
-from ..config import parse, read_yaml
+from ..config import parse, read_yaml, yaml_path
 from ..record import VERDICTS
 
 UNCLEAR = "LicenseRef-unclear"
 
-Allowed = Literal["redistribute", "derivatives", "commercial"]
-Asked = Literal["attribution", "share-alike", "agreement", "credentialed"]
+Permission = Literal["redistribute", "derivatives", "commercial"]
+Duty = Literal["attribution", "share-alike", "agreement", "credentialed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ DUTIES = ("attribution", "share_alike", "agreement", "credentialed")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    allows: tuple[Allowed, ...]
-    asks: tuple[Asked, ...]
+class _LicenceEntry:
+    allows: tuple[Permission, ...]
+    asks: tuple[Duty, ...]
     wordings: tuple[str, ...] = ()
 
     def terms(self, id_: str) -> Terms:
@@ -62,13 +62,13 @@ class _Entry:
 @dataclass(frozen=True, slots=True)
 class _Family:
     versions: tuple[str, ...]
-    licences: dict[str, _Entry]
+    licences: dict[str, _LicenceEntry]
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
     creative_commons: _Family
-    licences: dict[str, _Entry]
+    licences: dict[str, _LicenceEntry]
     unclear: tuple[str, ...]
 
     def terms(self) -> dict[str, Terms]:
@@ -81,13 +81,9 @@ class _Table:
         return {terms.id: terms for terms in (*versions, *(entry.terms(id_) for id_, entry in self.licences.items()))}
 
 
-def _load() -> _Table:
-    return parse(_Table, read_yaml(Path(str(files("medmix.recipes") / "licences.yaml"))), "licences.yaml")
+_TABLE = parse(_Table, read_yaml(yaml_path("recipes", "licences")), "licences.yaml")
 
-
-_TABLE = _load()
-
-TERMS = _TABLE.terms()
+TERMS: Mapping[str, Terms] = MappingProxyType(_TABLE.terms())
 """The terms of every id that `normalise` can give."""
 
 _CC_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/([\d.]+)")
@@ -108,7 +104,7 @@ _CC_VERSION_NAMES = (r"(1\.0|2\.0|2\.5)-generic", r"(3\.0)-unported", r"(4\.0)-i
 """What Creative Commons adds to the versions; a port to another country is another licence."""
 
 
-def _key(wording: str) -> str:
+def _normal_form(wording: str) -> str:
     """Reduce a wording to what tells licences apart: `CC BY-NC 4.0` and `cc-by-nc-4.0` are one."""
     words = re.sub(r"[\s_-]+", "-", wording.strip().lower())
     address = _CC_ADDRESS.match(words)
@@ -125,10 +121,10 @@ def _key(wording: str) -> str:
     return words
 
 
-_IDS = {_key(id_): id_ for id_ in TERMS} | {
-    _key(wording): id_ for id_, entry in _TABLE.licences.items() for wording in entry.wordings
+_IDS = {_normal_form(id_): id_ for id_ in TERMS} | {
+    _normal_form(wording): id_ for id_, entry in _TABLE.licences.items() for wording in entry.wordings
 }
-_SAYS_NOTHING = {"", *(_key(wording) for wording in _TABLE.unclear)}
+_UNCLEAR_TEXTS = {"", *(_normal_form(wording) for wording in _TABLE.unclear)}
 
 
 def normalise(wording: str) -> str:
@@ -136,12 +132,12 @@ def normalise(wording: str) -> str:
 
     Anything else, `other`, `NO-CC CODE` and "" among it, is `LicenseRef-unclear`: a licence is never guessed.
     """
-    return _IDS.get(_key(wording), UNCLEAR)
+    return _IDS.get(_normal_form(wording), UNCLEAR)
 
 
 def is_known(wording: str) -> bool:
     """Tell whether `recipes/licences.yaml` knows a wording, be it as one that says nothing."""
-    return _key(wording) in _IDS or _key(wording) in _SAYS_NOTHING
+    return _normal_form(wording) in _IDS or _normal_form(wording) in _UNCLEAR_TEXTS
 
 
 def verdict(licence_id: str) -> str:
@@ -159,7 +155,7 @@ def verdict(licence_id: str) -> str:
     return "redistributable" if free else "research-only"
 
 
-def allowed(licence_id: str, verdict: str, use: str) -> bool:
+def is_allowed(licence_id: str, verdict: str, use: str) -> bool:
     """Tell whether a record may be used for `research` or `commercial` ends; publishing is another question.
 
     Research needs a verdict other than `unclear`. Commercial use needs a licence that allows it and a
@@ -175,7 +171,7 @@ def allowed(licence_id: str, verdict: str, use: str) -> bool:
     return verdict == "redistributable" and TERMS.get(licence_id, TERMS[UNCLEAR]).commercial
 
 
-def laxer(licence_id: str, than: str) -> list[str]:
+def laxer_terms(licence_id: str, than: str) -> list[str]:
     """List the terms in which one licence is laxer than another; `LicenseRef-unclear` only lacks credentials.
 
     Both are ids of `TERMS`.

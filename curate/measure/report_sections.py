@@ -9,13 +9,13 @@ import re
 import polars as pl
 
 from ..record import Section
-from .text_keys import COLUMNS, Texts, measure
+from .text_keys import COLUMNS, Texts, measure_texts
 
 _FINDINGS = "Findings:"
 _IMPRESSION = re.compile(r"^Impression:", re.MULTILINE)
 
 
-def section(report: str, name: Section) -> str:
+def section_text(report: str, name: Section) -> str:
     """Give the text of a section without its title, or "" where the report has none.
 
     The impression begins at the first line with its title. A report without titles has neither section.
@@ -27,17 +27,17 @@ def section(report: str, name: Section) -> str:
     return findings.removeprefix(_FINDINGS).strip() if findings.startswith(_FINDINGS) else ""
 
 
-def answers(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
+def section_answers(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
     """Give rows with an `answer` as if a section were all that the reports say."""
     return scanned.with_columns(
-        answer=pl.Series([section(answer, name) for answer in scanned["answer"]], dtype=pl.String)
+        answer=pl.Series([section_text(answer, name) for answer in scanned["answer"]], dtype=pl.String)
     )
 
 
-def taught(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
+def select_section(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
     """Give a scan's rows as if a section were all that the reports say: the answer and what is measured on the text."""
-    told = answers(scanned, name)
-    keys = measure([Texts(*each) for each in told.select("question", "answer", "context", "choices").iter_rows()])
+    told = section_answers(scanned, name)
+    keys = measure_texts([Texts(*each) for each in told.select("question", "answer", "context", "choices").iter_rows()])
     return told.with_columns(
         pl.Series(column, [getattr(key, column) for key in keys], kind) for column, kind in COLUMNS.items()
     )

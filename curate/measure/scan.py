@@ -25,9 +25,9 @@ from ..read import dicom, image_store
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
-from ..tables import opened
+from ..tables import input_errors
 from . import images, text, third_party
-from .text_keys import Texts, measure
+from .text_keys import Texts, measure_texts
 
 BATCH_ROWS = 256
 CODE = (
@@ -93,7 +93,7 @@ class ScanTask:
     Attributes:
         source, layout, shard: what to read; `folder` is the source's own.
         out: where scans are stored; the file's name there is the task's digest.
-        max_pixels: budget of `images.canonical`.
+        max_pixels: budget of `images.decode_rgb`.
         language, language_model: the source's default, and fastText's `lid.176.ftz`.
         limit: read at most this many rows, or None.
     """
@@ -125,7 +125,7 @@ def scan(task: ScanTask) -> Path:
 
 
 def _digest(task: ScanTask) -> str:
-    decoders = dicom.libraries() if _layout(task).images == "dicom" else {}
+    decoders = dicom.decoder_versions() if _layout(task).images == "dicom" else {}
     settings = {
         "code": code_digest(*CODE),
         "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
@@ -138,7 +138,7 @@ def _digest(task: ScanTask) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with opened(path):
+    with input_errors(path):
         state = path.stat()
         return _digest_of_state(path, state.st_size, state.st_mtime_ns)
 
@@ -169,13 +169,13 @@ def _images_unchanged(path: Path, folder: Path) -> bool:
                 if ref["path"] in seen:
                     continue
                 seen.add(ref["path"])
-                if _held_by(folder, ImageRef(**ref)) != file:
+                if _file_state(folder, ImageRef(**ref)) != file:
                     return False
     return True
 
 
-def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
-    size, mtime_ns = image_store.stat(folder, ref) or (None, None)
+def _file_state(folder: Path, ref: ImageRef) -> dict[str, int | None]:
+    size, mtime_ns = image_store.file_stat(folder, ref) or (None, None)
     return {"bytes": size, "mtime_ns": mtime_ns}
 
 
@@ -187,7 +187,8 @@ def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
         while batch := list(islice(upstream, BATCH_ROWS)):
             rows = [
-                _rejected(row) if isinstance(row, Rejected) else _measured(row, measure, task.folder) for row in batch
+                _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder)
+                for row in batch
             ]
             _add_languages(rows, detector, task.language)
             _add_text_keys(rows)
@@ -199,7 +200,7 @@ def _layout(task: ScanTask) -> Layout:
     return next(layout for layout in layouts(task.source) if layout.name == task.layout)
 
 
-def _rejected(row: Rejected) -> dict[str, Any]:
+def _rejected_row(row: Rejected) -> dict[str, Any]:
     return {
         **dict.fromkeys(SCHEMA.names, None),
         **{name: "" for name in SCHEMA.names if SCHEMA.field(name).type == pa.string()},
@@ -217,15 +218,15 @@ def _measure(store: image_store.ImageStore, max_pixels: int, ref: ImageRef) -> i
         raise RowError(error.reason, f"{ref}: {error.evidence}") from error
 
 
-def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
+def _measured_row(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
     row = asdict(record)
     for name in ("question", "answer", "context", "explanation"):
         row[name] = text.clean(row[name])
     for name in ("alternatives", "choices"):
         row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
-    row["third_party"] = third_party.credit(row["answer"]) if record.task == "caption" else ""
-    row["image_files"] = [_held_by(folder, ref) for ref in record.images]
+    row["third_party"] = third_party.find_credit(row["answer"]) if record.task == "caption" else ""
+    row["image_files"] = [_file_state(folder, ref) for ref in record.images]
     facts = []
     for ref in record.images:
         try:
@@ -247,12 +248,12 @@ def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, 
     """Fill in `language` where upstream declares none, from all the text of the row."""
     open_rows = [row for row in rows if not row["language"] and row["task"]]
     texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
-    for row, language in zip(open_rows, text.languages_of(texts, detector, default), strict=True):
+    for row, language in zip(open_rows, text.detect_languages(texts, detector, default), strict=True):
         row["language"] = language
 
 
 def _add_text_keys(rows: list[dict[str, Any]]) -> None:
     records = [row for row in rows if row["task"]]
     texts = [Texts(row["question"], row["answer"], row["context"], row["choices"]) for row in records]
-    for row, keys in zip(records, measure(texts), strict=True):
+    for row, keys in zip(records, measure_texts(texts), strict=True):
         row.update(asdict(keys))

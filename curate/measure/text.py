@@ -48,11 +48,6 @@ def comparable(text: str) -> str:
     return words.rstrip(" .!?。") or words
 
 
-def text_key(*parts: str) -> str:
-    """Digest the comparable forms of parts: 32 hex digits, equal only for the same parts in the same order."""
-    return digest(*map(comparable, parts))
-
-
 def digest(*forms: str) -> str:
     """Digest texts as they are: 32 hex digits, equal only for the same texts in the same order."""
     state = hashlib.blake2b(digest_size=16)
@@ -105,7 +100,7 @@ class LanguageDetector:
         return label.removeprefix("__label__"), min(float(confidence), 1.0)
 
 
-def languages_of(texts: Sequence[str], detector: LanguageDetector, default: str) -> list[str]:
+def detect_languages(texts: Sequence[str], detector: LanguageDetector, default: str) -> list[str]:
     """Give the language of each text: the detected one where that can be trusted, else the source's default.
 
     A text is trusted with at least `MIN_LETTERS` letters and `MIN_CONFIDENCE`. Where upstream declares

@@ -19,8 +19,8 @@ SHINGLE = 3
 MIN_SHINGLES = 8
 """Texts with fewer shingles, ten words, are the same only when they are equal."""
 
-_WEIGHTLESS_WORDS = "a an the s is are was were be been being there this that these those of in on at as 的"
-_WEIGHTLESS = frozenset(_WEIGHTLESS_WORDS.split())
+_FUNCTION_WORD_LIST = "a an the s is are was were be been being there this that these those of in on at as 的"
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 _CRITICAL_PREFIXES = ("hyper", "hypo")
 
@@ -84,7 +84,7 @@ class Text:
     @cached_property
     def weighty(self) -> list[str]:
         """The tokens but for articles, forms of `to be` and the like."""
-        return [token for token in self.tokens if token not in _WEIGHTLESS]
+        return [token for token in self.tokens if token not in _FUNCTION_WORDS]
 
     @cached_property
     def critical(self) -> tuple[tuple[str, ...], ...]:
@@ -115,11 +115,11 @@ def _similarity(one: Text, other: Text) -> float | None:
     if not (one.is_long and other.is_long) or one.critical != other.critical:
         return None
     shorter, longer = sorted((one.weighty, other.weighty), key=len)
-    same = _is_part(shorter, longer) or "".join(shorter) == "".join(longer)
+    same = _is_subsequence(shorter, longer) or "".join(shorter) == "".join(longer)
     return jaccard(one, other) if same else None
 
 
-def _is_part(shorter: Sequence[str], longer: Sequence[str]) -> bool:
+def _is_subsequence(shorter: Sequence[str], longer: Sequence[str]) -> bool:
     """Say whether `shorter` is `longer` with words left out."""
     rest = iter(longer)
     return all(word in rest for word in shorter)

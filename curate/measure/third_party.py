@@ -43,7 +43,7 @@ _CREDIT = re.compile(
 )
 
 
-def credit(caption: str) -> str:
+def find_credit(caption: str) -> str:
     """Give the words by which a caption credits somebody else, at most `MAX_CHARS` of them; "" where it does not.
 
     It counts permission, reprints, reuse with a citation, courtesy, and copyright notices other than the authors'.

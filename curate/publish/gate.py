@@ -163,10 +163,11 @@ def obstacle(source: Any, licence: Any, verdict: Any) -> str:
         return f"is {verdict or 'without a verdict'}"
     if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
         return f"is under {licence!r}, which does not allow it"
-    own = facts.load(source).licence
-    if facts.load(source).access == "credentialed" or own.verdict == "credentialed":
+    entry = facts.load(source)
+    own = entry.licence
+    if entry.access == "credentialed" or own.verdict == "credentialed":
         return f"is of {source}, which is credentialed"
-    by_row = own.per_record or own.members or facts.load(source).article_licences
+    by_row = own.per_record or own.members or entry.article_licences
     if own.verdict != "redistributable" and not by_row:
         return f"is of {source}, of which every record is {own.verdict}"
     return ""

@@ -17,7 +17,7 @@ _STATE = f"{UNFINISHED}/state.json"
 
 
 @dataclass(frozen=True, slots=True)
-class FetchedFile:
+class DownloadedFile:
     """Size and SHA-256 of a file that was downloaded."""
 
     bytes: int
@@ -25,12 +25,12 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class Download:
     """What was downloaded into a source's folder; `files` by their path in it."""
 
     dataset: str
     commit: str
-    files: dict[str, FetchedFile]
+    files: dict[str, DownloadedFile]
 
     def damage(self, folder: Path) -> list[str]:
         """Name each file that is not there any more, or not in its size."""
@@ -44,12 +44,12 @@ class Fetched:
         return found
 
 
-def write_record(folder: Path, fetched: Fetched) -> None:
+def write_record(folder: Path, fetched: Download) -> None:
     """Write the record of a finished download; its presence says that all of it arrived."""
     _write(folder / RECORD, fetched)
 
 
-def read_record(folder: Path) -> Fetched | None:
+def read_record(folder: Path) -> Download | None:
     """Read the record of a finished download, or None where there is none.
 
     Raises:
@@ -58,12 +58,12 @@ def read_record(folder: Path) -> Fetched | None:
     return _read(folder / RECORD)
 
 
-def write_unfinished(folder: Path, fetched: Fetched) -> None:
+def write_unfinished(folder: Path, fetched: Download) -> None:
     """Write down what has arrived of a download that goes on."""
     _write(folder / _STATE, fetched)
 
 
-def read_unfinished(folder: Path) -> Fetched | None:
+def read_unfinished(folder: Path) -> Download | None:
     """Read what has arrived of a download that was stopped, or None where there is none.
 
     Raises:
@@ -77,15 +77,15 @@ def is_unfinished(folder: Path) -> bool:
     return (folder / UNFINISHED).is_dir()
 
 
-def _write(path: Path, fetched: Fetched) -> None:
+def _write(path: Path, fetched: Download) -> None:
     write_text(path, json.dumps(asdict(fetched), indent=2, sort_keys=True) + "\n")
 
 
-def _read(path: Path) -> Fetched | None:
+def _read(path: Path) -> Download | None:
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
         raise UsageError(f"{path}: is damaged; remove it and fetch again, which keeps the files") from None
-    return parse(Fetched, data, str(path))
+    return parse(Download, data, str(path))

@@ -47,7 +47,7 @@ def find(
     ]
     if not root.is_dir():
         problems.append(f"{root} is not a folder; give the folder that holds one folder per source with --root")
-    if refused := refused_copies.of_folder(root):
+    if refused := refused_copies.reason_by_folder(root):
         problems.append(refused)
     if problems:
         raise UsageError("; ".join(problems))
@@ -58,10 +58,10 @@ def find(
         if not folder.exists() or not layouts(source):
             missing.append(source)
             continue
-        if refused := refused_copies.of_folder(folder, source):
+        if refused := refused_copies.reason_by_folder(folder, source):
             unreadable.append(refused)
             continue
-        choice = _choose(mixture, source, folder)
+        choice = _choose_layout(mixture, source, folder)
         if isinstance(choice, Input):
             found.append(choice)
         elif source in allow_missing:
@@ -70,7 +70,7 @@ def find(
             unreadable.append(choice)
     lacking = [source for source in missing if source not in allow_missing]
     if lacking:
-        unreadable.append(_missing_line(lacking, root))
+        unreadable.append(_missing_message(lacking, root))
     if unreadable:
         raise UsageError("; ".join(unreadable))
     if not found:
@@ -78,7 +78,7 @@ def find(
     return found, missing
 
 
-def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
+def _choose_layout(mixture: Mixture, source: str, folder: Path) -> Input | str:
     """Give the layout to read, or the line that says why there is none."""
     asked = mixture.sources[source].layout
     known = layouts(source)
@@ -95,7 +95,7 @@ def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
         return f"{folder}: no files of {source} found; expected {expected}"
     layout, shards = picked[0]
     if layout.images == "dicom":
-        dicom.require()
+        dicom.require_pydicom()
     unread = tuple(other.name for other, _ in there if other is not layout)
     return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread)
 
@@ -110,7 +110,7 @@ def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
     return replace(entry, upstream={**entry.upstream, layout: replace(place, revision=fetched.commit)})
 
 
-def _missing_line(sources: Sequence[str], root: Path) -> str:
+def _missing_message(sources: Sequence[str], root: Path) -> str:
     unwritten = [source for source in sources if not layouts(source)]
     absent = [source for source in sources if source not in unwritten]
     lines = []

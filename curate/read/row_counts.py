@@ -8,12 +8,12 @@ import polars as pl
 from . import download_record
 from .inputs import Input
 
-FULL = 0.95
+FULL_SHARE = 0.95
 """A source with this share of the expected rows is meant to be a full copy, not a sample."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RowCountMismatch:
     """Rows of a source that differ from those expected.
 
     Attributes:
@@ -29,7 +29,7 @@ class Difference:
     splits: str
 
 
-def complete(inputs: Sequence[Input]) -> list[str]:
+def complete_sources(inputs: Sequence[Input]) -> list[str]:
     """Give the sources whose files are all there, by the record that their download left beside them.
 
     Raises:
@@ -45,7 +45,7 @@ def _is_complete(entry: Input) -> bool:
     return not fetched.damage(entry.folder)
 
 
-def differences(rows: pl.DataFrame, inputs: Sequence[Input], whole: Sequence[str]) -> list[Difference]:
+def find_mismatches(rows: pl.DataFrame, inputs: Sequence[Input], whole: Sequence[str]) -> list[RowCountMismatch]:
     """Compare the rows of each source, rejected ones included, with upstream's; those that agree give nothing.
 
     Args:
@@ -63,7 +63,7 @@ def differences(rows: pl.DataFrame, inputs: Sequence[Input], whole: Sequence[str
     return [difference for difference in found if difference is not None]
 
 
-def compare(source: str, expected: Mapping[str, int], read: Mapping[str, int], whole: bool) -> Difference | None:
+def compare(source: str, expected: Mapping[str, int], read: Mapping[str, int], whole: bool) -> RowCountMismatch | None:
     """Compare rows read with those expected, by split; None where they are the same or nothing is expected.
 
     A rejected row may not say its split: such rows stand for as many that the splits lack.
@@ -84,10 +84,10 @@ def compare(source: str, expected: Mapping[str, int], read: Mapping[str, int], w
         for split, rows in lacking.items()
         if rows
     )
-    return Difference(source, total_read, total, whole or total_read >= FULL * total, splits)
+    return RowCountMismatch(source, total_read, total, whole or total_read >= FULL_SHARE * total, splits)
 
 
-def warnings(found: Sequence[Difference]) -> list[str]:
+def warnings(found: Sequence[RowCountMismatch]) -> list[str]:
     """Give a line for each full copy whose rows are not those expected."""
     return [
         f"{entry.source}: not the number of rows that upstream has, though it is a full copy: {entry.splits}; "
@@ -97,7 +97,7 @@ def warnings(found: Sequence[Difference]) -> list[str]:
     ]
 
 
-def notes(found: Sequence[Difference]) -> list[str]:
+def notes(found: Sequence[RowCountMismatch]) -> list[str]:
     """Give one line for all samples, or none."""
     samples = [f"{entry.source} {entry.read:,} of {entry.expected:,}" for entry in found if not entry.full]
     return [f"read as samples, with fewer rows than upstream has: {', '.join(samples)}"] if samples else []

@@ -17,11 +17,11 @@ PROBED_ROWS = 50
 """So many rows of a split are looked at for an image that is there; single ones may be missing upstream."""
 
 State = Literal["present", "present, version unknown", "partly", "wrong version", "absent"]
-WHOLE: tuple[State, ...] = ("present", "present, version unknown")
+COMPLETE: tuple[State, ...] = ("present", "present, version unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class SourceStatus:
     """What lies there of one source.
 
     Attributes:
@@ -37,22 +37,22 @@ class Presence:
     problems: tuple[str, ...] = ()
 
 
-def look_at(sources: Iterable[str], root: Path) -> list[Presence]:
+def check_sources(sources: Iterable[str], root: Path) -> list[SourceStatus]:
     """Look at each source, or at all where none is named.
 
     Raises:
         UsageError: there is no such source, or its record is damaged.
     """
-    return [look(source, root) for source in tuple(dict.fromkeys(sources)) or facts.source_ids()]
+    return [check_source(source, root) for source in tuple(dict.fromkeys(sources)) or facts.source_ids()]
 
 
-def findings(held: Iterable[Presence], asked_for: bool) -> list[Presence]:
+def failed_checks(held: Iterable[SourceStatus], asked_for: bool) -> list[SourceStatus]:
     """Give those that are not as they should be; one that is absent only if it was asked for by name."""
-    fine = WHOLE if asked_for else (*WHOLE, "absent")
+    fine = COMPLETE if asked_for else (*COMPLETE, "absent")
     return [holding for holding in held if holding.state not in fine]
 
 
-def look(source: str, root: Path) -> Presence:
+def check_source(source: str, root: Path) -> SourceStatus:
     """Look what lies under `root` of a source; reads names and sizes, and a few rows of each split.
 
     Raises:
@@ -65,26 +65,26 @@ def look(source: str, root: Path) -> Presence:
     try:
         layout, shards = _first_layout(source, folder)
     except InputError as error:
-        return Presence(source, "partly", "", revision, (str(error),))
+        return SourceStatus(source, "partly", "", revision, (str(error),))
     if layout is None:
         expected = " or ".join(layout.expects for layout in layouts(source)) or "a reader, which this version lacks"
         begun = fetched is not None or is_unfinished(folder)
-        return Presence(source, "partly" if begun else "absent", "", revision, (f"expected {expected}",))
-    problems = list(_unfinished(source, root))
+        return SourceStatus(source, "partly" if begun else "absent", "", revision, (f"expected {expected}",))
+    problems = list(_unfinished_download(source, root))
     problems += fetched.damage(folder) if fetched else []
-    problems += _gaps(entry, folder, layout, shards)
+    problems += _missing_files(entry, folder, layout, shards)
     if problems:
-        return Presence(source, "partly", layout.name, revision, tuple(problems))
+        return SourceStatus(source, "partly", layout.name, revision, tuple(problems))
     if fetched is None:
-        return Presence(source, "present, version unknown", layout.name, "")
+        return SourceStatus(source, "present, version unknown", layout.name, "")
     place = entry.upstream[layout.name]
     if fetched.dataset != place.dataset or place.revision not in (None, revision):
         problem = f"is {fetched.dataset} at {revision}, and not {place.dataset} at {place.revision}"
-        return Presence(source, "wrong version", layout.name, revision, (problem,))
-    return Presence(source, "present", layout.name, revision)
+        return SourceStatus(source, "wrong version", layout.name, revision, (problem,))
+    return SourceStatus(source, "present", layout.name, revision)
 
 
-def _unfinished(source: str, root: Path) -> Iterator[str]:
+def _unfinished_download(source: str, root: Path) -> Iterator[str]:
     if is_unfinished(root / source):
         yield f"its download was stopped; go on with: medmix fetch {source} --root {root}"
 
@@ -96,7 +96,7 @@ def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]
     return None, []
 
 
-def _gaps(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard]) -> Iterator[str]:
+def _missing_files(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard]) -> Iterator[str]:
     """Say what is missing as far as upstream's splits and the rows themselves tell."""
     splits = {shard.split: shard for shard in reversed(shards)}
     if "" not in splits:
@@ -109,5 +109,5 @@ def _gaps(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard])
             yield str(error)
             continue
         refs = [ref for row in images for ref in row]
-        if refs and not any(image_store.stat(folder, ref) for ref in refs):
+        if refs and not any(image_store.file_stat(folder, ref) for ref in refs):
             yield f"no images of {split or 'the rows'} found, as {refs[0].path}"

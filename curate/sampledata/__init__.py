@@ -4,7 +4,7 @@ No text or picture is taken from a real dataset. Pictures are drawn from a few f
 bright spots, their side) and the questions ask for those facts, so a model has something to learn.
 
 What is wrong on purpose, so that each stage of a build is seen at work, with the upstream rows (train rows
-where splits or sources meet) that have it in each source's default layout; `PLANTED` holds the same numbers:
+where splits or sources meet) that have it in each source's default layout:
 
     truncated-jpeg             the second half of the file is missing    roco 1
     empty-image-file           no bytes                                  roco 1
@@ -61,9 +61,8 @@ from . import (
     vqa_rad,
 )
 from .files import Tree
-from .planted import PLANTED
 
-__all__ = ["PLANTED", "TREES", "layout_names", "write"]
+__all__ = ["TREES", "layout_names", "write"]
 
 TREES: dict[str, dict[str, Callable[[int], Tree]]] = {
     "pathvqa": {"original": pathvqa.tree, "hub": pathvqa.hub_tree},

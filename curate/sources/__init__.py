@@ -72,12 +72,12 @@ def layouts(source: str) -> tuple[Layout, ...]:
     return tuple(module.LAYOUTS)
 
 
-def in_pieces(shard: Shard, pieces: Sequence[Piece]) -> list[Shard]:
+def split_shard(shard: Shard, pieces: Sequence[Piece]) -> list[Shard]:
     """Cut a shard, unless it is so short that there is one piece or none."""
     return [replace(shard, piece=piece) for piece in pieces] if len(pieces) > 1 else [shard]
 
 
-def records(
+def make_records(
     source: str, shard: Shard, rows: Iterable[tuple[int, Any]], make: Callable[[int, Any], Record], stem: str = ""
 ) -> Iterator[Record | Rejected]:
     """Give `make(row, value)` for each row, or a `Rejected` where that raises `RowError` or the value is one.
@@ -104,6 +104,6 @@ def records(
             )
 
 
-def by_yes_no(answer: str, otherwise: str = "open") -> str:
+def yes_no_type(answer: str, otherwise: str = "open") -> str:
     """Give the answer type where upstream has none: `closed` for yes and no, else `otherwise`."""
     return "closed" if answer.strip().lower() in ("yes", "no") else otherwise

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import csv_rows, field, json_items, opened
-from . import Layout, Shard, records
+from ..tables import csv_rows, field, input_errors, json_items
+from . import Layout, Shard, make_records
 
 SOURCE = "iu_xray"
 _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
@@ -38,13 +38,13 @@ def _read_kaggle(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
             films.setdefault(value["uid"], []).append(f"images/images_normalized/{value['filename']}")
     rows = csv_rows(folder / _REPORTS, ("uid", "findings", "impression"))
     uids = set()
-    for report in records(SOURCE, shard, rows, partial(_kaggle_record, films)):
+    for report in make_records(SOURCE, shard, rows, partial(_kaggle_record, films)):
         uids.add(report.key)
         yield report
     orphans = (
         (row, value) for row, value in _projections(folder) if isinstance(value, RowError) or value["uid"] not in uids
     )
-    yield from records(SOURCE, Shard((_PROJECTIONS,)), orphans, _orphan, stem="projection")
+    yield from make_records(SOURCE, Shard((_PROJECTIONS,)), orphans, _orphan, stem="projection")
 
 
 def _projections(folder: Path) -> Iterator[tuple[int, dict[str, str] | RowError]]:
@@ -70,12 +70,12 @@ def _xml_shards(folder: Path) -> list[Shard]:
 def _read_xml(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     films = f"{_PNG}/" if (folder / _PNG).exists() else ""
     for file in shard.files:
-        yield from records(SOURCE, Shard((file,)), [(0, _text(folder / file))], partial(_xml_record, file, films))
+        yield from make_records(SOURCE, Shard((file,)), [(0, _text(folder / file))], partial(_xml_record, file, films))
 
 
 def _text(path: Path) -> str | RowError:
     """Give the text of a report; one file of thousands that holds none is a bad row and no more."""
-    with opened(path):
+    with input_errors(path):
         content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -114,7 +114,7 @@ def _r2gen_shards(folder: Path) -> list[Shard]:
 
 
 def _read_r2gen(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
+    return make_records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
 
 
 def _r2gen_items(path: Path) -> Iterator[tuple[str, Any]]:

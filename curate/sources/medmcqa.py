@@ -14,7 +14,7 @@ from typing import Any
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, make_records
 
 SOURCE = "medmcqa"
 _OPTIONS = ("opa", "opb", "opc", "opd")
@@ -31,12 +31,12 @@ def _original_shards(root: Path) -> list[Shard]:
 
 
 def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return records(SOURCE, shard, tables.json_lines(root / shard.files[0]), partial(_record, shard, 1))
+    return make_records(SOURCE, shard, tables.json_lines(root / shard.files[0]), partial(_record, shard, 1))
 
 
 def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = tables.parquet_rows(root / shard.files[0], ("id", "question", *_OPTIONS), optional=("cop",))
-    return records(SOURCE, shard, rows, partial(_record, shard, 0))
+    return make_records(SOURCE, shard, rows, partial(_record, shard, 0))
 
 
 def _record(shard: Shard, first: int, row: int, item: Any) -> Record:

@@ -13,7 +13,7 @@ from typing import Any
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records
 
 SOURCE = "medqa"
 _UPSTREAM_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
@@ -26,7 +26,7 @@ def _shards(pattern: str, root: Path) -> list[Shard]:
 
 def _read(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = tables.json_lines(root / shard.files[0])
-    return records(SOURCE, shard, rows, partial(_record, shard), stem=shard.split)
+    return make_records(SOURCE, shard, rows, partial(_record, shard), stem=shard.split)
 
 
 def _record(shard: Shard, row: int, item: Any) -> Record:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, pickle_rows
-from . import Layout, Shard, _hub, by_yes_no, records
+from . import Layout, Shard, _hub, make_records, yes_no_type
 
 SOURCE = "pathvqa"
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -32,7 +32,7 @@ def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     """
     file = shard.files[0]
     name = PurePosixPath(file).parent.name
-    return records(SOURCE, shard, pickle_rows(folder / file), partial(_record, shard, name), stem=name)
+    return make_records(SOURCE, shard, pickle_rows(folder / file), partial(_record, shard, name), stem=name)
 
 
 def _record(shard: Shard, name: str, row: int, value: Any) -> Record:
@@ -49,7 +49,7 @@ def _record(shard: Shard, name: str, row: int, value: Any) -> Record:
         group=f"pathvqa/{image}",
         question=field(value, "question", str),
         answer=answer,
-        answer_type=by_yes_no(answer),
+        answer_type=yes_no_type(answer),
         images=(ImageRef((PurePosixPath(file).parents[2] / "images" / name / f"{image}.jpg").as_posix()),),
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import csv_columns, csv_fields, csv_pieces
-from . import SHARD_ROWS, Layout, Shard, _pmc, in_pieces, records
+from . import SHARD_ROWS, Layout, Shard, _pmc, make_records, split_shard
 
 SOURCE = "pmc_vqa"
 _LETTERS = "ABCD"
@@ -54,7 +54,7 @@ _VERSIONS = (
 def _shards(folder: Path) -> list[Shard]:
     files = {file: split for version in _VERSIONS for file, split in version.files.items()}
     found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
-    return [piece for shard in found for piece in in_pieces(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
+    return [piece for shard in found for piece in split_shard(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
 
 
 def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -65,8 +65,8 @@ def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     columns = ("Figure_path", "Question", answer, version.label or answer, *_CHOICES)
     rows = csv_fields(folder / file, columns, shard.piece)
     pick = itemgetter(*(header.index(column) for column in columns if column in header))
-    locate = _pmc.figures(folder, version.archive, version.unpacked)
-    return records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
+    locate = _pmc.figure_locator(folder, version.archive, version.unpacked)
+    return make_records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
 
 
 def _record(
@@ -80,7 +80,7 @@ def _record(
     figure, question, answer, label, *lettered = pick(fields)
     choices = _choices(lettered)
     correct = _correct(answer, label, choices)
-    article = _pmc.article(figure)
+    article = _pmc.article_id(figure)
     return Record(
         source=SOURCE,
         key=f"{stem}/{row}",

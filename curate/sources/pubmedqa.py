@@ -14,7 +14,7 @@ from typing import Any
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, make_records
 
 SOURCE = "pubmedqa"
 _FILES = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
@@ -76,7 +76,7 @@ def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
         )
 
     rows = ((row, (pmid, item)) for row, pmid, item in tables.json_items(root / shard.files[0]))
-    return records(SOURCE, shard, rows, make)
+    return make_records(SOURCE, shard, rows, make)
 
 
 def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -97,7 +97,7 @@ def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
     columns = ("pubid", "question", "context.contexts", "long_answer")
     rows = tables.parquet_rows(root / shard.files[0], columns, optional=("final_decision",))
     # the three folders call their files by the same names
-    return records(SOURCE, shard, rows, make, stem=shard.files[0].removesuffix(".parquet"))
+    return make_records(SOURCE, shard, rows, make, stem=shard.files[0].removesuffix(".parquet"))
 
 
 def _decision(shard: Shard, item: Any) -> str:

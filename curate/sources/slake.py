@@ -7,7 +7,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, text_or_number
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records
 
 SOURCE = "slake"
 IMAGES, ARCHIVE = "imgs", "imgs.zip"
@@ -39,7 +39,7 @@ def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     """
     base = PurePosixPath(shard.files[0]).parent
     packed = (folder / base / ARCHIVE).exists() and not (folder / base / IMAGES).exists()
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_record, shard, base, packed))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_record, shard, base, packed))
 
 
 def _record(shard: Shard, base: PurePosixPath, packed: bool, row: int, value: Any) -> Record:

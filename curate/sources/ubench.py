@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import arrow_rows, field, parquet_rows
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records
 
 SOURCE = "ubench"
 _COLUMNS = ("image_id", "dataset", "license", "modality", "questions")
@@ -35,12 +35,12 @@ def _shards(patterns: tuple[str, ...], folder: Path) -> list[Shard]:
 
 def _read_arrow(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = arrow_rows(folder / shard.files[0], _COLUMNS, unread=(_IMAGE,))
-    return records(SOURCE, shard, _questions(rows), partial(_record, shard))
+    return make_records(SOURCE, shard, _questions(rows), partial(_record, shard))
 
 
 def _read_parquet(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = parquet_rows(folder / shard.files[0], _COLUMNS, unread=(_IMAGE,))
-    return records(SOURCE, shard, _questions(rows), partial(_record, shard))
+    return make_records(SOURCE, shard, _questions(rows), partial(_record, shard))
 
 
 def _questions(rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, _Question | RowError]]:

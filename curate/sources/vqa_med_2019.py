@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import text_lines, zip_members
-from . import Layout, Shard, by_yes_no, records
+from . import Layout, Shard, make_records, yes_no_type
 
 SOURCE = "vqa_med_2019"
 TRAIN = "ImageClef-2019-VQA-Med-Training/All_QA_Pairs_train.txt"
@@ -53,9 +53,9 @@ def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     file, *archives = shard.files
     lines = text_lines(folder / file)
     if file == TEST_UNANSWERED:
-        return records(SOURCE, shard, lines, _unanswered)
+        return make_records(SOURCE, shard, lines, _unanswered)
     locate = _in_archive(folder, archives[0]) if archives else partial(_in_folder, IMAGES[file])
-    return records(SOURCE, shard, lines, partial(_record, shard, locate))
+    return make_records(SOURCE, shard, lines, partial(_record, shard, locate))
 
 
 def _unanswered(row: int, line: str) -> Record:
@@ -86,7 +86,7 @@ def _record(shard: Shard, locate: Locate, row: int, line: str) -> Record:
         question=question,
         answer=answer,
         alternatives=tuple(filter(None, alternatives)),
-        answer_type=by_yes_no(answer),
+        answer_type=yes_no_type(answer),
         images=(locate(image),),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, text_or_number
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, make_records
 
 SOURCE = "vqa_rad"
 PUBLIC_FILE = "VQA_RAD Dataset Public.json"
@@ -26,7 +26,7 @@ def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     Raises:
         InputError: the file is no JSON list.
     """
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_original_record, shard))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_original_record, shard))
 
 
 def _original_record(shard: Shard, row: int, value: Any) -> Record:
@@ -51,7 +51,7 @@ def read_repacked(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     Raises:
         InputError: the file is no JSON list.
     """
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_repacked_record, shard))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_repacked_record, shard))
 
 
 def _repacked_record(shard: Shard, row: int, value: Any) -> Record:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError
-from .opening import AGAIN, opened
+from .opening import GET_AGAIN, input_errors
 
 MAX_MEMBER_BYTES = 2**29
 """Ten times the largest list of any source; an archive that claims more is a bomb."""
@@ -32,12 +32,12 @@ def zip_folder(path: Path) -> str:
     Raises:
         InputError: the file is no zip archive, is cut short, or holds nothing.
     """
-    with opened(path), path.open("rb") as handle:
+    with input_errors(path), path.open("rb") as handle:
         whole = zipfile.is_zipfile(handle)
         handle.seek(0)
         start = handle.read(_ZIP_MEMBER.size)
         if not whole or not start.startswith(b"PK\3\4"):
-            raise InputError(path, "is not a whole zip archive with something in it", AGAIN)
+            raise InputError(path, "is not a whole zip archive with something in it", GET_AGAIN)
         name = handle.read(*_ZIP_MEMBER.unpack(start)).decode(errors="replace")
     return name[: name.rfind("/") + 1]
 
@@ -56,16 +56,16 @@ def zip_member(path: Path, name: str) -> bytes:
         try:
             info = archive.getinfo(name)
         except KeyError:
-            raise InputError(path, f"has no member {name}", AGAIN) from None
+            raise InputError(path, f"has no member {name}", GET_AGAIN) from None
         if info.file_size > MAX_MEMBER_BYTES:
-            raise InputError(path, f"has a member {name} of {info.file_size} bytes", "do not use it; " + AGAIN)
+            raise InputError(path, f"has a member {name} of {info.file_size} bytes", "do not use it; " + GET_AGAIN)
         return archive.read(info)
 
 
 @contextmanager
 def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with opened(path), zipfile.ZipFile(path) as archive:
+        with input_errors(path), zipfile.ZipFile(path) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(path, f"is not a whole zip archive ({error})", AGAIN) from None
+        raise InputError(path, f"is not a whole zip archive ({error})", GET_AGAIN) from None

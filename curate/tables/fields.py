@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError, RowError
-from .opening import AGAIN
+from .opening import GET_AGAIN
 
 Kind = TypeVar("Kind")
 
@@ -55,4 +55,4 @@ def check_columns(path: Path, required: Sequence[str], there: Sequence[str]) -> 
     """
     missing = [column for column in required if column.split(".")[0] not in there]
     if missing:
-        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(there)}", AGAIN)
+        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(there)}", GET_AGAIN)

@@ -159,5 +159,5 @@ def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
     fields |= {name: tuple(scanned[name]) for name in ("alternatives", "choices")}
     fields["modality"] = scanned["modality"] or task.facts.modality
     if task.section:
-        fields["answer"] = report_sections.section(scanned["answer"], task.section)
+        fields["answer"] = report_sections.section_text(scanned["answer"], task.section)
     return Record(source=task.facts.id, **fields)

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from medmix.curate.errors import RowError, WorkError
-from medmix.curate.measure.images import canonical
+from medmix.curate.measure.images import decode_rgb
 from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef
 from medmix.curate.shards import replacing
@@ -81,7 +81,7 @@ class Pictures:
     def _decode(self, key: str) -> Tensor:
         root, ref = self._places[key]
         try:
-            return to_tensor(canonical(self._store(root).read(ref), self.vision.max_pixels), self.vision)
+            return to_tensor(decode_rgb(self._store(root).read(ref), self.vision.max_pixels), self.vision)
         except RowError as error:
             raise WorkError(f"{root / str(ref)}: the image went while the work ran ({error}); bring it back") from error
 
@@ -90,7 +90,7 @@ class Pictures:
 
 
 def _digest(data: bytes, max_pixels: int) -> str:
-    image = canonical(data, max_pixels)
+    image = decode_rgb(data, max_pixels)
     pixels = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
     pixels.update(image.tobytes())
     return pixels.hexdigest()

@@ -33,8 +33,8 @@ def as_complete_download(folder):
         file = next(folder.rglob(f"phrases_no_exclude_{split}.jsonl"))
         file.rename(folder / file.name)
     shutil.rmtree(folder / "data_clean")
-    files = {file.name: download_record.FetchedFile(file.stat().st_size, "00") for file in folder.iterdir()}
-    download_record.write_record(folder, download_record.Fetched("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
+    files = {file.name: download_record.DownloadedFile(file.stat().st_size, "00") for file in folder.iterdir()}
+    download_record.write_record(folder, download_record.Download("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
 
 
 def test_a_sample_is_a_note(sources, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from medmix.curate import facts, mixtures, sampledata
+from medmix.curate.config import yaml_names
 from medmix.curate.errors import UsageError
 from medmix.curate.licences import statements, terms
 from medmix.curate.record import TASKS, VERDICTS
@@ -120,7 +121,7 @@ def test_split_sizes_add_up_to_the_samples(source, samples):
 
 
 def test_every_source_of_every_mixture_has_facts():
-    named = {source for name in mixtures.names() for source in mixtures.load(name).sources}
+    named = {source for name in yaml_names("mixtures") for source in mixtures.load(name).sources}
     assert named <= set(facts.source_ids())
 
 

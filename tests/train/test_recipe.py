@@ -3,17 +3,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medmix.curate.config import yaml_names
 from medmix.curate.errors import UsageError
 from medmix.train.recipe import as_dict
-from medmix.train.recipes import from_dict, load, names
+from medmix.train.recipes import from_dict, load
 from medmix.train.run import loop
 
 from .conftest import tiny_recipe
 
 
 def test_every_recipe_loads_and_survives_the_way_to_yaml_and_back() -> None:
-    assert names() == ["mid-170m", "openmedq-7b", "smoke-cpu"]
-    for name in names():
+    assert yaml_names("recipes/train") == ["mid-170m", "openmedq-7b", "smoke-cpu"]
+    for name in yaml_names("recipes/train"):
         recipe = load(name)
         assert recipe.name == name
         assert from_dict(yaml.safe_load(yaml.safe_dump(as_dict(recipe))), "again") == recipe

@@ -63,7 +63,7 @@ def downloaded(hub, data: bytes) -> int:
 def test_a_source_comes_whole_at_its_commit_and_only_once(hub, run, tmp_path, source):
     commit = serve(hub, source)
     assert run("fetch", source, "--root", tmp_path)[0] == 0
-    found = source_status.look(source, tmp_path)
+    found = source_status.check_source(source, tmp_path)
     assert (found.state, found.layout, found.revision) == ("present", facts.load(source).fetched_layout(), commit)
     record = download_record.read_record(tmp_path / source)
     files = upstream(source)
@@ -151,7 +151,7 @@ def test_a_stopped_download_goes_on_and_finished_files_stay(hub, run, tmp_path):
     assert one_error(err).startswith(f"no way to {hub.url} (")
     assert one_error(err).endswith("check the network and run the same command again: finished files are kept")
 
-    assert source_status.look("slake", tmp_path).state == "partly"
+    assert source_status.check_source("slake", tmp_path).state == "partly"
     build = ("build", "--mixture", "sample", "--only", "slake", "--root", tmp_path, "--out", tmp_path / "mix")
     status, _, err = run(*build)
     assert status == 2
@@ -161,7 +161,9 @@ def test_a_stopped_download_goes_on_and_finished_files_stay(hub, run, tmp_path):
     hub.faults.clear()
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
     assert downloaded(hub, files["imgs.zip"]) == len(files["imgs.zip"])
-    assert source_status.look("slake", tmp_path) == source_status.Presence("slake", "present", "hub", commit)
+    assert source_status.check_source("slake", tmp_path) == source_status.SourceStatus(
+        "slake", "present", "hub", commit
+    )
 
 
 def test_ctrl_c_is_130_and_a_re_run_goes_on_within_the_file(hub, run, tmp_path, monkeypatch):
@@ -322,16 +324,16 @@ def test_another_version_is_brought_to_the_pin_by_its_changed_files_alone(hub, r
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(files[name] if name != "test.json" else b"[]")
     sizes = {
-        path.name: download_record.FetchedFile(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        path.name: download_record.DownloadedFile(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.iterdir()
     }
-    download_record.write_record(folder, download_record.Fetched("BoKelvin/SLAKE", "0" * 40, sizes))
-    assert source_status.look("slake", tmp_path).state in ("wrong version", "partly")
+    download_record.write_record(folder, download_record.Download("BoKelvin/SLAKE", "0" * 40, sizes))
+    assert source_status.check_source("slake", tmp_path).state in ("wrong version", "partly")
     status, out, _ = run("fetch", "slake", "--root", tmp_path, "--json")
     assert status == 0
     assert json.loads(out)[0]["bytes"] == len(files["test.json"])
     assert (folder / "test.json").read_bytes() == files["test.json"]
-    assert source_status.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
 def test_files_laid_there_by_hand_are_taken_when_they_are_the_hubs(hub, run, tmp_path):
@@ -341,7 +343,7 @@ def test_files_laid_there_by_hand_are_taken_when_they_are_the_hubs(hub, run, tmp
     (tmp_path / "slake" / "imgs.zip").write_bytes(files["imgs.zip"])
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
     assert downloaded(hub, files["imgs.zip"]) == 0
-    assert source_status.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
 def test_files_of_somebody_else_are_not_overwritten(hub, run, tmp_path):
@@ -398,7 +400,7 @@ def test_a_disk_that_fills_up_is_one_line_and_1(hub, run, tmp_path, monkeypatch)
         status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert (status, one_error(err).split(";")[0]) == (1, "imgs.zip: the disk is full")
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
-    assert source_status.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
 BY_HAND = [source for source in facts.source_ids() if source not in FETCHED]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.licences.terms import TERMS, allowed, is_known, laxer, normalise, verdict
+from medmix.curate.licences.terms import TERMS, is_allowed, is_known, laxer_terms, normalise, verdict
 from medmix.curate.record import VERDICTS
 
 PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
@@ -104,11 +104,11 @@ def test_wordings_that_it_does_not(wording: str) -> None:
 
 
 def test_the_terms_in_which_a_licence_is_laxer() -> None:
-    assert laxer("CC-BY-4.0", "CC-BY-NC-SA-4.0") == ["commercial", "share_alike"]
-    assert laxer("CC-BY-NC-SA-4.0", "CC-BY-4.0") == []
-    assert laxer("CC0-1.0", "MIT") == ["attribution"]
-    assert laxer("LicenseRef-unclear", "CC-BY-SA-4.0") == []
-    assert laxer("LicenseRef-unclear", PHYSIONET) == ["credentialed"]
+    assert laxer_terms("CC-BY-4.0", "CC-BY-NC-SA-4.0") == ["commercial", "share_alike"]
+    assert laxer_terms("CC-BY-NC-SA-4.0", "CC-BY-4.0") == []
+    assert laxer_terms("CC0-1.0", "MIT") == ["attribution"]
+    assert laxer_terms("LicenseRef-unclear", "CC-BY-SA-4.0") == []
+    assert laxer_terms("LicenseRef-unclear", PHYSIONET) == ["credentialed"]
 
 
 def test_what_may_not_be_changed_may_not_be_published() -> None:
@@ -130,14 +130,14 @@ def test_what_may_not_be_changed_may_not_be_published() -> None:
     ],
 )
 def test_allowed(licence: str, said: str, commercial: bool) -> None:
-    assert allowed(licence, said, "commercial") is commercial
-    assert allowed(licence, said, "research") is (said != "unclear")
+    assert is_allowed(licence, said, "commercial") is commercial
+    assert is_allowed(licence, said, "research") is (said != "unclear")
 
 
 @pytest.mark.parametrize(("said", "use"), [("redistributable", "fun"), ("free", "research")])
 def test_allowed_refuses_other_words(said: str, use: str) -> None:
     with pytest.raises(ValueError, match="no such verdict or use"):
-        allowed("MIT", said, use)
+        is_allowed("MIT", said, use)
 
 
 def test_every_licence_of_roco_is_known(real_data: Path) -> None:

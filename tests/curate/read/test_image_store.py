@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from medmix.curate.errors import RowError
 from medmix.curate.read import image_store
-from medmix.curate.read.image_store import ImageStore, stat
+from medmix.curate.read.image_store import ImageStore, file_stat
 from medmix.curate.record import ImageRef
 
 ROWS = [b"zero", b"one", None, b"three", b""]
@@ -94,7 +94,7 @@ def test_a_closed_store_opens_again(root: Path) -> None:
 def test_unsafe_names(root: Path, name: str) -> None:
     assert reason(root, ImageRef(name)) == ("unsafe-path", repr(name))
     assert reason(root, ImageRef("imgs.zip", member=name)) == ("unsafe-path", repr(name))
-    assert stat(root, ImageRef(name)) is None
+    assert file_stat(root, ImageRef(name)) is None
 
 
 def test_missing(root: Path) -> None:
@@ -162,8 +162,8 @@ def test_linked_image_folder(root: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_stat_is_that_of_the_container(root: Path) -> None:
     size = (root / "rows.parquet").stat().st_size
-    assert stat(root, ImageRef("rows.parquet", row=3)) == (size, (root / "rows.parquet").stat().st_mtime_ns)
-    assert stat(root, ImageRef("images/none.jpg")) is None
+    assert file_stat(root, ImageRef("rows.parquet", row=3)) == (size, (root / "rows.parquet").stat().st_mtime_ns)
+    assert file_stat(root, ImageRef("images/none.jpg")) is None
 
 
 @settings(max_examples=50)
@@ -173,7 +173,7 @@ def test_no_name_leads_out_or_raises_anything_else(
 ) -> None:
     root = tmp_path_factory.getbasetemp()
     ref = ImageRef(name, member=member)
-    assert stat(root, ref) is None or (root / name).exists()
+    assert file_stat(root, ref) is None or (root / name).exists()
     with ImageStore(root) as store, pytest.raises(RowError):
         store.read(ref)
 

@@ -163,4 +163,4 @@ def test_damaged_list_in_the_archive(tmp_path: Path) -> None:
 def test_member_that_is_not_there(tmp_path: Path) -> None:
     write_archive(tmp_path, {"OmniMedVQA/a": "x"})
     with pytest.raises(InputError, match="has no member OmniMedVQA/b"):
-        tables.whole_text(tmp_path / "OmniMedVQA.zip", "OmniMedVQA/b")
+        tables.read_text(tmp_path / "OmniMedVQA.zip", "OmniMedVQA/b")
