@@ -95,7 +95,7 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
     if mixture.shard_megabytes < 1:
         problems.append("shard_megabytes: must be 1 or more")
     if mixture.about.published and not is_iso_date(mixture.about.published):
-        problems.append(f"about.published: {mixture.about.published!r} is no day; write YYYY-MM-DD")
+        problems.append(f"about.published: {mixture.about.published!r} is not a date; write YYYY-MM-DD")
     return problems
 
 

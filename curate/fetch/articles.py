@@ -1,4 +1,4 @@
-"""What PubMed Central says of the articles that sources name, asked article by article (`read.articles`)."""
+"""Licences of the PubMed Central articles that sources name, requested article by article (`read.articles`)."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ FILE_ROWS = 5000
 
 
 def article_ids(root: Path) -> list[str]:
-    """List the articles that the sources under a root name, sorted; rows with a licence of their own name none.
+    """List the articles that the sources under a root name, sorted; rows with a licence of their own do not count.
 
     Raises:
         InputError: a file of a source is unusable as a whole.
@@ -42,25 +42,25 @@ def _article_ids(source: str, folder: Path) -> Iterator[str]:
 
 
 def add_missing(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], str]) -> int:
-    """Ask PMC for the articles that the table lacks, add them to it, and give their number.
+    """Fetch the articles that the table lacks from PMC, add them to it, and give their number.
 
-    What has been answered is kept when the work stops on its way.
+    An interrupted run keeps the answers so far.
 
     Args:
-        root: holds the table.
+        root: the folder of the table.
         wanted: ids, `PMC1`.
         address: of the bucket `pmc-oa-opendata`, https://pmc.ncbi.nlm.nih.gov/tools/cloud.
-        get: gives the text at an address; raises `WorkError`.
+        get: downloads the text at an address; raises `WorkError`.
 
     Raises:
-        WorkError: the service cannot be reached, or answers otherwise than it is known to.
+        WorkError: the service cannot be reached, or its answer has an unknown form.
     """
     known = set(articles.load_table(root)["article"])
     missing = [article for article in wanted if article not in known]
     answers: list[Article] = []
     pool = ThreadPoolExecutor(CONNECTIONS)
     try:
-        # a bounded batch at a time, so that an interrupted run has little under way
+        # in bounded batches, so that an interrupted run loses few requests
         for first in range(0, len(missing), FILE_ROWS):
             batch = missing[first : first + FILE_ROWS]
             asked = [pool.submit(fetch_article, article, address, get) for article in batch]
@@ -77,13 +77,13 @@ def add_missing(root: Path, wanted: Iterable[str], address: str, get: Callable[[
 
 
 def fetch_article(article: str, address: str, get: Callable[[str], str]) -> Article:
-    """Ask PMC for one article, in its latest version.
+    """Fetch the licence of one article, in its latest version, from PMC.
 
     The objects are `metadata/PMC<id>.<version>.json`, with `license_code` and `is_retracted`, as
-    https://pmc-oa-opendata.s3.amazonaws.com/README.txt has them.
+    https://pmc-oa-opendata.s3.amazonaws.com/README.txt describes.
 
     Raises:
-        WorkError: the service cannot be reached, or answers otherwise than it is known to.
+        WorkError: the service cannot be reached, or its answer has an unknown form.
     """
     today = date.today().isoformat()
     listed = f"{address}/?list-type=2&prefix=metadata/{article}."

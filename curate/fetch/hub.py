@@ -1,7 +1,7 @@
-"""The network: what is asked of the Hub and of PubMed Central. With push the only file that touches it.
+"""Requests to the Hub and to PubMed Central; apart from push the only file that uses the network.
 
-Routes: https://huggingface.co/docs/hub/api. Of the Hub's client only the requests are used, which retry by themselves
-(429 with its Retry-After, 5xx): its own download begins a file anew after a kill, which a zip of 20 GB cannot bear,
+Routes: https://huggingface.co/docs/hub/api. Of the Hub's client only the requests are used; they retry by themselves
+(429 with its Retry-After, 5xx). Its own download restarts a file after a kill, which is too slow for a zip of 20 GB,
 and compares sizes, not digests.
 """
 
@@ -34,7 +34,7 @@ from ..read.download_record import DownloadedFile
 
 CHUNK_BYTES = 1_000_000
 MAX_DROPS = 5
-"""A stream that breaks off so many times without a byte in between is given up."""
+"""A stream that breaks so many times without a byte in between is abandoned."""
 
 PMC_URL = "https://pmc-oa-opendata.s3.amazonaws.com"
 PMC_URL_VARIABLE = "MEDMIX_PMC_ADDRESS"
@@ -43,7 +43,7 @@ RETRY = "run the same command again: finished files are kept"
 
 
 class Unreachable(WorkError):
-    """Nothing can be had from there now, whatever is asked for."""
+    """The service cannot be reached now, whatever is requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Remote:
 
 
 class ContentCheck:
-    """What is read of a file, held against the digest that the Hub states for it."""
+    """The content of a file as it is read, to compare with the digest that the Hub states."""
 
     def __init__(self, remote: Remote) -> None:
         self.remote = remote
@@ -65,36 +65,36 @@ class ContentCheck:
         self.sha256 = hashlib.sha256()
         self._blob = hashlib.sha1(b"blob %d\0" % remote.bytes, usedforsecurity=False)
 
-    def add(self, data: bytes) -> None:
-        """Take in the next bytes."""
+    def update(self, data: bytes) -> None:
+        """Add the next bytes."""
         self.bytes += len(data)
         self.sha256.update(data)
         if self.remote.sha256 is None:
             self._blob.update(data)
 
     def read(self, path: Path) -> None:
-        """Take in a whole file."""
+        """Add a whole file."""
         with path.open("rb") as handle:
             while data := handle.read(CHUNK_BYTES):
-                self.add(data)
+                self.update(data)
 
-    def is_right(self) -> bool:
-        """Tell whether all that was taken in is the file."""
+    def matches(self) -> bool:
+        """Tell whether the bytes so far are the whole file."""
         if self.remote.sha256 is not None:
             return self.sha256.hexdigest() == self.remote.sha256
         return self._blob.hexdigest() == self.remote.blob
 
 
 def cache_folder() -> Path:
-    """Give our folder beside the cache of the Hub's client, which HF_HOME moves."""
+    """Give medmix's folder beside the cache of the Hub's client; HF_HOME moves both."""
     return Path(constants.HF_HOME) / "medmix"
 
 
 def current_commit(dataset: str, revision: str = "main") -> str:
-    """Give the commit that a branch or tag of a dataset on the Hub is at now.
+    """Give the present commit of a branch or tag of a dataset on the Hub.
 
     Raises:
-        WorkError: it cannot be had; says why.
+        WorkError: the request failed; the message gives the reason.
     """
     with readable_errors(dataset, revision), _check_hub_answer():
         url = f"{constants.ENDPOINT}/api/datasets/{dataset}/revision/{quote(revision, safe='')}"
@@ -102,16 +102,16 @@ def current_commit(dataset: str, revision: str = "main") -> str:
 
 
 def list_matching(dataset: str, commit: str, patterns: Iterable[str]) -> list[Remote]:
-    """List the files of a commit that fit one of the patterns.
+    """List the files of a commit that match one of the patterns.
 
     Raises:
-        WorkError: the list cannot be had, a pattern fits no file, or a name leads out of the folder.
+        WorkError: the request failed, a pattern matches no file, or a name leads out of the folder.
     """
     with readable_errors(dataset, commit), _check_hub_answer():
         found = list_files(dataset, commit)
     for pattern in patterns:
         if not any(fnmatchcase(remote.path, pattern) for remote in found):
-            raise WorkError(f"{dataset} has no file {pattern} at {commit}; look there whether it was renamed")
+            raise WorkError(f"{dataset} has no file {pattern} at {commit}; check on the Hub whether it was renamed")
     wanted = [remote for remote in found if any(fnmatchcase(remote.path, pattern) for pattern in patterns)]
     for remote in wanted:
         if PurePosixPath(remote.path).is_absolute() or ".." in PurePosixPath(remote.path).parts:
@@ -120,7 +120,7 @@ def list_matching(dataset: str, commit: str, patterns: Iterable[str]) -> list[Re
 
 
 def list_files(dataset: str, commit: str) -> list[Remote]:
-    """List all files of a commit; raises what the client raises."""
+    """List all files of a commit; the client's errors pass through."""
     entries: list[dict[str, Any]] = []
     url: str | None = f"{constants.ENDPOINT}/api/datasets/{dataset}/tree/{commit}?recursive=true"
     while url is not None:
@@ -135,10 +135,10 @@ def _remote(entry: dict[str, Any]) -> Remote:
 
 
 def read_tail(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
-    """Give the last `size` bytes of a file, or all of it.
+    """Download the last `size` bytes of a file, or all of it.
 
     Raises:
-        WorkError: they cannot be had; says why.
+        WorkError: the request failed; the message gives the reason.
     """
     url = f"{constants.ENDPOINT}/datasets/{dataset}/resolve/{commit}/{quote(remote.path)}"
     with readable_errors(dataset, commit):
@@ -146,10 +146,10 @@ def read_tail(dataset: str, commit: str, remote: Remote, size: int) -> bytes:
 
 
 def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path, label: str) -> DownloadedFile:
-    """Download a file to `target`, by way of a part in `work`, from where an earlier run stopped.
+    """Download a file to `target` through a part in `work`, resuming where an earlier run stopped.
 
     Raises:
-        WorkError: it cannot be had, or arrived damaged; says why.
+        WorkError: the request failed, or the file arrived damaged; the message gives the reason.
     """
     part = work / f"{hashlib.sha256(remote.blob.encode()).hexdigest()[:20]}.part"
     content = ContentCheck(remote)
@@ -159,10 +159,10 @@ def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path
     with readable_errors(dataset, commit), part.open("ab") as handle:
         for data in track_bytes(_stream(url, content.bytes, remote.bytes), remote.bytes, content.bytes, label):
             handle.write(data)
-            content.add(data)
+            content.update(data)
         handle.flush()
         os.fsync(handle.fileno())
-    if not content.is_right():
+    if not content.matches():
         part.unlink()
         raise WorkError(f"{remote.path} did not arrive as {dataset} has it (another digest); {RETRY}")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def download(dataset: str, commit: str, remote: Remote, target: Path, work: Path
 
 
 def _stream(url: str, start: int, size: int) -> Iterator[bytes]:
-    """Give the bytes from `start` on; a connection that breaks off is taken up where it broke."""
+    """Give the bytes from `start` on; resume where a connection broke."""
     drops = 0
     while start < size:
         try:
@@ -212,15 +212,15 @@ def _get(url: str, headers: dict[str, str] | None = None) -> Any:
 
 
 def pmc_url() -> str:
-    """Give the address of PubMed Central's bucket, which the environment may put elsewhere, as on a mirror."""
+    """Give the address of PubMed Central's bucket; an environment variable may name a mirror."""
     return os.environ.get(PMC_URL_VARIABLE, PMC_URL).rstrip("/")
 
 
 def read_text(url: str, service: str) -> str:
-    """Give what lies at a public address of a service other than the Hub; no token goes there.
+    """Download the text at a public address of a service other than the Hub; no token is sent.
 
     Raises:
-        Unreachable: it cannot be had; says why.
+        Unreachable: the request failed; the message gives the reason.
     """
     try:
         return str(_get(url, headers={}).text)
@@ -234,7 +234,7 @@ def read_text(url: str, service: str) -> str:
 
 @contextmanager
 def readable_errors(dataset: str, revision: str) -> Iterator[None]:
-    """Turn what the client raises while it asks for a dataset into a `WorkError` that says what to do."""
+    """Turn the client's errors on a dataset into a `WorkError` that names the remedy."""
     page = f"{constants.ENDPOINT}/datasets/{dataset}"
     log_in = "log in (hf auth login, or a token in HF_TOKEN)"
     try:
@@ -248,7 +248,7 @@ def readable_errors(dataset: str, revision: str) -> Iterator[None]:
     except RemoteEntryNotFoundError as error:
         raise WorkError(f"{dataset} lacks a file that it lists at {revision}; see {page}") from error
     except RepositoryNotFoundError as error:
-        raise WorkError(f"{dataset} is not there or not open to you: see {page}, and {log_in}") from error
+        raise WorkError(f"{dataset} does not exist or is not open to you: see {page}, and {log_in}") from error
     except HfHubHTTPError as error:
         raise _status_error(dataset, error, log_in) from error
     except HTTPError as error:
@@ -258,7 +258,7 @@ def readable_errors(dataset: str, revision: str) -> Iterator[None]:
 
 @contextmanager
 def _check_hub_answer() -> Iterator[None]:
-    """Take an answer that lacks what the Hub always says for that of something else, as of a proxy's log-in page."""
+    """Turn errors in reading an answer into `Unreachable`: it is not the Hub's, perhaps a proxy's log-in page."""
     try:
         yield
     except (ValueError, KeyError, TypeError) as error:

@@ -1,11 +1,11 @@
-"""The effective terms of a whole mix: which uses are allowed for which part, what blocks the rest, what is asked."""
+"""The effective terms of a whole mix: which uses are allowed for which records, what blocks the rest, which duties."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from .terms import DUTIES, TERMS, UNCLEAR, Terms, is_allowed
+from .terms import DUTIES, is_allowed, terms_of
 
 USES = {
     "research": "train on it for research",
@@ -13,7 +13,7 @@ USES = {
     "copies": "pass copies on unchanged",
     "publish": "publish it in a mix, changed, for any end",
 }
-"""What somebody may want to do with a mix."""
+"""The uses of a mix that are judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class SourceLicence:
 def summary(holdings: Sequence[SourceLicence]) -> dict[str, Any]:
     """Give the effective terms of a mix as plain data.
 
-    Keys: `records`; `holdings`, each with the terms of its licence; `uses`, how many records each of `USES` is
-    allowed for and what blocks the others; `duties`, how many records ask for what; `not_combinable`, the pairs of
+    Keys: `records`; `holdings`, each with the terms of its licence; `uses`, for how many records each of `USES` is
+    allowed and what blocks the others; `duties`, how many records require each; `not_combinable`, the pairs of
     licences whose material cannot go into one adapted work.
     """
     licences = sorted({holding.licence for holding in holdings})
@@ -52,11 +52,7 @@ def _count_records(holdings: Sequence[SourceLicence]) -> int:
 
 
 def _terms(licence: str) -> dict[str, bool]:
-    return {name: value for name, value in asdict(_of(licence)).items() if name != "id"}
-
-
-def _of(licence: str) -> Terms:
-    return TERMS.get(licence, TERMS[UNCLEAR])
+    return {name: value for name, value in asdict(terms_of(licence)).items() if name != "id"}
 
 
 def _summarise_use(use: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
@@ -84,8 +80,8 @@ def _summarise_use(use: str, holdings: Sequence[SourceLicence]) -> dict[str, Any
 
 
 def obstacle(use: str, licence: str, verdict: str) -> str:
-    """Say what stands against a use of `USES` for records of a licence and verdict; "" where nothing does."""
-    terms = _of(licence)
+    """Give the reason against a use of `USES` for records of a licence and verdict; "" where there is none."""
+    terms = terms_of(licence)
     if verdict == "unclear":
         return "what may be done with it is unclear"
     if use in ("research", "commercial") and is_allowed(licence, verdict, use):
@@ -98,11 +94,11 @@ def obstacle(use: str, licence: str, verdict: str) -> str:
         "no commercial use": use in ("commercial", "publish") and not terms.commercial,
         "a use agreement": use != "research" and terms.agreement,
     }
-    return ", ".join(why for why, stands in forbidden.items() if stands)
+    return ", ".join(why for why, applies in forbidden.items() if applies)
 
 
 def _summarise_duty(duty: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
-    asking = [holding for holding in holdings if getattr(_of(holding.licence), duty)]
+    asking = [holding for holding in holdings if getattr(terms_of(holding.licence), duty)]
     return {
         "duty": duty,
         "records": _count_records(asking),
@@ -111,14 +107,13 @@ def _summarise_duty(duty: str, holdings: Sequence[SourceLicence]) -> dict[str, A
 
 
 def conflict(one: str, other: str) -> str:
-    """Say why material under two licences cannot be combined into one adapted work; "" where it can.
+    """Give the reason why material under two licences cannot be combined into one adapted work; "" where it can.
 
     A work adapted from share-alike material bears that licence, or a later version of it (Creative Commons, from
-    2.0 on), so two of them must have one in common, and it must not give away what the other licence reserves. No
-    adapted work at all can be made of ND material or of what nothing is known of; those are no pairs, they stand by
-    themselves.
+    2.0 on). So two such licences must have a version in common, and it must not permit what the other licence
+    reserves. ND material and material of unknown terms allow no adapted work at all, so they form no pairs.
     """
-    first, second = _of(one), _of(other)
+    first, second = terms_of(one), terms_of(other)
     if one == other or not (first.derivatives and second.derivatives):
         return ""
     if first.share_alike and second.share_alike:

@@ -1,4 +1,4 @@
-"""The record of a download, which lies beside its files: what was fetched, and whether all of it arrived."""
+"""The record of a download, stored beside its files: which files arrived, and whether the download is complete."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from ..shards import write_text
 
 RECORD = ".fetched.json"
 UNFINISHED = ".fetching"
-"""Lies in a source's folder while files arrive, and stays where the download was stopped."""
+"""A subfolder that exists during a download, and remains after one that was stopped."""
 
 _STATE = f"{UNFINISHED}/state.json"
 
@@ -26,14 +26,14 @@ class DownloadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What was downloaded into a source's folder; `files` by their path in it."""
+    """A download into a source's folder; `files` by their path in it."""
 
     dataset: str
     commit: str
     files: dict[str, DownloadedFile]
 
-    def damage(self, folder: Path) -> list[str]:
-        """Name each file that is not there any more, or not in its size."""
+    def damaged_files(self, folder: Path) -> list[str]:
+        """List the files that are missing or of another size, one line each."""
         found = []
         for name, file in self.files.items():
             path = folder / name
@@ -45,7 +45,7 @@ class Download:
 
 
 def write_record(folder: Path, fetched: Download) -> None:
-    """Write the record of a finished download; its presence says that all of it arrived."""
+    """Write the record of a finished download; its existence marks the download as complete."""
     _write(folder / RECORD, fetched)
 
 
@@ -59,12 +59,12 @@ def read_record(folder: Path) -> Download | None:
 
 
 def write_unfinished(folder: Path, fetched: Download) -> None:
-    """Write down what has arrived of a download that goes on."""
+    """Write the record of an unfinished download: the files so far."""
     _write(folder / _STATE, fetched)
 
 
 def read_unfinished(folder: Path) -> Download | None:
-    """Read what has arrived of a download that was stopped, or None where there is none.
+    """Read the record of an unfinished download, or None where there is none.
 
     Raises:
         UsageError: the record is damaged.
@@ -73,7 +73,7 @@ def read_unfinished(folder: Path) -> Download | None:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Tell whether a download into the folder has begun and not ended."""
+    """Tell whether a download into the folder was started and not finished."""
     return (folder / UNFINISHED).is_dir()
 
 

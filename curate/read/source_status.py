@@ -1,4 +1,4 @@
-"""What lies under the root of each source: present, absent, incomplete or another version than asked for."""
+"""The status of each source's files under the root: present, absent, incomplete or of another version."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from . import image_store
 from .download_record import is_unfinished, read_record
 
 PROBED_ROWS = 50
-"""So many rows of a split are looked at for an image that is there; single ones may be missing upstream."""
+"""Rows of a split that are searched for an existing image; single images may be missing upstream."""
 
-State = Literal["present", "present, version unknown", "partly", "wrong version", "absent"]
+State = Literal["present", "present, version unknown", "incomplete", "wrong version", "absent"]
 COMPLETE: tuple[State, ...] = ("present", "present, version unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What lies there of one source.
+    """The status of one source's files.
 
     Attributes:
-        layout: the one that a build would read, "" where there is none.
-        revision: which one it is, as far as its record says, else "".
-        problems: what is missing or wrong, one line each.
+        layout: the layout that a build would read, "" where there is none.
+        revision: as in the record of the download, "" without one.
+        problems: missing or wrong files, one line each.
     """
 
     source: str
@@ -38,7 +38,7 @@ class SourceStatus:
 
 
 def check_sources(sources: Iterable[str], root: Path) -> list[SourceStatus]:
-    """Look at each source, or at all where none is named.
+    """Check the local files of each source, or of all where none is named.
 
     Raises:
         UsageError: there is no such source, or its record is damaged.
@@ -46,14 +46,14 @@ def check_sources(sources: Iterable[str], root: Path) -> list[SourceStatus]:
     return [check_source(source, root) for source in tuple(dict.fromkeys(sources)) or facts.source_ids()]
 
 
-def failed_checks(held: Iterable[SourceStatus], asked_for: bool) -> list[SourceStatus]:
-    """Give those that are not as they should be; one that is absent only if it was asked for by name."""
-    fine = COMPLETE if asked_for else (*COMPLETE, "absent")
-    return [holding for holding in held if holding.state not in fine]
+def failed_checks(statuses: Iterable[SourceStatus], named: bool) -> list[SourceStatus]:
+    """Give the sources that are not complete; absent ones count only where sources were named."""
+    passing = COMPLETE if named else (*COMPLETE, "absent")
+    return [status for status in statuses if status.state not in passing]
 
 
 def check_source(source: str, root: Path) -> SourceStatus:
-    """Look what lies under `root` of a source; reads names and sizes, and a few rows of each split.
+    """Check the files of a source under `root`: names and sizes, and a few rows of each split.
 
     Raises:
         UsageError: there is no such source, or its record is damaged.
@@ -65,16 +65,16 @@ def check_source(source: str, root: Path) -> SourceStatus:
     try:
         layout, shards = _first_layout(source, folder)
     except InputError as error:
-        return SourceStatus(source, "partly", "", revision, (str(error),))
+        return SourceStatus(source, "incomplete", "", revision, (str(error),))
     if layout is None:
         expected = " or ".join(layout.expects for layout in layouts(source)) or "a reader, which this version lacks"
         begun = fetched is not None or is_unfinished(folder)
-        return SourceStatus(source, "partly" if begun else "absent", "", revision, (f"expected {expected}",))
+        return SourceStatus(source, "incomplete" if begun else "absent", "", revision, (f"expected {expected}",))
     problems = list(_unfinished_download(source, root))
-    problems += fetched.damage(folder) if fetched else []
+    problems += fetched.damaged_files(folder) if fetched else []
     problems += _missing_files(entry, folder, layout, shards)
     if problems:
-        return SourceStatus(source, "partly", layout.name, revision, tuple(problems))
+        return SourceStatus(source, "incomplete", layout.name, revision, tuple(problems))
     if fetched is None:
         return SourceStatus(source, "present, version unknown", layout.name, "")
     place = entry.upstream[layout.name]
@@ -86,7 +86,7 @@ def check_source(source: str, root: Path) -> SourceStatus:
 
 def _unfinished_download(source: str, root: Path) -> Iterator[str]:
     if is_unfinished(root / source):
-        yield f"its download was stopped; go on with: medmix fetch {source} --root {root}"
+        yield f"its download was stopped; resume it with: medmix fetch {source} --root {root}"
 
 
 def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]]:
@@ -97,10 +97,10 @@ def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]
 
 
 def _missing_files(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard]) -> Iterator[str]:
-    """Say what is missing as far as upstream's splits and the rows themselves tell."""
+    """List missing files, judged by upstream's splits and by the images of the first rows."""
     splits = {shard.split: shard for shard in reversed(shards)}
     if "" not in splits:
-        missing = [split for split, size in entry.expected(layout.name).items() if size and split not in splits]
+        missing = [split for split, size in entry.expected_rows(layout.name).items() if size and split not in splits]
         yield from (f"no files of split {split}" for split in missing if split)
     for split, shard in reversed(splits.items()):
         try:

@@ -137,7 +137,7 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "license": ruling.licence,
         "license_verdict": ruling.verdict,
         "license_evidence": {
-            "declared": task.facts.licence.declared.wording,
+            "declared": task.facts.licence.declared.license_text,
             "upstream": ruling.upstream,
             "evidence": ruling.evidence,
             "read": ruling.read,

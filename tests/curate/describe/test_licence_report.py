@@ -72,7 +72,7 @@ def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_wa
         "CC0": "CC0-1.0",
     }
     said = manifest.read(mix)["sources"]["roco"]["facts"]["licence"]
-    assert (said["declared"]["wording"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
+    assert (said["declared"]["license_text"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
 
 
 def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, tmp_path):

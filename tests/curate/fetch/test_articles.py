@@ -207,11 +207,11 @@ def test_a_stopped_run_keeps_its_answers(bucket, pmc, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["slake"], ["--check"]])
-def test_articles_stand_alone(tmp_path, capsys, arguments):
+def test_articles_takes_no_source_and_no_check(tmp_path, capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(["fetch", "--articles", "--root", str(tmp_path), *arguments])
     assert stop.value.code == 2
-    assert "--articles stands alone" in capsys.readouterr().err
+    assert "--articles takes neither SOURCE nor --check" in capsys.readouterr().err
 
 
 def test_a_build_takes_the_licences_and_notices_when_they_change(pmc, tmp_path, capsys):

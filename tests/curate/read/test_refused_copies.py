@@ -64,7 +64,7 @@ def test_a_root_that_is_called_like_a_copy_is_refused(capsys, tmp_path, place, c
     line = error(capsys, *arguments, "--root", folder)
     assert line.startswith(f"{folder}: ")
     assert "that PhysioNet has not authorised" in line
-    assert line.endswith("; take it away")
+    assert line.endswith("; remove it")
 
 
 MARKS = {
@@ -80,7 +80,7 @@ def test_a_folder_that_bears_the_marks_of_a_copy_is_refused(capsys, tmp_path, na
     mark = tmp_path / "mimic_cxr" / name
     mark.parent.mkdir(parents=True)
     mark.write_text(MARKS[name])
-    refused = f"{tmp_path / 'mimic_cxr'}: names the dataset it came from: {REASON}; take it away"
+    refused = f"{tmp_path / 'mimic_cxr'}: names the dataset it came from: {REASON}; remove it"
     assert error(capsys, "fetch", "mimic_cxr", "--root", tmp_path) == refused
     build = ("build", "--mixture", "v1", "--only", "mimic_cxr", "--out", tmp_path / "mix", "--root", tmp_path)
     assert error(capsys, *build) == refused
@@ -99,7 +99,7 @@ def test_of_a_credentialed_source_no_download_from_the_hub_is_read(tmp_path, roo
         shutil.copytree(root / source, tmp_path / source)
         (tmp_path / source / ".cache" / "huggingface").mkdir(parents=True)
     assert refused_copies.reason_by_folder(tmp_path / "mimic_cxr", "mimic_cxr") == (
-        f"{tmp_path / 'mimic_cxr'}: was downloaded from the Hub, where no copy of mimic_cxr is authorised; take it away"
+        f"{tmp_path / 'mimic_cxr'}: was downloaded from the Hub, where no copy of mimic_cxr is authorised; remove it"
     )
     assert refused_copies.reason_by_folder(tmp_path / "slake", "slake") is None
 

@@ -68,12 +68,10 @@ def test_samples_are_one_line_and_full_copies_one_each():
         RowCountMismatch("roco", 81806, 81807, True, "train 65,447 instead of 65,448"),
         RowCountMismatch("vqa_rad", 2300, 2248, True, "train 1,849 instead of 1,797"),
     ]
-    assert row_counts.notes(found) == [
-        "read as samples, with fewer rows than upstream has: slake 10 of 14,028, medqa 5 of 12,723"
-    ]
+    assert row_counts.notes(found) == ["samples with fewer rows than upstream: slake 10 of 14,028, medqa 5 of 12,723"]
     assert [line.split("; ")[0] for line in row_counts.warnings(found)] == [
-        "roco: not the number of rows that upstream has, though it is a full copy: train 65,447 instead of 65,448",
-        "vqa_rad: not the number of rows that upstream has, though it is a full copy: train 1,849 instead of 1,797",
+        "roco: is a full copy with another number of rows than upstream: train 65,447 instead of 65,448",
+        "vqa_rad: is a full copy with another number of rows than upstream: train 1,849 instead of 1,797",
     ]
     assert row_counts.notes([]) == row_counts.warnings([]) == []
 

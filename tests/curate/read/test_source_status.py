@@ -67,7 +67,7 @@ def test_files_that_went_or_changed_are_named(slake):
         handle.write(b"more")
     size = (slake / "imgs.zip").stat().st_size
     found = source_status.check_source("slake", slake.parent)
-    assert found.state == "partly"
+    assert found.state == "incomplete"
     assert found.problems == (
         f"imgs.zip has {size} bytes instead of {size - 4}",
         "train.json is missing",
@@ -87,15 +87,15 @@ def test_another_commit_or_dataset_is_a_wrong_version(slake):
 def test_a_stopped_download_is_partly_there(slake):
     (slake / ".fetching").mkdir()
     found = source_status.check_source("slake", slake.parent)
-    assert found.state == "partly"
-    assert found.problems == (f"its download was stopped; go on with: medmix fetch slake --root {slake.parent}",)
+    assert found.state == "incomplete"
+    assert found.problems == (f"its download was stopped; resume it with: medmix fetch slake --root {slake.parent}",)
 
 
 def test_images_that_are_all_missing_are_noticed(tmp_path, root):
     shutil.copytree(root / "vqa_rad", tmp_path / "vqa_rad")
     shutil.rmtree(tmp_path / "vqa_rad" / "VQA_RAD Image Folder")
     found = source_status.check_source("vqa_rad", tmp_path)
-    assert found.state == "partly"
+    assert found.state == "incomplete"
     (problem,) = found.problems
     assert problem.startswith("no images of the rows found, as VQA_RAD Image Folder/synpic")
 
@@ -104,7 +104,7 @@ def test_a_broken_archive_is_a_problem_and_no_crash(tmp_path):
     (tmp_path / "omnimedvqa").mkdir()
     (tmp_path / "omnimedvqa" / "OmniMedVQA.zip").write_bytes(b"half a zip")
     found = source_status.check_source("omnimedvqa", tmp_path)
-    assert found.state == "partly"
+    assert found.state == "incomplete"
     assert f"{tmp_path / 'omnimedvqa' / 'OmniMedVQA.zip'}: " in found.problems[0]
 
 
@@ -120,7 +120,7 @@ def test_check_prints_a_table_with_the_problems_below(slake, capsys):
     assert check("slake", "medqa", "--root", slake.parent) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["source", "state", "layout", "revision"]
-    assert lines[1].split() == ["slake", "partly", "hub", PIN]
+    assert lines[1].split() == ["slake", "incomplete", "hub", PIN]
     assert lines[2].split() == ["medqa", "absent"]
     assert lines[3:5] == ["slake: test.json is missing", "slake: no files of split test"]
     assert lines[5].startswith("medqa: expected data_clean/")
