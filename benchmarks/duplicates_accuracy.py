@@ -199,7 +199,7 @@ def prepared(image: Image.Image) -> Ready:
     pixels = np.asarray(small)
     kept = sketch(pixels)
     drawn = confirm.prepare_sketch(kept) if kept else None
-    return Ready(confirm.prepare(pixels), confirm.prepare_whitened(pixels), drawn)
+    return Ready(confirm.prepare(pixels), confirm.prepare(pixels, for_sketch=True), drawn)
 
 
 def measured(path: Path) -> Held:

@@ -139,18 +139,13 @@ class Facts:
 
     def summary(self) -> dict[str, Any]:
         """Give the facts that `medmix sources` shows, as plain data."""
+        names = ("id", "title", "modality", "task", "samples", "access", "group")
         return {
-            "id": self.id,
-            "title": self.title,
-            "modality": self.modality,
-            "task": self.task,
-            "samples": self.samples,
+            **{name: getattr(self, name) for name in names},
             "licence": self.licence.id,
             "verdict": self.licence.verdict,
-            "access": self.access,
             "upstream": {layout: self.provenance(layout) for layout in self.upstream},
             "languages": list(self.languages),
-            "group": self.group,
             "splits": dict(self.splits),
             "known_issues": list(self.known_issues),
         }

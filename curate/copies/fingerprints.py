@@ -1,4 +1,4 @@
-"""What is stored of an image so that its copies can be sought without its pixels: a few hundred bytes."""
+"""Fingerprints: a few hundred bytes of an image, enough to search for its copies without its pixels."""
 
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -31,8 +31,8 @@ Fields:
     hash: 256 signs of the lowest 16 x 16 DCT coefficients of the trimmed picture, row by row; the first is 0.
     width, height: of the working picture; both 0 where the image is tiny, a strip or near-uniform and
         therefore matches nothing.
-    count: how many keypoints there are; the places beyond are 0.
-    keys: what surrounds each keypoint, `BITS` bits.
+    count: number of keypoints; the places beyond are 0.
+    keys: the surroundings of each keypoint, `BITS` bits.
     places: x and y in 256ths of width and height; scale in 32nds of an octave; angle in 256ths of a turn.
     doubts: the two least sure bits of each key (low 5 bits); the top bit of the first says that the
         surroundings were mirrored, that of the second that this was unsure.
@@ -45,7 +45,7 @@ Fingerprints: TypeAlias = npt.NDArray[np.void]
 """Fingerprints of many images, [N] of `FINGERPRINT`."""
 
 FEW_KEYPOINTS: Final = 12
-"""An image with fewer keypoints is sought by its hash in all orientations, and may share that with many."""
+"""An image with fewer keypoints is searched by its hash in all orientations; many images may share that hash."""
 
 MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.IS_ODD) if odd))
 """The bits of a key that change when its surroundings are mirrored."""
@@ -59,7 +59,7 @@ ORIENTATIONS: Final = tuple(
 _HASH_SIDE = 16
 _SAMPLES = 32
 _SURE: Final = 0.01
-"""Above 0, so that what is 0 but for rounding has one sign on every processor: mixes hold the hash."""
+"""Above 0, so that values that differ from 0 by rounding have one sign on every processor: mixes store the hash."""
 
 
 def fingerprint(picture: Pixels) -> Fingerprint:
@@ -75,7 +75,7 @@ def fingerprint(picture: Pixels) -> Fingerprint:
 
 
 def is_distinctive(print_: Fingerprint) -> bool:
-    """Say whether a copy without loss is found by the fingerprint for certain."""
+    """Tell whether the fingerprint finds a lossless copy for certain."""
     return bool(print_["count"] >= FEW_KEYPOINTS)
 
 

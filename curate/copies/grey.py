@@ -1,4 +1,4 @@
-"""The grey picture that copies are sought on: even borders cut away, one working size, proportions kept."""
+"""The working picture of the search for copies: grey, without even borders, of one size, proportions kept."""
 
 from typing import Final, TypeAlias
 
@@ -14,7 +14,7 @@ WORKING_SIDE: Final = 128
 """Side of the square that has as many pixels as the working picture."""
 
 MIN_SIDE: Final = 32
-"""Below this a picture holds too little to tell it from another."""
+"""A picture with a shorter side has too little detail to be distinguished."""
 
 MAX_PROPORTION: Final = 8
 """A strip longer than this many times its width is not a picture."""

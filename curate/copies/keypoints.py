@@ -1,4 +1,4 @@
-"""Keypoints: blobs that are found again in a cropped, turned, mirrored or re-toned copy, and what surrounds them.
+"""Keypoints: blobs that recur in a cropped, turned, mirrored or re-toned copy, and their surroundings.
 
 Blobs are extrema of the difference of Gaussians over place and scale (D. Lowe, Distinctive Image Features from
 Scale-Invariant Keypoints, 2004). The surroundings of a blob are sampled in its own frame (its place, scale, the
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .grey import Floats, blur
 
 SIGMAS: Final = tuple(float(sigma) for sigma in 1.6 * 2 ** (np.arange(9) / 3))
-"""Scales looked at, in pixels of the working picture; three to the octave."""
+"""Scales that are searched, in pixels of the working picture; three per octave."""
 
 REACH: Final = 5.0
 """Half the side of the surroundings, in the blob's scale."""
@@ -37,9 +37,9 @@ _WINDOW = np.exp(-0.5 * np.square(_STEPS / 0.6))
 _SLOPE_X = np.outer(_WINDOW, _WINDOW * _STEPS).astype(np.float32)
 _U, _V = np.array(ORDERS).T
 IS_ODD: Final = _V % 2 == 1
-"""Which coefficients change sign when the surroundings are mirrored."""
+"""The coefficients that change sign when the surroundings are mirrored."""
 
-# An odd coefficient alone is often near zero; their sum decides on which side the surroundings are "up".
+# A single odd coefficient is often near zero; their weighted sum decides whether the surroundings are mirrored.
 _HANDED = {(1, 1): 1.0, (2, 1): 1.0, (0, 3): -0.7, (1, 3): 0.5, (3, 1): 0.7}
 
 
@@ -52,8 +52,8 @@ class Keypoints:
         sigma: scale in the same pixels, float32 [N].
         angle: direction of the brightness slope in radians, from x towards y, float32 [N].
         mirrored: whether the surroundings were mirrored (y to -y in their own frame), bool [N].
-        handed: how clear that choice was, 0 to about 1, float32 [N].
-        bright: whether the blob is brighter than what surrounds it, bool [N].
+        handed: how certain that choice is, 0 to about 1, float32 [N].
+        bright: whether the blob is brighter than its surroundings, bool [N].
         coefficients: of `ORDERS`, mirrored where `mirrored`, float32 [N, 30].
     """
 
@@ -105,7 +105,7 @@ def _blur_scales(picture: Floats) -> Floats:
 def _extrema(bands: Floats) -> tuple[npt.NDArray[np.intp], ...]:
     """Give (level, y, x) of all local extrema over place and scale that are strong and no edge.
 
-    They are sought in the magnitude: next to a strong blob no stronger one of the other sign has its peak.
+    They are searched in the magnitude: next to a strong blob no stronger one of the other sign has its peak.
     """
     strength = np.abs(bands)
     highest = np.empty_like(strength)
@@ -164,7 +164,7 @@ def _sample_patches(
     rows = y[:, None, None] + across[:, None, :] + along[:, :, None]
     np.clip(columns, 0, width - 1, out=columns)
     np.clip(rows, 0, height - 1, out=rows)
-    rows += (level * height)[:, None, None]  # the scales lie below each other, as one tall picture
+    rows += (level * height)[:, None, None]  # the scales are stacked into one tall picture
     to_x, to_y = (grid.astype(np.float32).reshape(-1, GRID) for grid in (columns, rows))
     tall = levels.reshape(scales * height, width)
     return np.asarray(cv2.remap(tall, to_x, to_y, cv2.INTER_LINEAR), np.float32).reshape(-1, GRID, GRID)

@@ -1,8 +1,8 @@
-"""Search over fingerprints: which pairs of images may be copies of one another, for pixels to decide.
+"""Search over fingerprints: find pairs of images that may be copies; pixel alignment confirms or rejects them.
 
-Two images are proposed when at least two of their keypoints look alike and imply the same turn, zoom and shift, or
-when their hashes are near. Work and memory are bounded whatever the data: of a key that many images share only
-`MAX_IMAGES_PER_KEY` are looked at, and images of equal fingerprint count as one.
+Two images are candidates when at least two of their keypoints match and imply the same turn, zoom and shift, or
+when their hashes are close. Work and memory are bounded for any data: of a key that many images share only
+`MAX_IMAGES_PER_KEY` are compared, and images of equal fingerprint count as one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +21,13 @@ from .fingerprints import (
     Fingerprints,
     transform_hash,
 )
-from .grey import Floats
+from .grey import Floats, Pixels
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 BLOCK: Final = 4096
 MAX_IMAGES_PER_KEY: Final = 48
-"""Images looked at for one key; beyond it a key says little."""
+"""Images that are compared for one key; a key of more images is not distinctive."""
 
 MAX_TURN: Final = 12.0
 MAX_ZOOM: Final = 0.85
@@ -40,7 +40,7 @@ MAX_HASH_DISTANCE: Final = 40
 """Bits of 256 that differ at most."""
 
 MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
-"""Bits that differ at most when only one keypoint is alike."""
+"""Bits that differ at most when only one keypoint matches."""
 
 NEAR_RANK: Final = 6
 _SLOT_BITS = 6
@@ -53,7 +53,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     """Give pairs of places in `prints`, int64 [P, 2], the smaller first, sorted, each once.
 
     Images of equal fingerprint are each paired with the first of them only. With `known`, pairs of two of the first
-    `known` images are left out, and the time goes with the number of the others.
+    `known` images are left out, and the time depends on the number of the others.
 
     Raises:
         ValueError: more images than the index can number (134 million).
@@ -86,14 +86,14 @@ def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Number
     other = np.flatnonzero(leader != np.arange(len(leader)))
     parts = np.array_split(other, len(other) // 65536 + 1)
     equal = np.concatenate([(words[usable[rows]] == words[usable[leader[rows]]]).all(1) for rows in parts])
-    other = other[equal]  # two that merely share the digest stay apart
+    other = other[equal]  # equal digests alone do not make images equal
     alone = np.ones(len(usable), bool)
     alone[other] = False
     return usable[alone], np.stack([usable[leader[other]], usable[other]], 1)
 
 
 class _Votes(NamedTuple):
-    """Pairs of like keypoints: image and slot of either side, [V]."""
+    """Pairs of matching keypoints: image and slot of either side, [V]."""
 
     image: Numbers
     slot: Numbers
@@ -129,32 +129,42 @@ def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
 
 
 def _matching_keypoints(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
-    """Look up each key of a block of images, also with its unsure bits the other way."""
+    """Find the keypoints in the index whose key is that of a keypoint in a block of images."""
     image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
-    key, doubts = part["keys"][image, slot], part["doubts"][image, slot]
+    probes, asked = _key_variants(part["keys"][image, slot], part["doubts"][image, slot])
+    image += start
+    places, count = _lookup(index, probes, image[asked])
+    found, asked = index[places], np.repeat(asked, count)
+    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
+    other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
+    kept = other != image[asked]
+    asked = asked[kept]
+    return _Votes(image[asked], slot[asked], other[kept], other_slot[kept])
+
+
+def _key_variants(key: npt.NDArray[np.uint32], doubts: Pixels) -> tuple[npt.NDArray[np.uint64], Numbers]:
+    """Give each key, also with its unsure bits inverted, sorted; and the place in `key` that each belongs to."""
     first, second = (np.left_shift(np.uint32(1), doubts[:, side].astype(np.uint32) & 31) for side in (0, 1))
     unsure = np.flatnonzero(doubts[:, 1] >> 7)
     probes = np.concatenate([key, key ^ first, key ^ second, key ^ first ^ second, key[unsure] ^ MIRROR_MASK])
     asked = np.concatenate([*[np.arange(len(key))] * 4, unsure])
     order = np.argsort(probes)
-    probes, asked = probes[order].astype(np.uint64), asked[order]
+    return probes[order].astype(np.uint64), asked[order]
+
+
+def _lookup(
+    index: npt.NDArray[np.uint64], probes: npt.NDArray[np.uint64], image: Numbers
+) -> tuple[Numbers, npt.NDArray[np.intp]]:
+    """Give the places in the index with the key of each probe, at most `MAX_IMAGES_PER_KEY`, and their counts."""
     lowest = probes << _KEY_SHIFT
     left = np.searchsorted(index, lowest)
-    right = np.searchsorted(index, lowest | _BELOW_KEY, side="right")
-    count = right - left
-    # of a crowd, look at a part that differs from image to image
-    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
-    left = np.where(count > MAX_IMAGES_PER_KEY, left + spread, left)
+    count = np.searchsorted(index, lowest | _BELOW_KEY, side="right") - left
+    # of a key in too many images, take a part that differs from image to image
+    offset = image * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
+    left = np.where(count > MAX_IMAGES_PER_KEY, left + offset, left)
     count = np.minimum(count, MAX_IMAGES_PER_KEY)
     ends = np.cumsum(count)
-    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count)
-    found = index[place]
-    asked = np.repeat(asked, count)
-    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
-    other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
-    kept = other != image[asked] + start
-    asked = asked[kept]
-    return _Votes(image[asked] + start, slot[asked], other[kept], other_slot[kept])
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count), count
 
 
 def _agreeing_pairs(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
@@ -192,7 +202,7 @@ class _ImpliedMaps(NamedTuple):
 
 
 def _plausible_votes(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _ImpliedMaps]:
-    """Leave out votes that imply an unlikely turn, zoom or shift."""
+    """Keep the votes that imply a plausible turn, zoom and shift."""
     mine, yours = first[votes.image], first[votes.other]
     angles = prints["places"][mine, votes.slot, 3], prints["places"][yours, votes.other_slot, 3]
     flipped = (prints["doubts"][mine, votes.slot, 0] ^ prints["doubts"][yours, votes.other_slot, 0]) >> 7 == 1
@@ -223,7 +233,7 @@ def _centred_places(prints: Fingerprints, image: Numbers, slot: Numbers) -> tupl
 
 
 def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
-    """Compare hashes that begin alike at one of eight places, in the orientations that are worth it."""
+    """Compare hashes with a common prefix at one of eight places; images with few keypoints in all orientations."""
     few = np.flatnonzero(prints["count"][first] < FEW_KEYPOINTS)
     hashes = prints["hash"][first]
     turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]

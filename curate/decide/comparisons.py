@@ -177,7 +177,7 @@ def compare(task: Task) -> Path:
             if isinstance(side, Sketched):
                 return confirm.prepare_sketch(side.sketch) if side.sketch else None
             picture = images.decode_reduced(read(side), task.max_pixels)
-            return confirm.prepare_whitened(picture) if for_sketch else confirm.prepare(picture)
+            return confirm.prepare(picture, for_sketch)
 
         @lru_cache(maxsize=PART)
         def digest(side: Side) -> str:

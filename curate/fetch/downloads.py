@@ -18,7 +18,7 @@ from .. import facts
 from ..errors import UsageError, WorkError
 from ..progress import say
 from ..read import download_record, refused_copies, source_status
-from ..read.download_record import Download, DownloadedFile
+from ..read.download_record import UNFINISHED_RECORD, Download, DownloadedFile
 from . import articles, hub
 
 
@@ -131,7 +131,7 @@ def _has_download(folder: Path) -> bool:
 
 def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Download, int]:
     """Download the missing files; give the record of all files, and the number of bytes downloaded."""
-    earlier = download_record.read_unfinished(folder) or download_record.read_record(folder)
+    earlier = download_record.read_record(folder, UNFINISHED_RECORD) or download_record.read_record(folder)
     if earlier is not None and earlier.dataset != place.dataset:
         earlier = None
     commit = place.revision or (earlier.commit if earlier else hub.current_commit(place.dataset))
@@ -146,7 +146,7 @@ def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Downloa
     say(f"{source}: {len(missing)} of {len(remotes)} files, {total:,} bytes, from {place.dataset} at {commit}")
     with _locked_work_folder(folder) as work:
         for remote in missing:
-            download_record.write_unfinished(folder, Download(place.dataset, commit, files))
+            download_record.write_record(folder, Download(place.dataset, commit, files), UNFINISHED_RECORD)
             target, label = folder / remote.path, f"{source}/{remote.path}"
             files[remote.path] = hub.download(place.dataset, commit, remote, target, work, label)
         fetched = Download(place.dataset, commit, files)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from .terms import DUTIES, is_allowed, terms_of
+from .terms import DUTIES, PERMISSIONS, is_allowed, terms_of
 
 USES = {
     "research": "train on it for research",
@@ -52,7 +52,7 @@ def _count_records(holdings: Sequence[SourceLicence]) -> int:
 
 
 def _terms(licence: str) -> dict[str, bool]:
-    return {name: value for name, value in asdict(terms_of(licence)).items() if name != "id"}
+    return {name: getattr(terms_of(licence), name) for name in (*PERMISSIONS, *DUTIES)}
 
 
 def _summarise_use(use: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:

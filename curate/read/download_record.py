@@ -10,10 +10,13 @@ from ..errors import UsageError
 from ..shards import write_text
 
 RECORD = ".fetched.json"
+"""The record of a finished download; its existence marks the download as complete."""
+
 UNFINISHED = ".fetching"
 """A subfolder that exists during a download, and remains after one that was stopped."""
 
-_STATE = f"{UNFINISHED}/state.json"
+UNFINISHED_RECORD = f"{UNFINISHED}/state.json"
+"""The record of an unfinished download: the files so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,44 +47,18 @@ class Download:
         return found
 
 
-def write_record(folder: Path, fetched: Download) -> None:
-    """Write the record of a finished download; its existence marks the download as complete."""
-    _write(folder / RECORD, fetched)
+def write_record(folder: Path, download: Download, name: str = RECORD) -> None:
+    """Write the record of a download, by default of a finished one."""
+    write_text(folder / name, json.dumps(asdict(download), indent=2, sort_keys=True) + "\n")
 
 
-def read_record(folder: Path) -> Download | None:
-    """Read the record of a finished download, or None where there is none.
-
-    Raises:
-        UsageError: the record is damaged.
-    """
-    return _read(folder / RECORD)
-
-
-def write_unfinished(folder: Path, fetched: Download) -> None:
-    """Write the record of an unfinished download: the files so far."""
-    _write(folder / _STATE, fetched)
-
-
-def read_unfinished(folder: Path) -> Download | None:
-    """Read the record of an unfinished download, or None where there is none.
+def read_record(folder: Path, name: str = RECORD) -> Download | None:
+    """Read the record of a download, by default of a finished one; None where there is none.
 
     Raises:
         UsageError: the record is damaged.
     """
-    return _read(folder / _STATE)
-
-
-def is_unfinished(folder: Path) -> bool:
-    """Tell whether a download into the folder was started and not finished."""
-    return (folder / UNFINISHED).is_dir()
-
-
-def _write(path: Path, fetched: Download) -> None:
-    write_text(path, json.dumps(asdict(fetched), indent=2, sort_keys=True) + "\n")
-
-
-def _read(path: Path) -> Download | None:
+    path = folder / name
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -89,3 +66,13 @@ def _read(path: Path) -> Download | None:
     except ValueError:
         raise UsageError(f"{path}: is damaged; remove it and fetch again, which keeps the files") from None
     return parse(Download, data, str(path))
+
+
+def resume_hint(folder: Path) -> str:
+    """Give the message on an unfinished download into a source's folder."""
+    return f"its download was stopped; resume it with: medmix fetch {folder.name} --root {folder.parent}"
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a download into the folder was started and not finished."""
+    return (folder / UNFINISHED).is_dir()

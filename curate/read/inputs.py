@@ -86,7 +86,7 @@ def _choose_layout(mixture: Mixture, source: str, folder: Path) -> Input | str:
         names = [layout.name for layout in known]
         return f"{mixture.name}.yaml: sources.{source}.layout: no layout {asked!r}{nearest(asked, names)}"
     if download_record.is_unfinished(folder):
-        return f"{folder}: its download was stopped; resume it with: medmix fetch {source} --root {folder.parent}"
+        return f"{folder}: {download_record.resume_hint(folder)}"
     found = [(layout, layout.shards(folder)) for layout in known]
     present = [(layout, shards) for layout, shards in found if shards]
     picked = [(layout, shards) for layout, shards in present if asked in (None, layout.name)]

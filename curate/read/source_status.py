@@ -70,7 +70,9 @@ def check_source(source: str, root: Path) -> SourceStatus:
         expected = " or ".join(layout.expects for layout in layouts(source)) or "a reader, which this version lacks"
         begun = fetched is not None or is_unfinished(folder)
         return SourceStatus(source, "incomplete" if begun else "absent", "", revision, (f"expected {expected}",))
-    problems = list(_unfinished_download(source, root))
+    problems = [f"its download was stopped; resume it with: medmix fetch {source} --root {root}"] * is_unfinished(
+        folder
+    )
     problems += fetched.damaged_files(folder) if fetched else []
     problems += _missing_files(entry, folder, layout, shards)
     if problems:
@@ -82,11 +84,6 @@ def check_source(source: str, root: Path) -> SourceStatus:
         problem = f"is {fetched.dataset} at {revision}, and not {place.dataset} at {place.revision}"
         return SourceStatus(source, "wrong version", layout.name, revision, (problem,))
     return SourceStatus(source, "present", layout.name, revision)
-
-
-def _unfinished_download(source: str, root: Path) -> Iterator[str]:
-    if is_unfinished(root / source):
-        yield f"its download was stopped; resume it with: medmix fetch {source} --root {root}"
 
 
 def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]]:

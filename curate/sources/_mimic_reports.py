@@ -1,6 +1,6 @@
 """The reports of MIMIC-CXR: members of `mimic-cxr-reports.zip`, or text files as the archive unpacks to.
 
-They lie in `files/` itself, beside the patients' images, or in a folder `mimic-cxr-reports`.
+Unpacked, they are in `files/`, beside the patients' images, or in a folder `mimic-cxr-reports`.
 """
 
 import re
@@ -63,8 +63,8 @@ class Reports:
         begin = f"files/{part}/"
         yield from (name for name in self._archive.namelist() if name.startswith(begin) and is_report_path(name))
 
-    def strangers(self) -> Iterator[str]:
-        """Give the text files of the archive that are no report by their path."""
+    def other_texts(self) -> Iterator[str]:
+        """Give the text files of the archive whose path is not that of a report."""
         names = self._archive.namelist() if self._archive is not None else []
         return (name for name in names if name.endswith(".txt") and not is_report_path(name))
 

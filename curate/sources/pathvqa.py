@@ -7,19 +7,15 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, pickle_rows
-from . import Layout, Shard, _hub, make_records, yes_no_type
+from . import Layout, Shard, _hub, find_shards, make_records, yes_no_type
 
 SOURCE = "pathvqa"
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
 def _original_shards(folder: Path) -> list[Shard]:
-    for base in ("split/", ""):
-        files = {name: f"{base}qas/{name}/{name}_qa.pkl" for name in SPLIT_FOLDERS}
-        found = [Shard((file,), SPLIT_FOLDERS[name]) for name, file in files.items() if (folder / file).exists()]
-        if found:
-            return found
-    return []
+    files = {f"qas/{name}/{name}_qa.pkl": split for name, split in SPLIT_FOLDERS.items()}
+    return find_shards(folder, files, ("split/", ""))
 
 
 def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_lines, line_pieces
-from . import SHARD_ROWS, Layout, Shard, _pmc, make_records, split_shard
+from . import SHARD_ROWS, Layout, Shard, _pmc, find_shards, make_records, split_shard
 
 SOURCE = "pmc_oa"
 _ARCHIVE = "images.zip"
@@ -28,7 +28,7 @@ _FILES = {
 
 
 def _shards(files: dict[str, str], folder: Path) -> list[Shard]:
-    found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
+    found = find_shards(folder, files)
     return [piece for shard in found for piece in split_shard(shard, line_pieces(folder / shard.files[0], SHARD_ROWS))]
 
 

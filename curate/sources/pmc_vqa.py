@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import csv_columns, csv_fields, csv_pieces
-from . import SHARD_ROWS, Layout, Shard, _pmc, make_records, split_shard
+from . import SHARD_ROWS, Layout, Shard, _pmc, find_shards, make_records, split_shard
 
 SOURCE = "pmc_vqa"
 _LETTERS = "ABCD"
@@ -52,8 +52,7 @@ _VERSIONS = (
 
 
 def _shards(folder: Path) -> list[Shard]:
-    files = {file: split for version in _VERSIONS for file, split in version.files.items()}
-    found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
+    found = find_shards(folder, {file: split for version in _VERSIONS for file, split in version.files.items()})
     return [piece for shard in found for piece in split_shard(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import text_lines, zip_members
-from . import Layout, Shard, make_records, yes_no_type
+from . import Layout, Shard, find_shards, make_records, yes_no_type
 
 SOURCE = "vqa_med_2019"
 TRAIN = "ImageClef-2019-VQA-Med-Training/All_QA_Pairs_train.txt"
@@ -25,11 +25,7 @@ Locate = Callable[[str], ImageRef]
 
 
 def _shards(folder: Path) -> list[Shard]:
-    found = [
-        Shard((file,), split)
-        for file, split in ((TRAIN, "train"), (VALIDATION, "validation"))
-        if (folder / file).exists()
-    ]
+    found = find_shards(folder, {TRAIN: "train", VALIDATION: "validation"})
     if (folder / TEST).exists():
         archive = (TEST_ARCHIVE,) if (folder / TEST_ARCHIVE).exists() else ()
         found.append(Shard((TEST, *archive), "test"))
