@@ -1,4 +1,4 @@
-"""Strict YAML: data to frozen dataclasses, with every problem named at once and nothing ignored."""
+"""Strict YAML: parse data into frozen dataclasses; name all problems at once and ignore nothing."""
 
 import dataclasses
 import re
@@ -24,7 +24,7 @@ _KIND_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "t
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Give ` (did you mean 'x'?)` for the known name that is most like `name`, or "" when none is."""
+    """Give ` (did you mean 'x'?)` with the known name most similar to `name`, or "" where none is similar."""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
@@ -83,11 +83,11 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{where}: {error.problem}; mend the YAML there") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
-        raise UsageError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from None
+        raise UsageError(f"{path}{where}: {error.problem}; fix the YAML there") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date or number
+        raise UsageError(f"{path}: {' '.join(str(error).split())}; fix the YAML") from None
     except RecursionError:
-        raise UsageError(f"{path}: is nested too deeply; mend the YAML") from None
+        raise UsageError(f"{path}: is nested too deeply; fix the YAML") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -102,21 +102,21 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None or key in seen:
-                problem = "a key must be a plain word" if key is None else f"key {key!r} stands twice"
+                problem = "a key must be a plain word" if key is None else f"key {key!r} is duplicated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def parse(cls: type[Config], data: Any, where: str) -> Config:
-    """Make an instance of a frozen dataclass, and of those nested in it, from plain YAML data.
+    """Parse plain YAML data into a frozen dataclass, nested ones included.
 
     Field types may be str, int, float (takes whole numbers; finite), bool, Any, Literal, a dataclass, X | None,
     tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem. A class
-    may name in `RENAMED` its former keys and what they are called now, for the message.
+    may map its former keys to the present ones in `RENAMED`, for the message.
 
     Raises:
-        UsageError: keys are unknown (the nearest known one is named) or missing, or values of a wrong type;
+        UsageError: keys are unknown (the message suggests a similar one) or missing, or values have a wrong type;
             all problems in one line.
     """
     problems: list[str] = []
@@ -158,7 +158,7 @@ def _scalar(kind: type, data: Any, where: str, report: Report) -> Any:
 
 
 def _hint(kind: type, data: Any) -> str:
-    """Name the remedy where YAML 1.1 reads a value as something else than it looks like."""
+    """Give the remedy where YAML 1.1 reads a value as another type than it seems to have."""
     if kind is str and isinstance(data, (bool, int, float, date)):
         return "; put it in quotes"
     if kind is float and isinstance(data, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", data):
@@ -236,7 +236,7 @@ def override(data: Any, change: str) -> None:
     """Change one value of plain YAML data in place; `change` is `key.sub=value`, the value in YAML.
 
     Raises:
-        UsageError: it is not of that form, or a key before the last is no section.
+        UsageError: it has another form, or a key before the last is not a section.
     """
     key, equals, text = change.partition("=")
     if not equals or not key:
@@ -244,19 +244,19 @@ def override(data: Any, change: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UsageError(f"--set {change}: the value {text!r} is no YAML") from None
+        raise UsageError(f"--set {change}: the value {text!r} is not YAML") from None
     *parents, last = key.split(".")
     for parent in parents:
         if not isinstance(data, dict) or not isinstance(data.setdefault(parent, {}), dict):
-            raise UsageError(f"--set {change}: {parent!r} is no section of the recipe")
+            raise UsageError(f"--set {change}: {parent!r} is not a section of the recipe")
         data = data[parent]
     if not isinstance(data, dict):
-        raise UsageError(f"--set {change}: the recipe is no mapping")
+        raise UsageError(f"--set {change}: the recipe is not a mapping")
     data[last] = value
 
 
 def is_iso_date(text: str) -> bool:
-    """Tell whether a text is a day as YYYY-MM-DD."""
+    """Tell whether a text is a date as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

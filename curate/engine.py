@@ -1,4 +1,4 @@
-"""Run a function over tasks in worker processes, each task once, results in the tasks' order."""
+"""Run a function over tasks in worker processes: each task once, results in the order of the tasks."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int)
 
     Raises:
         WorkError: a worker died (killed, out of memory).
-        Exception: whatever `function` raised; tasks not yet begun are dropped.
+        Exception: raised by `function`; tasks that have not started are cancelled.
     """
     if workers <= 1 or len(tasks) <= 1:
         with _one_opencv_thread():
@@ -41,7 +41,7 @@ def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int)
         yield from results
     except BrokenProcessPool as error:
         raise WorkError(
-            "a worker process died, most often for want of memory; "
+            "a worker process died, most often because memory ran out; "
             "run the same command again, with fewer --workers: finished work is kept"
         ) from error
     except BaseException:

@@ -1,4 +1,4 @@
-"""Tell how far long work is: a bar on a terminal, plain lines elsewhere; always on stderr."""
+"""Report the progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """Yield the items unchanged and report on them as they pass."""
+    """Yield the items unchanged and report how many have passed."""
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=label, leave=False)
         return
@@ -23,7 +23,7 @@ def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
 
 
 def track_bytes(pieces: Iterable[bytes], total: int, done: int, label: str) -> Iterator[bytes]:
-    """Yield the pieces of a file unchanged and report on their bytes, `done` of which were there before."""
+    """Yield the pieces of a file unchanged and report their bytes, of which `done` existed before."""
     if sys.stderr.isatty():
         with tqdm(total=total, initial=done, desc=label, leave=False, unit="B", unit_scale=True) as bar:
             for piece in pieces:
@@ -47,5 +47,5 @@ def _report_lines(
 
 
 def say(line: str) -> None:
-    """Print one line of talk; stdout is for data."""
+    """Print one message line to stderr; stdout is for data."""
     tqdm.write(line, file=sys.stderr)

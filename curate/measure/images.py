@@ -18,11 +18,11 @@ from ..errors import RowError
 from ..read import dicom
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
-"""What the sources use; Pillow's other readers (some start Ghostscript) never see upstream bytes."""
+"""The formats of the sources; Pillow's other readers (some start Ghostscript) never get upstream bytes."""
 
 
 REDUCED_SIDE: Final = 192
-"""Pixels that both sides of a reduced image keep, where it has them: more than fingerprints and comparison look at."""
+"""The least sides of a reduced image in pixels: more than fingerprints and comparison use."""
 
 _ORIENTATION: Final = 0x0112
 _SIDEWAYS: Final = (5, 6, 7, 8)
@@ -31,12 +31,12 @@ _SIDEWAYS: Final = (5, 6, 7, 8)
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is stored about an image.
+    """The measurements of an image that a scan stores.
 
     Attributes:
         sha256: of the original bytes, 64 hex digits.
-        pixel_sha256: `pixel_digest` of an image of which the fingerprint tells too little to find a lossless copy by
-            it; "" of all others, whose full size is not decoded for it.
+        pixel_sha256: `pixel_digest` of an image whose fingerprint is not distinctive enough to find a lossless copy;
+            "" for all others, which need not be decoded at full size.
         phash: 256-bit DCT perceptual hash, 64 hex digits; all 0 where the fingerprint is empty.
         width, height: of the canonical form, in pixels, both at least 1.
         bytes: length of the original.
@@ -53,7 +53,7 @@ class ImageFacts:
 
 
 def measure(data: bytes, max_pixels: int) -> ImageFacts:
-    """Read the original bytes of an image and take all its facts.
+    """Measure an image from its original bytes.
 
     The whole stream is read, a JPEG at reduced scale (`decode_reduced`).
 
@@ -89,8 +89,8 @@ def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
 
     Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
-    (Pillow's own conversion) would leave most radiographs white. Of DICOM files `dicom.decode` is shown, and
-    stretched where it has no limits of its own.
+    (Pillow's own conversion) would leave most radiographs white. DICOM files are decoded by `dicom.decode`, and
+    stretched where they have no display range of their own.
 
     Raises:
         RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
@@ -105,7 +105,7 @@ def decode_reduced(data: bytes, max_pixels: int) -> Pixels:
     """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `decode_rgb` but faster.
 
     A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `REDUCED_SIDE` pixels;
-    its whole stream is read all the same. Other formats come at full size.
+    its whole stream is still read. Other formats are decoded at full size.
 
     Raises:
         RowError: as `decode_rgb`.
@@ -171,7 +171,7 @@ def _stretch(grey: np.ndarray) -> Image.Image:
 
 @contextmanager
 def _pillow_settings(max_pixels: int) -> Iterator[None]:
-    """Decode by our own rules, whatever else in the process has set Pillow's globals to.
+    """Decode with fixed settings, independent of Pillow's globals in this process.
 
     The budget is given to Pillow itself, since some of its readers (WebP, GIF) allocate while they open
     and check just before; cut files raise instead of turning half grey.

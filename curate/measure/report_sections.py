@@ -1,7 +1,7 @@
-"""The sections of a radiology report, taken apart again, so that a mixture says which of them it teaches.
+"""Split radiology reports into their sections, so that a mixture can select one of them.
 
-Readers give a report as `Findings: ...` and `Impression: ...`, each beginning a line, the findings first; either
-may be absent. A scan holds the whole of it.
+Readers give a report as `Findings: ...` and `Impression: ...`, each at the start of a line, the findings first;
+either may be absent. A scan stores the whole report.
 """
 
 import re
@@ -28,16 +28,18 @@ def section_text(report: str, name: Section) -> str:
 
 
 def section_answers(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
-    """Give rows with an `answer` as if a section were all that the reports say."""
+    """Replace the `answer` of each row by one section of the report."""
     return scanned.with_columns(
         answer=pl.Series([section_text(answer, name) for answer in scanned["answer"]], dtype=pl.String)
     )
 
 
 def select_section(scanned: pl.DataFrame, name: Section) -> pl.DataFrame:
-    """Give a scan's rows as if a section were all that the reports say: the answer and what is measured on the text."""
-    told = section_answers(scanned, name)
-    keys = measure_texts([Texts(*each) for each in told.select("question", "answer", "context", "choices").iter_rows()])
-    return told.with_columns(
+    """Reduce the reports of a scan's rows to one section: the answer and the text's measurements."""
+    selected = section_answers(scanned, name)
+    keys = measure_texts(
+        [Texts(*each) for each in selected.select("question", "answer", "context", "choices").iter_rows()]
+    )
+    return selected.with_columns(
         pl.Series(column, [getattr(key, column) for key in keys], kind) for column, kind in COLUMNS.items()
     )

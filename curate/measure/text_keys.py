@@ -1,4 +1,4 @@
-"""What is measured on the texts of records: keys for equal texts, and the signature that proposes similar ones."""
+"""Measure the texts of records: keys for equal texts, and a signature that finds similar ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _PART_SALTS = np.array([0x9AE16A3B2F90404F, 0xC949C7DEFD6D4C1B, 0xB492B66FBE98F2
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of one record, which together say what it teaches."""
+    """The texts of one record."""
 
     question: str
     answer: str
@@ -25,7 +25,7 @@ class Texts:
     choices: Sequence[str]
 
     def parts(self) -> tuple[Text, Text, Text, Text]:
-        """Give the four texts that are compared one by one; the options as one, in an order of their own."""
+        """Give the four texts that are compared one by one; the options are joined, sorted."""
         options = "\n".join(sorted(Text(choice).form for choice in self.choices))
         return Text(self.question), Text(self.answer), Text(self.context), Text(options)
 
@@ -38,7 +38,7 @@ class TextKeys:
         text_key: equal for records whose texts are all equal, options in order; 32 hex digits.
         question_answer_key: of question and answer alone.
         question_key: 64 bits, of all but the answer; None without a question.
-        near_key: 64 bits, equal for all records that can say the same (`text_similarity`); None where no text is long.
+        near_key: 64 bits, equal for all records that can mean the same (`text_similarity`); None where no text is long.
         minhash: the bands of the long texts' shingles; empty where no text is long.
     """
 
@@ -79,7 +79,7 @@ def _text_keys(record: Texts, parts: Sequence[Text], signature: list[int]) -> Te
 
 
 def _certain_part(part: Text) -> str:
-    """Give what two texts that say the same have in common for certain."""
+    """Give the part of a text that is equal in all texts of the same meaning."""
     return f"long {part.critical}" if part.is_long else part.form
 
 

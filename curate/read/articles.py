@@ -8,7 +8,7 @@ The table is all `*.csv` in `ROOT/pmc_articles/`, each with one of two headers:
     ...,Accession ID,Last Updated (YYYY-MM-DD HH:MM:SS),...,License    `oa_file_list.csv` and its like, which PMC
                                             offered until 2026; blanks and brackets of the header do not count
 
-What was asked of PMC counts before a file list, and what was read later before what was read earlier.
+Answers of PMC take precedence over file lists, and later readings over earlier ones.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ from ..shards import file_sha256
 
 FOLDER = "pmc_articles"
 GROUP_PREFIX = "pmc/"
-"""Begins the group of a record whose article is known."""
+"""The prefix of the group of a record whose article is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """What PMC says of an article; the fields are the columns of the table."""
+    """PMC's answer on an article; the fields are the columns of the table."""
 
     article: str
     licence: str
@@ -80,7 +80,7 @@ def _read_table(path: Path) -> pl.DataFrame:
                 chosen = {name: text.str.strip_chars() for name, text in texts.items()}
                 return lines.select(**chosen, asked=pl.lit(asked)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "mend or remove it") from None
+        raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "fix or remove it") from None
     remedy = f"give it the columns {', '.join(COLUMNS)}, or remove it"
     raise InputError(path, f"is no table of article licences: its columns are {', '.join(names.values())}", remedy)
 
@@ -92,16 +92,16 @@ def _normalised(name: str) -> str:
 def _validated(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
     strange = rows.filter(~pl.col("article").str.contains(r"^PMC\d+$"))["article"].head(1)
     for article in strange:
-        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; mend or remove the file")
+        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; fix or remove the file")
     return rows
 
 
 def add_article_licences(
     rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]
 ) -> pl.DataFrame:
-    """Give the rows without wording that of their article, in sources whose facts say `article_licences`.
+    """Add the licence of the article to rows without their own, in sources whose facts set `article_licences`.
 
-    Adds `article` and `article_read`: which article a wording is from and when that was read, "" for a row's own.
+    Adds `article` and `article_read`: the article that a licence is from and when it was read, "" for a row's own.
 
     Args:
         rows: with `source`, `group` and `wording`.

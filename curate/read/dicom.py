@@ -1,4 +1,4 @@
-"""DICOM films: the grey values that a viewer would show. Needs pydicom, the extra `medmix[dicom]`.
+"""Decode DICOM images to the grey values that a viewer shows. Needs pydicom, the extra `medmix[dicom]`.
 
 Follows PS3.3 C.11 of the DICOM standard as pydicom implements it: modality look-up table or rescale, then VOI look-up
 table or window, then MONOCHROME1 turned so that bright is bright.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MAX_BYTES = 512 * 2**20
-"""A film of some ten megapixels has twenty megabytes; a gzip file that grows beyond this is a bomb."""
+"""An image of ten megapixels has twenty megabytes; a gzip file that grows beyond this is a bomb."""
 
 DECODERS = (
     "pydicom",
@@ -31,7 +31,7 @@ DECODERS = (
     "pyjpegls",
     "python-gdcm",
 )
-"""The packages on which it hangs what can be decoded, and to what."""
+"""The packages that the decoded values depend on."""
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
@@ -51,7 +51,7 @@ def _has_dicom_magic(data: bytes) -> bool:
 
 
 def _decompress(data: bytes, size: int) -> bytes:
-    """Give at most so many bytes of what gzip packed, nothing where it is none."""
+    """Give at most `size` decompressed bytes; none where the data is not gzip."""
     try:
         with gzip.open(BytesIO(data)) as handle:
             return handle.read(size)
@@ -60,7 +60,7 @@ def _decompress(data: bytes, size: int) -> bytes:
 
 
 def require_pydicom() -> None:
-    """Make sure that DICOM files can be read.
+    """Check that DICOM files can be read.
 
     Raises:
         UsageError: pydicom is not installed.
@@ -94,7 +94,7 @@ def decode(data: bytes, max_pixels: int) -> np.ndarray:
     """
     require_pydicom()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that break the standard but can be used
+        warnings.simplefilter("ignore")  # values that break the standard but can be used
         try:
             return _displayed(_validated(_read(data), max_pixels))
         except RowError:
@@ -137,7 +137,7 @@ def _validated(dataset: "Dataset", max_pixels: int) -> "Dataset":
 
 
 def _missing_decoder(syntax: Any) -> str:
-    """Say what a transfer syntax lacks to be decoded, "" where it lacks nothing."""
+    """Give what is missing to decode a transfer syntax, "" where nothing is."""
     from pydicom.pixels import get_decoder
 
     try:
@@ -162,7 +162,7 @@ def _displayed(dataset: "Dataset") -> np.ndarray:
 
 
 def _display_range(dataset: "Dataset") -> tuple[float, float] | None:
-    """Give the values that a VOI look-up table or window makes black and white, None where there is neither."""
+    """Give the values that a VOI look-up table or window shows as black and white, None without either."""
     from pydicom.pixels import apply_windowing
 
     if dataset.get("VOILUTSequence"):

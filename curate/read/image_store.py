@@ -1,4 +1,4 @@
-"""The original bytes of an image: a plain file, a member of a zip archive or a row of a table."""
+"""Read the original bytes of images: plain files, members of zip archives or rows of tables."""
 
 import errno
 import re
@@ -19,10 +19,10 @@ from ..errors import RowError
 from ..record import ImageRef
 
 MAX_BYTES = 512 * 2**20
-"""No image of the sources comes near it; a zip member that claims more is a bomb."""
+"""Far above any image of the sources; a zip member that claims more is a bomb."""
 
-# Errors that say something about the file itself and come again on each run. All others (a dying disk,
-# too many open files) are the machine's: a build that dropped rows for them would not be repeatable.
+# Errors of the file itself, which recur on each run. All others (a dying disk, too many open files) are the
+# machine's: a build that dropped rows because of them would not be repeatable.
 # Decoders raise OSError without a number for damaged data.
 _FILE_ERRORS = {None, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
@@ -156,8 +156,8 @@ class _Parquet:
             names = [column] if place else [f"{column}.bytes"]
             self._rows = self._file.read_row_group(group, columns=names).column(column)
             self._group = (group, column)
-        held = self._rows[row - self._starts[group]]
-        return _bytes_of(held[int(place.removesuffix("]"))] if place else held)
+        value = self._rows[row - self._starts[group]]
+        return _bytes_of(value[int(place.removesuffix("]"))] if place else value)
 
     def close(self) -> None:
         self._file.close()
@@ -193,7 +193,7 @@ def _bytes_of(image: pa.StructScalar) -> bytes | None:
 
 def _check_regular_file(path: Path, ref: ImageRef) -> None:
     mode = path.stat().st_mode
-    if not modes.S_ISREG(mode):  # opening a pipe would wait for ever
+    if not modes.S_ISREG(mode):  # opening a pipe would block
         kind = "a folder" if modes.S_ISDIR(mode) else "not a plain file"
         raise RowError("unreadable-image", f"{ref}: {kind}")
 

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..record import Record
 from ..sources import Layout, Shard, layouts
 from . import image_store
-from .download_record import is_unfinished, read_record
+from .download_record import is_unfinished, read_record, resume_hint
 
 PROBED_ROWS = 50
 """Rows of a split that are searched for an existing image; single images may be missing upstream."""
@@ -70,9 +70,7 @@ def check_source(source: str, root: Path) -> SourceStatus:
         expected = " or ".join(layout.expects for layout in layouts(source)) or "a reader, which this version lacks"
         begun = fetched is not None or is_unfinished(folder)
         return SourceStatus(source, "incomplete" if begun else "absent", "", revision, (f"expected {expected}",))
-    problems = [f"its download was stopped; resume it with: medmix fetch {source} --root {root}"] * is_unfinished(
-        folder
-    )
+    problems = [resume_hint(folder)] if is_unfinished(folder) else []
     problems += fetched.damaged_files(folder) if fetched else []
     problems += _missing_files(entry, folder, layout, shards)
     if problems:

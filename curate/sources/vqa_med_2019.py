@@ -26,12 +26,10 @@ Locate = Callable[[str], ImageRef]
 
 def _shards(folder: Path) -> list[Shard]:
     found = find_shards(folder, {TRAIN: "train", VALIDATION: "validation"})
-    if (folder / TEST).exists():
-        archive = (TEST_ARCHIVE,) if (folder / TEST_ARCHIVE).exists() else ()
-        found.append(Shard((TEST, *archive), "test"))
-    elif (folder / TEST_UNANSWERED).exists():
-        found.append(Shard((TEST_UNANSWERED,), "test"))
-    return found
+    if not (folder / TEST).exists():
+        return found + find_shards(folder, {TEST_UNANSWERED: "test"})
+    archive = (TEST_ARCHIVE,) if (folder / TEST_ARCHIVE).exists() else ()
+    return [*found, Shard((TEST, *archive), "test")]
 
 
 def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:

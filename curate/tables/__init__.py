@@ -1,6 +1,6 @@
-"""The small readers of files: rows with their numbers from JSON, csv, text, parquet and pickle.
+"""Readers of file formats: rows with their numbers from JSON, csv, text, parquet, Arrow and pickle.
 
-A file that is unusable as a whole raises `InputError`; a row that is gives a `RowError` in its place, which the
+A file that is unusable as a whole raises `InputError`. An unusable row gives a `RowError` in its place, which the
 reader of the source turns into a `Rejected`.
 """
 

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .opening import GET_AGAIN, input_errors
 
 MAX_MEMBER_BYTES = 2**29
-"""Ten times the largest list of any source; an archive that claims more is a bomb."""
+"""Ten times the largest list of any source; a larger claim marks a zip bomb."""
 
 
 def zip_members(path: Path) -> list[str]:
@@ -25,7 +25,7 @@ def zip_members(path: Path) -> list[str]:
 
 
 def zip_folder(path: Path) -> str:
-    """Give the folder of a zip archive's first member, `images/`, or "" where it lies in none.
+    """Give the folder of a zip archive's first member, `images/`, or "" where it is in none.
 
     Only the two ends are read: the directory of an archive of a million members takes seconds and a gigabyte.
 
@@ -43,11 +43,11 @@ def zip_folder(path: Path) -> str:
 
 
 _ZIP_MEMBER = struct.Struct("<26xH2x")
-"""The part of a zip archive that stands before a member's name; of it, the length of the name."""
+"""The header of a zip member before its name; gives the length of the name."""
 
 
 def zip_member(path: Path, name: str) -> bytes:
-    """Give the content of a member, which is loaded whole.
+    """Give the content of a member; all of it is loaded.
 
     Raises:
         InputError: the file is no zip archive, has no such member, or one that is too large for a list.

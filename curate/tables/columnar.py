@@ -22,16 +22,16 @@ def parquet_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give (row, column -> value) for each row of a parquet file, only the named columns; memory holds one batch.
 
-    Optional columns that are not there are absent from the row. A nested field is named `image.bytes`. Unread
-    columns must be there too, and are left for others to read.
+    Missing optional columns are absent from the row. A nested field is named `image.bytes`. Unread columns must
+    exist too, but are not read here.
 
     Raises:
         InputError: the file is no parquet, or lacks a required column; all missing ones are named.
     """
     with input_errors(path), _parquet(path) as table:
-        there = table.schema_arrow.names
-        check_columns(path, (*required, *unread), there)
-        wanted = [*required, *(column for column in optional if column.split(".")[0] in there)]
+        present = table.schema_arrow.names
+        check_columns(path, (*required, *unread), present)
+        wanted = [*required, *(column for column in optional if column.split(".")[0] in present)]
         row = 0
         for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
             for value in batch.to_pylist():
@@ -44,7 +44,7 @@ def arrow_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give (row, column -> value) for each row of an Arrow IPC stream, only the required columns.
 
-    The file is mapped, so that of unread columns, which must be there too, no byte is touched.
+    The file is memory-mapped, so that unread columns, which must exist too, are not loaded.
 
     Raises:
         InputError: the file is no Arrow stream, or lacks a required column; all missing ones are named.

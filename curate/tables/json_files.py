@@ -58,7 +58,7 @@ def json_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, An
     Raises:
         InputError: the file is empty or no UTF-8 text.
     """
-    decode = json.JSONDecoder().raw_decode  # json.loads looks for blanks with a regular expression, twice a line
+    decode = json.JSONDecoder().raw_decode  # json.loads searches for blanks with a regular expression, twice per line
     for row, line in text_lines(path, piece):
         text = line.strip()
         try:

@@ -1,4 +1,4 @@
-"""Lines of text files, and long files cut into pieces that workers share out."""
+"""Lines of text files, and pieces of long files that workers read in parallel."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .archives import zip_member
 from .opening import GET_AGAIN, input_errors, open_text
 
 MAX_LINE = 2**20
-"""Characters within which the first line of a file of lines ends."""
+"""The first line of a text file ends within this number of characters."""
 
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The rows of a long file from `start` up to `stop`, without it; row `start` begins at byte `offset`."""
+    """The rows of a long file from `start` to before `stop`; row `start` begins at byte `offset`."""
 
     start: int
     stop: int
@@ -45,7 +45,7 @@ def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, st
 
 
 def _line_end(path: Path) -> str:
-    """Tell whether lines end with LF or, as on old Macs, with CR alone; a CR within a line of LF files is text."""
+    """Give the line end, LF or, as on old Macs, CR alone; a CR within a line of an LF file is text."""
     with open_text(path, 0, newline="") as handle:
         start = handle.read(MAX_LINE)
     return "\r" if "\r" in start and "\n" not in start else "\n"
@@ -67,7 +67,7 @@ def line_pieces(path: Path, rows: int) -> list[Piece]:
 
 
 def make_pieces(offsets: list[int], rows: int, end: int) -> list[Piece]:
-    """Give the pieces of so many rows that begin at these bytes, but none at the file's end."""
+    """Make the pieces of `rows` rows that begin at these bytes, but none at the file's end."""
     return [Piece(place * rows, (place + 1) * rows, offset) for place, offset in enumerate(offsets) if offset < end]
 
 

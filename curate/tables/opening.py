@@ -1,4 +1,4 @@
-"""Opening files of upstream: what is wrong with one as a whole, said in a line."""
+"""Open upstream's files; errors of the system become one-line `InputError`s."""
 
 import gzip
 import io
@@ -15,13 +15,13 @@ GET_AGAIN = "get the file again from upstream"
 
 @contextmanager
 def input_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says about a file into one line about the input."""
+    """Turn the system's errors on a file into an `InputError`."""
     try:
         yield
     except UnicodeDecodeError:
         raise InputError(path, "is not UTF-8 text", GET_AGAIN) from None
     except FileNotFoundError:
-        raise InputError(path, "is not there", GET_AGAIN) from None
+        raise InputError(path, "does not exist", GET_AGAIN) from None
     except IsADirectoryError:
         raise InputError(path, "is a folder, expected a file", GET_AGAIN) from None
     except PermissionError:
@@ -30,7 +30,7 @@ def input_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
-    """Open a gzip file to be read from its start: there is no way to begin in its middle.
+    """Open a gzip file from its start; reading cannot begin in its middle.
 
     Raises:
         InputError: the file cannot be opened, or is no whole gzip file.
@@ -44,7 +44,7 @@ def open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
 
 @contextmanager
 def open_text(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
-    """Open a UTF-8 text file at a byte, or one packed by gzip at its start; `newline` as `open` has it.
+    """Open a UTF-8 text file at a byte, or a gzipped one at its start; `newline` as in `open`.
 
     Raises:
         InputError: the file cannot be opened, or is no whole gzip file.

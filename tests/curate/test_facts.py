@@ -241,12 +241,25 @@ def test_an_unknown_source_names_the_nearest():
             "licence.members.Some set.evidence: is empty",
         ),
         ({"licence": {"licence": "MIT"}}, "licence.licence: unknown key"),
+        ({"faults": ["one"]}, "faults: is now called 'known_issues'"),
+        ({"licence": {"declared": {"wording": "MIT"}}}, "licence.declared.wording: is now called 'license_text'"),
     ],
 )
 def test_mistakes_are_named(tmp_path, changes, problem):
     path = written(tmp_path, **changes)
     with pytest.raises(UsageError, match=rf"{path.name}: .*{problem}"):
         facts.parse_file(path)
+
+
+def test_facts_that_a_caller_changes_are_not_those_of_another():
+    entry = facts.load("omnimedvqa")
+    entry.upstream["original"].splits.clear()
+    for mapping in (entry.upstream, entry.splits, entry.licence.members):
+        mapping.clear()
+    other = facts.load("omnimedvqa")
+    assert other.upstream["original"].splits
+    assert other.splits
+    assert other.licence.members
 
 
 def test_all_mistakes_are_named_at_once(tmp_path):

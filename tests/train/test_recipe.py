@@ -74,8 +74,8 @@ def test_a_value_is_overridden_from_the_first_equals_sign_on() -> None:
         (("sources=[]",), "smoke-cpu.yaml: sources: names no source; leave it out to train on all"),
         (("sources=[slake, slake]",), "smoke-cpu.yaml: sources: names a source twice"),
         (("optim",), "--set optim: write it as key.sub=value"),
-        (("name.x=1",), "--set name.x=1: 'name' is no section of the recipe"),
-        (("optim.lr=[",), "--set optim.lr=[: the value '[' is no YAML"),
+        (("name.x=1",), "--set name.x=1: 'name' is not a section of the recipe"),
+        (("optim.lr=[",), "--set optim.lr=[: the value '[' is not YAML"),
         (("name=other",), "smoke-cpu.yaml: name: is 'other', but the file is called 'smoke-cpu'; make them equal"),
     ],
 )

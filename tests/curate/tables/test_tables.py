@@ -60,7 +60,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_file_that_is_none(reader: Reader, tmp_path: Path) -> None:
-    assert ": is not there; " in refusal(reader, tmp_path / "absent")
+    assert ": does not exist; " in refusal(reader, tmp_path / "absent")
     (tmp_path / "folder").mkdir()
     assert ": is a folder, expected a file; " in refusal(reader, tmp_path / "folder")
 
