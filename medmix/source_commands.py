@@ -15,7 +15,7 @@ from .printing import print_added, print_json, print_outcomes, print_statuses, p
 def sources(as_json: bool) -> None:
     """List the sources and their licences.
 
-    For each source: its contents, its licence and verdict, and where it comes from.
+    For each source: its contents, its licence and verdict, and its origin.
 
     \b
     Example:

@@ -137,7 +137,7 @@ def _validated(dataset: "Dataset", max_pixels: int) -> "Dataset":
 
 
 def _missing_decoder(syntax: Any) -> str:
-    """Give what is missing to decode a transfer syntax, "" where nothing is."""
+    """Name the missing decoder of a transfer syntax; "" where none is missing."""
     from pydicom.pixels import get_decoder
 
     try:

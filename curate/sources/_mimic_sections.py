@@ -39,7 +39,7 @@ _NAMES = {
 }
 _NAME_OF = {variant: name for name, variants in _NAMES.items() for variant in variants}
 _SECTION_WORDS = ("impression", "findings", "history", "comparison", "addendum")
-"""In this order: a heading that holds one of these is that section, whatever else it says."""
+"""In this order: a heading that contains one of these belongs to that section."""
 
 _VIEWS = (
     *("chest", "portable", "pa and lat", "lateral and pa", "ap and lateral", "lateral and ap", "frontal and"),
@@ -106,7 +106,7 @@ def sections(text: str, study: str = "", exceptions: Exceptions | None = None) -
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """Give (name, text) of each section; what stands before the first heading, or after a line, has the name ""."""
+    """Give (name, text) of each section; text before the first heading, or after a line, has the name ""."""
     found = []
     name, start, place = "", 0, 0
     while match := _BREAK.search(text, place):

@@ -14,7 +14,7 @@ def article_id(figure: str) -> str:
 
 
 def figure_locator(folder: Path, archive: str, unpacked: Sequence[str]) -> Callable[[str], ImageRef]:
-    """Give what tells where a figure lies, by its file name: in the first unpacked folder there is, or the archive.
+    """Give a function from a figure's file name to its location: the first existing unpacked folder, or the archive.
 
     Raises:
         InputError: the archive is no whole zip archive.

@@ -30,7 +30,7 @@ class _Version:
 
     Attributes:
         files: csv file -> split.
-        archive, unpacked: where its figures lie.
+        archive, unpacked: the places of its figures.
         label: the column with the letter where `Answer` is the text, or "" where it is the letter itself.
     """
 
@@ -108,7 +108,7 @@ def _choices(lettered: list[str]) -> tuple[str, ...]:
 
 
 def _correct(answer: str, label: str, choices: tuple[str, ...]) -> int:
-    """Give the place of the option that the label names; an answer that is no label must be its text."""
+    """Give the position of the option that the label names; an answer other than the label must be its text."""
     letter = label.strip(_BLANKS_AND_QUOTES)
     correct = _LETTERS.find(letter) if len(letter) == 1 else -1
     if correct < 0:

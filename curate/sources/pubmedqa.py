@@ -49,7 +49,7 @@ def _shard(root: Path, file: str) -> Shard:
 def _notes(root: Path) -> list[str]:
     labelled = any(shard.split == "test" for shard in (*_original_shards(root), *_hub_shards(root)))
     without = "without test_ground_truth.json all labelled rows count as test and none is trained on"
-    return [f"{without}; it lies in data/ of github.com/pubmedqa/pubmedqa"] if labelled else []
+    return [f"{without}; the file is in data/ of github.com/pubmedqa/pubmedqa"] if labelled else []
 
 
 def _is_one_of(file: str, names: tuple[str, ...]) -> bool:

@@ -40,7 +40,7 @@ def _read(read_rows: Callable[..., _Rows], folder: Path, shard: Shard) -> Iterat
 
 
 def _questions(rows: _Rows) -> Iterator[tuple[int, _Question | RowError]]:
-    """Give the questions of each image; an image without any comes out as a bad row."""
+    """Give the questions of each image; an image without any gives an error."""
     for row, value in rows:
         topics = value["questions"] if isinstance(value["questions"], dict) else {}
         asked = [(value, topic, question) for topic, question in topics.items() if _is_asked(question)]

@@ -61,7 +61,7 @@ def _in_folder(folder: str, image: str) -> ImageRef:
 
 
 def _in_archive(folder: Path, archive: str) -> Locate:
-    """Look names up by their last part: whether the archive has a folder depends on who packed it."""
+    """Look up names by their last part: archives of this source differ in whether they have a folder."""
     members = {PurePosixPath(member).name: member for member in zip_members(folder / archive)}
     return lambda image: ImageRef(archive, member=members.get(f"{image}.jpg", f"{image}.jpg"))
 
