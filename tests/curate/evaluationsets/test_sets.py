@@ -103,7 +103,7 @@ def test_a_file_of_another_version_or_of_another_kind_is_refused_in_a_line(file,
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "plain.parquet")
     with pytest.raises(UsageError, match=r"plain.parquet: is no file of an evaluation set; make it again"):
         fingerprint_file.read(tmp_path / "plain.parquet")
-    (tmp_path / "cut.parquet").write_bytes(fingerprint_file.read_bytes()[:900])
+    (tmp_path / "cut.parquet").write_bytes(file.read_bytes()[:900])
     with pytest.raises(UsageError, match=r"cut.parquet: cannot be read"):
         fingerprint_file.read(tmp_path / "cut.parquet")
 
