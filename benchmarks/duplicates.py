@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from medmix.curate.copies.clusters import stars
+from medmix.curate.copies.clusters import greedy_clusters
 from medmix.curate.copies.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints
 from medmix.curate.copies.neighbours import candidates
 
@@ -91,7 +91,7 @@ def measure(size: int, workers: int) -> dict[str, float]:
     started, busy = time.monotonic(), time.process_time()
     pairs = candidates(prints, workers=workers)
     searched, busy = time.monotonic(), time.process_time() - busy
-    alone = len(np.unique(stars(pairs, np.arange(size))))
+    alone = len(np.unique(greedy_clusters(pairs, np.arange(size))))
     clustered = time.monotonic()
     new = candidates(prints, known=size - size // 100, workers=workers)
     ended = time.monotonic()

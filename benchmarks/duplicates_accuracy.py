@@ -31,7 +31,7 @@ from medmix.curate.copies import confirm
 from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.copies.sketch import sketch
-from medmix.curate.measure.images import canonical
+from medmix.curate.measure.images import decode_rgb
 
 Alteration = Callable[[Image.Image], Image.Image]
 BUDGET = 200_000_000
@@ -174,7 +174,7 @@ class Held:
 
 def load(path: Path) -> Image.Image:
     """Decode as a build does."""
-    return canonical(path.read_bytes(), BUDGET)
+    return decode_rgb(path.read_bytes(), BUDGET)
 
 
 def held(image: Image.Image) -> Held:
@@ -199,7 +199,7 @@ def prepared(image: Image.Image) -> Ready:
     pixels = np.asarray(small)
     kept = sketch(pixels)
     drawn = confirm.prepare_sketch(kept) if kept else None
-    return Ready(confirm.prepare(pixels), confirm.prepare_whitened(pixels), drawn)
+    return Ready(confirm.prepare(pixels), confirm.prepare(pixels, for_sketch=True), drawn)
 
 
 def measured(path: Path) -> Held:

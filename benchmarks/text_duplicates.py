@@ -24,7 +24,7 @@ import polars as pl
 from medmix.curate.decide import contamination, duplicates, leaks
 from medmix.curate.decide.scantexts import ScanTexts
 from medmix.curate.measure import minhash
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
 from medmix.curate.mixture import EvaluationSet
 
 PIECE = 50_000
@@ -63,7 +63,7 @@ def write_scans(folder: Path, records: int) -> tuple[list[tuple[str, Path]], flo
         for start in range(piece, min(piece + PIECE, records), 256):
             told = [next(source) for _ in range(min(256, piece + PIECE - start, records - start))]
             started = time.perf_counter()
-            keys = measure([Texts(text, "", "", ()) for text in told])
+            keys = measure_texts([Texts(text, "", "", ()) for text in told])
             seconds += time.perf_counter() - started
             rows["question"] += told
             for name in COLUMNS:

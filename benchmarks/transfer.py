@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from medmix.curate.measure.images import canonical  # noqa: E402
+from medmix.curate.measure.images import decode_rgb  # noqa: E402
 from medmix.evaluate.classification import features, finetune, pictures, recipe  # noqa: E402
 from medmix.evaluate.classification.backbone import Classifier  # noqa: E402
 from medmix.evaluate.classification.encoders import open_encoder  # noqa: E402
@@ -50,7 +50,7 @@ class Decoding(Dataset[Tensor]):
         return len(self.paths)
 
     def __getitem__(self, place: int) -> Tensor:
-        return to_tensor(canonical(self.paths[place].read_bytes(), BUDGET), self.vision)
+        return to_tensor(decode_rgb(self.paths[place].read_bytes(), BUDGET), self.vision)
 
 
 def epoch(batches: Iterator[Tensor], step: Callable[[Tensor], None] | None) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from .measure.text import find_model
 from .mixture import Mixture
 from .progress import say, track
 from .publish import pointers, versions
-from .read import articles, expectations
+from .read import articles, row_counts
 from .read.inputs import Input, find
 from .write import ledger, manifest, materialise
 from .write.workplace import place, remove_all, working
@@ -84,10 +84,10 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         }
         further = leftout.of_evaluation(aside, mixture.evaluation)
         _say_notes(further)
-        complete = expectations.complete(inputs)
+        complete = row_counts.complete_sources(inputs)
         beside = {
             "complete": complete,
-            "articles": articles.digest(root),
+            "articles": articles.table_digest(root),
             "facts": _facts(inputs),
             "aside": sets.digest(aside),
         }
@@ -102,10 +102,12 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         with _timed(seconds, "load"):
             rows = candidates.load(scans, options.limit, mixture.sections())
             counted = not mixture.sample_data and options.limit is None
-            differences = expectations.differences(rows, inputs, complete) if counted else []
-            _say_notes(expectations.notes(differences))
-            _say_warnings(expectations.warnings(differences))
-            rows = articles.add_wordings(rows, articles.table(root), {entry.source: entry.facts for entry in inputs})
+            differences = row_counts.find_mismatches(rows, inputs, complete) if counted else []
+            _say_notes(row_counts.notes(differences))
+            _say_warnings(row_counts.warnings(differences))
+            rows = articles.add_article_licences(
+                rows, articles.load_table(root), {entry.source: entry.facts for entry in inputs}
+            )
             rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
         with _timed(seconds, "compare"):
             copies, outside = _compare(rows, inputs, scans, aside, mixture, work, options.workers)
@@ -123,8 +125,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=[*notes, *further, *expectations.notes(differences), *unclear],
-            warnings=expectations.warnings(differences),
+            notes=[*notes, *further, *row_counts.notes(differences), *unclear],
+            warnings=row_counts.warnings(differences),
             decided=decided,
             evaluation=coverage.coverage(decided, mixture.evaluation, aside),
             leaks=shared,

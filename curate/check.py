@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import medmix
 
 from .describe import attribution, cards, croissant, report, statistics
-from .licences import wordings
+from .licences import terms
 from .progress import track
 from .publish import pointers
 from .record import TASKS, VERDICTS
@@ -151,10 +151,10 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
 
 def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
     licence, said, evidence = row["license"], row["license_verdict"], row["license_evidence"]
-    if licence not in wordings.TERMS or said not in VERDICTS:
+    if licence not in terms.TERMS or said not in VERDICTS:
         yield f"has licence {licence!r} with verdict {said!r}"
-    elif said not in (wordings.verdict(licence), "unclear"):
-        yield f"is {said}, but {licence} is {wordings.verdict(licence)}"
+    elif said not in (terms.verdict(licence), "unclear"):
+        yield f"is {said}, but {licence} is {terms.verdict(licence)}"
     if not evidence["evidence"] or not evidence["read"]:
         yield f"does not say where and when its licence {licence!r} was read"
     if (folder == "data") != (said == "redistributable"):

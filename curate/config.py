@@ -1,4 +1,4 @@
-"""Strict YAML: data to frozen dataclasses, with every problem named at once and nothing ignored."""
+"""Strict YAML: parse data into frozen dataclasses; name all problems at once and ignore nothing."""
 
 import dataclasses
 import json
@@ -6,9 +6,11 @@ import re
 import reprlib
 import sys
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -18,21 +20,60 @@ from .errors import UsageError
 
 Config = TypeVar("Config")
 
-_PLAIN: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_ACCEPTED: dict[type, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}
+_KIND_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Give ` (did you mean 'x'?)` for the known name that is most like `name`, or "" when none is."""
+    """Give ` (did you mean 'x'?)` with the known name most similar to `name`, or "" where none is similar."""
     close = get_close_matches(name, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file, refusing a key that stands twice in one mapping, and aliases (they can make a file endless).
+def yaml_names(folder: str) -> list[str]:
+    """List the names of the YAML files that come with medmix in a folder such as `recipes/train`, sorted."""
+    return sorted(Path(entry.name).stem for entry in _packaged(folder).iterdir() if entry.name.endswith(".yaml"))
+
+
+def yaml_path(folder: str, name: str) -> Path:
+    """Give the path of a YAML file that comes with medmix."""
+    return Path(str(_packaged(folder) / f"{name}.yaml"))
+
+
+def _packaged(folder: str) -> Traversable:
+    package, _, below = folder.partition("/")
+    root = files(f"medmix.{package}")
+    return root / below if below else root
+
+
+def find_yaml(folder: str, kind: str, name_or_path: str | Path, names: Sequence[str] | None = None) -> Path:
+    """Find a YAML file by its name among those of `folder`, or by a path that ends in .yaml or .yml.
+
+    Args:
+        folder: as `yaml_names` takes it.
+        kind: what such a file describes, for the message.
+        name_or_path: as the user gave it.
+        names: those to choose from, if not all of the folder.
 
     Raises:
-        UsageError: the file is not there, cannot be read or is not YAML; says where.
+        UsageError: there is no such name; the message lists the known ones.
+    """
+    if Path(name_or_path).suffix in (".yaml", ".yml"):
+        return Path(name_or_path)
+    name, known = str(name_or_path), yaml_names(folder) if names is None else names
+    if name not in known:
+        raise UsageError(
+            f"{kind} {name!r} is unknown{nearest(name, known)}; "
+            f"there are {', '.join(known)}, or give a path that ends in .yaml"
+        )
+    return yaml_path(folder, name)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; refuse duplicate keys, and aliases, which can make a file endless.
+
+    Raises:
+        UsageError: the file is missing, cannot be read or is not YAML; the message names the line.
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
@@ -43,11 +84,11 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{path}{where}: {error.problem}; mend the YAML there") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that cannot be
-        raise UsageError(f"{path}: {' '.join(str(error).split())}; mend the YAML") from None
+        raise UsageError(f"{path}{where}: {error.problem}; fix the YAML there") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date or number
+        raise UsageError(f"{path}: {' '.join(str(error).split())}; fix the YAML") from None
     except RecursionError:
-        raise UsageError(f"{path}: is nested too deeply; mend the YAML") from None
+        raise UsageError(f"{path}: is nested too deeply; fix the YAML") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -62,21 +103,21 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key is None or key in seen:
-                problem = "a key must be a plain word" if key is None else f"key {key!r} stands twice"
+                problem = "a key must be a plain word" if key is None else f"key {key!r} is duplicated"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def parse(cls: type[Config], data: Any, where: str) -> Config:
-    """Make an instance of a frozen dataclass, and of those nested in it, from plain YAML data.
+    """Parse plain YAML data into a frozen dataclass, nested ones included.
 
     Field types may be str, int, float (takes whole numbers; finite), bool, Any, Literal, a dataclass, X | None,
     tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem. A class
-    may name in `RENAMED` its former keys and what they are called now, for the message.
+    may map its former keys to the present ones in `RENAMED`, for the message.
 
     Raises:
-        UsageError: keys are unknown (the nearest known one is named) or missing, or values of a wrong type;
+        UsageError: keys are unknown (the message suggests a similar one) or missing, or values have a wrong type;
             all problems in one line.
     """
     problems: list[str] = []
@@ -103,22 +144,22 @@ def _value(kind: Any, data: Any, where: str, report: Report) -> Any:
         return _mapping(inner[1], data, where, report)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, data, where, report)
-    return _plain(kind, data, where, report)
+    return _scalar(kind, data, where, report)
 
 
-def _plain(kind: type, data: Any, where: str, report: Report) -> Any:
-    fits = isinstance(data, _PLAIN[kind]) and (kind is bool or not isinstance(data, bool))
+def _scalar(kind: type, data: Any, where: str, report: Report) -> Any:
+    fits = isinstance(data, _ACCEPTED[kind]) and (kind is bool or not isinstance(data, bool))
     if not fits:
-        report(f"{where}: must be {_NAMES[kind]}, is {_shown(data)}{_hint(kind, data)}")
+        report(f"{where}: must be {_KIND_NAMES[kind]}, is {_display(data)}{_hint(kind, data)}")
         return data
     if kind is float and not abs(data) <= sys.float_info.max:
-        report(f"{where}: must be a finite number, is {_shown(data)}")
+        report(f"{where}: must be a finite number, is {_display(data)}")
         return data
     return float(data) if kind is float else data
 
 
 def _hint(kind: type, data: Any) -> str:
-    """Name the remedy where YAML 1.1 reads a value as something else than it looks like."""
+    """Give the remedy where YAML 1.1 reads a value as another type than it seems to have."""
     if kind is str and isinstance(data, (bool, int, float, date)):
         return "; put it in quotes"
     if kind is float and isinstance(data, str) and re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", data):
@@ -126,7 +167,7 @@ def _hint(kind: type, data: Any) -> str:
     return ""
 
 
-def _shown(data: Any) -> str:
+def _display(data: Any) -> str:
     return str(data) if isinstance(data, date) else "null" if data is None else reprlib.repr(data)
 
 
@@ -138,13 +179,13 @@ def _optional(kinds: tuple[Any, ...], data: Any, where: str, report: Report) -> 
 def _choice(choices: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
     if not any(data == choice and type(data) is type(choice) for choice in choices):
         hint = nearest(data, [str(choice) for choice in choices]) if isinstance(data, str) else ""
-        report(f"{where}: must be one of {', '.join(map(str, choices))}, is {_shown(data)}{hint}")
+        report(f"{where}: must be one of {', '.join(map(str, choices))}, is {_display(data)}{hint}")
     return data
 
 
 def _sequence(origin: type, inner: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
     if not isinstance(data, list):
-        report(f"{where}: must be a list, is {_shown(data)}")
+        report(f"{where}: must be a list, is {_display(data)}")
         return data
     fixed = origin is tuple and not (len(inner) == 2 and inner[1] is Ellipsis)
     if fixed and len(inner) != len(data):
@@ -157,11 +198,11 @@ def _sequence(origin: type, inner: tuple[Any, ...], data: Any, where: str, repor
 
 def _mapping(kind: Any, data: Any, where: str, report: Report) -> Any:
     if not isinstance(data, Mapping):
-        report(f"{where}: must be a mapping, is {_shown(data)}")
+        report(f"{where}: must be a mapping, is {_display(data)}")
         return data
     for key in data:
         if not isinstance(key, str):
-            report(f"{where}: key {_shown(key)} must be a text; put it in quotes")
+            report(f"{where}: key {_display(key)} must be a text; put it in quotes")
     return {key: _value(kind, item, f"{where}.{key}", report) for key, item in data.items()}
 
 
@@ -172,8 +213,10 @@ def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = Fals
         return data
     at = f"{where}: " if top else f"{where}."
     hints = get_type_hints(cls)
-    problems = [f"{at}{key}: {_unknown(cls, key, fields)}" for key in data if key not in fields]
-    problems += [f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _required(field)]
+    problems = [f"{at}{key}: {_unknown_key(cls, key, fields)}" for key in data if key not in fields]
+    problems += [
+        f"{at}{name}: is missing" for name, field in fields.items() if name not in data and _is_required(field)
+    ]
     present = [name for name in fields if name in data]
     values = {name: _value(hints[name], data[name], f"{at}{name}", problems.append) for name in present}
     for problem in problems:
@@ -181,12 +224,12 @@ def _dataclass(cls: Any, data: Any, where: str, report: Report, top: bool = Fals
     return data if problems else cls(**values)
 
 
-def _unknown(cls: Any, key: Any, fields: Iterable[str]) -> str:
+def _unknown_key(cls: Any, key: Any, fields: Iterable[str]) -> str:
     renamed: Mapping[str, str] = getattr(cls, "RENAMED", {})
     return f"is now called {renamed[key]!r}" if key in renamed else f"unknown key{nearest(str(key), fields)}"
 
 
-def _required(field: "dataclasses.Field[Any]") -> bool:
+def _is_required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
@@ -194,7 +237,7 @@ def override(data: Any, change: str) -> None:
     """Change one value of plain YAML data in place; `change` is `key.sub=value`, the value in YAML.
 
     Raises:
-        UsageError: it is not of that form, or a key before the last is no section.
+        UsageError: it has another form, or a key before the last is not a section.
     """
     key, equals, text = change.partition("=")
     if not equals or not key:
@@ -202,19 +245,19 @@ def override(data: Any, change: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise UsageError(f"--set {change}: the value {text!r} is no YAML") from None
+        raise UsageError(f"--set {change}: the value {text!r} is not YAML") from None
     *parents, last = key.split(".")
     for parent in parents:
         if not isinstance(data, dict) or not isinstance(data.setdefault(parent, {}), dict):
-            raise UsageError(f"--set {change}: {parent!r} is no section of the recipe")
+            raise UsageError(f"--set {change}: {parent!r} is not a section of the recipe")
         data = data[parent]
     if not isinstance(data, dict):
-        raise UsageError(f"--set {change}: the recipe is no mapping")
+        raise UsageError(f"--set {change}: the recipe is not a mapping")
     data[last] = value
 
 
-def is_day(text: str) -> bool:
-    """Tell whether a text is a day as YYYY-MM-DD."""
+def is_iso_date(text: str) -> bool:
+    """Tell whether a text is a date as YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:

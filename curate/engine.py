@@ -1,4 +1,4 @@
-"""Run a function over tasks in worker processes, each task once, results in the tasks' order."""
+"""Run a function over tasks in worker processes: each task once, results in the order of the tasks."""
 
 import multiprocessing
 import os
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+import cv2
+
 from .errors import WorkError
 
 Task = TypeVar("Task")
@@ -18,27 +20,28 @@ Result = TypeVar("Result")
 
 
 def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
-    """Yield `function(task)` for every task, in order.
+    """Yield `function(task)` for every task, in order, with one OpenCV thread per process.
 
     One worker runs in this process; more are spawned, so that no lock or thread of this process is copied
     into them. A task must be safe to repeat: after a crash the caller runs the same tasks again.
 
     Raises:
         WorkError: a worker died (killed, out of memory).
-        Exception: whatever `function` raised; tasks not yet begun are dropped.
+        Exception: raised by `function`; tasks that have not started are cancelled.
     """
     if workers <= 1 or len(tasks) <= 1:
-        yield from map(function, tasks)
+        with _one_opencv_thread():
+            yield from map(function, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_follow_parent)
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker)
     try:
-        with _ctrl_c_held_back():
+        with _sigint_blocked():
             results = pool.map(function, tasks)
         yield from results
     except BrokenProcessPool as error:
         raise WorkError(
-            "a worker process died, most often for want of memory; "
+            "a worker process died, most often because memory ran out; "
             "run the same command again, with fewer --workers: finished work is kept"
         ) from error
     except BaseException:
@@ -50,8 +53,19 @@ def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int)
 
 
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Start workers that never see Ctrl-C, which a terminal sends to all: they inherit the signal as blocked."""
+def _one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV to one thread: builds run one process per core, and their images are too small to divide."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Block Ctrl-C while workers start: they inherit the block, and only the parent reacts to the terminal."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -59,13 +73,14 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow_parent() -> None:
-    """End with the parent even when it is killed."""
+def _start_worker() -> None:
+    """Keep OpenCV to one thread, and exit with the parent even when it is killed."""
+    cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_exit_after_sentinel, args=(parent.sentinel,), daemon=True).start()
 
 
-def _exit_after(sentinel: int) -> None:
+def _exit_after_sentinel(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)

@@ -1,10 +1,10 @@
-"""What can go wrong, each class named by the reaction to it.
+"""The exceptions of medmix, one class for each reaction.
 
 MedmixError
 |-- UsageError       the command, a YAML file or an input cannot be used: one line, exit 2
-|   `-- InputError   ... an upstream file cannot be used: names file, row and remedy
-|-- WorkError        the work failed on its way (disk full, a worker died): one line, exit 1
-`-- RowError         one upstream row cannot be used: the row goes to the ledger, work goes on
+|   `-- InputError   an upstream file cannot be used: names file, row and remedy
+|-- WorkError        the work failed (disk full, a worker died): one line, exit 1
+`-- RowError         one upstream row cannot be used: it is recorded in the ledger, work continues
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ class UsageError(MedmixError):
 
 
 class InputError(UsageError):
-    """An upstream file is unusable as a whole; says which, where in it, and what to do."""
+    """An upstream file is unusable as a whole; the message names the file, the row and the remedy."""
 
     def __init__(self, path: Path | str, problem: str, remedy: str, row: int | None = None) -> None:
         where = f"{path}, row {row}" if row is not None else f"{path}"
@@ -31,12 +31,12 @@ class InputError(UsageError):
         self.arguments = (path, problem, remedy, row)
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Survive the way back from a worker process."""
+        """Pickle by the arguments, so that a worker process can raise it."""
         return type(self), self.arguments
 
 
 class WorkError(MedmixError):
-    """The work itself failed; what was finished is kept and the same command continues."""
+    """The work itself failed; finished parts are kept, and the same command continues."""
 
 
 class RowError(MedmixError):
@@ -48,5 +48,5 @@ class RowError(MedmixError):
         self.evidence = evidence
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Survive the way back from a worker process."""
+        """Pickle by the arguments, so that a worker process can raise it."""
         return type(self), (self.reason, self.evidence)

@@ -1,34 +1,33 @@
-"""What is known of each source: where it comes from, what it holds, its licence and its faults.
+"""Facts about each source: its origin, contents, licence and known issues.
 
-Loads `recipes/sources/*.yaml`; nothing about a source is known anywhere else.
+Loads `recipes/sources/*.yaml`; no other place states anything about a source.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from .config import nearest, parse, read_yaml
+from .config import nearest, parse, read_yaml, yaml_names, yaml_path
 from .errors import UsageError
 from .licences import statements
 from .licences.statements import Licence
 
 UNSPLIT = "unsplit"
-"""Stands in `Upstream.splits` for rows that name no split."""
+"""The key in `Upstream.splits` of rows that name no split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where one layout of a source comes from.
+    """The origin of one layout of a source.
 
     Attributes:
         dataset: id or place, `BoKelvin/SLAKE` or `OSF 89kps`.
         revision: commit, version or date that fixes the content; None where none is known.
-        note: what to know before fetching it, or "".
-        files: patterns of the files that the reader wants, for a layout that `medmix fetch` may download from
+        note: advice before fetching it, or "".
+        files: patterns of the files that the reader needs, for a layout that `medmix fetch` may download from
             the Hub; empty for the others.
-        splits: sizes of the splits where they are not those of the source; `unsplit` for rows that name none.
+        splits: sizes of the splits where they differ from the source's; `unsplit` for rows that name none.
     """
 
     dataset: str
@@ -39,12 +38,12 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedCopy:
     """A copy on the Hub that must not be used.
 
     Attributes:
         dataset: its id.
-        reason: why not, as the end of a sentence that begins with the id.
+        reason: why not; completes a sentence that begins with the id.
     """
 
     dataset: str
@@ -53,17 +52,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What upstream's own pages, papers and files say of a source for its datasheet; "" where they do not say.
+    """Datasheet answers from upstream's own pages, papers and files; "" where they give none.
 
     Attributes:
-        purpose: what it was made for.
-        instances: what one row is.
-        acquisition: where images and texts were taken from.
-        labels: what is to be answered, and where the answers come from.
-        preprocessing: what upstream did to the data.
-        people: how people in it are protected.
-        uses: what it has been used for.
-        maintenance: who keeps it, and its editions.
+        purpose: why it was made.
+        instances: the content of one row.
+        acquisition: the origin of images and texts.
+        labels: the targets, and where they come from.
+        preprocessing: upstream's processing of the data.
+        people: how the people in it are protected.
+        uses: its uses so far.
+        maintenance: who maintains it, and its editions.
     """
 
     purpose: str = ""
@@ -78,28 +77,30 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one source.
+    """The facts about one source.
 
     Attributes:
         id: the file's stem.
-        modality: what the images show, lower case; for records whose row does not say.
+        modality: of the images, lower case; for records whose row does not name one.
         task: one of `record.TASKS`.
-        samples: how many upstream has: questions, captions or studies, as `task` has it.
-        languages: ISO 639-1 codes; the first is that of rows that declare none.
-        access: what a download asks for.
-        upstream: by the reader's name of the layout; the first one counts for unknown layouts.
-        group: what records are kept together by, and why.
+        samples: upstream's number of questions, captions or studies, according to `task`.
+        languages: ISO 639-1 codes; the first one is the default for rows that declare none.
+        access: the requirement for a download.
+        upstream: by the reader's name of the layout; the first one is the default for unknown layouts.
+        group: the unit that keeps records in one split, and why.
         splits: upstream's splits and their sizes; None where the size is not known, empty without splits.
-        faults: known faults of upstream, one each.
-        unverified: what is said of the source, but was not seen in its own files or pages, one each.
+        known_issues: known issues of upstream, one each.
+        unverified: statements about the source that were not seen in its own files or pages, one each.
         attribution: whom to credit, in one line.
         citation: BibTeX.
-        background: what upstream says of how and why it was made.
-        steps: what to do by hand to get it, in order, `{folder}` standing for the source's folder; with a
-            layout that can be fetched, what completes that.
+        background: upstream's own account of how and why it was made.
+        steps: manual steps to get it, in order, with `{folder}` for the source's folder; for a layout that can be
+            fetched, the steps that complete it.
         refused: copies that must not be used.
         article_licences: rows without a licence of their own have that of their PubMed Central article.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"faults": "known_issues"}
 
     id: str
     title: str
@@ -112,59 +113,52 @@ class Facts:
     licence: Licence
     group: str
     splits: dict[str, int | None]
-    faults: tuple[str, ...]
+    known_issues: tuple[str, ...]
     unverified: tuple[str, ...]
     attribution: str
     citation: str
     background: Background = Background()
     steps: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedCopy, ...] = ()
     article_licences: bool = False
 
     def provenance(self, layout: str) -> dict[str, str]:
-        """Give `dataset` and `revision` of a layout, as every record of it bears them; "" for no revision."""
+        """Give `dataset` and `revision` of a layout, as its records state them; "" for no revision."""
         place = self.upstream.get(layout) or next(iter(self.upstream.values()))
         return {"dataset": place.dataset, "revision": place.revision or ""}
 
-    def expected(self, layout: str) -> dict[str, int]:
-        """Give the known sizes of the splits as a layout has them; "" for rows that name no split."""
+    def expected_rows(self, layout: str) -> dict[str, int]:
+        """Give the known sizes of a layout's splits; the key "" is for rows that name no split."""
         place = self.upstream.get(layout)
         sizes = self.splits if place is None or place.splits is None else place.splits
         return {"" if split == UNSPLIT else split: size for split, size in sizes.items() if size is not None}
 
-    def fetched_layout(self) -> str | None:
+    def downloadable_layout(self) -> str | None:
         """Name the layout that `medmix fetch` downloads, if there is one."""
         return next((layout for layout, place in self.upstream.items() if place.files), None)
 
     def summary(self) -> dict[str, Any]:
-        """Give what `medmix sources` shows, as plain data."""
+        """Give the facts that `medmix sources` shows, as plain data."""
+        names = ("id", "title", "modality", "task", "samples", "access", "group")
         return {
-            "id": self.id,
-            "title": self.title,
-            "modality": self.modality,
-            "task": self.task,
-            "samples": self.samples,
+            **{name: getattr(self, name) for name in names},
             "licence": self.licence.id,
             "verdict": self.licence.verdict,
-            "access": self.access,
             "upstream": {layout: self.provenance(layout) for layout in self.upstream},
             "languages": list(self.languages),
-            "group": self.group,
             "splits": dict(self.splits),
-            "faults": list(self.faults),
+            "known_issues": list(self.known_issues),
         }
 
 
 @cache
 def source_ids() -> tuple[str, ...]:
-    """List the sources, sorted."""
-    entries = (files("medmix.recipes") / "sources").iterdir()
-    return tuple(sorted(Path(entry.name).stem for entry in entries if entry.name.endswith(".yaml")))
+    """List the ids of all sources, sorted."""
+    return tuple(yaml_names("recipes/sources"))
 
 
-@cache
 def load(source: str) -> Facts:
-    """Load what is known of a source.
+    """Load the facts of a source; every call gives mappings of its own, so that no caller changes another's.
 
     Raises:
         UsageError: there is no such source, or its file has problems; all of them are named at once.
@@ -172,7 +166,17 @@ def load(source: str) -> Facts:
     known = source_ids()
     if source not in known:
         raise UsageError(f"source {source!r} is unknown{nearest(source, known)}; there are {', '.join(known)}")
-    return parse_file(Path(str(files("medmix.recipes") / "sources" / f"{source}.yaml")))
+    entry = _load(source)
+    upstream = {
+        layout: replace(place, splits=place.splits and dict(place.splits)) for layout, place in entry.upstream.items()
+    }
+    licence = replace(entry.licence, members=dict(entry.licence.members))
+    return replace(entry, upstream=upstream, licence=licence, splits=dict(entry.splits))
+
+
+@cache
+def _load(source: str) -> Facts:
+    return parse_file(yaml_path("recipes/sources", source))
 
 
 def parse_file(path: Path) -> Facts:
@@ -195,11 +199,11 @@ def _problems(facts: Facts, stem: str) -> list[str]:
     if facts.samples < 1:
         problems.append("samples: must be 1 or more")
     if not facts.languages:
-        problems.append("languages: names none")
+        problems.append("languages: is empty; name at least one")
     if not facts.upstream:
-        problems.append("upstream: names no layout")
+        problems.append("upstream: is empty; name at least one layout")
     if (facts.access == "credentialed") != (facts.licence.verdict == "credentialed"):
         problems.append(f"licence.effective.verdict: is {facts.licence.verdict}, but access is {facts.access}")
-    if facts.access == "credentialed" and facts.fetched_layout() is not None:
-        problems.append("upstream: a credentialed source is fetched by hand; take out `files`")
+    if facts.access == "credentialed" and facts.downloadable_layout() is not None:
+        problems.append("upstream: a credentialed source must be fetched manually; remove `files`")
     return problems + statements.problems(facts.licence)

@@ -1,18 +1,12 @@
 """Mixtures by name, from `mixtures/*.yaml`, or from a file; what a mixture may not say."""
 
 import re
-from importlib.resources import files
 from pathlib import Path
 
 from . import facts
-from .config import is_day, nearest, parse, read_yaml
+from .config import find_yaml, is_iso_date, nearest, parse, read_yaml
 from .errors import UsageError
 from .mixture import Listing, Mixture
-
-
-def names() -> list[str]:
-    """List the mixtures that come with medmix."""
-    return sorted(Path(entry.name).stem for entry in files("medmix.mixtures").iterdir() if entry.name.endswith(".yaml"))
 
 
 def load(name_or_path: str) -> Mixture:
@@ -21,21 +15,10 @@ def load(name_or_path: str) -> Mixture:
     Raises:
         UsageError: there is no such mixture, or it has problems; all of them are named at once.
     """
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
-        data = read_yaml(path)
-        stem = path.stem
-    elif name_or_path in names():
-        data = read_yaml(Path(str(files("medmix.mixtures") / f"{name_or_path}.yaml")))
-        stem = name_or_path
-    else:
-        raise UsageError(
-            f"mixture {name_or_path!r} is unknown{nearest(name_or_path, names())}; "
-            f"there are {', '.join(names())}, or give a path that ends in .yaml"
-        )
-    where = f"{stem}.yaml"
-    mixture = parse(Mixture, data, where)
-    problems = _problems(mixture, stem)
+    path = find_yaml("mixtures", "mixture", name_or_path)
+    where = f"{path.stem}.yaml"
+    mixture = parse(Mixture, read_yaml(path), where)
+    problems = _problems(mixture, path.stem)
     if problems:
         raise UsageError("; ".join(f"{where}: {problem}" for problem in problems))
     return mixture
@@ -111,8 +94,8 @@ def _problems(mixture: Mixture, stem: str) -> list[str]:
         )
     if mixture.shard_megabytes < 1:
         problems.append("shard_megabytes: must be 1 or more")
-    if mixture.about.published and not is_day(mixture.about.published):
-        problems.append(f"about.published: {mixture.about.published!r} is no day; write YYYY-MM-DD")
+    if mixture.about.published and not is_iso_date(mixture.about.published):
+        problems.append(f"about.published: {mixture.about.published!r} is not a date; write YYYY-MM-DD")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""Tell how far long work is: a bar on a terminal, plain lines elsewhere; always on stderr."""
+"""Report the progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -13,27 +13,27 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
-    """Yield the items unchanged and report on them as they pass."""
+    """Yield the items unchanged and report how many have passed."""
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=label, leave=False)
         return
     started = time.monotonic()
-    yield from _in_lines(items, lambda item: 1, 0, lambda done: f"{label}: {done} of {total}")
+    yield from _report_lines(items, lambda item: 1, 0, lambda done: f"{label}: {done} of {total}")
     say(f"{label}: {total} of {total} in {time.monotonic() - started:.1f} s")
 
 
 def track_bytes(pieces: Iterable[bytes], total: int, done: int, label: str) -> Iterator[bytes]:
-    """Yield the pieces of a file unchanged and report on their bytes, `done` of which were there before."""
+    """Yield the pieces of a file unchanged and report their bytes, of which `done` existed before."""
     if sys.stderr.isatty():
         with tqdm(total=total, initial=done, desc=label, leave=False, unit="B", unit_scale=True) as bar:
             for piece in pieces:
                 yield piece
                 bar.update(len(piece))
         return
-    yield from _in_lines(pieces, len, done, lambda done: f"{label}: {done:,} of {total:,} bytes")
+    yield from _report_lines(pieces, len, done, lambda done: f"{label}: {done:,} of {total:,} bytes")
 
 
-def _in_lines(
+def _report_lines(
     items: Iterable[Item], size: Callable[[Item], int], done: int, line: Callable[[int], str]
 ) -> Iterator[Item]:
     reported = time.monotonic()
@@ -47,5 +47,5 @@ def _in_lines(
 
 
 def say(line: str) -> None:
-    """Print one line of talk; stdout is for data."""
+    """Print one message line to stderr; stdout is for data."""
     tqdm.write(line, file=sys.stderr)

@@ -1,15 +1,15 @@
-"""The record, and the decision on it: the one contract between all rooms of curate."""
+"""The record: the common type of all modules of curate, with the vocabularies of its fields."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 TASKS = ("caption", "report", "vqa", "mcqa", "qa")
 
-ASKING_TASKS = ("vqa", "mcqa", "qa")
-"""Tasks whose records have a question; those of the others have an image and what is told of it."""
+QUESTION_TASKS = ("vqa", "mcqa", "qa")
+"""Tasks whose records have a question; records of the others have images and a text about them."""
 
 Section = Literal["findings", "impression"]
-"""The parts of a radiology report that can be taught alone."""
+"""The sections of a radiology report that a mixture can select."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,14 +35,14 @@ REASONS = {
     "split-conflict": "another record of the same group stands in a more protected split",
     "capped": "the mixture's cap for the source is reached",
 }
-"""Why a record may be dropped; the ledger knows no other words."""
+"""The reasons why a record may be dropped; the ledger contains no others."""
 
 
-# Records and what they hold are made by the million and never changed; frozen ones would take four times as long
-# to make, more than it takes to parse their row.
+# Records are created by the million and never changed. Frozen ones would take four times as long to create, more
+# than parsing their row takes.
 @dataclass(slots=True, unsafe_hash=True)
 class ImageRef:
-    """Where the original bytes of an image lie, without reading them.
+    """The location of an image's original bytes.
 
     `path` is POSIX and relative to the source's folder. Alone it names a file; with `member` it names
     a zip archive and the member in it; with `row` it names a parquet or arrow table whose
@@ -62,7 +62,7 @@ class ImageRef:
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """One training sample as upstream has it, before any clean-up.
+    """One training sample as in upstream, before any clean-up.
 
     Attributes:
         source: id of the source, `slake`.
@@ -74,19 +74,19 @@ class Record:
         group: patient, study, article or case, in a namespace of its own (`medpix/synpic100`, `pmc/PMC1`).
         images: in upstream's order; empty for text-only records.
         question: "" for tasks that ask none (caption, report).
-        answer: what the model is to say; the option's text for multiple choice.
-        alternatives: other right answers, each as good as `answer`; whoever scores takes the best match.
+        answer: the target text; the option's text for multiple choice.
+        alternatives: other correct answers, each as good as `answer`; scoring takes the best match.
         choices: the options' texts, in upstream's order; the letter is the position.
         correct: position of the answer among `choices`, or None.
-        answer_type: `open`, `closed`, or "" where upstream does not say.
+        answer_type: `open`, `closed`, or "" where upstream does not state it.
         context: text shown before the question (an abstract), or "".
         explanation: text that follows the answer in the same turn, or "".
         modality: as upstream names it, lower case, or "" for the source's own.
         language: ISO 639-1 code where upstream declares it for the row, or "".
         licence: as upstream writes it for this row, or "" where only the source as a whole has one.
         attribution: whom to credit beyond the source itself (an article), or "".
-        member: the collection inside the source that the row comes from, in upstream's words, or ""; by it facts
-            know of licences that rows do not state.
+        member: the collection inside the source that the row comes from, as upstream names it, or ""; facts list
+            licences by it that rows do not state.
     """
 
     source: str
@@ -119,7 +119,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """A row of upstream that is no record; it is in the ledger all the same.
+    """A row of upstream that is not a usable record; the ledger records it too.
 
     `reason` is one of `REASONS`; the other fields are those of `Record`.
     """
@@ -136,24 +136,3 @@ class Rejected:
     def id(self) -> str:
         """`<source>/<key>`."""
         return f"{self.source}/{self.key}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One row of the ledger: what became of one record, and why.
-
-    `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `REASONS`, or ""
-    for kept records; `evidence` the record, item or text that it hangs on; `score` the measurement
-    behind it, or None where the decision is exact; `transformation` how the record's image differs from the one that
-    it hangs on, or "".
-    """
-
-    id: str
-    source: str
-    split: str
-    outcome: str
-    stage: str
-    reason: str = ""
-    evidence: str = ""
-    score: float | None = None
-    transformation: str = ""

@@ -1,4 +1,4 @@
-"""Parquet out: the only code that writes data files, whole or not at all."""
+"""Write data files atomically; no other code writes them."""
 
 import hashlib
 import os
@@ -16,9 +16,9 @@ ROW_GROUP_ROWS = 500
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to beside `path`; it takes the place of `path` only when the block ends well.
+    """Give a temporary path beside `path` to write to; it replaces `path` when the block ends without an error.
 
-    The bytes are flushed to the disk before the rename, so that after a crash a file is whole or absent.
+    The bytes are flushed to the disk before the rename, so that after a crash a file is complete or absent.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -31,13 +31,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def leftovers(folder: Path) -> list[Path]:
-    """List the half-written files below a folder that processes left which were killed."""
+def temporary_files(folder: Path) -> list[Path]:
+    """List the temporary files below a folder that killed processes left behind."""
     return list(folder.rglob(".*.tmp"))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all."""
+    """Write a text file in UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -45,8 +45,8 @@ def write_text(path: Path, text: str) -> None:
 def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple[dict[str, Any], int]]) -> int:
     """Write (row, size in bytes) pairs as parquet and give the number of rows; memory holds one row group.
 
-    Row groups close at a fixed number of rows or bytes, so equal rows give equal bytes. Content-defined
-    chunks let a changed row leave the other pages as they are.
+    Row groups close at a fixed number of rows or bytes, so equal rows give equal bytes. With content-defined
+    chunks a changed row leaves the other pages unchanged.
     """
     count = 0
     with (

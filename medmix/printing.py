@@ -1,4 +1,4 @@
-"""How results are shown to people: tables, and the pages of `medmix fetch`. Data on stdout, talk on stderr."""
+"""Printing of results: tables, and the output of `medmix fetch`. Data on stdout, messages on stderr."""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from medmix.curate.progress import say
 
 if TYPE_CHECKING:  # both are slow to import, and most commands need neither
     from medmix.curate.fetch.downloads import Outcome
-    from medmix.curate.read.presence import Presence
+    from medmix.curate.read.source_status import SourceStatus
 
 
 def print_json(document: Any, sort_keys: bool = False) -> None:
-    """Print one JSON document; what JSON does not know as its text."""
+    """Print one JSON document; values that JSON does not know are printed as text."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str, sort_keys=sort_keys))
 
 
@@ -44,43 +44,43 @@ def print_build(manifest: dict[str, Any]) -> None:
     click.echo(f"{totals['read']} read = {totals['kept']} kept + {totals['dropped']} dropped")
 
 
-def print_presences(held: "Sequence[Presence]", as_json: bool) -> None:
-    """Print what lies there of each source, and the problems below."""
-    rows = [asdict(holding) for holding in held]
+def print_statuses(statuses: "Sequence[SourceStatus]", as_json: bool) -> None:
+    """Print the status of each source's files, and the problems below."""
+    rows = [asdict(status) for status in statuses]
     if as_json:
         print_json(rows)
         return
     print_table(rows, ("source", "state", "layout", "revision"))
-    for holding in held:
-        for problem in holding.problems:
-            click.echo(f"{holding.source}: {problem}")
+    for status in statuses:
+        for problem in status.problems:
+            click.echo(f"{status.source}: {problem}")
 
 
 def print_outcomes(outcomes: "Sequence[Outcome]", as_json: bool) -> None:
-    """Print what became of each source, what to do by hand, and which ones are not complete."""
+    """Print the result for each source, its manual steps, and which sources are incomplete."""
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
     else:
         for outcome in outcomes:
             _print_outcome(outcome)
-    lacking = [outcome.source for outcome in outcomes if outcome.state in ("by hand", "failed")]
-    if lacking:
-        say(f"not complete yet: {', '.join(lacking)}")
+    incomplete = [outcome.source for outcome in outcomes if outcome.state in ("manual", "failed")]
+    if incomplete:
+        say(f"incomplete: {', '.join(incomplete)}")
 
 
 def _print_outcome(outcome: "Outcome") -> None:
-    if outcome.state in ("fetched", "there"):
-        held = f", {outcome.dataset} at {outcome.revision}" if outcome.dataset else ""
-        said = "is fetched" if outcome.state == "fetched" else "is there already"
-        click.echo(f"{outcome.source}: {said}: {outcome.folder}{held}")
+    if outcome.state in ("fetched", "present"):
+        version = f", {outcome.dataset} at {outcome.revision}" if outcome.dataset else ""
+        result = "fetched" if outcome.state == "fetched" else "is already present"
+        click.echo(f"{outcome.source}: {result}: {outcome.folder}{version}")
     if outcome.steps:
-        click.echo(f"{outcome.source}: to {'get' if outcome.state == 'by hand' else 'complete'} it by hand:")
+        click.echo(f"{outcome.source}: manual steps to {'get' if outcome.state == 'manual' else 'complete'} it:")
     for number, step in enumerate(outcome.steps, 1):
         click.echo(f"  {number}. {step}")
 
 
 def print_added(count: int, folder: Path, as_json: bool) -> None:
-    """Print how many licences a table has got."""
+    """Print how many licences were added to a table."""
     if as_json:
         print_json({"folder": str(folder), "added": count})
     else:

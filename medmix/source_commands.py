@@ -1,4 +1,4 @@
-"""Commands on what goes in: sources, sample-data, fetch."""
+"""Commands on inputs: sources, sample-data, fetch."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
-from .printing import print_added, print_json, print_outcomes, print_presences, print_table
+from .printing import print_added, print_json, print_outcomes, print_statuses, print_table
 
 
 @click.command()
@@ -15,7 +15,7 @@ from .printing import print_added, print_json, print_outcomes, print_presences, 
 def sources(as_json: bool) -> None:
     """List the sources and their licences.
 
-    What each holds, what may be done with it, and where it comes from.
+    For each source: its contents, its licence and verdict, and its origin.
 
     \b
     Example:
@@ -34,12 +34,14 @@ def sources(as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; must not exist yet.")
 @click.option("--seed", default=0, show_default=True, help="Equal seeds give equal bytes.")
 @click.option(
-    "--layout", metavar="NAME", help="For sources that have it: original, hub, ...  [default: each one's own]"
+    "--layout",
+    metavar="NAME",
+    help="Layout of the sources that have it: original, hub, ...  [default: each source's first]",
 )
 def sample_data(out: Path, seed: int, layout: str | None) -> None:
     """Write miniature upstream trees.
 
-    They are made by code, licence-free, in the exact upstream layouts.
+    The data is generated, licence-free and in the exact upstream layouts.
 
     \b
     Example:
@@ -55,18 +57,23 @@ def sample_data(out: Path, seed: int, layout: str | None) -> None:
 
 @click.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-@click.option("--root", type=click.Path(path_type=Path), default="sources", help="Where to.  [default: ./sources]")
-@click.option("--check", "only_check", is_flag=True, help="Only look what lies there.")
-@click.option("--articles", "only_articles", is_flag=True, help="Only fetch licences of PubMed Central articles.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    default="sources",
+    help="Folder that holds one folder per source.  [default: ./sources]",
+)
+@click.option("--check", "only_check", is_flag=True, help="Verify local files; download nothing.")
+@click.option("--articles", "only_articles", is_flag=True, help="Fetch only the licences of PubMed Central articles.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles: bool, as_json: bool) -> int:
-    """Download sources, or say how to get them.
+    """Download sources, or print manual steps.
 
-    What lies on the Hub comes at the pinned commit; run again, it goes on where it stopped. For the others it prints
-    what to do, and ends with 0. Without SOURCE, all of them.
+    Sources on the Hub are downloaded at the pinned commit; a second run resumes a stopped download. For other sources
+    the manual steps are printed, with exit code 0. Without SOURCE, all sources are fetched.
 
-    --check ends with 1 if a source is damaged or not of the pinned version, or one that is named is not there.
-    --articles asks PubMed Central for the licences of figures whose rows name none, into ROOT/pmc_articles/.
+    --check exits with 1 if a source is damaged or of another version, or if a named source is absent.
+    --articles fetches the licences of figures whose rows name none from PubMed Central into ROOT/pmc_articles/.
 
     \b
     Examples:
@@ -75,18 +82,18 @@ def fetch(sources: tuple[str, ...], root: Path, only_check: bool, only_articles:
       medmix fetch --articles --root /data/sources
     """
     from medmix.curate.fetch import downloads
-    from medmix.curate.read import presence
+    from medmix.curate.read import source_status
 
     if only_articles:
         if sources or only_check:
-            raise UsageError("--articles stands alone: it looks at all sources under --root")
-        print_added(downloads.licences(root), root / "pmc_articles", as_json)
+            raise UsageError("--articles takes neither SOURCE nor --check: it covers all sources under --root")
+        print_added(downloads.fetch_article_licences(root), root / "pmc_articles", as_json)
         return 0
     if only_check:
-        held = presence.look_at(sources, root)
-        print_presences(held, as_json)
-        return WorkError.exit_code if presence.findings(held, asked_for=bool(sources)) else 0
-    outcomes = downloads.bring(sources, root)
+        statuses = source_status.check_sources(sources, root)
+        print_statuses(statuses, as_json)
+        return WorkError.exit_code if source_status.failed_checks(statuses, named=bool(sources)) else 0
+    outcomes = downloads.fetch_sources(sources, root)
     print_outcomes(outcomes, as_json)
     if problems := [outcome.problem for outcome in outcomes if outcome.problem]:
         raise WorkError("; ".join(problems))

@@ -1,20 +1,13 @@
 """Train recipes by name, from `recipes/train/*.yaml`, or from a file, checked before anything uses them."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from medmix.curate.config import nearest, override, parse, read_yaml
+from medmix.curate.config import find_yaml, override, parse, read_yaml
 from medmix.curate.errors import UsageError
 
 from .recipe import Recipe
 from .rules import problems
-
-
-def names() -> list[str]:
-    """List the train recipes that come with medmix."""
-    folder = files("medmix.recipes") / "train"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
@@ -23,14 +16,7 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     Raises:
         UsageError: there is no such recipe, or it has problems; all of them are named at once.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in names():
-            raise UsageError(
-                f"recipe {str(name_or_path)!r} is unknown{nearest(str(name_or_path), names())}; "
-                f"there are {', '.join(names())}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "train" / f"{name_or_path}.yaml"))
+    path = find_yaml("recipes/train", "recipe", name_or_path)
     data = read_yaml(path)
     for change in overrides:
         override(data, change)

@@ -1,10 +1,13 @@
-"""Copies of images: pixels come in; fingerprints propose pairs, aligned pixels confirm them, clusters go out.
+"""Copies of images: pixels come in; pairs of candidates, confirmed copies and clusters of them go out.
 
-The wing knows arrays and numbers, neither files nor records.
+Fingerprints find candidates, pixel alignment confirms them. The wing knows arrays, but neither files nor records.
 """
 
-import cv2
-
-__all__ = ("clusters", "confirm", "fingerprints", "grey", "neighbours", "sketch")
-
-cv2.setNumThreads(1)  # builds run one process a core, and pictures here are too small to share
+__all__ = (
+    "clusters",
+    "confirm",
+    "fingerprints",
+    "grey",
+    "neighbours",
+    "sketch",
+)

@@ -1,7 +1,7 @@
-"""Groups of copies: each copy hangs on a survivor that it was itself confirmed against.
+"""Clusters of copies: each copy belongs to a survivor that it was itself confirmed against.
 
-If A is a copy of B and B of C, C need not be a copy of A (two crops of one picture). So no chains: the best image
-takes all its confirmed copies, then the best of the others takes those still free, and so on.
+If A is a copy of B and B of C, C need not be a copy of A (two crops of one picture). So there are no chains: the best
+image takes all its confirmed copies, then the best of the rest takes those still free, and so on.
 """
 
 from itertools import pairwise
@@ -12,18 +12,18 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 
-def stars(pairs: Numbers, order: Numbers) -> Numbers:
-    """Give for each image the place of the one that stands for it, [N]; its own place where it survives.
+def greedy_clusters(pairs: Numbers, order: Numbers) -> Numbers:
+    """Give for each image the place of its cluster's survivor, [N]; its own place where it survives.
 
     Args:
         pairs: confirmed copies, places of two images, [P, 2].
-        order: the places of all images, the one most worth keeping first, [N].
+        order: the places of all images, the best one to keep first, [N].
     """
     centre = np.arange(len(order))
     rank = np.empty_like(order)
     rank[order] = centre
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    # sorted by the rank of the one side, so that each image's copies lie together
+    # sorted by the rank of the one side, so that each image's copies are adjacent
     both = both[np.lexsort((both[:, 1], rank[both[:, 0]]))]
     starts = np.flatnonzero(np.diff(both[:, 0], prepend=-1, append=-1))
     free = np.ones(len(order), bool)

@@ -1,4 +1,4 @@
-"""What is stored of an image so that its copies can be sought without its pixels: a few hundred bytes."""
+"""Fingerprints: a few hundred bytes of an image, enough to search for its copies without its pixels."""
 
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -31,8 +31,8 @@ Fields:
     hash: 256 signs of the lowest 16 x 16 DCT coefficients of the trimmed picture, row by row; the first is 0.
     width, height: of the working picture; both 0 where the image is tiny, a strip or near-uniform and
         therefore matches nothing.
-    count: how many keypoints there are; the places beyond are 0.
-    keys: what surrounds each keypoint, `BITS` bits.
+    count: number of keypoints; the places beyond are 0.
+    keys: the surroundings of each keypoint, `BITS` bits.
     places: x and y in 256ths of width and height; scale in 32nds of an octave; angle in 256ths of a turn.
     doubts: the two least sure bits of each key (low 5 bits); the top bit of the first says that the
         surroundings were mirrored, that of the second that this was unsure.
@@ -44,13 +44,13 @@ Fingerprint: TypeAlias = npt.NDArray[np.void]
 Fingerprints: TypeAlias = npt.NDArray[np.void]
 """Fingerprints of many images, [N] of `FINGERPRINT`."""
 
-FEW: Final = 12
-"""An image with fewer keypoints is sought by its hash in all orientations, and may share that with many."""
+FEW_KEYPOINTS: Final = 12
+"""An image with fewer keypoints is searched by its hash in all orientations; many images may share that hash."""
 
-MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.ODD) if odd))
+MIRROR_MASK: Final = np.uint32(sum(1 << bit for bit, odd in enumerate(keypoints.IS_ODD) if odd))
 """The bits of a key that change when its surroundings are mirrored."""
 
-UNSURE: Final = 0.25
+UNSURE_MIRROR: Final = 0.25
 """Clearness (`Keypoints.handed`) below which a keypoint may be found mirrored the other way in a copy."""
 
 ORIENTATIONS: Final = tuple(
@@ -59,13 +59,13 @@ ORIENTATIONS: Final = tuple(
 _HASH_SIDE = 16
 _SAMPLES = 32
 _SURE: Final = 0.01
-"""Above 0, so that what is 0 but for rounding has one sign on every processor: mixes hold the hash."""
+"""Above 0, so that values that differ from 0 by rounding have one sign on every processor: mixes store the hash."""
 
 
 def fingerprint(picture: Pixels) -> Fingerprint:
     """Take the fingerprint of a grey picture, uint8 [H, W]."""
     print_ = np.zeros((), FINGERPRINT)
-    small = grey.working(picture)
+    small = grey.working_picture(picture)
     if small is None:
         return print_
     print_["height"], print_["width"] = small.shape
@@ -74,18 +74,18 @@ def fingerprint(picture: Pixels) -> Fingerprint:
     return print_
 
 
-def is_telling(print_: Fingerprint) -> bool:
-    """Say whether a copy without loss is found by the fingerprint for certain."""
-    return bool(print_["count"] >= FEW)
+def is_distinctive(print_: Fingerprint) -> bool:
+    """Tell whether the fingerprint finds a lossless copy for certain."""
+    return bool(print_["count"] >= FEW_KEYPOINTS)
 
 
-def hash_text(print_: Fingerprint) -> str:
+def hash_to_hex(print_: Fingerprint) -> str:
     """Give the hash as `imagehash` writes one of its own, 64 hex digits; `imagehash.hex_to_hash` reads it."""
     bits = np.unpackbits(print_["hash"].view(np.uint8)).reshape(_HASH_SIDE, _HASH_SIDE)
     return str(imagehash.ImageHash(bits.astype(bool)))
 
 
-def oriented(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: bool) -> npt.NDArray[np.uint64]:
+def transform_hash(hashes: npt.NDArray[np.uint64], flip_x: bool, flip_y: bool, turn: bool) -> npt.NDArray[np.uint64]:
     """Give the hashes [N, 4] of the pictures mirrored left to right, then top to bottom, then transposed."""
     bits = np.unpackbits(hashes.view(np.uint8), axis=1).reshape(-1, _HASH_SIDE, _HASH_SIDE)
     odd = np.arange(_HASH_SIDE) % 2
@@ -133,5 +133,5 @@ def _add_keypoints(print_: Fingerprint, points: keypoints.Keypoints) -> None:
     print_["places"][:count] = np.clip(np.stack(places, 1), 0, 255).astype(np.uint8)
     doubts = np.argsort(np.abs(points.coefficients), axis=1, kind="stable")[:, :2].astype(np.uint8)
     doubts[:, 0] |= points.mirrored.astype(np.uint8) << 7
-    doubts[:, 1] |= (points.handed < UNSURE).astype(np.uint8) << 7
+    doubts[:, 1] |= (points.handed < UNSURE_MIRROR).astype(np.uint8) << 7
     print_["doubts"][:count] = doubts

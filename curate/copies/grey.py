@@ -1,4 +1,4 @@
-"""The grey picture that copies are sought on: even borders cut away, one working size, proportions kept."""
+"""The working picture of the search for copies: grey, without even borders, of one size, proportions kept."""
 
 from typing import Final, TypeAlias
 
@@ -14,7 +14,7 @@ WORKING_SIDE: Final = 128
 """Side of the square that has as many pixels as the working picture."""
 
 MIN_SIDE: Final = 32
-"""Below this a picture holds too little to tell it from another."""
+"""A picture with a shorter side has too little detail to be distinguished."""
 
 MAX_PROPORTION: Final = 8
 """A strip longer than this many times its width is not a picture."""
@@ -61,7 +61,7 @@ def _border(rows: Pixels) -> int:
         size = min(2 * size, len(rows))
 
 
-def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
+def working_picture(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     """Give the trimmed picture with about `side`² pixels, float32, or None when it is tiny, a strip or near-uniform."""
     if min(grey.shape, default=0) < MIN_SIDE:
         return None
@@ -77,7 +77,7 @@ def working(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     return small if small.std() >= MIN_CONTRAST else None
 
 
-def enlarged(small: Floats, picture: Pixels) -> float:
+def enlargement(small: Floats, picture: Pixels) -> float:
     """Give the sides of a working picture over those of the picture that it was made of, at least 1."""
     return float(max(1.0, (small.size / picture.size) ** 0.5))
 

@@ -1,4 +1,4 @@
-"""Keypoints: blobs that are found again in a cropped, turned, mirrored or re-toned copy, and what surrounds them.
+"""Keypoints: blobs that recur in a cropped, turned, mirrored or re-toned copy, and their surroundings.
 
 Blobs are extrema of the difference of Gaussians over place and scale (D. Lowe, Distinctive Image Features from
 Scale-Invariant Keypoints, 2004). The surroundings of a blob are sampled in its own frame (its place, scale, the
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .grey import Floats, blur
 
 SIGMAS: Final = tuple(float(sigma) for sigma in 1.6 * 2 ** (np.arange(9) / 3))
-"""Scales looked at, in pixels of the working picture; three to the octave."""
+"""Scales that are searched, in pixels of the working picture; three per octave."""
 
 REACH: Final = 5.0
 """Half the side of the surroundings, in the blob's scale."""
@@ -36,10 +36,10 @@ _COSINES = np.cos(np.pi * np.outer(np.arange(8), np.arange(GRID) + 0.5) / GRID).
 _WINDOW = np.exp(-0.5 * np.square(_STEPS / 0.6))
 _SLOPE_X = np.outer(_WINDOW, _WINDOW * _STEPS).astype(np.float32)
 _U, _V = np.array(ORDERS).T
-ODD: Final = _V % 2 == 1
-"""Which coefficients change sign when the surroundings are mirrored."""
+IS_ODD: Final = _V % 2 == 1
+"""The coefficients that change sign when the surroundings are mirrored."""
 
-# An odd coefficient alone is often near zero; their sum decides on which side the surroundings are "up".
+# A single odd coefficient is often near zero; their weighted sum decides whether the surroundings are mirrored.
 _HANDED = {(1, 1): 1.0, (2, 1): 1.0, (0, 3): -0.7, (1, 3): 0.5, (3, 1): 0.7}
 
 
@@ -52,8 +52,8 @@ class Keypoints:
         sigma: scale in the same pixels, float32 [N].
         angle: direction of the brightness slope in radians, from x towards y, float32 [N].
         mirrored: whether the surroundings were mirrored (y to -y in their own frame), bool [N].
-        handed: how clear that choice was, 0 to about 1, float32 [N].
-        bright: whether the blob is brighter than what surrounds it, bool [N].
+        handed: how certain that choice is, 0 to about 1, float32 [N].
+        bright: whether the blob is brighter than its surroundings, bool [N].
         coefficients: of `ORDERS`, mirrored where `mirrored`, float32 [N, 30].
     """
 
@@ -72,27 +72,27 @@ class Keypoints:
 
 def detect(picture: Floats, limit: int) -> Keypoints:
     """Find at most `limit` keypoints of a working picture, float32 [H, W]."""
-    levels = _blurred(picture)
+    levels = _blur_scales(picture)
     bands = levels[1:] - levels[:-1]
     level, y, x = _extrema(bands)
     strength = -np.abs(bands[level, y, x])
     best = np.lexsort((x, y, level, strength))[:limit]
     level, y, x = level[best], y[best], x[best]
     bright = bands[level, y, x] < 0
-    place_x, place_y, sigma = _refined(bands, level, y, x)
-    patches = _sampled(levels, level, place_x, place_y, sigma, np.zeros_like(sigma))
+    place_x, place_y, sigma = _refine_places(bands, level, y, x)
+    patches = _sample_patches(levels, level, place_x, place_y, sigma, np.zeros_like(sigma))
     angle = np.arctan2((patches * _SLOPE_X.T).sum((1, 2)), (patches * _SLOPE_X).sum((1, 2)))
-    patches = _sampled(levels, level, place_x, place_y, sigma, angle)
+    patches = _sample_patches(levels, level, place_x, place_y, sigma, angle)
     spectrum = _COSINES @ patches @ _COSINES.T
     hand = sum(weight * spectrum[:, v, u] for (u, v), weight in _HANDED.items())
     size = np.sqrt(sum(np.square(spectrum[:, v, u]) for u, v in _HANDED)) + 1e-6
     mirrored = np.asarray(hand < 0)
     coefficients = spectrum[:, _V, _U]
-    coefficients[np.ix_(mirrored, ODD)] *= -1
+    coefficients[np.ix_(mirrored, IS_ODD)] *= -1
     return Keypoints(place_x, place_y, sigma, angle, mirrored, np.abs(hand) / size, bright, coefficients)
 
 
-def _blurred(picture: Floats) -> Floats:
+def _blur_scales(picture: Floats) -> Floats:
     """Blur to each of `SIGMAS`, each time from the one before; float32 [scales, H, W]."""
     levels = np.empty((len(SIGMAS), *picture.shape), np.float32)
     sigma = 0.0
@@ -105,7 +105,7 @@ def _blurred(picture: Floats) -> Floats:
 def _extrema(bands: Floats) -> tuple[npt.NDArray[np.intp], ...]:
     """Give (level, y, x) of all local extrema over place and scale that are strong and no edge.
 
-    They are sought in the magnitude: next to a strong blob no stronger one of the other sign has its peak.
+    They are searched in the magnitude: next to a strong blob no stronger one of the other sign has its peak.
     """
     strength = np.abs(bands)
     highest = np.empty_like(strength)
@@ -134,7 +134,7 @@ def _second_derivatives(
     return xx, yy, (diagonal - bands[level, y + 1, x - 1] - bands[level, y - 1, x + 1]) / 4
 
 
-def _refined(
+def _refine_places(
     bands: Floats, level: npt.NDArray[np.intp], y: npt.NDArray[np.intp], x: npt.NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats]:
     """Give x, y and sigma between the samples: the peak of a parabola, at most 0.7 samples away."""
@@ -151,7 +151,9 @@ def _refined(
     return place_x.astype(np.float32), place_y.astype(np.float32), sigma.astype(np.float32)
 
 
-def _sampled(levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, sigma: Floats, angle: Floats) -> Floats:
+def _sample_patches(
+    levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, sigma: Floats, angle: Floats
+) -> Floats:
     """Sample the surroundings of each keypoint in its own frame, bilinearly, float32 [N, GRID, GRID]."""
     scales, height, width = levels.shape
     if not len(x):
@@ -162,7 +164,7 @@ def _sampled(levels: Floats, level: npt.NDArray[np.intp], x: Floats, y: Floats, 
     rows = y[:, None, None] + across[:, None, :] + along[:, :, None]
     np.clip(columns, 0, width - 1, out=columns)
     np.clip(rows, 0, height - 1, out=rows)
-    rows += (level * height)[:, None, None]  # the scales lie below each other, as one tall picture
+    rows += (level * height)[:, None, None]  # the scales are stacked into one tall picture
     to_x, to_y = (grid.astype(np.float32).reshape(-1, GRID) for grid in (columns, rows))
     tall = levels.reshape(scales * height, width)
     return np.asarray(cv2.remap(tall, to_x, to_y, cv2.INTER_LINEAR), np.float32).reshape(-1, GRID, GRID)

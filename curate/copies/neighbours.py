@@ -1,8 +1,8 @@
-"""Search over fingerprints: which pairs of images may be copies of one another, for pixels to decide.
+"""Search over fingerprints: find pairs of images that may be copies; pixel alignment confirms or rejects them.
 
-Two images are proposed when at least two of their keypoints look alike and imply the same turn, zoom and shift, or
-when their hashes are near. Work and memory are bounded whatever the data: of a key that many images share only
-`CROWD` are looked at, and images of equal fingerprint count as one.
+Two images are candidates when at least two of their keypoints match and imply the same turn, zoom and shift, or
+when their hashes are close. Work and memory are bounded for any data: of a key that many images share only
+`MAX_IMAGES_PER_KEY` are compared, and images of equal fingerprint count as one.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,23 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .fingerprints import BITS, FEW, FINGERPRINT, KEYPOINTS, MIRROR_MASK, ORIENTATIONS, Fingerprints, oriented
-from .grey import Floats
+from .fingerprints import (
+    BITS,
+    FEW_KEYPOINTS,
+    FINGERPRINT,
+    KEYPOINTS,
+    MIRROR_MASK,
+    ORIENTATIONS,
+    Fingerprints,
+    transform_hash,
+)
+from .grey import Floats, Pixels
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 BLOCK: Final = 4096
-CROWD: Final = 48
-"""Images looked at for one key; beyond it a key says little."""
+MAX_IMAGES_PER_KEY: Final = 48
+"""Images that are compared for one key; a key of more images is not distinctive."""
 
 MAX_TURN: Final = 12.0
 MAX_ZOOM: Final = 0.85
@@ -27,11 +36,11 @@ MAX_ZOOM: Final = 0.85
 MAX_SHIFT: Final = 0.3
 """Of the centre, in sides of the square of equal area."""
 
-NEAR_HASH: Final = 40
+MAX_HASH_DISTANCE: Final = 40
 """Bits of 256 that differ at most."""
 
-LIKE_HASH: Final = 64
-"""Bits that differ at most when only one keypoint is alike."""
+MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
+"""Bits that differ at most when only one keypoint matches."""
 
 NEAR_RANK: Final = 6
 _SLOT_BITS = 6
@@ -44,7 +53,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     """Give pairs of places in `prints`, int64 [P, 2], the smaller first, sorted, each once.
 
     Images of equal fingerprint are each paired with the first of them only. With `known`, pairs of two of the first
-    `known` images are left out, and the time goes with the number of the others.
+    `known` images are left out, and the time depends on the number of the others.
 
     Raises:
         ValueError: more images than the index can number (134 million).
@@ -52,7 +61,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     if len(prints) >= 1 << _IMAGE_BITS:
         raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
     usable = np.flatnonzero(prints["width"])
-    first, copies = _equal(prints, usable)
+    first, copies = _group_equal(prints, usable)
     own = int(np.searchsorted(first, known))  # first is ascending
     found = [_by_keypoints(prints, first, own, workers), _by_hash(prints, first, own)]
     pairs = np.concatenate([first[np.concatenate(found)], copies[copies[:, 1] >= known]])
@@ -61,7 +70,7 @@ def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Number
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
-def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
+def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
     """Give the first of each set of equal fingerprints, ascending, and (first, other) for the others."""
     words = prints.view("<u8").reshape(len(prints), FINGERPRINT.itemsize // 8)
     draws = np.random.default_rng(0).integers(1, 1 << 63, words.shape[1], np.uint64) | np.uint64(1)
@@ -77,14 +86,14 @@ def _equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:
     other = np.flatnonzero(leader != np.arange(len(leader)))
     parts = np.array_split(other, len(other) // 65536 + 1)
     equal = np.concatenate([(words[usable[rows]] == words[usable[leader[rows]]]).all(1) for rows in parts])
-    other = other[equal]  # two that merely share the digest stay apart
+    other = other[equal]  # equal digests alone do not make images equal
     alone = np.ones(len(usable), bool)
     alone[other] = False
     return usable[alone], np.stack([usable[leader[other]], usable[other]], 1)
 
 
 class _Votes(NamedTuple):
-    """Pairs of like keypoints: image and slot of either side, [V]."""
+    """Pairs of matching keypoints: image and slot of either side, [V]."""
 
     image: Numbers
     slot: Numbers
@@ -98,7 +107,7 @@ def _by_keypoints(prints: Fingerprints, first: Numbers, known: int, workers: int
 
     def search(start: int) -> Numbers:
         part = prints[first[start : start + BLOCK]]
-        return _agreeing(prints, first, _alike(part, start, index))
+        return _agreeing_pairs(prints, first, _matching_keypoints(part, start, index))
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
         return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, starts)])
@@ -119,38 +128,48 @@ def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
     return index
 
 
-def _alike(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
-    """Look up each key of a block of images, also with its unsure bits the other way."""
+def _matching_keypoints(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
+    """Find the keypoints in the index whose key is that of a keypoint in a block of images."""
     image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
-    key, doubts = part["keys"][image, slot], part["doubts"][image, slot]
+    probes, asked = _key_variants(part["keys"][image, slot], part["doubts"][image, slot])
+    image += start
+    places, count = _lookup(index, probes, image[asked])
+    found, asked = index[places], np.repeat(asked, count)
+    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
+    other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
+    kept = other != image[asked]
+    asked = asked[kept]
+    return _Votes(image[asked], slot[asked], other[kept], other_slot[kept])
+
+
+def _key_variants(key: npt.NDArray[np.uint32], doubts: Pixels) -> tuple[npt.NDArray[np.uint64], Numbers]:
+    """Give each key, also with its unsure bits inverted, sorted; and the place in `key` that each belongs to."""
     first, second = (np.left_shift(np.uint32(1), doubts[:, side].astype(np.uint32) & 31) for side in (0, 1))
     unsure = np.flatnonzero(doubts[:, 1] >> 7)
     probes = np.concatenate([key, key ^ first, key ^ second, key ^ first ^ second, key[unsure] ^ MIRROR_MASK])
     asked = np.concatenate([*[np.arange(len(key))] * 4, unsure])
     order = np.argsort(probes)
-    probes, asked = probes[order].astype(np.uint64), asked[order]
+    return probes[order].astype(np.uint64), asked[order]
+
+
+def _lookup(
+    index: npt.NDArray[np.uint64], probes: npt.NDArray[np.uint64], image: Numbers
+) -> tuple[Numbers, npt.NDArray[np.intp]]:
+    """Give the places in the index with the key of each probe, at most `MAX_IMAGES_PER_KEY`, and their counts."""
     lowest = probes << _KEY_SHIFT
     left = np.searchsorted(index, lowest)
-    right = np.searchsorted(index, lowest | _BELOW_KEY, side="right")
-    count = right - left
-    # of a crowd, look at a part that differs from image to image
-    spread = (image[asked] + start) * 2_654_435_761 % np.maximum(1, count - CROWD + 1)
-    left = np.where(count > CROWD, left + spread, left)
-    count = np.minimum(count, CROWD)
+    count = np.searchsorted(index, lowest | _BELOW_KEY, side="right") - left
+    # of a key in too many images, take a part that differs from image to image
+    offset = image * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
+    left = np.where(count > MAX_IMAGES_PER_KEY, left + offset, left)
+    count = np.minimum(count, MAX_IMAGES_PER_KEY)
     ends = np.cumsum(count)
-    place = np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count)
-    found = index[place]
-    asked = np.repeat(asked, count)
-    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
-    other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
-    kept = other != image[asked] + start
-    asked = asked[kept]
-    return _Votes(image[asked] + start, slot[asked], other[kept], other_slot[kept])
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count), count
 
 
-def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
+def _agreeing_pairs(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
     """Give the pairs for which two votes imply the same map of one image on the other."""
-    votes, maps = _likely(prints, first, votes)
+    votes, maps = _plausible_votes(prints, first, votes)
     order = np.lexsort((votes.other_slot, votes.slot, maps.x, maps.pair))
     agree = np.zeros(len(order), bool)
     for step in (1, 2):
@@ -163,12 +182,12 @@ def _agreeing(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
         near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
         agree[one[near]] = True
     image, other = first[votes.image], first[votes.other]
-    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= LIKE_HASH
+    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= MAX_HASH_DISTANCE_ONE_KEYPOINT
     packed = np.unique(votes.image[agree] << 32 | votes.other[agree])
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
-class _Maps(NamedTuple):
+class _ImpliedMaps(NamedTuple):
     """The map of one image on the other that each vote implies, [V].
 
     `pair` is equal for votes for the same two images, mirrored alike and turned by the same quarter; `x` and `y` say
@@ -182,8 +201,8 @@ class _Maps(NamedTuple):
     turn: npt.NDArray[np.uint8]
 
 
-def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _Maps]:
-    """Leave out votes that imply an unlikely turn, zoom or shift."""
+def _plausible_votes(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _ImpliedMaps]:
+    """Keep the votes that imply a plausible turn, zoom and shift."""
     mine, yours = first[votes.image], first[votes.other]
     angles = prints["places"][mine, votes.slot, 3], prints["places"][yours, votes.other_slot, 3]
     flipped = (prints["doubts"][mine, votes.slot, 0] ^ prints["doubts"][yours, votes.other_slot, 0]) >> 7 == 1
@@ -191,7 +210,7 @@ def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes
     turned = np.abs((turn.astype(np.int16) + 32) % 64 - 32) <= MAX_TURN * 256 / 360
     votes = _Votes(*(values[turned] for values in votes))
     mine, yours, flipped, turn = mine[turned], yours[turned], flipped[turned], turn[turned]
-    one, two = _placed(prints, mine, votes.slot), _placed(prints, yours, votes.other_slot)
+    one, two = _centred_places(prints, mine, votes.slot), _centred_places(prints, yours, votes.other_slot)
     zoom = two[2] - one[2]
     radians = turn * np.float32(np.pi / 128)
     cosine, sine = np.cos(radians) * np.exp2(zoom), np.sin(radians) * np.exp2(zoom)
@@ -199,12 +218,12 @@ def _likely(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes
     x, y = two[0] - cosine * one[0] - sine * back_y, two[1] - sine * one[0] + cosine * back_y
     quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped
     start = votes.image.min() if len(votes.image) else 0
-    maps = _Maps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
+    maps = _ImpliedMaps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
     inside = (np.abs(zoom) <= MAX_ZOOM) & (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
-    return _Votes(*(values[inside] for values in votes)), _Maps(*(values[inside] for values in maps))
+    return _Votes(*(values[inside] for values in votes)), _ImpliedMaps(*(values[inside] for values in maps))
 
 
-def _placed(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
+def _centred_places(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
     """Give x and y from the centre, in sides, and scale in octaves."""
     places = prints["places"][image, slot].astype(np.float32)
     width, height = prints["width"][image].astype(np.float32), prints["height"][image].astype(np.float32)
@@ -214,10 +233,10 @@ def _placed(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats
 
 
 def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
-    """Compare hashes that begin alike at one of eight places, in the orientations that are worth it."""
-    few = np.flatnonzero(prints["count"][first] < FEW)
+    """Compare hashes with a common prefix at one of eight places; images with few keypoints in all orientations."""
+    few = np.flatnonzero(prints["count"][first] < FEW_KEYPOINTS)
     hashes = prints["hash"][first]
-    turned = [oriented(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
+    turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
     rows = np.concatenate([hashes, *turned])
     image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
     found = [np.zeros((0, 2), np.int64)]
@@ -230,16 +249,16 @@ def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
         )
         order = np.argsort(key, kind="stable")
         for step in range(1, NEAR_RANK + 1):
-            found += [_near(rows, image, order[:-step], order[step:], known)]
+            found += [_close_hashes(rows, image, order[:-step], order[step:], known)]
     return np.concatenate(found)
 
 
-def _near(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
+def _close_hashes(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
     found = []
     for start in range(0, len(one), 1 << 18):
         left, right = one[start : start + (1 << 18)], two[start : start + (1 << 18)]
         differ = np.bitwise_count(rows[left] ^ rows[right]).sum(1)
-        close = (differ <= NEAR_HASH) & (image[left] != image[right])
+        close = (differ <= MAX_HASH_DISTANCE) & (image[left] != image[right])
         close &= np.maximum(image[left], image[right]) >= known
         found.append(np.stack([image[left[close]], image[right[close]]], 1))
     return np.concatenate(found) if found else np.zeros((0, 2), np.int64)

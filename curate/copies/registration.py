@@ -1,4 +1,4 @@
-"""Registration: the affine map under which one picture lies on another."""
+"""Registration: the affine map that aligns one picture with another."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .grey import Floats
-from .keypoints import ODD, Keypoints
+from .keypoints import IS_ODD, Keypoints
 
 Matrix = npt.NDArray[np.float64]
 """An affine map [2, 3] of places (x, y, 1) in one picture to places (x, y) in another."""
 
 MIN_LIKENESS: Final = 0.6
 MAX_TURN: Final = np.deg2rad(12.0)
-"""How far from a multiple of 90° a copy may be turned, with the error of an angle on top."""
+"""The largest turn away from a multiple of 90°, plus the error of an angle."""
 
 MAX_ZOOM: Final = 1.8
 MATCHES: Final = 256
@@ -43,43 +43,61 @@ class Matches:
     maps: Matrix
 
 
-def match(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> Matches:
-    """Match keypoints by what surrounds them; `centre` is that of the first picture."""
-    likeness = _unit(first.coefficients) @ _unit(second.coefficients).T
-    unsure = (first.handed < 0.25)[:, None] | (second.handed < 0.25)
-    other = second.coefficients * np.where(ODD, -1, 1).astype(np.float32)
-    crossed = np.where(unsure, _unit(first.coefficients) @ _unit(other).T, -1)
+def match_keypoints(first: Keypoints, second: Keypoints, centre: tuple[float, float]) -> Matches:
+    """Match keypoints by their surroundings; `centre` is that of the first picture."""
+    likeness, crossed = _likenesses(first, second)
     same = first.bright[:, None] == second.bright
-    both = np.where(same, np.maximum(likeness, crossed), -1)
-    # an image's own two nearest, from either side: symmetrical, and a lone wrong winner does not hide the right one
-    near = np.zeros_like(same)
-    for axis, count in ((1, second), (0, first)):
-        kept = min(2, len(count))
-        best = np.argpartition(-both, kept - 1, axis=axis).take(range(kept), axis=axis)
-        np.put_along_axis(near, best, True, axis=axis)
-    i, j = np.nonzero(near & (both > MIN_LIKENESS))
-    order = np.argsort(-both[i, j], kind="stable")[: 4 * MATCHES]
-    i, j = i[order], j[order]
+    i, j = _nearest_pairs(np.where(same, np.maximum(likeness, crossed), -1))
     flipped = (first.mirrored[i] ^ second.mirrored[j]) ^ (crossed[i, j] > likeness[i, j])
     turn = np.where(flipped, second.angle[j] + first.angle[i], second.angle[j] - first.angle[i]).astype(np.float64)
     zoom = np.log(second.sigma[j] / first.sigma[i]).astype(np.float64)
-    plausible = (np.abs(_wrapped(turn, np.pi / 2)) < MAX_TURN) & (np.abs(zoom) < np.log(MAX_ZOOM))
+    plausible = (np.abs(_wrap_angle(turn, np.pi / 2)) < MAX_TURN) & (np.abs(zoom) < np.log(MAX_ZOOM))
     i, j, flipped, turn, zoom = (values[plausible][:MATCHES] for values in (i, j, flipped, turn, zoom))
-    cosine, sine = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
-    hand = np.where(flipped, -1.0, 1.0)
-    linear = np.stack([np.stack([cosine, -sine * hand], 1), np.stack([sine, cosine * hand], 1)], 1)
     from_, to = np.stack([first.x[i], first.y[i]], 1), np.stack([second.x[j], second.y[j]], 1)
-    shift = to - np.einsum("mij,mj->mi", linear, from_)
-    maps = np.concatenate([linear, shift[:, :, None]], 2)
+    maps = _similarity_maps(from_, to, flipped, turn, zoom)
     return Matches(i, j, flipped, turn, zoom, maps @ np.array([*centre, 1.0]), maps)
 
 
+def _likenesses(first: Keypoints, second: Keypoints) -> tuple[Floats, Floats]:
+    """Give the likeness of each two keypoints, [N, M], and that with one mirrored, -1 where neither is unsure."""
+    ones = _unit(first.coefficients)
+    unsure = (first.handed < 0.25)[:, None] | (second.handed < 0.25)
+    mirrored = second.coefficients * np.where(IS_ODD, -1, 1).astype(np.float32)
+    return ones @ _unit(second.coefficients).T, np.where(unsure, ones @ _unit(mirrored).T, -1)
+
+
+def _nearest_pairs(likeness: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Give the pairs in which one is among the two nearest of the other, the most alike first.
+
+    Two, from either side: that is symmetrical, and a single wrong winner does not hide the right one.
+    """
+    near = np.zeros(likeness.shape, bool)
+    for axis in (1, 0):
+        kept = min(2, likeness.shape[axis])
+        best = np.argpartition(-likeness, kept - 1, axis=axis).take(range(kept), axis=axis)
+        np.put_along_axis(near, best, True, axis=axis)
+    i, j = np.nonzero(near & (likeness > MIN_LIKENESS))
+    order = np.argsort(-likeness[i, j], kind="stable")[: 4 * MATCHES]
+    return i[order], j[order]
+
+
+def _similarity_maps(
+    from_: Floats, to: Floats, flipped: npt.NDArray[np.bool_], turn: Matrix, zoom: Matrix
+) -> npt.NDArray[np.float64]:
+    """Give the maps that take each place of `from_` to that of `to` with a given mirroring, turn and zoom."""
+    cosine, sine = np.exp(zoom) * np.cos(turn), np.exp(zoom) * np.sin(turn)
+    hand = np.where(flipped, -1.0, 1.0)
+    linear = np.stack([np.stack([cosine, -sine * hand], 1), np.stack([sine, cosine * hand], 1)], 1)
+    shift = to - np.einsum("mij,mj->mi", linear, from_)
+    return np.concatenate([linear, shift[:, :, None]], 2)
+
+
 def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int) -> list[Matrix]:
-    """Give up to `limit` affine maps, each agreed on by several matches, the best agreed first."""
+    """Give up to `limit` affine maps on which several matches agree, the map with most matches first."""
     if len(matches.first) < 2:
         return []
     agree = (matches.flipped[:, None] == matches.flipped) & (
-        np.abs(_wrapped(matches.turn[:, None] - matches.turn, 2 * np.pi)) < np.deg2rad(15)
+        np.abs(_wrap_angle(matches.turn[:, None] - matches.turn, 2 * np.pi)) < np.deg2rad(15)
     )
     agree &= np.abs(matches.zoom[:, None] - matches.zoom) < 0.3
     agree &= np.square(matches.centre[:, None] - matches.centre).sum(2) < 12.0**2
@@ -91,13 +109,13 @@ def hypotheses(first: Keypoints, second: Keypoints, matches: Matches, limit: int
         if votes[seed] < 2:
             break
         members = agree[seed] & free
-        found.append(_fitted(first, second, matches, members))
+        found.append(_fit_map(first, second, matches, members))
         free &= ~members
     return found
 
 
-def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.NDArray[np.bool_]) -> Matrix:
-    """Fit the places of agreeing matches; few of them only correct the mean of their own maps."""
+def _fit_map(first: Keypoints, second: Keypoints, matches: Matches, members: npt.NDArray[np.bool_]) -> Matrix:
+    """Fit a map to agreeing matches; a few matches only correct the median of their own maps."""
     i, j = matches.first[members], matches.second[members]
     mean = np.median(matches.maps[members], axis=0)
     from_ = np.stack([first.x[i], first.y[i], np.ones(len(i))], 1).astype(np.float64)
@@ -115,10 +133,10 @@ def _fitted(first: Keypoints, second: Keypoints, matches: Matches, members: npt.
     return mean
 
 
-def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
-    """Move an affine map so that the second picture lies on the first (inverse compositional Gauss-Newton).
+def refine(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
+    """Refine an affine map that aligns the second picture with the first (inverse compositional Gauss-Newton).
 
-    Both are band-passed pictures of like contrast. Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
+    Both are band-passed pictures of similar contrast. Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
     """
     height, width = first.shape
     slope_y, slope_x = np.gradient(first)
@@ -128,9 +146,9 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     to_unit = np.array([[1 / width, 0, -0.5], [0, 1 / height, -0.5], [0, 0, 1]])
     current = start
     for _ in range(steps):
-        moved, inside = warped(second, current, first.shape)
+        moved, inside = warp(second, current, first.shape)
         error = (moved - first).ravel()
-        # what does not fit at all (an arrow, a burnt-in letter) has no say
+        # pixels that do not fit at all (an arrow, a burnt-in letter) get little weight
         scale = 1.5 * float(np.median(np.abs(error[inside.ravel()]))) + 1e-3 if inside.any() else 1.0
         weight = inside.ravel() / (1 + np.square(error / (3 * scale)))
         weighted = steepest * weight.astype(np.float32)
@@ -145,8 +163,8 @@ def refined(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
     return current
 
 
-def warped(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Sample a picture at the mapped places of a [H, W] grid; and say which of them are inside of it."""
+def warp(picture: Floats, map_: Matrix, shape: tuple[int, int]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Sample a picture at the mapped places of a [H, W] grid; also give which of them are inside it."""
     (xx, xy, x), (yx, yy, y) = map_
     moved = cv2.warpAffine(
         picture,
@@ -166,5 +184,5 @@ def _unit(vectors: Floats) -> Floats:
     return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-6)
 
 
-def _wrapped(angle: Matrix, period: float) -> Matrix:
+def _wrap_angle(angle: Matrix, period: float) -> Matrix:
     return (angle + period / 2) % period - period / 2

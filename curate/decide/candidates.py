@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from .. import record
-from ..measure import reports
+from ..measure import report_sections
 from ..measure.scans import ScanFile
 
 DROPS = pl.Schema(
@@ -31,7 +31,7 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
     licence, per row), `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading
     order, equal for images known to be the same without comparing them), `min_side`, `area`, `image_bytes`,
-    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `textkeys`), `section` (of the
+    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`), `section` (of the
     report, where only one is taught, else "").
 
     Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
@@ -59,7 +59,7 @@ def _numbered(table: pl.DataFrame) -> pl.DataFrame:
 def _light(path: Path, source: str, number: int, section: record.Section | None) -> pl.DataFrame:
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
     return (
-        (reports.taught(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
+        (report_sections.select_section(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
         .select(
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),

@@ -24,8 +24,8 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
-from ..read.originals import ImageStore
-from ..shards import leftovers, replacing
+from ..read.image_store import ImageStore
+from ..shards import replacing, temporary_files
 from .pictures import Held
 
 CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "copies")
@@ -88,7 +88,7 @@ def confirmed(pairs: pl.DataFrame, sides: dict[int, Side], max_pixels: int, fold
     Args:
         pairs: as `PROPOSED`; at most `other` is sketched.
         sides: the images by number.
-        max_pixels: budget of `images.canonical`.
+        max_pixels: budget of `images.decode_rgb`.
         folder: where verdicts are kept from run to run.
         workers: processes; the result does not depend on them.
 
@@ -150,7 +150,7 @@ def _keep(known: pl.DataFrame, folder: Path) -> None:
     if others:
         with replacing(whole) as temporary:
             known.sort("one", "two").write_parquet(temporary, compression="zstd")
-    for path in (*others, *leftovers(folder)):
+    for path in (*others, *temporary_files(folder)):
         path.unlink()
 
 
@@ -176,8 +176,8 @@ def compare(task: Task) -> Path:
         def prepared(side: Side, for_sketch: bool) -> confirm.Prepared | None:
             if isinstance(side, Sketched):
                 return confirm.prepare_sketch(side.sketch) if side.sketch else None
-            picture = images.reduced(read(side), task.max_pixels)
-            return confirm.prepare_whitened(picture) if for_sketch else confirm.prepare(picture)
+            picture = images.decode_reduced(read(side), task.max_pixels)
+            return confirm.prepare(picture, for_sketch)
 
         @lru_cache(maxsize=PART)
         def digest(side: Side) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import polars as pl
 
 from ..measure.minhash import BANDS
-from ..measure.sametext import similarity
+from ..measure.text_similarity import similarity
 from .candidates import by_precedence, dropped
 from .imagecopies import told
 from .scantexts import ScanTexts
@@ -30,7 +30,7 @@ def exact(rows: pl.DataFrame, copies: pl.DataFrame, spared: pl.Expr) -> pl.DataF
 def near(
     rows: pl.DataFrame, copies: pl.DataFrame, spared: pl.Expr, scanned: ScanTexts, threshold: float
 ) -> pl.DataFrame:
-    """Drop records whose images are those of a survivor and whose text says the same (`sametext.similarity`).
+    """Drop records whose images are those of a survivor and whose text says the same (`text_similarity.similarity`).
 
     MinHash bands propose, within the same images, and the texts decide; the score is the Jaccard similarity,
     `threshold` at least. Records come in the order of precedence of `exact`; one that is dropped drops no other.

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ..measure.shingles import Hashes, hashed, ngrams, words
+from ..measure.shingles import Hashes, hash_ngrams, hash_words, words
 from ..measure.text import comparable
 
 N = 13
@@ -55,7 +55,7 @@ class Items:
 
     def _found_in(self, texts: pl.DataFrame) -> pl.DataFrame:
         owners, told = _texts(texts)
-        flat, starts = hashed(told)
+        flat, starts = hash_words(told)
         grams = pl.concat([pl.DataFrame(schema=_OWNED), *(_grams(flat, starts, owners, n) for n in self._lengths)])
         return (
             grams.join(self._grams, on=["n", "gram"])
@@ -81,7 +81,7 @@ def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
         lengths = np.minimum(list(map(len, told)), N) if told else np.empty(0, int)
         for n in range(MIN_WORDS, N + 1):
             chosen = np.flatnonzero(lengths == n)
-            flat, starts = hashed([told[place] for place in chosen])
+            flat, starts = hash_words([told[place] for place in chosen])
             owned = _grams(flat, starts, items["index"].to_numpy()[chosen], n)
             frames.append(owned.select(item="index", field=pl.lit(field), n="n", gram="gram"))
     return pl.concat(frames)
@@ -97,6 +97,6 @@ def _texts(rows: pl.DataFrame) -> tuple[NDArray[np.uint32], list[list[str]]]:
 
 
 def _grams(flat: Hashes, starts: NDArray[np.int64], owners: NDArray[np.uint32], n: int) -> pl.DataFrame:
-    runs, begins = ngrams(flat, starts, n)
+    runs, begins = hash_ngrams(flat, starts, n)
     owned = np.repeat(owners, np.diff(begins))
     return pl.DataFrame({"index": owned, "n": np.full(len(runs), n), "gram": runs}, schema=_OWNED)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from ..facts import Facts
-from ..licences import wordings
+from ..licences import terms
 from ..licences.rulings import member_statement, rule
 from ..mixture import LicencePolicy
 from .candidates import dropped
@@ -46,7 +46,7 @@ def _reason() -> pl.Expr:
     """Give what a drop's evidence says beside the licence: the words that made it unclear, if any did."""
     credited = pl.format(": the caption says '{}'", "third_party")
     written = pl.format(": the row says '{}'", "wording")
-    is_unclear = pl.col("licence") == wordings.UNCLEAR
+    is_unclear = pl.col("licence") == terms.UNCLEAR
     return (
         pl.when(is_unclear & (pl.col("third_party") != ""))
         .then(credited)
@@ -64,7 +64,7 @@ def permits(policy: LicencePolicy, licence: str, verdict: str) -> bool:
     """
     if verdict == "unclear" and policy.use == "research":
         return policy.keeps_unclear
-    return wordings.allowed(licence, verdict, policy.use)
+    return terms.is_allowed(licence, verdict, policy.use)
 
 
 def said(rows: pl.DataFrame) -> Counter[Said]:
@@ -83,7 +83,7 @@ def notes(found: Mapping[Said, int], sources: Mapping[str, Facts]) -> list[str]:
 
 def _unmet(source: Facts, wording: str, member: str) -> str:
     if wording:
-        return "" if wordings.is_known(wording) else f"the licence {wording!r} is not known and counts as unclear"
+        return "" if terms.is_known(wording) else f"the licence {wording!r} is not known and counts as unclear"
     if member and source.licence.members:
         known = member_statement(source.licence, member) is not None
         return "" if known else f"of the licence of {member!r} nothing is known; {source.licence.id} counts"

@@ -7,10 +7,10 @@ from functools import lru_cache
 import polars as pl
 
 from .. import record
-from ..measure import reports
-from ..measure.sametext import Text
+from ..measure import report_sections
 from ..measure.scans import ScanFile
-from ..measure.textkeys import Texts
+from ..measure.text_keys import Texts
+from ..measure.text_similarity import Text
 
 _COMPARED = ("question", "answer", "context", "choices")
 
@@ -25,7 +25,7 @@ class ScanTexts:
     def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows, one scan at a time."""
         for section, scanned in self._read(rows, [*_COMPARED, "explanation"]):
-            yield reports.answers(scanned, section) if section else scanned
+            yield report_sections.section_answers(scanned, section) if section else scanned
 
     def lookup(self, rows: pl.DataFrame) -> Callable[[int], Sequence[Text]]:
         """Give a function from the `index` of one of the rows to its texts, the parts that are compared one by one."""
@@ -47,7 +47,11 @@ class ScanTexts:
         taught = pl.col("source").is_in(list(self.sections))
         frames += [scanned for _, scanned in self._read(rows.filter(~taught), ["minhash"])]
         told = self._read(rows.filter(taught), _COMPARED)
-        frames += [reports.taught(scanned, section).select("index", "minhash") for section, scanned in told if section]
+        frames += [
+            report_sections.select_section(scanned, section).select("index", "minhash")
+            for section, scanned in told
+            if section
+        ]
         return pl.concat(frames)
 
     def _read(self, rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[record.Section | None, pl.DataFrame]]:

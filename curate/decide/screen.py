@@ -3,14 +3,14 @@
 import polars as pl
 
 from ..mixture import ImageRule
-from ..record import ASKING_TASKS
+from ..record import QUESTION_TASKS
 from .candidates import dropped
 
 
 def empty_text(rows: pl.DataFrame) -> pl.DataFrame:
     """Drop records that teach nothing: no answer, or no question where the task has one."""
     answer, question = pl.col("answer_chars") == 0, pl.col("question_chars") == 0
-    asks = pl.col("task").is_in(ASKING_TASKS)
+    asks = pl.col("task").is_in(QUESTION_TASKS)
     return dropped(
         rows.filter(answer | (question & asks)),
         "empty-text",

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from .. import facts
 from ..config import parse
 from ..decide import policy
-from ..licences import wordings
-from ..licences.effective import Holding, summary
+from ..licences import terms
+from ..licences.effective import SourceLicence, summary
 from ..licences.rulings import rule
 from ..measure import third_party
 from ..mixture import LicencePolicy, Mixture
@@ -46,7 +46,7 @@ def of_mix(mix: Path, use: Use | None = None) -> dict[str, Any]:
 
 
 def _told(
-    mix: Path, holdings: Sequence[Holding], own: LicencePolicy, use: Use | None, findings: list[str]
+    mix: Path, holdings: Sequence[SourceLicence], own: LicencePolicy, use: Use | None, findings: list[str]
 ) -> dict[str, Any]:
     return {"mix": str(mix), **_report(holdings, own, use), "notes": [], "findings": findings}
 
@@ -68,7 +68,7 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
     """
     if root is not None:
         found, missing = inputs.find(mixture, root, allow_missing=tuple(mixture.sources))
-        counts, notes = _rows(found, dict(articles.table(root).select("article", "licence").iter_rows()))
+        counts, notes = _rows(found, dict(articles.load_table(root).select("article", "licence").iter_rows()))
         notes += [f"not read: {', '.join(missing)}"] if missing else []
     else:
         entries = [facts.load(source) for source in mixture.sources]
@@ -83,8 +83,8 @@ def _is_shard(file: str) -> bool:
     return file.split("/")[0] in ("data", "restricted")
 
 
-def _holdings(counts: Mapping[tuple[str, str, str], int]) -> list[Holding]:
-    return [Holding(*key, records) for key, records in sorted(counts.items())]
+def _holdings(counts: Mapping[tuple[str, str, str], int]) -> list[SourceLicence]:
+    return [SourceLicence(*key, records) for key, records in sorted(counts.items())]
 
 
 def _shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, str]], list[str]]:
@@ -105,7 +105,7 @@ def _shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, s
 
 
 def _wrongs(shard: str, licence: str, verdict: str) -> list[str]:
-    follows = wordings.verdict(licence)
+    follows = terms.verdict(licence)
     found = []
     if verdict not in (follows, "unclear"):
         found.append(f"are said to be {verdict}, but {licence} is {follows}")
@@ -114,7 +114,7 @@ def _wrongs(shard: str, licence: str, verdict: str) -> list[str]:
     return found
 
 
-def _breaches(holdings: Sequence[Holding], own: LicencePolicy) -> list[str]:
+def _breaches(holdings: Sequence[SourceLicence], own: LicencePolicy) -> list[str]:
     return [
         f"{holding.source}: {holding.records} records are {holding.verdict} ({holding.licence}), "
         f"which the mixture's licence policy (use: {own.use}) leaves out"
@@ -123,7 +123,7 @@ def _breaches(holdings: Sequence[Holding], own: LicencePolicy) -> list[str]:
     ]
 
 
-def _differences(holdings: Sequence[Holding], claimed: Mapping[str, Any]) -> list[str]:
+def _differences(holdings: Sequence[SourceLicence], claimed: Mapping[str, Any]) -> list[str]:
     """List the sources whose records do not bear the licences that the manifest counts."""
     found: dict[str, Counter[str]] = {source: Counter() for source in claimed}
     for holding in holdings:
@@ -137,7 +137,7 @@ def _differences(holdings: Sequence[Holding], claimed: Mapping[str, Any]) -> lis
     ]
 
 
-def _report(holdings: Sequence[Holding], own: LicencePolicy, use: Use | None) -> dict[str, Any]:
+def _report(holdings: Sequence[SourceLicence], own: LicencePolicy, use: Use | None) -> dict[str, Any]:
     asked = own if use in (None, own.use) else replace(own, use=use, unclear=None)
     return {
         "use": asked.use,
@@ -148,7 +148,7 @@ def _report(holdings: Sequence[Holding], own: LicencePolicy, use: Use | None) ->
     }
 
 
-def _remaining(source: str, holdings: Sequence[Holding], asked: LicencePolicy) -> dict[str, Any]:
+def _remaining(source: str, holdings: Sequence[SourceLicence], asked: LicencePolicy) -> dict[str, Any]:
     mine = [holding for holding in holdings if holding.source == source]
     kept = sum(part.records for part in mine if policy.permits(asked, part.licence, part.verdict))
     left_out = {part.licence for part in mine if not policy.permits(asked, part.licence, part.verdict)}
@@ -179,6 +179,6 @@ def _rows(
 
 
 def _said(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
-    credit = third_party.credit(record.answer) if record.task == "caption" else ""
-    article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
+    credit = third_party.find_credit(record.answer) if record.task == "caption" else ""
+    article = record.group.removeprefix(articles.GROUP_PREFIX) if source.article_licences else ""
     return record.source, record.licence or of_articles.get(article, ""), record.member, credit

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from ..record import ASKING_TASKS
+from ..record import QUESTION_TASKS
 from .tally import Tally
 
 NEAR_EMPTY_CHARACTERS = 20
@@ -62,7 +62,7 @@ def _source(shards: Iterator[Path]) -> dict[str, Any]:
                 records += rows.height
                 for name, column in _COUNTED.items():
                     counts[name].update(_count(rows[column]))
-                asked = rows.filter(pl.col("task").is_in(ASKING_TASKS))
+                asked = rows.filter(pl.col("task").is_in(QUESTION_TASKS))
                 answers.add(_count(asked["answer"]))
                 showable.add(_count(asked.filter(_may_be_shown())["answer"]))
         frequent = showable.most_common(SHOWN_ANSWERS, at_least=2)
@@ -80,7 +80,7 @@ def _source(shards: Iterator[Path]) -> dict[str, Any]:
 
 def _measured(rows: pl.DataFrame) -> pl.DataFrame:
     """Add what is counted of each record; null where it does not apply."""
-    told = pl.col("task").is_in(ASKING_TASKS).not_()
+    told = pl.col("task").is_in(QUESTION_TASKS).not_()
     reply = pl.col("messages").list.last().struct.field("content").list.first().struct.field("text")
     plain = pl.col("answer").str.to_lowercase().str.strip_chars(" .")
     return rows.with_columns(

@@ -15,10 +15,10 @@ from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..decide.pictures import Held
 from ..errors import RowError, UsageError
 from ..measure import images
-from ..measure.textkeys import Texts, measure
+from ..measure.text_keys import Texts, measure_texts
 from ..mixture import Listing
 from ..progress import track
-from ..record import ASKING_TASKS, ImageRef
+from ..record import QUESTION_TASKS, ImageRef
 from ..write import manifest
 from ..write.chat import context_of
 from .listing import paths
@@ -155,7 +155,7 @@ def read_shard(part: Part) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for batch in pq.ParquetFile(part.folder / shard).iter_batches(batch_size=PART, columns=_SHARD):
         records = batch.to_pylist()
-        keys = measure([Texts(**_texts(row)) for row in records])
+        keys = measure_texts([Texts(**_texts(row)) for row in records])
         for row, key in zip(records, keys, strict=True):
             place = len(found)
             refs = [ImageRef(shard, row=place, column=f"images[{number}]") for number in range(len(row["images"]))]
@@ -192,4 +192,4 @@ def _texts(row: Mapping[str, Any]) -> dict[str, Any]:
 def _explanation(row: Mapping[str, Any]) -> str:
     """Give what follows the answer in the turn of the assistant; captions and reports have none."""
     said: str = row["messages"][1]["content"][0]["text"]
-    return said.partition("\n")[2] if row["task"] in ASKING_TASKS else ""
+    return said.partition("\n")[2] if row["task"] in QUESTION_TASKS else ""

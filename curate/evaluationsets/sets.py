@@ -18,7 +18,7 @@ from ..decide.comparisons import code_version
 from ..decide.leaks import ITEMS, Outside
 from ..errors import RowError
 from ..measure import images
-from ..measure.textkeys import Texts, measure
+from ..measure.text_keys import Texts, measure_texts
 from ..mixture import EvaluationSet, Listing
 from ..progress import track
 from ..write import manifest
@@ -85,7 +85,7 @@ def read_shard(task: ShardTask) -> list[dict[str, Any]]:
         records = batch.to_pylist()
         texts = [Texts(row["question"], row["answer"], context_of(row), row["choices"]) for row in records]
         grams = _grams(texts)
-        for place, (row, keys) in enumerate(zip(records, measure(texts), strict=True)):
+        for place, (row, keys) in enumerate(zip(records, measure_texts(texts), strict=True)):
             pictures = [image["bytes"] for image in row["images"]]
             item = _row(row["id"], pictures, task.max_pixels)
             kept = [] if pictures else grams.get(place, [])
@@ -99,7 +99,7 @@ def _row(key: str, pictures: Sequence[bytes], max_pixels: int) -> dict[str, Any]
     held, problem = [], ""
     for data in pictures:
         try:
-            picture = images.reduced(data, max_pixels)
+            picture = images.decode_reduced(data, max_pixels)
             digests = hashlib.sha256(data).hexdigest(), images.pixel_digest(data, max_pixels)
         except RowError as error:
             problem = error.evidence

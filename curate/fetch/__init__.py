@@ -1,6 +1,6 @@
-"""Fetching: names of sources come in, their files lie in a folder when it is done; the only way in from the network.
+"""Fetching: source names come in; their files are in place when it is done. The only way in from the network.
 
-The wing knows what may be downloaded and what has arrived (`read.presence`). It does not look into files.
+The wing knows which files may be downloaded and which have arrived (`read.download_record`). It does not parse them.
 """
 
 __all__ = ("downloads", "hub")

@@ -1,4 +1,4 @@
-"""What PubMed Central says of the articles that sources name, asked article by article (`read.articles`)."""
+"""Licences of the PubMed Central articles that sources name, requested article by article (`read.articles`)."""
 
 import csv
 import json
@@ -22,48 +22,48 @@ CONNECTIONS = 8
 FILE_ROWS = 5000
 
 
-def named(root: Path) -> list[str]:
-    """List the articles that the sources under a root name, sorted; rows with a licence of their own name none.
+def article_ids(root: Path) -> list[str]:
+    """List the articles that the sources under a root name, sorted; rows with a licence of their own do not count.
 
     Raises:
         InputError: a file of a source is unusable as a whole.
     """
     sources = [source for source in facts.source_ids() if facts.load(source).article_licences]
-    return sorted({article for source in sources for article in _named(source, root / source)})
+    return sorted({article for source in sources for article in _article_ids(source, root / source)})
 
 
-def _named(source: str, folder: Path) -> Iterator[str]:
+def _article_ids(source: str, folder: Path) -> Iterator[str]:
     for layout in layouts(source):
         shards = layout.shards(folder) if folder.is_dir() else []
         for shard in track(shards, len(shards), f"{source}: articles") if shards else []:
             for row in layout.read(folder, shard):
-                if isinstance(row, Record) and not row.licence and row.group.startswith(f"{articles.NAMESPACE}PMC"):
-                    yield row.group.removeprefix(articles.NAMESPACE)
+                if isinstance(row, Record) and not row.licence and row.group.startswith(f"{articles.GROUP_PREFIX}PMC"):
+                    yield row.group.removeprefix(articles.GROUP_PREFIX)
 
 
-def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], str]) -> int:
-    """Ask PMC for the articles that the table lacks, add them to it, and give their number.
+def add_missing(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], str]) -> int:
+    """Fetch the articles that the table lacks from PMC, add them to it, and give their number.
 
-    What has been answered is kept when the work stops on its way.
+    An interrupted run keeps the answers so far.
 
     Args:
-        root: holds the table.
+        root: the folder of the table.
         wanted: ids, `PMC1`.
         address: of the bucket `pmc-oa-opendata`, https://pmc.ncbi.nlm.nih.gov/tools/cloud.
-        get: gives the text at an address; raises `WorkError`.
+        get: downloads the text at an address; raises `WorkError`.
 
     Raises:
-        WorkError: the service cannot be reached, or answers otherwise than it is known to.
+        WorkError: the service cannot be reached, or its answer has an unknown form.
     """
-    known = set(articles.table(root)["article"])
+    known = set(articles.load_table(root)["article"])
     missing = [article for article in wanted if article not in known]
     answers: list[Article] = []
     pool = ThreadPoolExecutor(CONNECTIONS)
     try:
-        # a bounded batch at a time, so that an interrupted run has little under way
+        # in bounded batches, so that an interrupted run loses few requests
         for first in range(0, len(missing), FILE_ROWS):
             batch = missing[first : first + FILE_ROWS]
-            asked = [pool.submit(ask, article, address, get) for article in batch]
+            asked = [pool.submit(fetch_article, article, address, get) for article in batch]
             for done in track(as_completed(asked), len(asked), f"articles {first + 1} to {first + len(batch)}"):
                 answer = done.result()
                 answers.append(answer)
@@ -76,14 +76,14 @@ def fill(root: Path, wanted: Iterable[str], address: str, get: Callable[[str], s
     return len(missing)
 
 
-def ask(article: str, address: str, get: Callable[[str], str]) -> Article:
-    """Ask PMC for one article, in its latest version.
+def fetch_article(article: str, address: str, get: Callable[[str], str]) -> Article:
+    """Fetch the licence of one article, in its latest version, from PMC.
 
     The objects are `metadata/PMC<id>.<version>.json`, with `license_code` and `is_retracted`, as
-    https://pmc-oa-opendata.s3.amazonaws.com/README.txt has them.
+    https://pmc-oa-opendata.s3.amazonaws.com/README.txt describes.
 
     Raises:
-        WorkError: the service cannot be reached, or answers otherwise than it is known to.
+        WorkError: the service cannot be reached, or its answer has an unknown form.
     """
     today = date.today().isoformat()
     listed = f"{address}/?list-type=2&prefix=metadata/{article}."
@@ -104,7 +104,9 @@ def ask(article: str, address: str, get: Callable[[str], str]) -> Article:
 
 def _write(root: Path, answers: list[Article]) -> None:
     numbers = [
-        int(match[1]) for path in articles.files_of(root) if (match := re.fullmatch(r"licences-(\d+)\.csv", path.name))
+        int(match[1])
+        for path in articles.table_files(root)
+        if (match := re.fullmatch(r"licences-(\d+)\.csv", path.name))
     ]
     path = root / articles.FOLDER / f"licences-{max(numbers, default=-1) + 1:05d}.csv"
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:

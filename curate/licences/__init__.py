@@ -1,7 +1,13 @@
-"""Licences: the wording that somebody wrote comes in, an id, its terms and a verdict go out.
+"""Licences: a licence text as upstream writes it comes in; its id, its terms and a verdict go out.
 
-`wordings` knows every licence, `statements` what is said of a source, `rulings` which statement counts for a record,
-`effective` what a whole mix allows. The wing knows neither rows nor files: what it rules on, others have read.
+`terms` knows every licence, `statements` the licence block of a source, `rulings` picks the statement that counts for
+a record, `effective` sums up what a whole mix allows. The wing reads neither rows nor source files.
 """
 
-__all__ = ("effective", "rulings", "spdx", "statements", "wordings")
+__all__ = (
+    "effective",
+    "rulings",
+    "spdx",
+    "statements",
+    "terms",
+)

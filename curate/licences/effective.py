@@ -1,11 +1,11 @@
-"""The effective terms of a whole mix: which uses are allowed for which part, what blocks the rest, what is asked."""
+"""The effective terms of a whole mix: which uses are allowed for which records, what blocks the rest, which duties."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from .wordings import DUTIES, TERMS, UNCLEAR, Terms, allowed
+from .terms import DUTIES, PERMISSIONS, is_allowed, terms_of
 
 USES = {
     "research": "train on it for research",
@@ -13,11 +13,11 @@ USES = {
     "copies": "pass copies on unchanged",
     "publish": "publish it in a mix, changed, for any end",
 }
-"""What somebody may want to do with a mix."""
+"""The uses of a mix that are judged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class SourceLicence:
     """Records of one source under one licence."""
 
     source: str
@@ -26,19 +26,19 @@ class Holding:
     records: int
 
 
-def summary(holdings: Sequence[Holding]) -> dict[str, Any]:
+def summary(holdings: Sequence[SourceLicence]) -> dict[str, Any]:
     """Give the effective terms of a mix as plain data.
 
-    Keys: `records`; `holdings`, each with the terms of its licence; `uses`, how many records each of `USES` is
-    allowed for and what blocks the others; `duties`, how many records ask for what; `not_combinable`, the pairs of
+    Keys: `records`; `holdings`, each with the terms of its licence; `uses`, for how many records each of `USES` is
+    allowed and what blocks the others; `duties`, how many records require each; `not_combinable`, the pairs of
     licences whose material cannot go into one adapted work.
     """
     licences = sorted({holding.licence for holding in holdings})
     return {
-        "records": _records(holdings),
+        "records": _count_records(holdings),
         "holdings": [{**asdict(holding), **_terms(holding.licence)} for holding in holdings],
-        "uses": [_use(use, holdings) for use in USES],
-        "duties": [_duty(duty, holdings) for duty in DUTIES],
+        "uses": [_summarise_use(use, holdings) for use in USES],
+        "duties": [_summarise_duty(duty, holdings) for duty in DUTIES],
         "not_combinable": [
             {"licences": [one, other], "why": why}
             for one, other in combinations(licences, 2)
@@ -47,35 +47,31 @@ def summary(holdings: Sequence[Holding]) -> dict[str, Any]:
     }
 
 
-def _records(holdings: Sequence[Holding]) -> int:
+def _count_records(holdings: Sequence[SourceLicence]) -> int:
     return sum(holding.records for holding in holdings)
 
 
 def _terms(licence: str) -> dict[str, bool]:
-    return {name: value for name, value in asdict(_of(licence)).items() if name != "id"}
+    return {name: getattr(terms_of(licence), name) for name in (*PERMISSIONS, *DUTIES)}
 
 
-def _of(licence: str) -> Terms:
-    return TERMS.get(licence, TERMS[UNCLEAR])
-
-
-def _use(use: str, holdings: Sequence[Holding]) -> dict[str, Any]:
-    blocked: dict[tuple[str, str], list[Holding]] = {}
+def _summarise_use(use: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
+    blocked: dict[tuple[str, str], list[SourceLicence]] = {}
     for holding in holdings:
         why = obstacle(use, holding.licence, holding.verdict)
         if why:
             blocked.setdefault((holding.licence, why), []).append(holding)
-    refused = sum(_records(found) for found in blocked.values())
+    refused = sum(_count_records(found) for found in blocked.values())
     return {
         "use": use,
         "what": USES[use],
-        "allowed": _records(holdings) - refused,
+        "allowed": _count_records(holdings) - refused,
         "blocked": refused,
         "blocked_by": [
             {
                 "licence": licence,
                 "why": why,
-                "records": _records(found),
+                "records": _count_records(found),
                 "sources": sorted({holding.source for holding in found}),
             }
             for (licence, why), found in sorted(blocked.items())
@@ -84,11 +80,11 @@ def _use(use: str, holdings: Sequence[Holding]) -> dict[str, Any]:
 
 
 def obstacle(use: str, licence: str, verdict: str) -> str:
-    """Say what stands against a use of `USES` for records of a licence and verdict; "" where nothing does."""
-    terms = _of(licence)
+    """Give the reason against a use of `USES` for records of a licence and verdict; "" where there is none."""
+    terms = terms_of(licence)
     if verdict == "unclear":
         return "what may be done with it is unclear"
-    if use in ("research", "commercial") and allowed(licence, verdict, use):
+    if use in ("research", "commercial") and is_allowed(licence, verdict, use):
         return ""
     if verdict == "credentialed":
         return "only for people to whom the owner has given access"
@@ -98,38 +94,37 @@ def obstacle(use: str, licence: str, verdict: str) -> str:
         "no commercial use": use in ("commercial", "publish") and not terms.commercial,
         "a use agreement": use != "research" and terms.agreement,
     }
-    return ", ".join(why for why, stands in forbidden.items() if stands)
+    return ", ".join(why for why, applies in forbidden.items() if applies)
 
 
-def _duty(duty: str, holdings: Sequence[Holding]) -> dict[str, Any]:
-    asking = [holding for holding in holdings if getattr(_of(holding.licence), duty)]
+def _summarise_duty(duty: str, holdings: Sequence[SourceLicence]) -> dict[str, Any]:
+    asking = [holding for holding in holdings if getattr(terms_of(holding.licence), duty)]
     return {
         "duty": duty,
-        "records": _records(asking),
+        "records": _count_records(asking),
         "licences": sorted({holding.licence for holding in asking}),
     }
 
 
 def conflict(one: str, other: str) -> str:
-    """Say why material under two licences cannot be combined into one adapted work; "" where it can.
+    """Give the reason why material under two licences cannot be combined into one adapted work; "" where it can.
 
     A work adapted from share-alike material bears that licence, or a later version of it (Creative Commons, from
-    2.0 on), so two of them must have one in common, and it must not give away what the other licence reserves. No
-    adapted work at all can be made of ND material or of what nothing is known of; those are no pairs, they stand by
-    themselves.
+    2.0 on). So two such licences must have a version in common, and it must not permit what the other licence
+    reserves. ND material and material of unknown terms allow no adapted work at all, so they form no pairs.
     """
-    first, second = _of(one), _of(other)
+    first, second = terms_of(one), terms_of(other)
     if one == other or not (first.derivatives and second.derivatives):
         return ""
     if first.share_alike and second.share_alike:
-        return _shared(one, other)
+        return _share_alike_conflict(one, other)
     for sharing, free in ((first, second), (second, first)):
         if sharing.share_alike and sharing.commercial and not free.commercial:
             return f"the work would bear {sharing.id}, which allows the commercial use that {free.id} forbids"
     return ""
 
 
-def _shared(one: str, other: str) -> str:
+def _share_alike_conflict(one: str, other: str) -> str:
     if _family(one) != _family(other):
         return "each asks that the work bear itself and no other"
     versions = {_version(one), _version(other)}

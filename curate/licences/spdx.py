@@ -1,4 +1,4 @@
-"""Where the text of a licence stands, by its SPDX id."""
+"""The web page of a licence, by its SPDX id."""
 
 import re
 

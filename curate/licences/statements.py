@@ -1,43 +1,45 @@
-"""What is said of a source's licence, by whom and where, and what follows: the `licence:` block of its facts."""
+"""The `licence:` block of a source's facts: who states which licence, where, and the effective one."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ..config import is_day, nearest
-from . import wordings
+from ..config import is_iso_date, nearest
+from . import terms
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What somebody says about a licence.
+    """One party's statement of a licence.
 
     Attributes:
-        wording: as it is written; "" where nothing is said.
-        evidence: where it says so, and what else to know of it.
-        read: the day on which that was read, YYYY-MM-DD.
-        licence: `LicenseRef-unclear` for a wording that names a licence of no use or none; "" for the wording's own.
+        license_text: the licence as written; "" where none is stated.
+        evidence: where it is stated, and further remarks.
+        read: the day on which the statement was read, YYYY-MM-DD.
+        licence: `LicenseRef-unclear` where the text names no usable licence; "" for the licence that the text names.
     """
 
-    wording: str
+    RENAMED: ClassVar[dict[str, str]] = {"wording": "license_text"}
+
+    license_text: str
     evidence: str
     read: str
     licence: str = ""
 
     @property
     def id(self) -> str:
-        """The id of the licence, one of `wordings.TERMS`."""
-        return self.licence or wordings.normalise(self.wording)
+        """The id of the licence, one of `terms.TERMS`."""
+        return self.licence or terms.normalise(self.license_text)
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """What counts: the most restrictive licence on the way from the original to here.
+    """The licence that counts: the most restrictive one on the way from the original to the copy.
 
     Attributes:
-        id: SPDX id or `LicenseRef-...`, one of `wordings.TERMS`.
-        verdict: what may be done with a record; may be `unclear` against the licence, never laxer.
-        evidence: why this one.
-        read: the day on which that was found, YYYY-MM-DD.
+        id: SPDX id or `LicenseRef-...`, one of `terms.TERMS`.
+        verdict: what may be done with a record; may be `unclear` in spite of the licence, never laxer.
+        evidence: why this licence counts.
+        read: the day on which the evidence was read, YYYY-MM-DD.
     """
 
     id: str
@@ -48,15 +50,15 @@ class Effective:
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """Under which licence a source stands: who says what, and what follows.
+    """The licence of a source: all statements, and the effective licence.
 
     Attributes:
-        declared: what the Hub card says of the copy.
-        upstream: what the original says: its repository, archive or owner.
-        effective: what follows from both; never laxer than the stricter of them.
-        per_record: single records have licences of their own, which count before this one.
-        members: by the name that rows give to the collection they come from, its licence, which counts before
-            `effective`; rows of other collections have `effective`.
+        declared: the statement of the Hub card of the copy.
+        upstream: the statement of the original: its repository, archive or owner.
+        effective: the licence that follows from both; never laxer than the stricter of them.
+        per_record: single records have licences of their own, which take precedence.
+        members: licences of collections inside the source, by the collection's name in the rows; they take
+            precedence over `effective`, which rows of other collections have.
     """
 
     declared: Statement
@@ -77,49 +79,49 @@ class Licence:
 
 
 def problems(licence: Licence) -> list[str]:
-    """Name what is wrong with what facts say of a licence, one line each, from `licence.` on."""
-    said = {"declared": licence.declared, "upstream": licence.upstream}
-    said |= {f"members.{name}": statement for name, statement in licence.members.items()}
+    """List the problems of a licence block, one line each, beginning with the key, `licence.`."""
+    statements = {"declared": licence.declared, "upstream": licence.upstream}
+    statements |= {f"members.{name}": statement for name, statement in licence.members.items()}
     found = []
-    for name, statement in said.items():
+    for name, statement in statements.items():
         found += [f"licence.{name}.{problem}" for problem in _statement_problems(statement)]
     found += [f"licence.effective.{problem}" for problem in _effective_problems(licence)]
     return found
 
 
 def _statement_problems(statement: Statement) -> list[str]:
-    problems = _source_problems(statement)
-    if statement.licence not in ("", wordings.UNCLEAR):
-        problems.append(f"licence: may only be {wordings.UNCLEAR}; what the wording says is found by itself")
-    if not statement.licence and not wordings.is_known(statement.wording):
+    problems = _evidence_problems(statement)
+    if statement.licence not in ("", terms.UNCLEAR):
+        problems.append(f"licence: may only be {terms.UNCLEAR}; other ids are derived from license_text")
+    if not statement.licence and not terms.is_known(statement.license_text):
         problems.append(
-            f"wording: {statement.wording!r} is not known{nearest(statement.wording, wordings.TERMS)}; "
-            f"add it to recipes/licences.yaml, or set licence: {wordings.UNCLEAR}"
+            f"license_text: {statement.license_text!r} is not known{nearest(statement.license_text, terms.TERMS)}; "
+            f"add it to recipes/licences.yaml, or set licence: {terms.UNCLEAR}"
         )
     return problems
 
 
 def _effective_problems(licence: Licence) -> list[str]:
     effective = licence.effective
-    problems = _source_problems(effective)
-    if effective.id not in wordings.TERMS:
-        return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, wordings.TERMS)}"]
-    if effective.verdict not in (wordings.verdict(effective.id), "unclear"):
-        problems.append(f"verdict: is {effective.verdict}, but {effective.id} is {wordings.verdict(effective.id)}")
-    said = {name: getattr(licence, name) for name in ("declared", "upstream")}
-    spoken = {name: statement for name, statement in said.items() if statement.wording}
-    if not spoken and effective.id != wordings.UNCLEAR:
-        problems.append(f"id: is {effective.id}, but neither declared nor upstream says anything")
+    problems = _evidence_problems(effective)
+    if effective.id not in terms.TERMS:
+        return [*problems, f"id: {effective.id!r} is unknown{nearest(effective.id, terms.TERMS)}"]
+    if effective.verdict not in (terms.verdict(effective.id), "unclear"):
+        problems.append(f"verdict: is {effective.verdict}, but {effective.id} is {terms.verdict(effective.id)}")
+    both = {"declared": licence.declared, "upstream": licence.upstream}
+    stated = {name: statement for name, statement in both.items() if statement.license_text}
+    if not stated and effective.id != terms.UNCLEAR:
+        problems.append(f"id: is {effective.id}, but neither declared nor upstream states a licence")
     problems += [
         f"id: {effective.id} is laxer than {name} ({statement.id}): {', '.join(found)}"
-        for name, statement in spoken.items()
-        if effective.verdict != "unclear" and (found := wordings.laxer(effective.id, statement.id))
+        for name, statement in stated.items()
+        if effective.verdict != "unclear" and (found := terms.laxer_terms(effective.id, statement.id))
     ]
     return problems
 
 
-def _source_problems(said: Statement | Effective) -> list[str]:
-    problems = [] if said.evidence.strip() else ["evidence: is empty; say where that was read"]
-    if not is_day(said.read):
-        problems.append(f"read: {said.read!r} is no day; write YYYY-MM-DD")
+def _evidence_problems(entry: Statement | Effective) -> list[str]:
+    problems = [] if entry.evidence.strip() else ["evidence: is empty; say where it was read"]
+    if not is_iso_date(entry.read):
+        problems.append(f"read: {entry.read!r} is not a date; write YYYY-MM-DD")
     return problems

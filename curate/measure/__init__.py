@@ -1,7 +1,17 @@
-"""Pass 1: records come in, what is true of each goes out: clean text, language, digests, fingerprints, keys.
+"""Pass 1: records come in; measurements go out: clean text, language, digests, fingerprints, text keys.
 
-A scan stores that beside the record. The wing knows no mixture and decides nothing, so that thresholds can change
-without an image being decoded again.
+A scan stores them beside the record. The wing knows no mixture and decides nothing, so thresholds can change
+without decoding an image again.
 """
 
-__all__ = ("images", "minhash", "reports", "sametext", "scans", "shingles", "text", "textkeys", "third_party")
+__all__ = (
+    "images",
+    "minhash",
+    "report_sections",
+    "scans",
+    "shingles",
+    "text",
+    "text_keys",
+    "text_similarity",
+    "third_party",
+)

@@ -12,31 +12,31 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from ..copies.fingerprints import Fingerprint, fingerprint, hash_text, is_telling
+from ..copies.fingerprints import Fingerprint, fingerprint, hash_to_hex, is_distinctive
 from ..copies.grey import Pixels
 from ..errors import RowError
 from ..read import dicom
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
-"""What the sources use; Pillow's other readers (some start Ghostscript) never see upstream bytes."""
+"""The formats of the sources; Pillow's other readers (some start Ghostscript) never get upstream bytes."""
 
 
 REDUCED_SIDE: Final = 192
-"""Pixels that both sides of a reduced image keep, where it has them: more than fingerprints and comparison look at."""
+"""The least sides of a reduced image in pixels: more than fingerprints and comparison use."""
 
 _ORIENTATION: Final = 0x0112
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)
+_SIDEWAYS: Final = (5, 6, 7, 8)
 """EXIF 2.32, 4.6.4: orientations that swap width and height."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What is stored about an image.
+    """The measurements of an image that a scan stores.
 
     Attributes:
         sha256: of the original bytes, 64 hex digits.
-        pixel_sha256: `pixel_digest` of an image of which the fingerprint tells too little to find a lossless copy by
-            it; "" of all others, whose full size is not decoded for it.
+        pixel_sha256: `pixel_digest` of an image whose fingerprint is not distinctive enough to find a lossless copy;
+            "" for all others, which need not be decoded at full size.
         phash: 256-bit DCT perceptual hash, 64 hex digits; all 0 where the fingerprint is empty.
         width, height: of the canonical form, in pixels, both at least 1.
         bytes: length of the original.
@@ -53,19 +53,19 @@ class ImageFacts:
 
 
 def measure(data: bytes, max_pixels: int) -> ImageFacts:
-    """Read the original bytes of an image and take all its facts.
+    """Measure an image from its original bytes.
 
-    The whole stream is read, a JPEG at reduced scale (`reduced`).
+    The whole stream is read, a JPEG at reduced scale (`decode_reduced`).
 
     Raises:
-        RowError: as `canonical`.
+        RowError: as `decode_rgb`.
     """
-    image, (width, height) = _decoded(data, max_pixels, REDUCED_SIDE)
+    image, (width, height) = _decode(data, max_pixels, REDUCED_SIDE)
     print_ = fingerprint(_grey_pixels(image))
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
-        pixel_sha256="" if is_telling(print_) else pixel_digest(data, max_pixels),
-        phash=hash_text(print_),
+        pixel_sha256="" if is_distinctive(print_) else pixel_digest(data, max_pixels),
+        phash=hash_to_hex(print_),
         width=width,
         height=height,
         bytes=len(data),
@@ -77,20 +77,20 @@ def pixel_digest(data: bytes, max_pixels: int) -> str:
     """Give the SHA-256 of width, height and RGB pixels of the canonical form: equal for lossless copies.
 
     Raises:
-        RowError: as `canonical`.
+        RowError: as `decode_rgb`.
     """
-    image = canonical(data, max_pixels)
+    image = decode_rgb(data, max_pixels)
     digest = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
 
 
-def canonical(data: bytes, max_pixels: int) -> Image.Image:
+def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
 
     Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
-    (Pillow's own conversion) would leave most radiographs white. Of DICOM files `dicom.values` is shown, and
-    stretched where it has no limits of its own.
+    (Pillow's own conversion) would leave most radiographs white. DICOM files are decoded by `dicom.decode`, and
+    stretched where they have no display range of their own.
 
     Raises:
         RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
@@ -98,29 +98,29 @@ def canonical(data: bytes, max_pixels: int) -> Image.Image:
             format not in `FORMATS`. The evidence is the same on each run.
         UsageError: the bytes are a DICOM file and pydicom is not installed.
     """
-    return _decoded(data, max_pixels, None)[0].convert("RGB")
+    return _decode(data, max_pixels, None)[0].convert("RGB")
 
 
-def reduced(data: bytes, max_pixels: int) -> Pixels:
-    """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `canonical` but faster.
+def decode_reduced(data: bytes, max_pixels: int) -> Pixels:
+    """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `decode_rgb` but faster.
 
     A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `REDUCED_SIDE` pixels;
-    its whole stream is read all the same. Other formats come at full size.
+    its whole stream is still read. Other formats are decoded at full size.
 
     Raises:
-        RowError: as `canonical`.
+        RowError: as `decode_rgb`.
     """
-    return _grey_pixels(_decoded(data, max_pixels, REDUCED_SIDE)[0])
+    return _grey_pixels(_decode(data, max_pixels, REDUCED_SIDE)[0])
 
 
 def _grey_pixels(image: Image.Image) -> Pixels:
     return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
-def _decoded(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+def _decode(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
     """Give an image, grey or RGB, at full or reduced size, and its full width and height."""
     if dicom.is_dicom(data):
-        film = _grey(dicom.values(data, max_pixels))
+        film = _film_image(dicom.decode(data, max_pixels))
         return film, film.size
     with _pillow_settings(max_pixels):
         try:
@@ -131,8 +131,10 @@ def _decoded(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Imag
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 if image.size == whole:  # not reduced; some readers turn the image themselves
-                    return _plain(upright), upright.size
-                return _plain(upright), whole[::-1] if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE else whole
+                    return _to_grey_or_rgb(upright), upright.size
+                return _to_grey_or_rgb(upright), whole[::-1] if image.getexif().get(
+                    _ORIENTATION
+                ) in _SIDEWAYS else whole
         except UnidentifiedImageError:
             raise RowError("unreadable-image", "unknown format or broken header") from None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -142,21 +144,21 @@ def _decoded(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Imag
             raise RowError("unreadable-image", _reason(error)) from error
 
 
-def _grey(values: np.ndarray) -> Image.Image:
-    return Image.fromarray(values) if values.dtype == np.uint8 else _stretched(values)
+def _film_image(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values) if values.dtype == np.uint8 else _stretch(values)
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
     """Give 8-bit grey or RGB without transparency."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _stretched(np.asarray(image))
+        return _stretch(np.asarray(image))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
     return image if image.mode == "L" else image.convert("RGB")
 
 
-def _stretched(grey: np.ndarray) -> Image.Image:
+def _stretch(grey: np.ndarray) -> Image.Image:
     """Scale deep grey linearly to 0..255; a constant image becomes black, and so do NaN and -inf."""
     values = grey.astype(np.float64)
     finite = values[np.isfinite(values)]
@@ -169,7 +171,7 @@ def _stretched(grey: np.ndarray) -> Image.Image:
 
 @contextmanager
 def _pillow_settings(max_pixels: int) -> Iterator[None]:
-    """Decode by our own rules, whatever else in the process has set Pillow's globals to.
+    """Decode with fixed settings, independent of Pillow's globals in this process.
 
     The budget is given to Pillow itself, since some of its readers (WebP, GIF) allocate while they open
     and check just before; cut files raise instead of turning half grey.

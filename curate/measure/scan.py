@@ -1,7 +1,7 @@
-"""Pass 1: read one upstream shard, clean its text, measure its images, store all that beside it.
+"""Pass 1: read one upstream shard, clean its text, measure its images, store the results as a scan.
 
-A scan decides nothing. It holds the record as upstream has it (text cleaned) and what was measured on it, so
-that a mixture's thresholds can change without decoding an image again.
+A scan decides nothing. It holds upstream's records with cleaned text, and their measurements, so that a mixture's
+thresholds can change without decoding an image again.
 """
 
 import hashlib
@@ -21,26 +21,27 @@ import pyarrow.parquet as pq
 from ..code_digest import code_digest
 from ..copies.fingerprints import FINGERPRINT
 from ..errors import RowError
-from ..read import dicom, originals
+from ..read import dicom, image_store
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
-from ..tables import opened
+from ..tables import input_errors
 from . import images, text, third_party
-from .textkeys import Texts, measure
+from .text_keys import Texts, measure_texts
 
 BATCH_ROWS = 256
 CODE = (
-    *("record.py", "errors.py", "shards.py", "code_digest.py"),
-    *("tables", "sources", "read/originals.py", "read/dicom.py", "measure"),
+    *("record.py", "errors.py", "shards.py", "code_digest.py", "tables", "sources"),
+    *("read/image_store.py", "read/dicom.py", "measure"),
     *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
 )
-"""The rooms that decide what a scan holds: only a change of these makes scans false."""
+"""The code that the content of a scan depends on: only a change of it invalidates scans."""
 
 MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
 _STRINGS = pa.list_(pa.string())
 _NUMBERS = pa.list_(pa.int64())
+_IMAGE_REF = pa.struct([("path", pa.string()), ("member", pa.string()), ("row", pa.int64()), ("column", pa.string())])
 
 SCHEMA = pa.schema(
     [
@@ -52,14 +53,7 @@ SCHEMA = pa.schema(
         ("correct", pa.int64()),
         *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
         *[(name, pa.string()) for name in ("licence", "attribution", "member", "third_party")],
-        (
-            "images",
-            pa.list_(
-                pa.struct(
-                    [("path", pa.string()), ("member", pa.string()), ("row", pa.int64()), ("column", pa.string())]
-                )
-            ),
-        ),
+        ("images", pa.list_(_IMAGE_REF)),
         ("image_files", pa.list_(pa.struct([("bytes", pa.int64()), ("mtime_ns", pa.int64())]))),
         *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "image_key")],
         *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
@@ -69,23 +63,23 @@ SCHEMA = pa.schema(
         ("minhash", pa.list_(pa.uint32())),
     ]
 )
-"""The columns of a scan: the record's, `reason` where it cannot be used, what was measured.
+"""The columns of a scan: the record's, `reason` where it cannot be used, and the measurements.
 
-`image_key` is equal for images that are known to be the same without comparing them: the digest of the pixels where
+`image_key` is equal for images that are known to be the same without a comparison: the digest of the pixels where
 the scan takes one, else of the bytes. `image_files` is the size and time of the file that holds each image, nulls where
-there is none: by them a later run sees that an image came, went or changed. `third_party` is what a figure's caption
-says of an owner beside the article. The last five are those of `textkeys.TextKeys`.
+there is none; a later run compares them to notice new, missing and changed images. `third_party` is the credit in a
+figure's caption to an owner other than the article. The last five are those of `text_keys.TextKeys`.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ScanTask:
-    """One shard to scan; the fields are all that the scan's content depends on, besides the files.
+    """One shard to scan; apart from the files, the scan's content depends on these fields only.
 
     Attributes:
-        source, layout, shard: what to read; `folder` is the source's own.
-        out: where scans are stored; the file's name there is the task's digest.
-        max_pixels: budget of `images.canonical`.
+        source, layout, shard: what to read; `folder` is the source's folder.
+        out: the folder of the scans; a scan's file name contains the task's digest.
+        max_pixels: budget of `images.decode_rgb`.
         language, language_model: the source's default, and fastText's `lid.176.ftz`.
         limit: read at most this many rows, or None.
     """
@@ -102,7 +96,7 @@ class ScanTask:
 
 
 def scan(task: ScanTask) -> Path:
-    """Scan a shard, unless a scan of the same bytes with the same settings lies there, and give its file.
+    """Scan a shard, unless a scan of the same bytes with the same settings exists, and give its file.
 
     Raises:
         InputError: an upstream file is unusable as a whole.
@@ -117,7 +111,7 @@ def scan(task: ScanTask) -> Path:
 
 
 def _digest(task: ScanTask) -> str:
-    decoders = dicom.libraries() if _layout(task).images == "dicom" else {}
+    decoders = dicom.decoder_versions() if _layout(task).images == "dicom" else {}
     settings = {
         "code": code_digest(*CODE),
         "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
@@ -130,7 +124,7 @@ def _digest(task: ScanTask) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with opened(path):
+    with input_errors(path):
         state = path.stat()
         return _digest_of_state(path, state.st_size, state.st_mtime_ns)
 
@@ -139,7 +133,7 @@ def _folder_digest(folder: Path) -> str:
     """Digest the names, sizes and times of all files below a folder, without reading them."""
     digest = hashlib.sha256()
     for place, folders, files in os.walk(folder):
-        folders.sort()  # os.walk goes on in this order
+        folders.sort()  # os.walk descends in this order
         digest.update(f"{place[len(str(folder)) :]}\n".encode())
         for name in sorted(files):
             state = Path(place, name).lstat()
@@ -149,25 +143,25 @@ def _folder_digest(folder: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:
-    """Digest a file once for all the shards that are pieces of it."""
+    """Digest a file; cached for the shards that are pieces of it."""
     return file_sha256(path)
 
 
 def _images_unchanged(path: Path, folder: Path) -> bool:
     seen: set[str] = set()
     for batch in pq.ParquetFile(path).iter_batches(columns=["images", "image_files"]):
-        for refs, held in zip(batch["images"].to_pylist(), batch["image_files"].to_pylist(), strict=True):
-            for ref, file in zip(refs, held, strict=True):
+        for refs, files in zip(batch["images"].to_pylist(), batch["image_files"].to_pylist(), strict=True):
+            for ref, file in zip(refs, files, strict=True):
                 if ref["path"] in seen:
                     continue
                 seen.add(ref["path"])
-                if _held_by(folder, ImageRef(**ref)) != file:
+                if _file_state(folder, ImageRef(**ref)) != file:
                     return False
     return True
 
 
-def _held_by(folder: Path, ref: ImageRef) -> dict[str, int | None]:
-    size, mtime_ns = originals.stat(folder, ref) or (None, None)
+def _file_state(folder: Path, ref: ImageRef) -> dict[str, int | None]:
+    size, mtime_ns = image_store.file_stat(folder, ref) or (None, None)
     return {"bytes": size, "mtime_ns": mtime_ns}
 
 
@@ -175,11 +169,12 @@ def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
     """Give the scan's rows, each with its approximate size in bytes."""
     upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
     detector = text.LanguageDetector(task.language_model)
-    with originals.ImageStore(task.folder) as store:
+    with image_store.ImageStore(task.folder) as store:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
         while batch := list(islice(upstream, BATCH_ROWS)):
             rows = [
-                _rejected(row) if isinstance(row, Rejected) else _measured(row, measure, task.folder) for row in batch
+                _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder)
+                for row in batch
             ]
             _add_languages(rows, detector, task.language)
             _add_text_keys(rows)
@@ -191,7 +186,7 @@ def _layout(task: ScanTask) -> Layout:
     return next(layout for layout in layouts(task.source) if layout.name == task.layout)
 
 
-def _rejected(row: Rejected) -> dict[str, Any]:
+def _rejected_row(row: Rejected) -> dict[str, Any]:
     return {
         **dict.fromkeys(SCHEMA.names, None),
         **{name: "" for name in SCHEMA.names if SCHEMA.field(name).type == pa.string()},
@@ -201,7 +196,7 @@ def _rejected(row: Rejected) -> dict[str, Any]:
     }
 
 
-def _measure(store: originals.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
+def _measure(store: image_store.ImageStore, max_pixels: int, ref: ImageRef) -> images.ImageFacts:
     data = store.read(ref)
     try:
         return images.measure(data, max_pixels)
@@ -209,15 +204,15 @@ def _measure(store: originals.ImageStore, max_pixels: int, ref: ImageRef) -> ima
         raise RowError(error.reason, f"{ref}: {error.evidence}") from error
 
 
-def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
+def _measured_row(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
     row = asdict(record)
     for name in ("question", "answer", "context", "explanation"):
         row[name] = text.clean(row[name])
     for name in ("alternatives", "choices"):
         row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
-    row["third_party"] = third_party.credit(row["answer"]) if record.task == "caption" else ""
-    row["image_files"] = [_held_by(folder, ref) for ref in record.images]
+    row["third_party"] = third_party.find_credit(row["answer"]) if record.task == "caption" else ""
+    row["image_files"] = [_file_state(folder, ref) for ref in record.images]
     facts = []
     for ref in record.images:
         try:
@@ -225,12 +220,9 @@ def _measured(record: Record, measure: Callable[[ImageRef], images.ImageFacts], 
         except RowError as error:
             row.update(stage="images", reason=error.reason, evidence=error.evidence)
             break
-    row["image_sha256"] = [image.sha256 for image in facts]
-    row["image_phash"] = [image.phash for image in facts]
+    for name in ("sha256", "phash", "bytes", "width", "height"):
+        row[f"image_{name}"] = [getattr(image, name) for image in facts]
     row["image_key"] = [image.pixel_sha256 or image.sha256 for image in facts]
-    row["image_bytes"] = [image.bytes for image in facts]
-    row["image_width"] = [image.width for image in facts]
-    row["image_height"] = [image.height for image in facts]
     row["fingerprint"] = [image.fingerprint.tobytes() for image in facts]
     return row
 
@@ -239,12 +231,12 @@ def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, 
     """Fill in `language` where upstream declares none, from all the text of the row."""
     open_rows = [row for row in rows if not row["language"] and row["task"]]
     texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
-    for row, language in zip(open_rows, text.languages_of(texts, detector, default), strict=True):
+    for row, language in zip(open_rows, text.detect_languages(texts, detector, default), strict=True):
         row["language"] = language
 
 
 def _add_text_keys(rows: list[dict[str, Any]]) -> None:
     records = [row for row in rows if row["task"]]
     texts = [Texts(row["question"], row["answer"], row["context"], row["choices"]) for row in records]
-    for row, keys in zip(records, measure(texts), strict=True):
+    for row, keys in zip(records, measure_texts(texts), strict=True):
         row.update(asdict(keys))

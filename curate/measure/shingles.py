@@ -31,7 +31,7 @@ def tokens(form: str) -> list[str]:
     return _TOKENS.findall(form)
 
 
-def hashed(texts: Sequence[Sequence[str]]) -> tuple[Hashes, NDArray[np.int64]]:
+def hash_words(texts: Sequence[Sequence[str]]) -> tuple[Hashes, NDArray[np.int64]]:
     """Hash the words of all texts: one array for all, and where in it each text begins, with the end as last.
 
     Equal words have equal hashes in every version and on every machine (BLAKE2b, 64 bits).
@@ -46,8 +46,8 @@ def _hash(word: str) -> int:
     return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
 
 
-def ngrams(flat: Hashes, starts: NDArray[np.int64], n: int) -> tuple[Hashes, NDArray[np.int64]]:
-    """Hash every run of `n` words that lies within one text, as `hashed` gives them; and where each text's begin."""
+def hash_ngrams(flat: Hashes, starts: NDArray[np.int64], n: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hash every run of `n` words within one text, from what `hash_words` gave; also give where each text begins."""
     counts = np.maximum(np.diff(starts) - (n - 1), 0)
     begins = np.concatenate([[0], counts.cumsum()])
     places = np.arange(begins[-1]) + np.repeat(starts[:-1] - begins[:-1], counts)

@@ -12,7 +12,7 @@ import fasttext
 from ..errors import UsageError
 
 MIN_LETTERS = 40
-"""Shorter texts are not judged: names of drugs and Latin terms pass for Italian. Of MedMCQA's English texts
+"""Shorter texts are not classified: names of drugs and Latin terms pass for Italian. Of MedMCQA's English texts
 below this length one in six is taken for another language, of the longer ones one in a hundred."""
 
 MIN_CONFIDENCE = 0.8
@@ -28,7 +28,7 @@ _SUPERSCRIPTS = re.compile("([\u00b2\u00b3\u00b9\u2070-\u207f]+)")
 
 
 def clean(text: str) -> str:
-    """Give upstream's text in one encoding of it, otherwise as it was written; idempotent.
+    """Normalise the encoding of upstream's text and leave it otherwise as written; idempotent.
 
     Unicode NFC; line ends as LF; a tab as one space; other control characters, lone surrogates, byte
     order marks and noncharacters removed; outer whitespace stripped.
@@ -38,7 +38,7 @@ def clean(text: str) -> str:
 
 
 def comparable(text: str) -> str:
-    """Give the form in which texts that say the same are equal; for matching, never for people.
+    """Give a form in which texts of the same wording are equal; for matching, never for display.
 
     Unicode NFKC, case folded, whitespace collapsed, closing `. ! ? 。` dropped unless nothing else is
     there. Signs that carry meaning stay: `T2+` is not `T2-`, and `10⁵` (as `10^5`) is not `105`.
@@ -46,11 +46,6 @@ def comparable(text: str) -> str:
     folded = unicodedata.normalize("NFKC", _SUPERSCRIPTS.sub(r"^\1", clean(text))).casefold()
     words = " ".join(unicodedata.normalize("NFKC", folded).split())
     return words.rstrip(" .!?。") or words
-
-
-def text_key(*parts: str) -> str:
-    """Digest the comparable forms of parts: 32 hex digits, equal only for the same parts in the same order."""
-    return digest(*map(comparable, parts))
 
 
 def digest(*forms: str) -> str:
@@ -105,11 +100,11 @@ class LanguageDetector:
         return label.removeprefix("__label__"), min(float(confidence), 1.0)
 
 
-def languages_of(texts: Sequence[str], detector: LanguageDetector, default: str) -> list[str]:
-    """Give the language of each text: the detected one where that can be trusted, else the source's default.
+def detect_languages(texts: Sequence[str], detector: LanguageDetector, default: str) -> list[str]:
+    """Give the language of each text: the detected one where it is reliable, else the source's default.
 
-    A text is trusted with at least `MIN_LETTERS` letters and `MIN_CONFIDENCE`. Where upstream declares
-    the language of a row, that holds and this is not asked.
+    A detection is reliable with at least `MIN_LETTERS` letters and `MIN_CONFIDENCE`. Rows whose language upstream
+    declares are not passed here.
     """
     long = [i for i, text in enumerate(texts) if sum(map(str.isalpha, text)) >= MIN_LETTERS]
     languages = [default] * len(texts)

@@ -1,7 +1,7 @@
-"""Third-party material: what a caption says of an owner beside the article it stands in.
+"""Third-party material: find credits to other owners in the captions of articles.
 
-The licence of an article does not cover figures that it took over from elsewhere, and the only trace of that in the
-sources is the credit line in the caption.
+The licence of an article does not cover figures that it took from elsewhere. The only trace of that in the sources is
+the credit line in the caption.
 """
 
 import re
@@ -43,11 +43,11 @@ _CREDIT = re.compile(
 )
 
 
-def credit(caption: str) -> str:
-    """Give the words by which a caption credits somebody else, at most `MAX_CHARS` of them; "" where it does not.
+def find_credit(caption: str) -> str:
+    """Give the words that credit a third party in a caption, at most `MAX_CHARS` characters; "" without a credit.
 
-    It counts permission, reprints, reuse with a citation, courtesy, and copyright notices other than the authors'.
-    Consent of the people shown, and samples or images "taken from" them, are no credit.
+    Credits are permission, reprints, reuse with a citation, courtesy, and copyright notices other than the authors'.
+    Consent of the people shown, and samples or images "taken from" them, are no credits.
     """
     match = _CREDIT.search(caption)
     return clean(match[0])[:MAX_CHARS] if match else ""

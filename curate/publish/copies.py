@@ -54,7 +54,7 @@ def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",
     name = hashlib.sha256(f"{repo}@{commit}".encode()).hexdigest()[:20]
     folder, parts = work / f"copy-{name}", work / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    remotes = {remote.path: remote for remote in hub.listing(repo, commit, ("*",))}
+    remotes = {remote.path: remote for remote in hub.list_matching(repo, commit, ("*",))}
     if manifest.NAME not in remotes or edition.WHOLE not in remotes:
         raise UsageError(f"{repo} at {commit}: holds no mix that medmix push published")
     _bring(repo, commit, remotes[manifest.NAME], folder, parts)

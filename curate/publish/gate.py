@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import facts
-from ..licences import wordings
+from ..licences import terms
 from ..progress import track
 from ..write import ledger
 from ..write.features import mix_schema
@@ -161,12 +161,13 @@ def obstacle(source: Any, licence: Any, verdict: Any) -> str:
         return f"is of the source {source!r}, which is unknown"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
-    if licence not in wordings.TERMS or wordings.verdict(licence) != "redistributable":
+    if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
         return f"is under {licence!r}, which does not allow it"
-    own = facts.load(source).licence
-    if facts.load(source).access == "credentialed" or own.verdict == "credentialed":
+    entry = facts.load(source)
+    own = entry.licence
+    if entry.access == "credentialed" or own.verdict == "credentialed":
         return f"is of {source}, which is credentialed"
-    by_row = own.per_record or own.members or facts.load(source).article_licences
+    by_row = own.per_record or own.members or entry.article_licences
     if own.verdict != "redistributable" and not by_row:
         return f"is of {source}, of which every record is {own.verdict}"
     return ""

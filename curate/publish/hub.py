@@ -13,7 +13,7 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
-from ..fetch.hub import Remote, tree
+from ..fetch.hub import Remote, list_files
 from . import faults
 from .retries import Refused, asked
 
@@ -90,7 +90,7 @@ def state(repo: str) -> State | None:
 
 def files(repo: str, commit: str) -> dict[str, Remote]:
     """Give the files of a commit by path, with the Hub's digests."""
-    return {remote.path: remote for remote in asked(f"{repo}: its files", lambda: tree(repo, commit))}
+    return {remote.path: remote for remote in asked(f"{repo}: its files", lambda: list_files(repo, commit))}
 
 
 def create(repo: str, private: bool) -> None:
@@ -148,7 +148,7 @@ def commit(
 
     def send() -> str:
         head = str(_api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha)
-        wanted, gone = missing({remote.path: remote for remote in tree(repo, head)})
+        wanted, gone = missing({remote.path: remote for remote in list_files(repo, head)})
         operations: list[CommitOperation] = list(_additions(wanted))
         operations += [CommitOperationDelete(path_in_repo=path) for path in gone]
         if not operations:

@@ -1,7 +1,16 @@
-"""Reading: a folder comes in; out go the layouts that it holds, and the original bytes of its images.
+"""Reading: a source's folder comes in; the layouts found in it and the original bytes of its images go out.
 
-`sources` knows what each upstream looks like; this wing knows which of them is there, whole, and allowed. It judges no
-record and asks nothing of the network.
+`sources` knows the layouts of each upstream; this wing knows which of them are present, complete and permitted. It
+judges no record and never uses the network.
 """
 
-__all__ = ("articles", "dicom", "download_record", "expectations", "inputs", "originals", "presence", "refusal")
+__all__ = (
+    "articles",
+    "dicom",
+    "download_record",
+    "image_store",
+    "inputs",
+    "refused_copies",
+    "row_counts",
+    "source_status",
+)

@@ -8,7 +8,7 @@ The table is all `*.csv` in `ROOT/pmc_articles/`, each with one of two headers:
     ...,Accession ID,Last Updated (YYYY-MM-DD HH:MM:SS),...,License    `oa_file_list.csv` and its like, which PMC
                                             offered until 2026; blanks and brackets of the header do not count
 
-What was asked of PMC counts before a file list, and what was read later before what was read earlier.
+Answers of PMC take precedence over file lists, and later readings over earlier ones.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from ..errors import InputError
 from ..shards import file_sha256
 
 FOLDER = "pmc_articles"
-NAMESPACE = "pmc/"
-"""Begins the group of a record whose article is known."""
+GROUP_PREFIX = "pmc/"
+"""The prefix of the group of a record whose article is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """What PMC says of an article; the fields are the columns of the table."""
+    """PMC's answer on an article; the fields are the columns of the table."""
 
     article: str
     licence: str
@@ -41,23 +41,23 @@ class Article:
 
 
 COLUMNS = tuple(field.name for field in fields(Article))
-_OWN = {name: name for name in ("article", "licence", "read")}
-_FILE_LIST = {"article": "accessionid", "licence": "license", "read": "lastupdated"}
+_OWN_COLUMNS = {name: name for name in ("article", "licence", "read")}
+_FILE_LIST_COLUMNS = {"article": "accessionid", "licence": "license", "read": "lastupdated"}
 
 
-def digest(root: Path) -> str:
+def table_digest(root: Path) -> str:
     """Digest the table of a root; "" where there is none."""
-    parts = [[path.name, file_sha256(path)] for path in files_of(root)]
+    parts = [[path.name, file_sha256(path)] for path in table_files(root)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest() if parts else ""
 
 
-def table(root: Path) -> pl.DataFrame:
+def load_table(root: Path) -> pl.DataFrame:
     """Read the table: `article`, `licence` and `article_read` (YYYY-MM-DD), each article once.
 
     Raises:
         InputError: a file of it cannot be read, or has another header.
     """
-    frames = [_checked(path, _frame(path)) for path in files_of(root)]
+    frames = [_validated(path, _read_table(path)) for path in table_files(root)]
     if not frames:
         return pl.DataFrame(schema=dict.fromkeys(("article", "licence", "article_read"), pl.String))
     rows = pl.concat(frames).sort("asked", "read", maintain_order=True)
@@ -65,50 +65,52 @@ def table(root: Path) -> pl.DataFrame:
     return latest.select("article", "licence", article_read=pl.col("read").str.head(10))
 
 
-def files_of(root: Path) -> list[Path]:
+def table_files(root: Path) -> list[Path]:
     """List the files of the table, sorted."""
     return sorted((root / FOLDER).glob("*.csv"))
 
 
-def _frame(path: Path) -> pl.DataFrame:
+def _read_table(path: Path) -> pl.DataFrame:
     try:
         lines = pl.scan_csv(path, infer_schema=False, encoding="utf8-lossy")
-        names = {_plain(name): name for name in lines.collect_schema().names()}
-        for asked, columns in ((True, _OWN), (False, _FILE_LIST)):
+        names = {_normalised(name): name for name in lines.collect_schema().names()}
+        for asked, columns in ((True, _OWN_COLUMNS), (False, _FILE_LIST_COLUMNS)):
             if set(columns.values()) <= names.keys():
                 texts = {name: pl.col(names[column]).fill_null("") for name, column in columns.items()}
                 chosen = {name: text.str.strip_chars() for name, text in texts.items()}
                 return lines.select(**chosen, asked=pl.lit(asked)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "mend or remove it") from None
+        raise InputError(path, f"is no CSV table ({' '.join(str(error).split())[:200]})", "fix or remove it") from None
     remedy = f"give it the columns {', '.join(COLUMNS)}, or remove it"
     raise InputError(path, f"is no table of article licences: its columns are {', '.join(names.values())}", remedy)
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return re.sub(r"\(.*\)|\s", "", name).lower()
 
 
-def _checked(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
+def _validated(path: Path, rows: pl.DataFrame) -> pl.DataFrame:
     strange = rows.filter(~pl.col("article").str.contains(r"^PMC\d+$"))["article"].head(1)
     for article in strange:
-        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; mend or remove the file")
+        raise InputError(path, f"{article!r} is no article", "ids are PMC and a number; fix or remove the file")
     return rows
 
 
-def add_wordings(rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]) -> pl.DataFrame:
-    """Give the rows without wording that of their article, in sources whose facts say `article_licences`.
+def add_article_licences(
+    rows: pl.DataFrame, licences: pl.DataFrame, sources: Mapping[str, facts.Facts]
+) -> pl.DataFrame:
+    """Add the licence of the article to rows without their own, in sources whose facts set `article_licences`.
 
-    Adds `article` and `article_read`: which article a wording is from and when that was read, "" for a row's own.
+    Adds `article` and `article_read`: the article that a licence is from and when it was read, "" for a row's own.
 
     Args:
         rows: with `source`, `group` and `wording`.
-        licences: as `table` gives it.
+        licences: as `load_table` gives it.
         sources: facts by source.
     """
     concerned = [source for source, entry in sources.items() if entry.article_licences]
     is_open = pl.col("source").is_in(concerned) & (pl.col("wording").fill_null("") == "")
-    article = pl.when(is_open).then(pl.col("group").str.strip_prefix(NAMESPACE))
+    article = pl.when(is_open).then(pl.col("group").str.strip_prefix(GROUP_PREFIX))
     joined = rows.with_columns(article=article).join(licences, on="article", how="left", maintain_order="left")
     found = pl.col("licence").fill_null("") != ""
     from_article = {name: pl.when(found).then(name).otherwise(pl.lit("")) for name in ("article", "article_read")}

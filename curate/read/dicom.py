@@ -1,4 +1,4 @@
-"""DICOM films: the grey values that a viewer would show. Needs pydicom, the extra `medmix[dicom]`.
+"""Decode DICOM images to the grey values that a viewer shows. Needs pydicom, the extra `medmix[dicom]`.
 
 Follows PS3.3 C.11 of the DICOM standard as pydicom implements it: modality look-up table or rescale, then VOI look-up
 table or window, then MONOCHROME1 turned so that bright is bright.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 MAX_BYTES = 512 * 2**20
-"""A film of some ten megapixels has twenty megabytes; a gzip file that grows beyond this is a bomb."""
+"""An image of ten megapixels has twenty megabytes; a gzip file that grows beyond this is a bomb."""
 
 DECODERS = (
     "pydicom",
@@ -31,28 +31,27 @@ DECODERS = (
     "pyjpegls",
     "python-gdcm",
 )
-"""The packages on which it hangs what can be decoded, and to what."""
+"""The packages that the decoded values depend on."""
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
 _GZIP = b"\x1f\x8b"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_PIXELS = 0x7FE00000
 
 
 def is_dicom(data: bytes) -> bool:
     """Tell whether bytes are a DICOM file (PS3.10), or one packed by gzip."""
     if data.startswith(_GZIP):
-        return _begins_as_dicom(_unpacked(data, _PREAMBLE + len(_MAGIC)))
-    return _begins_as_dicom(data)
+        return _has_dicom_magic(_decompress(data, _PREAMBLE + len(_MAGIC)))
+    return _has_dicom_magic(data)
 
 
-def _begins_as_dicom(data: bytes) -> bool:
+def _has_dicom_magic(data: bytes) -> bool:
     return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
-def _unpacked(data: bytes, size: int) -> bytes:
-    """Give at most so many bytes of what gzip packed, nothing where it is none."""
+def _decompress(data: bytes, size: int) -> bytes:
+    """Give at most `size` decompressed bytes; none where the data is not gzip."""
     try:
         with gzip.open(BytesIO(data)) as handle:
             return handle.read(size)
@@ -60,8 +59,8 @@ def _unpacked(data: bytes, size: int) -> bytes:
         return b""
 
 
-def require() -> None:
-    """Make sure that DICOM files can be read.
+def require_pydicom() -> None:
+    """Check that DICOM files can be read.
 
     Raises:
         UsageError: pydicom is not installed.
@@ -70,7 +69,7 @@ def require() -> None:
         raise UsageError("DICOM files need pydicom, which is not installed: pip install 'medmix[dicom]'")
 
 
-def libraries() -> dict[str, str]:
+def decoder_versions() -> dict[str, str]:
     """Give the versions of those of `DECODERS` that are installed."""
     found = {}
     for name in DECODERS:
@@ -81,7 +80,7 @@ def libraries() -> dict[str, str]:
     return found
 
 
-def values(data: bytes, max_pixels: int) -> np.ndarray:
+def decode(data: bytes, max_pixels: int) -> np.ndarray:
     """Decode the first frame: `[rows, columns]`, brighter is larger.
 
     uint8 from black to white where the file has a VOI look-up table or window, or has 8 bits that are shown as they
@@ -93,11 +92,11 @@ def values(data: bytes, max_pixels: int) -> np.ndarray:
             decoder is installed.
         UsageError: pydicom is not installed.
     """
-    require()
+    require_pydicom()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that break the standard but can be used
+        warnings.simplefilter("ignore")  # values that break the standard but can be used
         try:
-            return _shown(_checked(_read(data), max_pixels))
+            return _displayed(_validated(_read(data), max_pixels))
         except RowError:
             raise
         except Exception as error:  # broken elements make pydicom and its decoders raise nearly anything
@@ -111,7 +110,7 @@ def _read(data: bytes) -> "Dataset":
     from pydicom.filereader import read_dataset
 
     if data.startswith(_GZIP):
-        data = _unpacked(data, MAX_BYTES + 1)
+        data = _decompress(data, MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise RowError("unreadable-image", f"gzip: grows beyond {MAX_BYTES} bytes")
     meta = BytesIO(data)
@@ -123,7 +122,7 @@ def _read(data: bytes) -> "Dataset":
     return dcmread(BytesIO(data))
 
 
-def _checked(dataset: "Dataset", max_pixels: int) -> "Dataset":
+def _validated(dataset: "Dataset", max_pixels: int) -> "Dataset":
     pixels = int(dataset.Rows) * int(dataset.Columns)
     if pixels > max_pixels:
         raise RowError("too-many-pixels", f"{pixels} pixels")
@@ -138,7 +137,7 @@ def _checked(dataset: "Dataset", max_pixels: int) -> "Dataset":
 
 
 def _missing_decoder(syntax: Any) -> str:
-    """Say what a transfer syntax lacks to be decoded, "" where it lacks nothing."""
+    """Name the missing decoder of a transfer syntax; "" where none is missing."""
     from pydicom.pixels import get_decoder
 
     try:
@@ -148,11 +147,11 @@ def _missing_decoder(syntax: Any) -> str:
     return "" if decoder.is_available else f"has no decoder here; {' or '.join(decoder.missing_dependencies)}"
 
 
-def _shown(dataset: "Dataset") -> np.ndarray:
+def _displayed(dataset: "Dataset") -> np.ndarray:
     from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
     values = apply_modality_lut(pixel_array(dataset, index=0), dataset)
-    limits = _limits(dataset)
+    limits = _display_range(dataset)
     if limits:
         low, high = limits
         shown = apply_voi_lut(values, dataset).astype(np.float64)
@@ -162,8 +161,8 @@ def _shown(dataset: "Dataset") -> np.ndarray:
     return 255 - values if values.dtype == np.uint8 else -values.astype(np.float64)
 
 
-def _limits(dataset: "Dataset") -> tuple[float, float] | None:
-    """Give the values that a VOI look-up table or window makes black and white, None where there is neither."""
+def _display_range(dataset: "Dataset") -> tuple[float, float] | None:
+    """Give the values that a VOI look-up table or window shows as black and white, None without either."""
     from pydicom.pixels import apply_windowing
 
     if dataset.get("VOILUTSequence"):

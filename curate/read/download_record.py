@@ -1,4 +1,4 @@
-"""The record of a download, which lies beside its files: what was fetched, and whether all of it arrived."""
+"""The record of a download, stored beside its files: which files arrived, and whether the download is complete."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,14 +10,17 @@ from ..errors import UsageError
 from ..shards import write_text
 
 RECORD = ".fetched.json"
-UNFINISHED = ".fetching"
-"""Lies in a source's folder while files arrive, and stays where the download was stopped."""
+"""The record of a finished download; its existence marks the download as complete."""
 
-_STATE = f"{UNFINISHED}/state.json"
+UNFINISHED = ".fetching"
+"""A subfolder that exists during a download, and remains after one that was stopped."""
+
+UNFINISHED_RECORD = f"{UNFINISHED}/state.json"
+"""The record of an unfinished download: the files so far."""
 
 
 @dataclass(frozen=True, slots=True)
-class FetchedFile:
+class DownloadedFile:
     """Size and SHA-256 of a file that was downloaded."""
 
     bytes: int
@@ -25,15 +28,15 @@ class FetchedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """What was downloaded into a source's folder; `files` by their path in it."""
+class Download:
+    """A download into a source's folder; `files` by their path in it."""
 
     dataset: str
     commit: str
-    files: dict[str, FetchedFile]
+    files: dict[str, DownloadedFile]
 
-    def damage(self, folder: Path) -> list[str]:
-        """Name each file that is not there any more, or not in its size."""
+    def damaged_files(self, folder: Path) -> list[str]:
+        """List the files that are missing or of another size, one line each."""
         found = []
         for name, file in self.files.items():
             path = folder / name
@@ -44,48 +47,32 @@ class Fetched:
         return found
 
 
-def write_record(folder: Path, fetched: Fetched) -> None:
-    """Write the record of a finished download; its presence says that all of it arrived."""
-    _write(folder / RECORD, fetched)
+def write_record(folder: Path, download: Download, name: str = RECORD) -> None:
+    """Write the record of a download, by default of a finished one."""
+    write_text(folder / name, json.dumps(asdict(download), indent=2, sort_keys=True) + "\n")
 
 
-def read_record(folder: Path) -> Fetched | None:
-    """Read the record of a finished download, or None where there is none.
-
-    Raises:
-        UsageError: the record is damaged.
-    """
-    return _read(folder / RECORD)
-
-
-def write_unfinished(folder: Path, fetched: Fetched) -> None:
-    """Write down what has arrived of a download that goes on."""
-    _write(folder / _STATE, fetched)
-
-
-def read_unfinished(folder: Path) -> Fetched | None:
-    """Read what has arrived of a download that was stopped, or None where there is none.
+def read_record(folder: Path, name: str = RECORD) -> Download | None:
+    """Read the record of a download, by default of a finished one; None where there is none.
 
     Raises:
         UsageError: the record is damaged.
     """
-    return _read(folder / _STATE)
-
-
-def is_unfinished(folder: Path) -> bool:
-    """Tell whether a download into the folder has begun and not ended."""
-    return (folder / UNFINISHED).is_dir()
-
-
-def _write(path: Path, fetched: Fetched) -> None:
-    write_text(path, json.dumps(asdict(fetched), indent=2, sort_keys=True) + "\n")
-
-
-def _read(path: Path) -> Fetched | None:
+    path = folder / name
     try:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:
         raise UsageError(f"{path}: is damaged; remove it and fetch again, which keeps the files") from None
-    return parse(Fetched, data, str(path))
+    return parse(Download, data, str(path))
+
+
+def resume_hint(folder: Path) -> str:
+    """Give the message on an unfinished download into a source's folder."""
+    return f"its download was stopped; resume it with: medmix fetch {folder.name} --root {folder.parent}"
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a download into the folder was started and not finished."""
+    return (folder / UNFINISHED).is_dir()

@@ -1,4 +1,4 @@
-"""What a build reads: the sources of a mixture that lie under the root, each in one of its layouts."""
+"""The inputs of a build: the sources of a mixture found under the root, each in one layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from ..config import nearest
 from ..errors import UsageError
 from ..mixture import Mixture
 from ..sources import Shard, layouts
-from . import dicom, download_record, refusal
+from . import dicom, download_record, refused_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class Input:
     """A source as found on disk.
 
     Attributes:
-        source: its id; `folder` where it lies; `facts` what is known of it.
-        layout: the one that is read; `shards` its pieces in reading order.
-        unread: names of other layouts that lie there too: copies of the same rows, not read.
+        source: its id; `folder` its folder; `facts` the facts about it.
+        layout: the layout that is read; `shards` its pieces in reading order.
+        unread: names of other layouts in the folder: copies of the same rows, not read.
     """
 
     source: str
@@ -33,11 +33,11 @@ class Input:
 def find(
     mixture: Mixture, root: Path, only: Sequence[str] = (), allow_missing: Sequence[str] = ()
 ) -> tuple[list[Input], list[str]]:
-    """Find the mixture's sources under `root`; give them in the mixture's order, and the ids that are missing.
+    """Find the mixture's sources under `root`; give them in the mixture's order, and the ids of missing ones.
 
     Raises:
-        UsageError: a source that may not be missing is, a name is unknown, a folder holds no known layout, an
-            unfinished download or a copy that must not be used; all of it in one line.
+        UsageError: a required source is missing, a name is unknown, or a folder holds no known layout, an
+            unfinished download or a copy that must not be used; all problems in one line.
     """
     problems = [
         f"{option} {name!r} is not in mixture {mixture.name}{nearest(name, list(mixture.sources))}"
@@ -47,7 +47,7 @@ def find(
     ]
     if not root.is_dir():
         problems.append(f"{root} is not a folder; give the folder that holds one folder per source with --root")
-    if refused := refusal.of_folder(root):
+    if refused := refused_copies.reason_by_folder(root):
         problems.append(refused)
     if problems:
         raise UsageError("; ".join(problems))
@@ -58,10 +58,10 @@ def find(
         if not folder.exists() or not layouts(source):
             missing.append(source)
             continue
-        if refused := refusal.of_folder(folder, source):
+        if refused := refused_copies.reason_by_folder(folder, source):
             unreadable.append(refused)
             continue
-        choice = _choose(mixture, source, folder)
+        choice = _choose_layout(mixture, source, folder)
         if isinstance(choice, Input):
             found.append(choice)
         elif source in allow_missing:
@@ -70,38 +70,38 @@ def find(
             unreadable.append(choice)
     lacking = [source for source in missing if source not in allow_missing]
     if lacking:
-        unreadable.append(_missing_line(lacking, root))
+        unreadable.append(_missing_message(lacking, root))
     if unreadable:
         raise UsageError("; ".join(unreadable))
     if not found:
-        raise UsageError(f"none of {', '.join(wanted)} lies under {root}: there is nothing to build")
+        raise UsageError(f"none of {', '.join(wanted)} found under {root}: there is nothing to build")
     return found, missing
 
 
-def _choose(mixture: Mixture, source: str, folder: Path) -> Input | str:
-    """Give the layout to read, or the line that says why there is none."""
+def _choose_layout(mixture: Mixture, source: str, folder: Path) -> Input | str:
+    """Give the input in the layout to read, or a line with the reason why there is none."""
     asked = mixture.sources[source].layout
     known = layouts(source)
     if asked is not None and asked not in [layout.name for layout in known]:
         names = [layout.name for layout in known]
         return f"{mixture.name}.yaml: sources.{source}.layout: no layout {asked!r}{nearest(asked, names)}"
     if download_record.is_unfinished(folder):
-        return f"{folder}: its download was stopped; go on with: medmix fetch {source} --root {folder.parent}"
+        return f"{folder}: {download_record.resume_hint(folder)}"
     found = [(layout, layout.shards(folder)) for layout in known]
-    there = [(layout, shards) for layout, shards in found if shards]
-    picked = [(layout, shards) for layout, shards in there if asked in (None, layout.name)]
+    present = [(layout, shards) for layout, shards in found if shards]
+    picked = [(layout, shards) for layout, shards in present if asked in (None, layout.name)]
     if not picked:
         expected = " or ".join(f"{layout.expects} ({layout.name})" for layout in known if asked in (None, layout.name))
         return f"{folder}: no files of {source} found; expected {expected}"
     layout, shards = picked[0]
     if layout.images == "dicom":
-        dicom.require()
-    unread = tuple(other.name for other, _ in there if other is not layout)
+        dicom.require_pydicom()
+    unread = tuple(other.name for other, _ in present if other is not layout)
     return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread)
 
 
 def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
-    """Give the facts, with the revision that lies there where a download has recorded it."""
+    """Give the facts, with the revision that the record of the download names, if any."""
     entry = facts.load(source)
     place = entry.upstream.get(layout)
     fetched = download_record.read_record(folder)
@@ -110,12 +110,14 @@ def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
     return replace(entry, upstream={**entry.upstream, layout: replace(place, revision=fetched.commit)})
 
 
-def _missing_line(sources: Sequence[str], root: Path) -> str:
+def _missing_message(sources: Sequence[str], root: Path) -> str:
     unwritten = [source for source in sources if not layouts(source)]
     absent = [source for source in sources if source not in unwritten]
     lines = []
     if absent:
-        lines.append(f"no folder under {root} for {', '.join(absent)} (medmix fetch gets them, or says how)")
+        lines.append(
+            f"no folder under {root} for {', '.join(absent)} (medmix fetch downloads them, or prints manual steps)"
+        )
     if unwritten:
         lines.append(f"no reader in this version for {', '.join(unwritten)}")
-    return f"{' and '.join(lines)}; to go on without: --allow-missing {','.join(sources)}"
+    return f"{' and '.join(lines)}; to build without: --allow-missing {','.join(sources)}"

@@ -32,7 +32,7 @@ Grey = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 def dicom(pixels: Grey, uid: str, *, bits: int, inverted: bool = False, window: Window | None = None) -> bytes:
     """Encode grey pixels `[rows, columns]` of at most `bits` bits: 8 in one byte, more in two.
 
-    `inverted` says that low values are bright (MONOCHROME1).
+    `inverted` makes low values bright (MONOCHROME1).
     """
     rows, columns = pixels.shape
     stored = 8 if bits == 8 else 16

@@ -49,14 +49,14 @@ def lookalike_jpeg(pixels: Pixels) -> bytes:
 
 
 def cut_jpeg(pixels: Pixels) -> bytes:
-    """Encode as JPEG after cutting a sixteenth off each border and mirroring what is left."""
+    """Encode as JPEG after cropping a sixteenth off each border and mirroring the rest."""
     height, width = pixels.shape[:2]
     inner = pixels[height // 16 : height - height // 16, width // 16 : width - width // 16]
     return jpeg(np.ascontiguousarray(inner[:, ::-1]))
 
 
 def rotated_jpeg(pixels: Pixels) -> bytes:
-    """Encode as a JPEG that lies on its side, with the EXIF tag that says so."""
+    """Encode as a JPEG that is rotated by 90 degrees, with the matching EXIF tag."""
     exif = Image.Exif()
     exif[_ORIENTATION] = _ROTATED_270
     return jpeg(np.ascontiguousarray(np.rot90(pixels)), exif=exif)

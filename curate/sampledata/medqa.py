@@ -14,7 +14,7 @@ _COUNTS = {"train": 80, "dev": 12, "test": 24}
 _FOUR_OPTIONS = 4
 
 LEAKED_TO_MEDMCQA = 1
-"""Place of the test question that stands in MedMCQA's train split too."""
+"""Place of the test question that MedMCQA's train split contains too."""
 
 _LEAKED_TO_TRAIN = 0
 

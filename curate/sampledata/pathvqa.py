@@ -21,7 +21,7 @@ _GREY = "train_0005"
 _UNASKED = "train_0027"
 
 IN_ROCO, LIKE_IN_ROCO = "test_0003", "test_0005"
-"""Test images that stand in ROCO's train split as well: to the pixel, and nearly so."""
+"""Test images that ROCO's train split contains too: pixel by pixel, and approximately."""
 
 
 def tree(seed: int) -> Tree:

@@ -1,4 +1,4 @@
-"""Sentences told from a `Scene`: questions with their answers, captions and radiology reports."""
+"""Sentences about a `Scene`: questions with their answers, captions and radiology reports."""
 
 from dataclasses import dataclass
 
@@ -84,14 +84,14 @@ def _plural(noun: str) -> str:
 
 
 def _finding(scene: Scene) -> str:
-    """Tell what stands out in a few words: `two opacities on the left`."""
+    """Describe the finding in a few words: `two opacities on the left`."""
     noun = FINDING[scene.kind]
     count = f"{_NUMBER[scene.spots]} {noun if scene.spots == 1 else _plural(noun)}"
     return f"{count} on the {scene.side}" if scene.side else count
 
 
 def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """Tell the picture in two sentences, as under a figure."""
+    """Describe the picture in two sentences, as a figure's caption."""
     view = f"{scene.view} " if scene.view and scene.view != "pa" else ""
     subject = f"{view}{_IMAGE[scene.kind]}".capitalize()
     if scene.kind == "plot":
@@ -104,7 +104,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def findings(scene: Scene, rng: np.random.Generator) -> str:
-    """Tell a chest film as the findings section of a report."""
+    """Describe a chest film as the findings section of a report."""
     heart = (
         "The heart is enlarged."
         if scene.large
@@ -119,7 +119,7 @@ def findings(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def impression(scene: Scene) -> str:
-    """Tell a chest film as the impression section of a report."""
+    """Describe a chest film as the impression section of a report."""
     named = [text for text, there in (("Cardiomegaly.", scene.large), (f"{_lungs(scene)}.", scene.spots > 0)) if there]
     return " ".join(named) or "No acute cardiopulmonary abnormality."
 

@@ -27,7 +27,7 @@ def facts(seed: int, collection: str, name: str, kinds: tuple[str, ...] = RADIOL
 
 
 def drawn(seed: int, collection: str, name: str, shown: Scene) -> Pixels:
-    """Draw a given scene under a name, at a size that hangs on the name."""
+    """Draw a given scene under a name, at a size that depends on the name."""
     rng = stream(seed, collection, name, "picture")
     height = 8 * int(rng.integers(13, 19))
     return draw(shown, rng, height, width=height + 8 * int(rng.integers(-1, 3)))

@@ -52,7 +52,7 @@ class Figure:
 
     @property
     def licence(self) -> str:
-        """Give the article's licence code in ROCO's words."""
+        """Give the article's licence code as ROCO writes it."""
         return _CODES[self.article % len(_CODES)]
 
     def scene(self, seed: int) -> Scene:
@@ -64,7 +64,7 @@ class Figure:
         return drawn(seed, "pmc", self._name, self.scene(seed))
 
     def caption(self, seed: int) -> str:
-        """Tell what the figure shows."""
+        """Give the caption of the figure."""
         return caption(self.scene(seed), stream(seed, "pmc", self._name, "caption"))
 
     @property

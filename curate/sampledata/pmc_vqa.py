@@ -13,7 +13,7 @@ _FIRST = {
     "test": tuple(Figure(article, 1) for article in range(241, 251)),
 }
 _CLEANED = 4
-"""So many of the first test rows stand in `test_clean.csv` again."""
+"""The number of first test rows that `test_clean.csv` repeats."""
 
 _SECOND = {
     # the second version's train split has another figure of an article that the first one tests
@@ -72,7 +72,7 @@ def _choices(rng: np.random.Generator, ask: Ask) -> list[str]:
 
 
 def _old_rows(seed: int, figure: Figure) -> list[tuple[object, ...]]:
-    """Give rows of the first version, where `Answer` is the text and the letter comes last."""
+    """Give rows of the first version, where `Answer` is the text and the letter is in the last column."""
     return [
         (_name(figure), ask.question, ask.answer, *_lettered(choices), _LETTERS[choices.index(ask.answer)])
         for ask, choices in _asked(seed, figure)

@@ -1,7 +1,7 @@
 """PubMedQA, with the labels of the test half.
 
 Original: JSON objects keyed by PMID. Hub: a folder of parquet a part, each with nothing but `train`, the test items
-among the others; the list of the test items lies beside, where the reader's instructions put it.
+among the others; the list of the test items is beside it, where the reader expects it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What a synthetic picture shows. Pictures are drawn from it and sentences told from it, so they agree."""
+"""The content of a synthetic picture. Pictures and sentences are made from it, so they agree."""
 
 from dataclasses import dataclass
 
@@ -27,9 +27,9 @@ class Scene:
 
     Attributes:
         kind: `film`, `ct`, `mr`, `sonogram`, `tile` (microscopy) or `plot`.
-        organ: what is imaged: `chest`, `abdomen`, `brain`, `breast`, `liver`, `tissue`, `figure`.
+        organ: the imaged organ: `chest`, `abdomen`, `brain`, `breast`, `liver`, `tissue`, `figure`.
         view: `pa`, `lateral`, `axial`, `coronal`, `sagittal`, or "" for kinds without one.
-        spots: findings that stand out, 0 to 3; bars, 2 to 5, for plots.
+        spots: number of findings, 0 to 3; bars, 2 to 5, for plots.
         side: half of the image that holds them, `left` or `right`; "" where there are none.
         large: the heart is enlarged (film), the ventricles are wide (mr), the nuclei crowded (tile).
         stain: `H&E` or `IHC` for tiles, else "".

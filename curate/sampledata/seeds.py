@@ -1,4 +1,4 @@
-"""Random numbers that hang on names only, so that one picture or row can change without moving another."""
+"""Random numbers that depend on names only, so that one picture or row can change without changing another."""
 
 import hashlib
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ _TOO_SMALL = 4
 _EMPTY_ANSWER = 6
 
 IN_OMNIMEDVQA = 27
-"""A film, in test in both languages, that stands among OmniMedVQA's chest films."""
+"""A film, in test in both languages, that is also one of OmniMedVQA's chest films."""
 
 _SPLITS: dict[str, dict[str, Iterable[int]]] = {
     "en": {"train": range(1, 19), "validate": range(19, 23), "test": range(23, 29)},
@@ -142,7 +142,7 @@ def _row(number: int, scene: Scene, language: str, ask: Ask) -> Row:
 
 
 def _knowledge(number: int, scene: Scene) -> Row:
-    """Ask what the picture does not tell: a question on the knowledge graph."""
+    """Ask a question on the knowledge graph, which the picture does not answer."""
     ask = Ask("organ", "What does the organ in this image serve?", _FUNCTION[scene.organ])
     kind = {"base_type": "kvqa", "content_type": "KG", "triple": ["vhead", "function", "ktail"]}
     return _row(number, scene, "en", ask) | kind

@@ -1,10 +1,10 @@
-"""The readers, one file per upstream, named after it.
+"""The readers, one module per upstream, named after it.
 
-A reader only knows how its own upstream is laid out. It offers `LAYOUTS`, in order of preference: the
-first whose files lie in the source's folder is read, since layouts are copies of the same rows.
+A reader only knows the layouts of its own upstream. It offers `LAYOUTS`, in order of preference: the first one
+found in the source's folder is read, since layouts are copies of the same rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -12,10 +12,10 @@ from typing import Any
 
 from ..errors import RowError
 from ..record import Record, Rejected
-from ..tables import Piece
+from ..tables import Piece, field
 
 SHARD_ROWS = 50_000
-"""Files with more rows are shared out among workers; a piece is some minutes' work, most of it on images."""
+"""Files with more rows are divided among workers; a piece takes some minutes, most of them for images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,13 @@ class Shard:
     """A piece of upstream that one worker reads by itself.
 
     Attributes:
-        files: POSIX paths relative to the source's folder whose bytes decide on the rows; the first one
-            holds the rows, the others (licences, captions) are joined to them. Image files do not count.
-        split: upstream's split of these rows, or "" where the rows themselves say it or there is none.
+        files: POSIX paths, relative to the source's folder, of all files that the rows depend on, images aside;
+            the first one holds the rows, the others (licences, captions) are joined to them.
+        split: upstream's split of these rows, or "" where the rows name it or there is none.
         piece: the part of a long first file that holds the rows, or None for the whole file.
-        member: where the first file is a zip archive, the member of it that holds the rows, else None.
-        folders: POSIX paths of folders that decide on the rows as well, by the names, sizes and times of all
-            that lies below them: files too many to be named one by one.
+        member: the member that holds the rows where the first file is a zip archive, else None.
+        folders: POSIX paths of folders that the rows depend on as well, through the names, sizes and times of the
+            files below them, which are too many to list.
     """
 
     files: tuple[str, ...]
@@ -41,16 +41,16 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way in which upstream is published.
+    """One form in which upstream is published.
 
     Attributes:
         name: `original`, `hub`, ...
-        expects: the files that make it, for the message when nothing is found.
-        shards: folder of the source -> its shards in reading order; empty when this layout is not there.
+        expects: its files, for the message when nothing is found.
+        shards: folder of the source -> its shards in reading order; empty when the folder lacks this layout.
         read: folder and shard -> every row of the shard, in order. Raises `InputError` when the file as
-            a whole is unusable; a single bad row comes out as `Rejected`.
-        images: what its images are where Pillow alone does not decode them: `dicom`, else "".
-        notes: folder of the source -> what whoever builds from it should know of the files there, a line each.
+            a whole is unusable; a single bad row becomes a `Rejected`.
+        images: the format of its images where Pillow alone does not decode them: `dicom`, else "".
+        notes: folder of the source -> remarks on its files for the user of a build, one line each.
     """
 
     name: str
@@ -72,18 +72,27 @@ def layouts(source: str) -> tuple[Layout, ...]:
     return tuple(module.LAYOUTS)
 
 
-def in_pieces(shard: Shard, pieces: Sequence[Piece]) -> list[Shard]:
-    """Cut a shard, unless it is so short that there is one piece or none."""
+def find_shards(folder: Path, files: Mapping[str, str], bases: Sequence[str] = ("",)) -> list[Shard]:
+    """Find the files of the splits, file -> split, in the first of the base folders (`data/`) that holds any."""
+    for base in bases:
+        found = [Shard((f"{base}{file}",), split) for file, split in files.items() if (folder / base / file).exists()]
+        if found:
+            return found
+    return []
+
+
+def split_shard(shard: Shard, pieces: Sequence[Piece]) -> list[Shard]:
+    """Divide a shard into pieces; one that has fewer than two stays whole."""
     return [replace(shard, piece=piece) for piece in pieces] if len(pieces) > 1 else [shard]
 
 
-def records(
+def make_records(
     source: str, shard: Shard, rows: Iterable[tuple[int, Any]], make: Callable[[int, Any], Record], stem: str = ""
 ) -> Iterator[Record | Rejected]:
     """Give `make(row, value)` for each row, or a `Rejected` where that raises `RowError` or the value is one.
 
-    The rejected row's key is `<stem>/<row>`; the stem is that of the shard's first file unless given, for
-    upstreams that call files of several folders by one name.
+    The rejected row's key is `<stem>/<row>`. The stem is that of the shard's first file by default; upstreams that
+    have files of one name in several folders give another.
     """
     file = shard.files[0]
     stem = stem or PurePosixPath(file).stem
@@ -93,17 +102,27 @@ def records(
                 raise value
             yield make(row, value)
         except RowError as error:
-            yield Rejected(
-                source=source,
-                key=f"{stem}/{row}",
-                split=shard.split,
-                file=file,
-                row=row,
-                reason=error.reason,
-                evidence=error.evidence,
-            )
+            yield rejected(source, f"{stem}/{row}", file, row, error, shard.split)
 
 
-def by_yes_no(answer: str, otherwise: str = "open") -> str:
+def rejected(source: str, key: str, file: str, row: int, error: RowError, split: str = "") -> Rejected:
+    """Make the `Rejected` of a row that has an error."""
+    reason, evidence = error.reason, error.evidence
+    return Rejected(source=source, key=key, split=split, file=file, row=row, reason=reason, evidence=evidence)
+
+
+def report_text(findings: str, impression: str) -> str:
+    """Join the sections of a radiology report, each under its title; empty ones are left out."""
+    sections = {"Findings": findings, "Impression": impression}
+    return "\n".join(f"{title}: {text}" for title, text in sections.items() if text)
+
+
+def declared_answer_type(row: Any) -> str:
+    """Give the field `answer_type` of a row in lower case, or "" where it is neither open nor closed."""
+    declared = field(row, "answer_type", str).strip().lower()  # VQA-RAD has "CLOSED " twice
+    return declared if declared in ("open", "closed") else ""
+
+
+def yes_no_type(answer: str, otherwise: str = "open") -> str:
     """Give the answer type where upstream has none: `closed` for yes and no, else `otherwise`."""
     return "closed" if answer.strip().lower() in ("yes", "no") else otherwise

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..record import SPLITS, ImageRef, Record, Rejected
 from ..tables import field, parquet_rows
-from . import Shard, by_yes_no, records
+from . import Shard, make_records, yes_no_type
 
 EXPECTS = "data/{train,validation,test}-*.parquet"
 
@@ -40,7 +40,7 @@ def reader(source: str, namespace: str, otherwise: str) -> Callable[[Path, Shard
 
     def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
         rows = parquet_rows(folder / shard.files[0], ("image.bytes", "question", "answer"))
-        return records(source, shard, rows, partial(_record, source, namespace, otherwise, shard))
+        return make_records(source, shard, rows, partial(_record, source, namespace, otherwise, shard))
 
     return read
 
@@ -59,6 +59,6 @@ def _record(source: str, namespace: str, otherwise: str, shard: Shard, row: int,
         group=f"{namespace}/{hashlib.sha256(data).hexdigest()[:16]}",
         question=field(value, "question", str),
         answer=answer,
-        answer_type=by_yes_no(answer, otherwise),
+        answer_type=yes_no_type(answer, otherwise),
         images=(ImageRef(file, row=row, column="image"),),
     )

@@ -1,7 +1,7 @@
 """The films of a part of MIMIC-CXR: rows of upstream's gzipped tables, and image files in the patients' folders.
 
-A part is one of the folders `files/p10` to `files/p19`. The tables of all parts are one file that cannot be read from
-its middle, so each part reads it whole and holds its own tenth.
+A part is one of the folders `files/p10` to `files/p19`. Each table is one gzipped file for all parts that cannot be
+read from its middle, so each part reads all of it and keeps its own tenth.
 """
 
 import os
@@ -37,13 +37,13 @@ class Film(NamedTuple):
     split: str = ""
 
 
-def found(folder: Path, table: str) -> str:
-    """Give the name under which a table lies there, gzipped as upstream has it or unpacked, or ""."""
+def find_table(folder: Path, table: str) -> str:
+    """Give the file name of a table, gzipped as upstream has it or unpacked; "" where it is missing."""
     return next((name for name in (f"{table}.gz", table) if (folder / name).exists()), "")
 
 
-def rows(path: Path, columns: Sequence[str], part: str) -> Iterator[tuple[int, dict[str, str] | RowError]]:
-    """Give the rows of a table that are of a part; those of which nobody can tell come with the first part.
+def table_rows(path: Path, columns: Sequence[str], part: str) -> Iterator[tuple[int, dict[str, str] | RowError]]:
+    """Give the rows of a table that belong to a part; rows of no known part come with the first one.
 
     A row whose ids are not as upstream documents them is a `RowError`.
 
@@ -51,14 +51,14 @@ def rows(path: Path, columns: Sequence[str], part: str) -> Iterator[tuple[int, d
         InputError: the table cannot be read, or lacks a column.
     """
     header = csv_columns(path)
-    subject = header.index("subject_id") if "subject_id" in header else 0  # where it lacks, csv_fields says so
+    subject = header.index("subject_id") if "subject_id" in header else 0  # csv_fields reports a missing column
     for row, fields in csv_fields(path, columns):
         own = "" if isinstance(fields, RowError) else f"p{fields[subject][:2]}"
         if own == part or (own not in PARTS and part == PARTS[0]):
-            yield row, fields if isinstance(fields, RowError) else _checked(dict(zip(header, fields, strict=True)))
+            yield row, fields if isinstance(fields, RowError) else _validated(dict(zip(header, fields, strict=True)))
 
 
-def _checked(value: dict[str, str]) -> dict[str, str] | RowError:
+def _validated(value: dict[str, str]) -> dict[str, str] | RowError:
     odd = [name for name, pattern in _IDS.items() if name in value and not pattern.fullmatch(value[name])]
     return RowError("unparsable-row", f"field {odd[0]!r} is {value[odd[0]]!r}") if odd else value
 
@@ -67,9 +67,9 @@ def jpg_films(path: Path, part: str) -> Iterator[tuple[int, Film | RowError]]:
     """Give the rows of the split table, which names each film of the JPG edition.
 
     Raises:
-        InputError: as `rows`.
+        InputError: as `table_rows`.
     """
-    for row, value in rows(path, ("dicom_id", "study_id", "subject_id", "split"), part):
+    for row, value in table_rows(path, ("dicom_id", "study_id", "subject_id", "split"), part):
         yield row, value if isinstance(value, RowError) else _jpg_film(value)
 
 
@@ -84,22 +84,22 @@ def original_films(path: Path, part: str) -> Iterator[tuple[int, Film | RowError
     """Give the rows of `cxr-record-list.csv.gz`, which names each film of the DICOM edition and no split.
 
     Raises:
-        InputError: as `rows`.
+        InputError: as `table_rows`.
     """
-    for row, value in rows(path, ("subject_id", "study_id", "dicom_id", "path"), part):
-        if isinstance(value, RowError):
-            yield row, value
-        else:
-            yield row, Film(value["subject_id"], value["study_id"], value["dicom_id"], value["path"])
+    columns = ("subject_id", "study_id", "dicom_id", "path")
+    for row, value in table_rows(path, columns, part):
+        yield row, value if isinstance(value, RowError) else Film(*(value[name] for name in columns))
 
 
-def views(path: Path, part: str) -> dict[str, str]:
+def view_positions(path: Path, part: str) -> dict[str, str]:
     """Give the view positions of a part's films by their id, where the metadata table has one.
 
     Raises:
-        InputError: as `rows`.
+        InputError: as `table_rows`.
     """
-    good = (row for _, row in rows(path, ("dicom_id", "subject_id", "ViewPosition"), part) if isinstance(row, dict))
+    good = (
+        row for _, row in table_rows(path, ("dicom_id", "subject_id", "ViewPosition"), part) if isinstance(row, dict)
+    )
     return {row["dicom_id"]: row["ViewPosition"] for row in good}
 
 

@@ -1,6 +1,6 @@
 """The reports of MIMIC-CXR: members of `mimic-cxr-reports.zip`, or text files as the archive unpacks to.
 
-They lie in `files/` itself, beside the patients' images, or in a folder `mimic-cxr-reports`.
+Unpacked, they are in `files/`, beside the patients' images, or in a folder `mimic-cxr-reports`.
 """
 
 import re
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError, RowError
-from ..tables import AGAIN, opened
+from ..tables import GET_AGAIN, input_errors
 
 ARCHIVE = "mimic-cxr-reports.zip"
 _UNPACKED = "mimic-cxr-reports"
@@ -61,12 +61,12 @@ class Reports:
             yield from sorted(path.relative_to(self._folder).as_posix() for path in place.glob("p*/s*.txt"))
             return
         begin = f"files/{part}/"
-        yield from (name for name in self._archive.namelist() if name.startswith(begin) and is_path(name))
+        yield from (name for name in self._archive.namelist() if name.startswith(begin) and is_report_path(name))
 
-    def strangers(self) -> Iterator[str]:
-        """Give the text files of the archive that are no report by their path."""
+    def other_texts(self) -> Iterator[str]:
+        """Give the text files of the archive whose path is not that of a report."""
         names = self._archive.namelist() if self._archive is not None else []
-        return (name for name in names if name.endswith(".txt") and not is_path(name))
+        return (name for name in names if name.endswith(".txt") and not is_report_path(name))
 
 
 def reports_folder(folder: Path) -> Path:
@@ -74,13 +74,13 @@ def reports_folder(folder: Path) -> Path:
     return folder / _UNPACKED if (folder / _UNPACKED).is_dir() else folder
 
 
-def is_path(path: str) -> bool:
+def is_report_path(path: str) -> bool:
     """Tell whether a path is one of a report as upstream documents it."""
     return _PATH.fullmatch(path) is not None
 
 
 @contextmanager
-def reports(folder: Path) -> Iterator[Reports]:
+def open_reports(folder: Path) -> Iterator[Reports]:
     """Open the reports of a source's folder, the archive where there is one.
 
     Raises:
@@ -91,10 +91,10 @@ def reports(folder: Path) -> Iterator[Reports]:
         yield Reports(reports_folder(folder), None)
         return
     try:
-        with opened(path), zipfile.ZipFile(path) as archive:
+        with input_errors(path), zipfile.ZipFile(path) as archive:
             yield Reports(folder, archive)
     except zipfile.BadZipFile as error:
-        raise InputError(path, f"is not a whole zip archive ({error})", AGAIN) from None
+        raise InputError(path, f"is not a whole zip archive ({error})", GET_AGAIN) from None
 
 
 def _check_size(path: str, size: int) -> None:

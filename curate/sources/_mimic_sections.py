@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..tables import AGAIN, whole_text
+from ..tables import GET_AGAIN, read_text
 
 EXCEPTIONS = "section_parser.py"
 
@@ -38,8 +38,8 @@ _NAMES = {
     "recommendations": ("recommendation(s)", "recommendation"),
 }
 _NAME_OF = {variant: name for name, variants in _NAMES.items() for variant in variants}
-_TELLING = ("impression", "findings", "history", "comparison", "addendum")
-"""In this order: a heading that holds one of these is that section, whatever else it says."""
+_SECTION_WORDS = ("impression", "findings", "history", "comparison", "addendum")
+"""In this order: a heading that contains one of these belongs to that section."""
 
 _VIEWS = (
     *("chest", "portable", "pa and lat", "lateral and pa", "ap and lateral", "lateral and ap", "frontal and"),
@@ -67,7 +67,7 @@ def load_exceptions(path: Path) -> Exceptions:
     Raises:
         InputError: the file does not hold `custom_section_names` and `custom_indices` as plain tables.
     """
-    text = whole_text(path)
+    text = read_text(path)
     try:
         tree = ast.parse(text)
         names, spans = (_table(tree, name) for name in ("custom_section_names", "custom_indices"))
@@ -76,7 +76,9 @@ def load_exceptions(path: Path) -> Exceptions:
             {str(study): (int(start), int(stop)) for study, (start, stop) in spans.items()},
         )
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        raise InputError(path, "holds no custom_section_names and custom_indices as upstream's does", AGAIN) from None
+        raise InputError(
+            path, "holds no custom_section_names and custom_indices as upstream's does", GET_AGAIN
+        ) from None
 
 
 def _table(tree: ast.Module, name: str) -> dict[Any, Any]:
@@ -93,34 +95,34 @@ def sections(text: str, study: str = "", exceptions: Exceptions | None = None) -
     exceptions = exceptions or Exceptions()
     if study in exceptions.spans:
         start, stop = exceptions.spans[study]
-        return _unwrapped(text[start:stop]), ""
+        return _join_lines(text[start:stop]), ""
     found = _split(text)
     by_name = dict(found)  # the last section of a name
     if study in exceptions.sections:
-        return _unwrapped(by_name.get(exceptions.sections[study], "")), ""
+        return _join_lines(by_name.get(exceptions.sections[study], "")), ""
     if "findings" in by_name or "impression" in by_name:
-        return _unwrapped(by_name.get("findings", "")), _unwrapped(by_name.get("impression", ""))
-    return _unwrapped(_last_paragraphs(*found[-1])) if found else "", ""
+        return _join_lines(by_name.get("findings", "")), _join_lines(by_name.get("impression", ""))
+    return _join_lines(_last_paragraphs(*found[-1])) if found else "", ""
 
 
 def _split(text: str) -> list[tuple[str, str]]:
-    """Give (name, text) of each section; what stands before the first heading, or after a line, has the name ""."""
+    """Give (name, text) of each section; text before the first heading, or after a line, has the name ""."""
     found = []
     name, start, place = "", 0, 0
     while match := _BREAK.search(text, place):
         found.append((name, text[start : match.start()]))
-        name, start = _normal(match["heading"] or ""), match.end()
+        name, start = _section_name(match["heading"] or ""), match.end()
         line_end = text.find("\n", start)  # the line after a bare heading is its text, even in capitals
         place = line_end if line_end >= 0 else len(text)
     found.append((name, text[start:]))
     return [(name, content) for name, content in found if content.strip() or name not in ("", "findings", "impression")]
 
 
-def _normal(heading: str) -> str:
+def _section_name(heading: str) -> str:
     heading = heading.strip().lower()
     if heading in _NAME_OF:
         return _NAME_OF[heading]
-    for name in _TELLING:
+    for name in _SECTION_WORDS:
         if name in heading:
             return name
     return "findings" if any(view in heading for view in _VIEWS) else heading
@@ -135,5 +137,5 @@ def _last_paragraphs(name: str, content: str) -> str:
     return "" if name else first
 
 
-def _unwrapped(text: str) -> str:
+def _join_lines(text: str) -> str:
     return " ".join(text.split())

@@ -7,14 +7,14 @@ from ..record import ImageRef
 from ..tables import zip_folder
 
 
-def article(figure: str) -> str:
+def article_id(figure: str) -> str:
     """Give the id of the article from a figure's file name, `PMC1` of `PMC1_Fig2_3.jpg`, or ""."""
     name, rest, _ = figure.partition("_")
     return name if rest and name.startswith("PMC") and name[3:].isdecimal() else ""
 
 
-def figures(folder: Path, archive: str, unpacked: Sequence[str]) -> Callable[[str], ImageRef]:
-    """Give what tells where a figure lies, by its file name: in the first unpacked folder there is, or the archive.
+def figure_locator(folder: Path, archive: str, unpacked: Sequence[str]) -> Callable[[str], ImageRef]:
+    """Give a function from a figure's file name to its location: the first existing unpacked folder, or the archive.
 
     Raises:
         InputError: the archive is no whole zip archive.

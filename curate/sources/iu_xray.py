@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import csv_rows, field, json_items, opened
-from . import Layout, Shard, records
+from ..tables import csv_rows, field, input_errors, json_items
+from . import Layout, Shard, find_shards, make_records, report_text
 
 SOURCE = "iu_xray"
 _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
@@ -26,8 +26,8 @@ _R2GEN_ID = re.compile(r"CXR(\d+)_.+")
 
 
 def _kaggle_shards(folder: Path) -> list[Shard]:
-    there = (folder / _REPORTS).exists() and (folder / _PROJECTIONS).exists()
-    return [Shard((_REPORTS, _PROJECTIONS))] if there else []
+    found = (folder / _REPORTS).exists() and (folder / _PROJECTIONS).exists()
+    return [Shard((_REPORTS, _PROJECTIONS))] if found else []
 
 
 def _read_kaggle(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -38,13 +38,13 @@ def _read_kaggle(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
             films.setdefault(value["uid"], []).append(f"images/images_normalized/{value['filename']}")
     rows = csv_rows(folder / _REPORTS, ("uid", "findings", "impression"))
     uids = set()
-    for report in records(SOURCE, shard, rows, partial(_kaggle_record, films)):
+    for report in make_records(SOURCE, shard, rows, partial(_kaggle_record, films)):
         uids.add(report.key)
         yield report
     orphans = (
         (row, value) for row, value in _projections(folder) if isinstance(value, RowError) or value["uid"] not in uids
     )
-    yield from records(SOURCE, Shard((_PROJECTIONS,)), orphans, _orphan, stem="projection")
+    yield from make_records(SOURCE, Shard((_PROJECTIONS,)), orphans, _orphan, stem="projection")
 
 
 def _projections(folder: Path) -> Iterator[tuple[int, dict[str, str] | RowError]]:
@@ -53,7 +53,7 @@ def _projections(folder: Path) -> Iterator[tuple[int, dict[str, str] | RowError]
 
 def _kaggle_record(films: dict[str, list[str]], row: int, value: Any) -> Record:
     uid = field(value, "uid", str)
-    answer = _sections(field(value, "findings", str), field(value, "impression", str))
+    answer = report_text(field(value, "findings", str).strip(), field(value, "impression", str).strip())
     return _record(uid, "", _REPORTS, row, answer, films.get(uid, []))
 
 
@@ -70,12 +70,12 @@ def _xml_shards(folder: Path) -> list[Shard]:
 def _read_xml(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     films = f"{_PNG}/" if (folder / _PNG).exists() else ""
     for file in shard.files:
-        yield from records(SOURCE, Shard((file,)), [(0, _text(folder / file))], partial(_xml_record, file, films))
+        yield from make_records(SOURCE, Shard((file,)), [(0, _text(folder / file))], partial(_xml_record, file, films))
 
 
 def _text(path: Path) -> str | RowError:
-    """Give the text of a report; one file of thousands that holds none is a bad row and no more."""
-    with opened(path):
+    """Give the text of a report; a file that is not UTF-8 gives an error for its row only."""
+    with input_errors(path):
         content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -85,12 +85,12 @@ def _text(path: Path) -> str | RowError:
 
 def _xml_record(file: str, films: str, row: int, text: str) -> Record:
     report = _xml(text)
-    sections = {name: _section(report, name) for name in ("FINDINGS", "IMPRESSION")}
+    findings, impression = (_section(report, name).strip() for name in ("FINDINGS", "IMPRESSION"))
     names = [image.get("id", "") for image in report.iter("parentImage")]
     if "" in names:
         raise RowError("unparsable-row", "a parentImage without an id")
     images = [f"{films}{name}.png" for name in names]
-    return _record(PurePosixPath(file).stem, "", file, row, _sections(*sections.values()), images)
+    return _record(PurePosixPath(file).stem, "", file, row, report_text(findings, impression), images)
 
 
 def _xml(text: str) -> ElementTree.Element:
@@ -107,14 +107,11 @@ def _section(report: ElementTree.Element, name: str) -> str:
 
 
 def _r2gen_shards(folder: Path) -> list[Shard]:
-    for place in ("", "R2Gen/", "iu_xray/"):
-        if (folder / place / _ANNOTATION).exists():
-            return [Shard((f"{place}{_ANNOTATION}",))]
-    return []
+    return find_shards(folder, {_ANNOTATION: ""}, ("", "R2Gen/", "iu_xray/"))
 
 
 def _read_r2gen(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
+    return make_records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
 
 
 def _r2gen_items(path: Path) -> Iterator[tuple[str, Any]]:
@@ -136,13 +133,8 @@ def _r2gen_record(shard: Shard, row: int, split_and_item: tuple[str, Any]) -> Re
         raise RowError("unparsable-row", "field 'image_path' holds what is no text")
     place = PurePosixPath(shard.files[0]).parent
     films = [str(place / "images" / image) for image in images]
-    answer = _sections(field(item, "report", str), "")
+    answer = report_text(field(item, "report", str).strip(), "")
     return _record(match[1], _R2GEN_SPLITS[split], shard.files[0], row, answer, films)
-
-
-def _sections(findings: str, impression: str) -> str:
-    parts = {"Findings": findings.strip(), "Impression": impression.strip()}
-    return "\n".join(f"{title}: {text}" for title, text in parts.items() if text)
 
 
 def _record(uid: str, split: str, file: str, row: int, answer: str, films: list[str]) -> Record:
@@ -167,5 +159,10 @@ def _record(uid: str, split: str, file: str, row: int, answer: str, films: list[
 LAYOUTS = (
     Layout("kaggle", f"{_REPORTS} and {_PROJECTIONS}", _kaggle_shards, _read_kaggle),
     Layout("original", f"{_XML}/*.xml", _xml_shards, _read_xml),
-    Layout("r2gen", _ANNOTATION, _r2gen_shards, _read_r2gen),
+    Layout(
+        "r2gen",
+        _ANNOTATION,
+        partial(find_shards, files={_ANNOTATION: ""}, bases=("", "R2Gen/", "iu_xray/")),
+        _read_r2gen,
+    ),
 )

@@ -14,33 +14,25 @@ from typing import Any
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, find_shards, make_records
 
 SOURCE = "medmcqa"
 _OPTIONS = ("opa", "opb", "opc", "opd")
-_FILES = {"train": "train.json", "validation": "dev.json", "test": "test.json"}
-
-
-def _original_shards(root: Path) -> list[Shard]:
-    for folder in ("data/", ""):
-        names = {split: f"{folder}{name}" for split, name in _FILES.items()}
-        found = [Shard((name,), split) for split, name in names.items() if (root / name).exists()]
-        if found:
-            return found
-    return []
+_FILES = {"train.json": "train", "dev.json": "validation", "test.json": "test"}
+_original_shards = partial(find_shards, files=_FILES, bases=("data/", ""))
 
 
 def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return records(SOURCE, shard, tables.json_lines(root / shard.files[0]), partial(_record, shard, 1))
+    return make_records(SOURCE, shard, tables.json_lines(root / shard.files[0]), partial(_record, shard, 1))
 
 
 def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = tables.parquet_rows(root / shard.files[0], ("id", "question", *_OPTIONS), optional=("cop",))
-    return records(SOURCE, shard, rows, partial(_record, shard, 0))
+    return make_records(SOURCE, shard, rows, partial(_record, shard, 0))
 
 
 def _record(shard: Shard, first: int, row: int, item: Any) -> Record:
-    """Make a record; `first` is what `cop` says for option A."""
+    """Make a record; `first` is the value of `cop` for option A."""
     key = tables.field(item, "id", str)
     choices = tuple(tables.field(item, option, str) for option in _OPTIONS)
     correct = _correct(item, first)

@@ -13,20 +13,19 @@ from typing import Any
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, records
+from . import Layout, Shard, find_shards, make_records
 
 SOURCE = "medqa"
-_UPSTREAM_SPLITS = {"train": "train", "validation": "dev", "test": "test"}
+_UPSTREAM_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 def _shards(pattern: str, root: Path) -> list[Shard]:
-    names = {split: pattern.format(upstream) for split, upstream in _UPSTREAM_SPLITS.items()}
-    return [Shard((name,), split) for split, name in names.items() if (root / name).exists()]
+    return find_shards(root, {pattern.format(upstream): split for upstream, split in _UPSTREAM_SPLITS.items()})
 
 
 def _read(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = tables.json_lines(root / shard.files[0])
-    return records(SOURCE, shard, rows, partial(_record, shard), stem=shard.split)
+    return make_records(SOURCE, shard, rows, partial(_record, shard), stem=shard.split)
 
 
 def _record(shard: Shard, row: int, item: Any) -> Record:

@@ -2,10 +2,10 @@
 
 JPG: `files/pNN/pSUBJECT/sSTUDY/DICOM.jpg` and tables, as in PhysioNet's mimic-cxr-jpg. Original: the same tree with
 DICOM files and two lists, as in PhysioNet's mimic-cxr; it has no split, but the split table of the JPG edition counts
-where it was put beside the lists. The reports belong to the DICOM edition: `mimic-cxr-reports.zip`, or unpacked.
+if it is beside the lists. The reports belong to the DICOM edition: `mimic-cxr-reports.zip`, or unpacked.
 
-A study's films stand in their table's order, frontal ones first where the metadata table says which they are, since
-upstream's own order is that of random ids. A study whose films stand in several splits is of the most protected one.
+A study's films are in their table's order, but frontal ones first where the metadata table names the views, since
+upstream's own order is that of random ids. A study with films in several splits belongs to the most protected one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import RowError
 from ..record import SPLITS, ImageRef, Record, Rejected
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records, rejected, report_text
 from ._mimic_films import (
     FILMS,
     METADATA,
@@ -23,15 +23,15 @@ from ._mimic_films import (
     SPLIT,
     STUDIES,
     Film,
-    found,
+    find_table,
     image_files,
     jpg_films,
     original_films,
-    rows,
     study_folder,
-    views,
+    table_rows,
+    view_positions,
 )
-from ._mimic_reports import ARCHIVE, Reports, is_path, reports, reports_folder
+from ._mimic_reports import ARCHIVE, Reports, is_report_path, open_reports, reports_folder
 from ._mimic_sections import EXCEPTIONS, Exceptions, load_exceptions, sections
 
 SOURCE = "mimic_cxr"
@@ -64,10 +64,10 @@ def _original_shards(folder: Path) -> list[Shard]:
 
 
 def _shards(folder: Path, table: str, others: tuple[str, ...], suffixes: tuple[str, ...]) -> list[Shard]:
-    """Give a shard per part, whether or not the part was downloaded: the tables name its films all the same."""
-    if not found(folder, table) or not any(name.endswith(suffixes) for name in _first_images(folder)):
+    """Give a shard per part, even for parts that were not downloaded: the tables name their films."""
+    if not find_table(folder, table) or not any(name.endswith(suffixes) for name in _first_images(folder)):
         return []
-    tables = tuple(name for name in (found(folder, one) for one in (table, *others)) if name)
+    tables = tuple(name for name in (find_table(folder, one) for one in (table, *others)) if name)
     beside = tuple(name for name in (ARCHIVE, EXCEPTIONS) if (folder / name).exists())
     places = ["files"]
     if ARCHIVE not in beside and reports_folder(folder) != folder:
@@ -76,7 +76,7 @@ def _shards(folder: Path, table: str, others: tuple[str, ...], suffixes: tuple[s
 
 
 def _first_images(folder: Path) -> list[str]:
-    """Give the names in the first study's folder that holds an image; no more of the tree is looked at."""
+    """Give the names in the first study's folder that holds an image; the rest of the tree is not listed."""
     for part in PARTS:
         place = folder / "files" / part
         patients = sorted(place.iterdir()) if place.is_dir() else []
@@ -94,9 +94,9 @@ def _read_jpg(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
 
 
 def _read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    part, table = _part(shard), found(folder, SPLIT)
+    part, table = _part(shard), find_table(folder, SPLIT)
     files = image_files(folder, part, _DICOM)
-    films = _as_packed(original_films(folder / shard.files[0], part), files)
+    films = _find_packed(original_films(folder / shard.files[0], part), files)
     if not table:
         yield from _read(folder, shard, films, files)
         return
@@ -104,7 +104,7 @@ def _read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     unused = set(known)
     yield from _read(folder, shard, _with_splits(films, known, unused), files)
     bad += [(known[dicom][0], RowError("missing-image", f"no row of {shard.files[0]} names it")) for dicom in unused]
-    yield from _rejected(table, "split", sorted(bad, key=lambda pair: pair[0]))
+    yield from _rejected_rows(table, "split", sorted(bad, key=lambda pair: pair[0]))
 
 
 def _known_splits(films: Iterator[_Row]) -> tuple[dict[str, tuple[int, str]], list[_Bad]]:
@@ -127,15 +127,15 @@ def _part(shard: Shard) -> str:
     return PurePosixPath(shard.folders[0]).name
 
 
-def _as_packed(films: Iterator[_Row], files: set[str]) -> Iterator[_Row]:
-    """Let a film's path end in `.dcm.gz` where its file does."""
+def _find_packed(films: Iterator[_Row], files: set[str]) -> Iterator[_Row]:
+    """Correct the path of each film whose file ends in `.dcm.gz`."""
     for row, film in films:
         packed = isinstance(film, Film) and film.path not in files and f"{film.path}.gz" in files
         yield row, film._replace(path=f"{film.path}.gz") if packed and isinstance(film, Film) else film
 
 
 def _with_splits(films: Iterator[_Row], known: dict[str, tuple[int, str]], unused: set[str]) -> Iterator[_Row]:
-    """Give each film its split, and take it off the unused ones."""
+    """Set the split of each film, and remove it from the unused ones."""
     for row, film in films:
         if isinstance(film, Film) and film.dicom in known:
             unused.discard(film.dicom)
@@ -144,28 +144,28 @@ def _with_splits(films: Iterator[_Row], known: dict[str, tuple[int, str]], unuse
 
 
 def _read(folder: Path, shard: Shard, films: Iterator[_Row], files: set[str]) -> Iterator[Record | Rejected]:
-    """Give the studies of a part, after the rows that are no film, and then all that is left over."""
+    """Give the rows of a part that are no film, then its studies, then all files that no row names."""
     part, table = _part(shard), shard.files[0]
     studies: dict[tuple[str, str], _Study] = {}
-    yield from _rejected(table, "film", _gather(films, studies))
-    metadata = found(folder, METADATA)
-    positions = views(folder / metadata, part) if metadata else {}
+    yield from _rejected_rows(table, "film", _group_into_studies(films, studies))
+    metadata = find_table(folder, METADATA)
+    positions = view_positions(folder / metadata, part) if metadata else {}
     exceptions = load_exceptions(folder / EXCEPTIONS) if EXCEPTIONS in shard.files else Exceptions()
-    with reports(folder) as texts:
+    with open_reports(folder) as texts:
         make = partial(_record, table, texts, positions, exceptions)
         for study in studies.values():
-            yield from records(SOURCE, Shard((table,), study.split), [(study.row, study)], make, stem="study")
-        unused = _listed_alone(folder, part, studies) if found(folder, STUDIES) in shard.files else {}
-        yield from _rejected(found(folder, STUDIES), "listed", unused.values())
-        told = {study.report for study in studies.values()} | set(unused)
-        yield from _other_reports(texts, part, told)
+            yield from make_records(SOURCE, Shard((table,), study.split), [(study.row, study)], make, stem="study")
+        unused = _unmatched_studies(folder, part, studies) if find_table(folder, STUDIES) in shard.files else {}
+        yield from _rejected_rows(find_table(folder, STUDIES), "listed", unused.values())
+        used = {study.report for study in studies.values()} | set(unused)
+        yield from _unused_reports(texts, part, used)
     named = {film.path for study in studies.values() for film in study.films}
     for path in sorted(files - named):
-        yield _stranger(path, RowError("unparsable-row", f"no row of {table} names this image"))
+        yield _unlisted_file(path, RowError("unparsable-row", f"no row of {table} names this image"))
 
 
-def _gather(films: Iterator[_Row], studies: dict[tuple[str, str], _Study]) -> Iterator[_Bad]:
-    """Put the films into their studies; give the rows that are none, or repeat one."""
+def _group_into_studies(films: Iterator[_Row], studies: dict[tuple[str, str], _Study]) -> Iterator[_Bad]:
+    """Add the films to their studies; give the rows that are no film, or repeat one."""
     seen = set()
     for row, film in films:
         if isinstance(film, RowError):
@@ -185,8 +185,7 @@ def _record(
 ) -> Record:
     first = study.films[0]
     findings, impression = sections(texts.text(study.report), f"s{first.study}", exceptions)
-    parts = {"Findings": findings, "Impression": impression}
-    films = sorted(study.films, key=lambda film: _place(positions.get(film.dicom, "")))
+    films = sorted(study.films, key=lambda film: _view_rank(positions.get(film.dicom, "")))
     return Record(
         source=SOURCE,
         key=first.study,
@@ -195,7 +194,7 @@ def _record(
         file=table,
         row=row,
         group=f"{SOURCE}/p{first.subject}",
-        answer="\n".join(f"{title}: {text}" for title, text in parts.items() if text),
+        answer=report_text(findings, impression),
         images=tuple(ImageRef(film.path) for film in films),
         modality="x-ray",
     )
@@ -205,17 +204,17 @@ def _most_protected(*splits: str) -> str:
     return max(splits, key=("", *SPLITS).index)
 
 
-def _place(view: str) -> int:
+def _view_rank(view: str) -> int:
     """Give 0 for frontal views (`PA`, `AP`, `AP AXIAL`, ...), 1 for the others, 2 where none is known."""
     return 0 if view.startswith(("PA", "AP")) else 1 if view else 2
 
 
-def _listed_alone(folder: Path, part: str, studies: dict[tuple[str, str], _Study]) -> dict[str, _Bad]:
+def _unmatched_studies(folder: Path, part: str, studies: dict[tuple[str, str], _Study]) -> dict[str, _Bad]:
     """Give the rows of the study list without any film, and those that repeat one, by the path of their report."""
     alone: dict[str, _Bad] = {}
     seen: set[tuple[str, str]] = set()
-    table = found(folder, STUDIES)
-    for row, value in rows(folder / table, ("subject_id", "study_id"), part):
+    table = find_table(folder, STUDIES)
+    for row, value in table_rows(folder / table, ("subject_id", "study_id"), part):
         if isinstance(value, RowError):
             alone[f"row {row}"] = row, value
             continue
@@ -228,32 +227,25 @@ def _listed_alone(folder: Path, part: str, studies: dict[tuple[str, str], _Study
     return alone
 
 
-def _other_reports(texts: Reports, part: str, told: set[str]) -> Iterator[Rejected]:
+def _unused_reports(texts: Reports, part: str, used: set[str]) -> Iterator[Rejected]:
     """Give the reports that belong to no study, and with the first part the archive's files that are none."""
-    for path in sorted(set(texts.paths(part)) - told):
+    for path in sorted(set(texts.paths(part)) - used):
         study = PurePosixPath(path).stem
         error = RowError("missing-image", f"the report's study {study} has no film")
-        yield _stranger(path, error if is_path(path) else RowError("unparsable-row", "is no report by its path"))
-    for path in sorted(set(texts.strangers())) if part == PARTS[0] else ():
-        yield _stranger(path, RowError("unparsable-row", "is no report by its path"))
-
-
-def _rejected(table: str, stem: str, bad: Iterable[_Bad]) -> Iterator[Rejected]:
-    for row, error in bad:
-        yield Rejected(
-            source=SOURCE,
-            key=f"{stem}/{row}",
-            split="",
-            file=table,
-            row=row,
-            reason=error.reason,
-            evidence=error.evidence,
+        yield _unlisted_file(
+            path, error if is_report_path(path) else RowError("unparsable-row", "is no report by its path")
         )
+    for path in sorted(set(texts.other_texts())) if part == PARTS[0] else ():
+        yield _unlisted_file(path, RowError("unparsable-row", "is no report by its path"))
 
 
-def _stranger(path: str, error: RowError) -> Rejected:
+def _rejected_rows(table: str, stem: str, bad: Iterable[_Bad]) -> Iterator[Rejected]:
+    return (rejected(SOURCE, f"{stem}/{row}", table, row, error) for row, error in bad)
+
+
+def _unlisted_file(path: str, error: RowError) -> Rejected:
     """Reject a file that no row names; its key is its path."""
-    return Rejected(source=SOURCE, key=path, split="", file=path, row=0, reason=error.reason, evidence=error.evidence)
+    return rejected(SOURCE, path, path, 0, error)
 
 
 LAYOUTS = (

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, zip_members
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records
 
 SOURCE = "omnimedvqa"
 _ROOT = "OmniMedVQA"
@@ -41,7 +41,7 @@ def _archive_shards(folder: Path) -> list[Shard]:
 def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = json_rows(folder / shard.files[0], shard.member)
     stem = PurePosixPath(shard.member or shard.files[0]).stem
-    return records(SOURCE, shard, rows, partial(_record, shard), stem=stem)
+    return make_records(SOURCE, shard, rows, partial(_record, shard), stem=stem)
 
 
 def _record(shard: Shard, row: int, value: Any) -> Record:

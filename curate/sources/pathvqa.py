@@ -7,19 +7,15 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, pickle_rows
-from . import Layout, Shard, _hub, by_yes_no, records
+from . import Layout, Shard, _hub, find_shards, make_records, yes_no_type
 
 SOURCE = "pathvqa"
 SPLIT_FOLDERS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
 def _original_shards(folder: Path) -> list[Shard]:
-    for base in ("split/", ""):
-        files = {name: f"{base}qas/{name}/{name}_qa.pkl" for name in SPLIT_FOLDERS}
-        found = [Shard((file,), SPLIT_FOLDERS[name]) for name, file in files.items() if (folder / file).exists()]
-        if found:
-            return found
-    return []
+    files = {f"qas/{name}/{name}_qa.pkl": split for name, split in SPLIT_FOLDERS.items()}
+    return find_shards(folder, files, ("split/", ""))
 
 
 def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -32,7 +28,7 @@ def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     """
     file = shard.files[0]
     name = PurePosixPath(file).parent.name
-    return records(SOURCE, shard, pickle_rows(folder / file), partial(_record, shard, name), stem=name)
+    return make_records(SOURCE, shard, pickle_rows(folder / file), partial(_record, shard, name), stem=name)
 
 
 def _record(shard: Shard, name: str, row: int, value: Any) -> Record:
@@ -49,7 +45,7 @@ def _record(shard: Shard, name: str, row: int, value: Any) -> Record:
         group=f"pathvqa/{image}",
         question=field(value, "question", str),
         answer=answer,
-        answer_type=by_yes_no(answer),
+        answer_type=yes_no_type(answer),
         images=(ImageRef((PurePosixPath(file).parents[2] / "images" / name / f"{image}.jpg").as_posix()),),
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_lines, line_pieces
-from . import SHARD_ROWS, Layout, Shard, _pmc, in_pieces, records
+from . import SHARD_ROWS, Layout, Shard, _pmc, find_shards, make_records, split_shard
 
 SOURCE = "pmc_oa"
 _ARCHIVE = "images.zip"
@@ -28,19 +28,19 @@ _FILES = {
 
 
 def _shards(files: dict[str, str], folder: Path) -> list[Shard]:
-    found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
-    return [piece for shard in found for piece in in_pieces(shard, line_pieces(folder / shard.files[0], SHARD_ROWS))]
+    found = find_shards(folder, files)
+    return [piece for shard in found for piece in split_shard(shard, line_pieces(folder / shard.files[0], SHARD_ROWS))]
 
 
 def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    locate = _pmc.figures(folder, _ARCHIVE, _UNPACKED)
+    locate = _pmc.figure_locator(folder, _ARCHIVE, _UNPACKED)
     rows = json_lines(folder / shard.files[0], shard.piece)
-    return records(SOURCE, shard, rows, partial(_record, shard, locate))
+    return make_records(SOURCE, shard, rows, partial(_record, shard, locate))
 
 
 def _record(shard: Shard, locate: Callable[[str], ImageRef], row: int, value: Any) -> Record:
     image = field(value, "image", str)
-    article = _pmc.article(image)
+    article = _pmc.article_id(image)
     return Record(
         source=SOURCE,
         key=image,

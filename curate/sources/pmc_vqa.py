@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import csv_columns, csv_fields, csv_pieces
-from . import SHARD_ROWS, Layout, Shard, _pmc, in_pieces, records
+from . import SHARD_ROWS, Layout, Shard, _pmc, find_shards, make_records, split_shard
 
 SOURCE = "pmc_vqa"
 _LETTERS = "ABCD"
@@ -30,7 +30,7 @@ class _Version:
 
     Attributes:
         files: csv file -> split.
-        archive, unpacked: where its figures lie.
+        archive, unpacked: the places of its figures.
         label: the column with the letter where `Answer` is the text, or "" where it is the letter itself.
     """
 
@@ -52,9 +52,8 @@ _VERSIONS = (
 
 
 def _shards(folder: Path) -> list[Shard]:
-    files = {file: split for version in _VERSIONS for file, split in version.files.items()}
-    found = [Shard((file,), split) for file, split in files.items() if (folder / file).exists()]
-    return [piece for shard in found for piece in in_pieces(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
+    found = find_shards(folder, {file: split for version in _VERSIONS for file, split in version.files.items()})
+    return [piece for shard in found for piece in split_shard(shard, csv_pieces(folder / shard.files[0], SHARD_ROWS))]
 
 
 def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -65,8 +64,8 @@ def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     columns = ("Figure_path", "Question", answer, version.label or answer, *_CHOICES)
     rows = csv_fields(folder / file, columns, shard.piece)
     pick = itemgetter(*(header.index(column) for column in columns if column in header))
-    locate = _pmc.figures(folder, version.archive, version.unpacked)
-    return records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
+    locate = _pmc.figure_locator(folder, version.archive, version.unpacked)
+    return make_records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
 
 
 def _record(
@@ -80,7 +79,7 @@ def _record(
     figure, question, answer, label, *lettered = pick(fields)
     choices = _choices(lettered)
     correct = _correct(answer, label, choices)
-    article = _pmc.article(figure)
+    article = _pmc.article_id(figure)
     return Record(
         source=SOURCE,
         key=f"{stem}/{row}",
@@ -109,7 +108,7 @@ def _choices(lettered: list[str]) -> tuple[str, ...]:
 
 
 def _correct(answer: str, label: str, choices: tuple[str, ...]) -> int:
-    """Give the place of the option that the label names; an answer that is no label must be its text."""
+    """Give the position of the option that the label names; an answer other than the label must be its text."""
     letter = label.strip(_BLANKS_AND_QUOTES)
     correct = _LETTERS.find(letter) if len(letter) == 1 else -1
     if correct < 0:

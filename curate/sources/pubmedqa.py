@@ -3,18 +3,19 @@
 Original: `ori_pqal.json` (labelled), `ori_pqaa.json` (artificial) and `ori_pqau.json` (unlabelled), objects keyed
 by PMID, as in https://github.com/pubmedqa/pubmedqa. Hub: a folder of parquet for each of the three, as in
 https://huggingface.co/datasets/qiaojin/PubMedQA. Neither marks the 500 labelled test items: they are those of
-`test_ground_truth.json`. Where that file is not there, all labelled items count as test, so that none of those that
-are can get into training.
+`test_ground_truth.json`. Without that file all labelled items count as test, so that no test item gets into
+training.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, make_records
 
 SOURCE = "pubmedqa"
 _FILES = ("ori_pqal.json", "ori_pqaa.json", "ori_pqau.json")
@@ -48,7 +49,7 @@ def _shard(root: Path, file: str) -> Shard:
 def _notes(root: Path) -> list[str]:
     labelled = any(shard.split == "test" for shard in (*_original_shards(root), *_hub_shards(root)))
     without = "without test_ground_truth.json all labelled rows count as test and none is trained on"
-    return [f"{without}; it lies in data/ of github.com/pubmedqa/pubmedqa"] if labelled else []
+    return [f"{without}; the file is in data/ of github.com/pubmedqa/pubmedqa"] if labelled else []
 
 
 def _is_one_of(file: str, names: tuple[str, ...]) -> bool:
@@ -60,44 +61,30 @@ def _test_pmids(root: Path, shard: Shard) -> frozenset[str]:
 
 
 def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    test = _test_pmids(root, shard)
-
-    def make(row: int, value: tuple[str, Any]) -> Record:
-        pmid, item = value
-        return _record(
-            shard,
-            row,
-            pmid,
-            test,
-            question=tables.field(item, "QUESTION", str),
-            contexts=tables.field(item, "CONTEXTS", list),
-            conclusion=tables.field(item, "LONG_ANSWER", str),
-            decision=_decision(shard, item),
-        )
-
     rows = ((row, (pmid, item)) for row, pmid, item in tables.json_items(root / shard.files[0]))
-    return records(SOURCE, shard, rows, make)
+    return make_records(SOURCE, shard, rows, partial(_original_record, shard, _test_pmids(root, shard)))
+
+
+def _original_record(shard: Shard, test: frozenset[str], row: int, value: tuple[str, Any]) -> Record:
+    pmid, item = value
+    question = tables.field(item, "QUESTION", str)
+    contexts = tables.field(item, "CONTEXTS", list)
+    return _record(shard, test, row, pmid, item, question, contexts, tables.field(item, "LONG_ANSWER", str))
 
 
 def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    test = _test_pmids(root, shard)
-
-    def make(row: int, item: dict[str, Any]) -> Record:
-        return _record(
-            shard,
-            row,
-            str(tables.field(item, "pubid", int)),
-            test,
-            question=tables.field(item, "question", str),
-            contexts=tables.field(tables.field(item, "context", dict), "contexts", list),
-            conclusion=tables.field(item, "long_answer", str),
-            decision=_decision(shard, item),
-        )
-
     columns = ("pubid", "question", "context.contexts", "long_answer")
     rows = tables.parquet_rows(root / shard.files[0], columns, optional=("final_decision",))
     # the three folders call their files by the same names
-    return records(SOURCE, shard, rows, make, stem=shard.files[0].removesuffix(".parquet"))
+    make = partial(_hub_record, shard, _test_pmids(root, shard))
+    return make_records(SOURCE, shard, rows, make, stem=shard.files[0].removesuffix(".parquet"))
+
+
+def _hub_record(shard: Shard, test: frozenset[str], row: int, item: dict[str, Any]) -> Record:
+    pmid = str(tables.field(item, "pubid", int))
+    question = tables.field(item, "question", str)
+    contexts = tables.field(tables.field(item, "context", dict), "contexts", list)
+    return _record(shard, test, row, pmid, item, question, contexts, tables.field(item, "long_answer", str))
 
 
 def _decision(shard: Shard, item: Any) -> str:
@@ -112,15 +99,15 @@ def _decision(shard: Shard, item: Any) -> str:
 
 def _record(
     shard: Shard,
+    test: frozenset[str],
     row: int,
     pmid: str,
-    test: frozenset[str],
-    *,
+    item: Any,
     question: str,
     contexts: list[Any],
     conclusion: str,
-    decision: str,
 ) -> Record:
+    decision = _decision(shard, item)
     if not all(isinstance(context, str) for context in contexts):
         raise RowError("unparsable-row", "the contexts are not all texts")
     return Record(

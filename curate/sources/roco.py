@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import SPLITS, ImageRef, Record, Rejected
 from ..tables import field, parquet_rows, text_lines
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, make_records
 
 _KINDS = ("radiology", "non-radiology")
 _CAPTIONS, _LICENCES, _LINKS = "captions.txt", "licences.txt", "dlinks.txt"
@@ -39,7 +39,9 @@ def _read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     links = {key: figure for path in joined if path.name == _LINKS for key, figure in _links(path)}
     licences = {key: entry for path in joined if path.name == _LICENCES for key, *entry in _licences(path)}
     stem = str(PurePosixPath(shard.files[0]).relative_to("data").with_suffix(""))
-    return records("roco", shard, text_lines(captions), partial(_original_record, shard, links, licences), stem=stem)
+    return make_records(
+        "roco", shard, text_lines(captions), partial(_original_record, shard, links, licences), stem=stem
+    )
 
 
 def _links(path: Path) -> Iterator[tuple[str, _Figure]]:
@@ -85,7 +87,7 @@ def _original_record(
 
 def _read_hub(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     rows = parquet_rows(folder / shard.files[0], ("image_id", "caption"))
-    return records("roco", shard, rows, partial(_hub_record, shard))
+    return make_records("roco", shard, rows, partial(_hub_record, shard))
 
 
 def _hub_record(shard: Shard, row: int, value: Any) -> Record:

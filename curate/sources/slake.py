@@ -7,7 +7,7 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, text_or_number
-from . import Layout, Shard, records
+from . import Layout, Shard, declared_answer_type, find_shards, make_records
 
 SOURCE = "slake"
 IMAGES, ARCHIVE = "imgs", "imgs.zip"
@@ -15,16 +15,11 @@ HUB_VALIDATION = "validation"
 
 
 def _shards(validation: str, folder: Path) -> list[Shard]:
-    """Find the files of the layout that calls its validation split so; a folder is of one layout only."""
-    for base in ("Slake1.0/", ""):
-        is_hub = (folder / f"{base}{HUB_VALIDATION}.json").exists()
-        if is_hub != (validation == HUB_VALIDATION):
-            continue
-        files = {"train": f"{base}train.json", "validation": f"{base}{validation}.json", "test": f"{base}test.json"}
-        found = [Shard((file,), split) for split, file in files.items() if (folder / file).exists()]
-        if found:
-            return found
-    return []
+    """Find the files of the layout whose validation file has this name; a folder is of one layout only."""
+    files = {"train.json": "train", f"{validation}.json": "validation", "test.json": "test"}
+    is_hub = {base: (folder / f"{base}{HUB_VALIDATION}.json").exists() for base in ("Slake1.0/", "")}
+    bases = [base for base, hub in is_hub.items() if hub == (validation == HUB_VALIDATION)]
+    return find_shards(folder, files, bases)
 
 
 def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -39,12 +34,12 @@ def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     """
     base = PurePosixPath(shard.files[0]).parent
     packed = (folder / base / ARCHIVE).exists() and not (folder / base / IMAGES).exists()
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_record, shard, base, packed))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_record, shard, base, packed))
 
 
 def _record(shard: Shard, base: PurePosixPath, packed: bool, row: int, value: Any) -> Record:
     file = shard.files[0]
-    answer_type = field(value, "answer_type", str).strip().lower()
+    answer_type = declared_answer_type(value)
     image = (PurePosixPath(IMAGES) / field(value, "img_name", str)).as_posix()
     return Record(
         source=SOURCE,
@@ -56,7 +51,7 @@ def _record(shard: Shard, base: PurePosixPath, packed: bool, row: int, value: An
         group=f"slake/{text_or_number(value, 'img_id')}",
         question=field(value, "question", str),
         answer=field(value, "answer", str),
-        answer_type=answer_type if answer_type in ("open", "closed") else "",
+        answer_type=answer_type,
         images=(ImageRef(str(base / ARCHIVE), member=image) if packed else ImageRef(str(base / image)),),
         modality=field(value, "modality", str).lower(),
         language=field(value, "q_lang", str),

@@ -5,7 +5,7 @@ is an image with a question on each of several topics, which become records of o
 topics say nothing else and are left out. It is a benchmark, so every row is test.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import arrow_rows, field, parquet_rows
-from . import Layout, Shard, records
+from . import Layout, Shard, make_records
 
 SOURCE = "ubench"
 _COLUMNS = ("image_id", "dataset", "license", "modality", "questions")
@@ -21,30 +21,26 @@ _IMAGE = "image"
 _ARROW = "perception/0.1.0/ubench-test-*.arrow"
 _PARQUET = ("data/test-*.parquet", "*/test/*.parquet", "*/ubench-test*.parquet")
 
+_Rows = Iterator[tuple[int, dict[str, Any]]]
 _Question = tuple[dict[str, Any], str, Any]
 """Row of the image, topic and question."""
 
 
 def _shards(patterns: tuple[str, ...], folder: Path) -> list[Shard]:
-    """Give the files of the first pattern that any file fits."""
+    """Give the files of the first pattern that matches any."""
     for pattern in patterns:
         if paths := sorted(folder.glob(pattern)):
             return [Shard((path.relative_to(folder).as_posix(),), "test") for path in paths]
     return []
 
 
-def _read_arrow(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    rows = arrow_rows(folder / shard.files[0], _COLUMNS, unread=(_IMAGE,))
-    return records(SOURCE, shard, _questions(rows), partial(_record, shard))
+def _read(read_rows: Callable[..., _Rows], folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
+    rows = read_rows(folder / shard.files[0], _COLUMNS, unread=(_IMAGE,))
+    return make_records(SOURCE, shard, _questions(rows), partial(_record, shard))
 
 
-def _read_parquet(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    rows = parquet_rows(folder / shard.files[0], _COLUMNS, unread=(_IMAGE,))
-    return records(SOURCE, shard, _questions(rows), partial(_record, shard))
-
-
-def _questions(rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, _Question | RowError]]:
-    """Give the questions of each image; an image without any comes out as a bad row."""
+def _questions(rows: _Rows) -> Iterator[tuple[int, _Question | RowError]]:
+    """Give the questions of each image; an image without any gives an error."""
     for row, value in rows:
         topics = value["questions"] if isinstance(value["questions"], dict) else {}
         asked = [(value, topic, question) for topic, question in topics.items() if _is_asked(question)]
@@ -54,7 +50,7 @@ def _questions(rows: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int
 
 
 def _is_asked(question: Any) -> bool:
-    """Tell whether there is a question; some writers of Arrow turn a null into an object of nulls."""
+    """Tell whether a question exists; some writers of Arrow turn a null into an object of nulls."""
     return any(question.values()) if isinstance(question, dict) else question is not None
 
 
@@ -97,6 +93,6 @@ def _correct(question: Any, choices: tuple[str, ...]) -> int:
 
 
 LAYOUTS = (
-    Layout("original", _ARROW, partial(_shards, (_ARROW,)), _read_arrow),
-    Layout("hub", " or ".join(_PARQUET), partial(_shards, _PARQUET), _read_parquet),
+    Layout("original", _ARROW, partial(_shards, (_ARROW,)), partial(_read, arrow_rows)),
+    Layout("hub", " or ".join(_PARQUET), partial(_shards, _PARQUET), partial(_read, parquet_rows)),
 )

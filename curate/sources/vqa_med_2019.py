@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import text_lines, zip_members
-from . import Layout, Shard, by_yes_no, records
+from . import Layout, Shard, find_shards, make_records, yes_no_type
 
 SOURCE = "vqa_med_2019"
 TRAIN = "ImageClef-2019-VQA-Med-Training/All_QA_Pairs_train.txt"
@@ -25,17 +25,11 @@ Locate = Callable[[str], ImageRef]
 
 
 def _shards(folder: Path) -> list[Shard]:
-    found = [
-        Shard((file,), split)
-        for file, split in ((TRAIN, "train"), (VALIDATION, "validation"))
-        if (folder / file).exists()
-    ]
-    if (folder / TEST).exists():
-        archive = (TEST_ARCHIVE,) if (folder / TEST_ARCHIVE).exists() else ()
-        found.append(Shard((TEST, *archive), "test"))
-    elif (folder / TEST_UNANSWERED).exists():
-        found.append(Shard((TEST_UNANSWERED,), "test"))
-    return found
+    found = find_shards(folder, {TRAIN: "train", VALIDATION: "validation"})
+    if not (folder / TEST).exists():
+        return found + find_shards(folder, {TEST_UNANSWERED: "test"})
+    archive = (TEST_ARCHIVE,) if (folder / TEST_ARCHIVE).exists() else ()
+    return [*found, Shard((TEST, *archive), "test")]
 
 
 def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -53,9 +47,9 @@ def read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     file, *archives = shard.files
     lines = text_lines(folder / file)
     if file == TEST_UNANSWERED:
-        return records(SOURCE, shard, lines, _unanswered)
+        return make_records(SOURCE, shard, lines, _unanswered)
     locate = _in_archive(folder, archives[0]) if archives else partial(_in_folder, IMAGES[file])
-    return records(SOURCE, shard, lines, partial(_record, shard, locate))
+    return make_records(SOURCE, shard, lines, partial(_record, shard, locate))
 
 
 def _unanswered(row: int, line: str) -> Record:
@@ -67,7 +61,7 @@ def _in_folder(folder: str, image: str) -> ImageRef:
 
 
 def _in_archive(folder: Path, archive: str) -> Locate:
-    """Look names up by their last part: whether the archive has a folder depends on who packed it."""
+    """Look up names by their last part: archives of this source differ in whether they have a folder."""
     members = {PurePosixPath(member).name: member for member in zip_members(folder / archive)}
     return lambda image: ImageRef(archive, member=members.get(f"{image}.jpg", f"{image}.jpg"))
 
@@ -86,7 +80,7 @@ def _record(shard: Shard, locate: Locate, row: int, line: str) -> Record:
         question=question,
         answer=answer,
         alternatives=tuple(filter(None, alternatives)),
-        answer_type=by_yes_no(answer),
+        answer_type=yes_no_type(answer),
         images=(locate(image),),
     )
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, text_or_number
-from . import Layout, Shard, _hub, records
+from . import Layout, Shard, _hub, declared_answer_type, find_shards, make_records
 
 SOURCE = "vqa_rad"
 PUBLIC_FILE = "VQA_RAD Dataset Public.json"
 PUBLIC_IMAGES = "VQA_RAD Image Folder"
 
-
-def _original_shards(folder: Path) -> list[Shard]:
-    return [Shard((PUBLIC_FILE,))] if (folder / PUBLIC_FILE).exists() else []
+_original_shards = partial(find_shards, files={PUBLIC_FILE: ""})
+_repacked_shards = partial(
+    find_shards, files={"trainset.json": "train", "testset.json": "test"}, bases=("data_RAD/", "")
+)
 
 
 def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -26,21 +27,12 @@ def read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     Raises:
         InputError: the file is no JSON list.
     """
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_original_record, shard))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_original_record, shard))
 
 
 def _original_record(shard: Shard, row: int, value: Any) -> Record:
     split = "test" if field(value, "phrase_type", str).startswith("test_") else "train"
     return _record(shard.files[0], row, value, split, PUBLIC_IMAGES)
-
-
-def _repacked_shards(folder: Path) -> list[Shard]:
-    for base in ("data_RAD/", ""):
-        files = {split: f"{base}{split}set.json" for split in ("train", "test")}
-        found = [Shard((file,), split) for split, file in files.items() if (folder / file).exists()]
-        if found:
-            return found
-    return []
 
 
 def read_repacked(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
@@ -51,7 +43,7 @@ def read_repacked(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     Raises:
         InputError: the file is no JSON list.
     """
-    return records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_repacked_record, shard))
+    return make_records(SOURCE, shard, json_rows(folder / shard.files[0]), partial(_repacked_record, shard))
 
 
 def _repacked_record(shard: Shard, row: int, value: Any) -> Record:
@@ -61,8 +53,7 @@ def _repacked_record(shard: Shard, row: int, value: Any) -> Record:
 
 def _record(file: str, row: int, value: Any, split: str, images: str) -> Record:
     name = field(value, "image_name", str)
-    # two rows have "CLOSED ", with a blank
-    answer_type = field(value, "answer_type", str).strip().lower()
+    answer_type = declared_answer_type(value)
     return Record(
         source=SOURCE,
         key=text_or_number(value, "qid"),
@@ -73,7 +64,7 @@ def _record(file: str, row: int, value: Any, split: str, images: str) -> Record:
         group=f"medpix/{PurePosixPath(name).stem}",
         question=field(value, "question", str),
         answer=text_or_number(value, "answer"),
-        answer_type=answer_type if answer_type in ("open", "closed") else "",
+        answer_type=answer_type,
         images=(ImageRef(f"{images}/{name}"),),
     )
 

@@ -10,17 +10,7 @@ import pyarrow.parquet as pq
 
 from ..errors import InputError
 from .fields import check_columns
-from .opening import AGAIN, opened
-
-
-def parquet_columns(path: Path) -> list[str]:
-    """Give the names of a parquet file's columns.
-
-    Raises:
-        InputError: the file is no parquet.
-    """
-    with opened(path), _parquet(path) as table:
-        return list(table.schema_arrow.names)
+from .opening import GET_AGAIN, input_errors
 
 
 def parquet_rows(
@@ -32,16 +22,16 @@ def parquet_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give (row, column -> value) for each row of a parquet file, only the named columns; memory holds one batch.
 
-    Optional columns that are not there are absent from the row. A nested field is named `image.bytes`. Unread
-    columns must be there too, and are left for others to read.
+    Missing optional columns are absent from the row. A nested field is named `image.bytes`. Unread columns must
+    exist too, but are not read here.
 
     Raises:
         InputError: the file is no parquet, or lacks a required column; all missing ones are named.
     """
-    with opened(path), _parquet(path) as table:
-        there = table.schema_arrow.names
-        check_columns(path, (*required, *unread), there)
-        wanted = [*required, *(column for column in optional if column.split(".")[0] in there)]
+    with input_errors(path), _parquet(path) as table:
+        present = table.schema_arrow.names
+        check_columns(path, (*required, *unread), present)
+        wanted = [*required, *(column for column in optional if column.split(".")[0] in present)]
         row = 0
         for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
             for value in batch.to_pylist():
@@ -54,12 +44,12 @@ def arrow_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Give (row, column -> value) for each row of an Arrow IPC stream, only the required columns.
 
-    The file is mapped, so that of unread columns, which must be there too, no byte is touched.
+    The file is memory-mapped, so that unread columns, which must exist too, are not loaded.
 
     Raises:
         InputError: the file is no Arrow stream, or lacks a required column; all missing ones are named.
     """
-    with opened(path), _readable_as("an Arrow stream", path), pa.memory_map(str(path)) as source:
+    with input_errors(path), _format_errors("an Arrow stream", path), pa.memory_map(str(path)) as source:
         row = 0
         with pa.ipc.open_stream(source) as stream:
             check_columns(path, (*required, *unread), stream.schema.names)
@@ -73,12 +63,12 @@ def arrow_rows(
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    with _readable_as("parquet", path), pq.ParquetFile(path) as table:
+    with _format_errors("parquet", path), pq.ParquetFile(path) as table:
         yield table
 
 
 @contextmanager
-def _readable_as(form: str, path: Path) -> Iterator[None]:
+def _format_errors(form: str, path: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, PermissionError):
@@ -87,4 +77,4 @@ def _readable_as(form: str, path: Path) -> Iterator[None]:
         if path.is_dir():
             raise IsADirectoryError from None
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(path, f"is not readable as {form} ({lines[0]})", AGAIN) from None
+        raise InputError(path, f"is not readable as {form} ({lines[0]})", GET_AGAIN) from None

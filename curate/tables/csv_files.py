@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from ..errors import InputError, RowError
 from .fields import check_columns
-from .lines import Piece, numbered, pieces
-from .opening import AGAIN, opened, text_from
+from .lines import Piece, make_pieces, number_rows
+from .opening import GET_AGAIN, input_errors, open_text
 
 MAX_CSV_FIELD = 2**24
 
@@ -21,10 +21,10 @@ def csv_columns(path: Path) -> list[str]:
     Raises:
         InputError: the file is empty or no csv.
     """
-    with _csv(path) as reader:
+    with _open_csv(path) as reader:
         header = next(reader, None)
     if header is None:
-        raise InputError(path, "is empty", AGAIN)
+        raise InputError(path, "is empty", GET_AGAIN)
     return header
 
 
@@ -54,10 +54,10 @@ def csv_fields(
     header = csv_columns(path)
     check_columns(path, required, header)
     width = len(header)
-    with _csv(path, piece.offset if piece else 0) as reader:
+    with _open_csv(path, piece.offset if piece else 0) as reader:
         if not piece:
             next(reader)
-        for row, fields in numbered(reader, piece):
+        for row, fields in number_rows(reader, piece):
             if len(fields) == width:
                 yield row, fields
             elif fields:
@@ -71,13 +71,13 @@ def csv_pieces(path: Path, rows: int) -> list[Piece]:
         InputError: the file is empty or no csv.
     """
     offsets, end = [], 0
-    with opened(path), path.open("rb") as handle:
+    with input_errors(path), path.open("rb") as handle:
         lines = _Lines(handle)
-        with _parsed(path, lines) as reader:
+        with _csv_reader(path, lines) as reader:
             for row, end in enumerate(lines.record_ends(reader)):  # row 0 is the header
                 if row % rows == 0:
                     offsets.append(end)
-    return pieces(offsets, rows, end)
+    return make_pieces(offsets, rows, end)
 
 
 _LONE_RETURN = re.compile(rb"(?<=\r)(?!\n|\Z)")
@@ -125,18 +125,18 @@ class _Lines:
 
 
 @contextmanager
-def _csv(path: Path, offset: int = 0) -> Iterator[Iterator[list[str]]]:
-    with text_from(path, offset, newline="") as handle, _parsed(path, handle) as reader:
+def _open_csv(path: Path, offset: int = 0) -> Iterator[Iterator[list[str]]]:
+    with open_text(path, offset, newline="") as handle, _csv_reader(path, handle) as reader:
         yield reader
 
 
 @contextmanager
-def _parsed(path: Path, lines: Iterable[str]) -> Iterator[Iterator[list[str]]]:
+def _csv_reader(path: Path, lines: Iterable[str]) -> Iterator[Iterator[list[str]]]:
     before = csv.field_size_limit(MAX_CSV_FIELD)
     reader = csv.reader(lines, strict=True)  # else a file cut inside quotes loses its end unseen
     try:
         yield reader
     except csv.Error as error:
-        raise InputError(path, f"is not csv ({error})", AGAIN, row=reader.line_num) from None
+        raise InputError(path, f"is not csv ({error})", GET_AGAIN, row=reader.line_num) from None
     finally:
         csv.field_size_limit(before)

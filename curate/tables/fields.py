@@ -1,11 +1,11 @@
-"""Fields of a row, and columns of a table, of the expected names and types."""
+"""Check the fields of a row and the columns of a table for the expected names and types."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import InputError, RowError
-from .opening import AGAIN
+from .opening import GET_AGAIN
 
 Kind = TypeVar("Kind")
 
@@ -32,7 +32,7 @@ def field(row: Any, name: str, kind: type[Kind]) -> Kind:
 
 
 def text_or_number(row: Any, name: str) -> str:
-    """Give a field that upstream writes as a text in some rows and as a whole number in others, as text.
+    """Give a field as text that upstream writes as a text in some rows and as a whole number in others.
 
     Raises:
         RowError: as `field` does.
@@ -42,17 +42,17 @@ def text_or_number(row: Any, name: str) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """Say what kind of JSON value something is, as `an object`."""
+    """Name the kind of a JSON value, as `an object`."""
     names = {dict: "an object", list: "a list", str: "a text", int: "a number", float: "a number", type(None): "null"}
     return names.get(type(value), type(value).__name__)
 
 
-def check_columns(path: Path, required: Sequence[str], there: Sequence[str]) -> None:
-    """Make sure that a table has all the columns that are needed; those of a nested field are named `image.bytes`.
+def check_columns(path: Path, required: Sequence[str], present: Sequence[str]) -> None:
+    """Check that a table has all required columns; nested fields are named `image.bytes`.
 
     Raises:
         InputError: names all that are missing.
     """
-    missing = [column for column in required if column.split(".")[0] not in there]
+    missing = [column for column in required if column.split(".")[0] not in present]
     if missing:
-        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(there)}", AGAIN)
+        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(present)}", GET_AGAIN)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import InputError, RowError
 from .fields import kind_of
-from .lines import Piece, text_lines, whole_text
-from .opening import AGAIN
+from .lines import Piece, read_text, text_lines
+from .opening import GET_AGAIN
 
 
 def json_rows(path: Path, member: str | None = None) -> Iterator[tuple[int, Any]]:
@@ -17,9 +17,9 @@ def json_rows(path: Path, member: str | None = None) -> Iterator[tuple[int, Any]
     Raises:
         InputError: the file is no JSON list.
     """
-    data = _json(path, member)
+    data = _load_json(path, member)
     if not isinstance(data, list):
-        raise InputError(path, f"holds {kind_of(data)}, expected a JSON list", AGAIN)
+        raise InputError(path, f"holds {kind_of(data)}, expected a JSON list", GET_AGAIN)
     yield from enumerate(data)
 
 
@@ -29,25 +29,25 @@ def json_items(path: Path) -> Iterator[tuple[int, str, Any]]:
     Raises:
         InputError: the file is no JSON object.
     """
-    data = _json(path)
+    data = _load_json(path)
     if not isinstance(data, dict):
-        raise InputError(path, f"holds {kind_of(data)}, expected a JSON object", AGAIN)
+        raise InputError(path, f"holds {kind_of(data)}, expected a JSON object", GET_AGAIN)
     for row, (key, value) in enumerate(data.items()):
         yield row, key, value
 
 
-def _json(path: Path, member: str | None = None) -> Any:
-    text = whole_text(path, member)
+def _load_json(path: Path, member: str | None = None) -> Any:
+    text = read_text(path, member)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         cut = ", cut short" if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg else ""
         problem = f"is not JSON at line {error.lineno}, column {error.colno}{cut} ({error.msg})"
-        raise InputError(path, problem, AGAIN) from None
+        raise InputError(path, problem, GET_AGAIN) from None
     except RecursionError:
-        raise InputError(path, "is nested too deep for JSON of this source", AGAIN) from None
+        raise InputError(path, "is nested too deep for JSON of this source", GET_AGAIN) from None
     except ValueError as error:  # a number of thousands of digits
-        raise InputError(path, f"is not usable JSON ({error})", AGAIN) from None
+        raise InputError(path, f"is not usable JSON ({error})", GET_AGAIN) from None
 
 
 def json_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, Any]]:
@@ -58,7 +58,7 @@ def json_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, An
     Raises:
         InputError: the file is empty or no UTF-8 text.
     """
-    decode = json.JSONDecoder().raw_decode  # json.loads looks for blanks with a regular expression, twice a line
+    decode = json.JSONDecoder().raw_decode  # json.loads searches for blanks with a regular expression, twice per line
     for row, line in text_lines(path, piece):
         text = line.strip()
         try:

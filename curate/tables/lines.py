@@ -1,4 +1,4 @@
-"""Lines of text files, and long files cut into pieces that workers share out."""
+"""Lines of text files, and pieces of long files that workers read in parallel."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from ..errors import InputError
 from .archives import zip_member
-from .opening import AGAIN, opened, text_from
+from .opening import GET_AGAIN, input_errors, open_text
 
 MAX_LINE = 2**20
-"""Characters within which the first line of a file of lines ends."""
+"""The first line of a text file ends within this number of characters."""
 
 
 Item = TypeVar("Item")
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The rows of a long file from `start` up to `stop`, without it; row `start` begins at byte `offset`."""
+    """The rows of a long file from `start` to before `stop`; row `start` begins at byte `offset`."""
 
     start: int
     stop: int
@@ -36,17 +36,17 @@ def text_lines(path: Path, piece: Piece | None = None) -> Iterator[tuple[int, st
     """
     row = -1
     end = "\n" if piece else _line_end(path)
-    with text_from(path, piece.offset if piece else 0, newline=end) as handle:
-        for row, line in numbered(handle, piece):
+    with open_text(path, piece.offset if piece else 0, newline=end) as handle:
+        for row, line in number_rows(handle, piece):
             if not line.isspace():
                 yield row, line.removesuffix("\n").removesuffix("\r")
     if row < 0:
-        raise InputError(path, "is empty", AGAIN)
+        raise InputError(path, "is empty", GET_AGAIN)
 
 
 def _line_end(path: Path) -> str:
-    """Tell whether lines end with LF or, as on old Macs, with CR alone; a CR within a line of LF files is text."""
-    with text_from(path, 0, newline="") as handle:
+    """Give the line end, LF or, as on old Macs, CR alone; a CR within a line of an LF file is text."""
+    with open_text(path, 0, newline="") as handle:
         start = handle.read(MAX_LINE)
     return "\r" if "\r" in start and "\n" not in start else "\n"
 
@@ -58,34 +58,34 @@ def line_pieces(path: Path, rows: int) -> list[Piece]:
         InputError: the file cannot be read.
     """
     offsets, end = [], 0
-    with opened(path), path.open("rb") as handle:
+    with input_errors(path), path.open("rb") as handle:
         for row, line in enumerate(handle):
             if row % rows == 0:
                 offsets.append(end)
             end += len(line)
-    return pieces(offsets, rows, end)
+    return make_pieces(offsets, rows, end)
 
 
-def pieces(offsets: list[int], rows: int, end: int) -> list[Piece]:
-    """Give the pieces of so many rows that begin at these bytes, but none at the file's end."""
+def make_pieces(offsets: list[int], rows: int, end: int) -> list[Piece]:
+    """Make the pieces of `rows` rows that begin at these bytes, but none at the file's end."""
     return [Piece(place * rows, (place + 1) * rows, offset) for place, offset in enumerate(offsets) if offset < end]
 
 
-def numbered(rows: Iterable[Item], piece: Piece | None) -> Iterator[tuple[int, Item]]:
+def number_rows(rows: Iterable[Item], piece: Piece | None) -> Iterator[tuple[int, Item]]:
     """Give (row, item) for the rows of a piece, or of the whole file; the rows begin with the piece's first."""
     if piece is None:
         return enumerate(rows)
     return enumerate(islice(rows, piece.stop - piece.start), piece.start)
 
 
-def whole_text(path: Path, member: str | None = None) -> str:
+def read_text(path: Path, member: str | None = None) -> str:
     """Give the text of a small file, or of a member of a zip archive.
 
     Raises:
         InputError: the file is empty or no UTF-8 text, or no zip archive with that member.
     """
-    with opened(path):
+    with input_errors(path):
         text = path.read_text(encoding="utf-8-sig") if member is None else zip_member(path, member).decode("utf-8-sig")
     if not text.strip():
-        raise InputError(path if member is None else f"{path}#{member}", "is empty", AGAIN)
+        raise InputError(path if member is None else f"{path}#{member}", "is empty", GET_AGAIN)
     return text

@@ -1,4 +1,4 @@
-"""Opening files of upstream: what is wrong with one as a whole, said in a line."""
+"""Open upstream's files; errors of the system become one-line `InputError`s."""
 
 import gzip
 import io
@@ -10,49 +10,49 @@ from typing import TextIO
 
 from ..errors import InputError
 
-AGAIN = "get the file again from upstream"
+GET_AGAIN = "get the file again from upstream"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[None]:
-    """Turn what the system says about a file into one line about the input."""
+def input_errors(path: Path) -> Iterator[None]:
+    """Turn the system's errors on a file into an `InputError`."""
     try:
         yield
     except UnicodeDecodeError:
-        raise InputError(path, "is not UTF-8 text", AGAIN) from None
+        raise InputError(path, "is not UTF-8 text", GET_AGAIN) from None
     except FileNotFoundError:
-        raise InputError(path, "is not there", AGAIN) from None
+        raise InputError(path, "does not exist", GET_AGAIN) from None
     except IsADirectoryError:
-        raise InputError(path, "is a folder, expected a file", AGAIN) from None
+        raise InputError(path, "is a folder, expected a file", GET_AGAIN) from None
     except PermissionError:
         raise InputError(path, "may not be read", "give yourself the right to read it") from None
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[gzip.GzipFile]:
-    """Open a gzip file to be read from its start: there is no way to begin in its middle.
+def open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
+    """Open a gzip file from its start; reading cannot begin in its middle.
 
     Raises:
         InputError: the file cannot be opened, or is no whole gzip file.
     """
     try:
-        with opened(path), gzip.open(path) as handle:
+        with input_errors(path), gzip.open(path) as handle:
             yield handle
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise InputError(path, f"is not a whole gzip file ({error})", AGAIN) from None
+        raise InputError(path, f"is not a whole gzip file ({error})", GET_AGAIN) from None
 
 
 @contextmanager
-def text_from(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
-    """Open a UTF-8 text file at a byte, or one packed by gzip at its start; `newline` as `open` has it.
+def open_text(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
+    """Open a UTF-8 text file at a byte, or a gzipped one at its start; `newline` as in `open`.
 
     Raises:
         InputError: the file cannot be opened, or is no whole gzip file.
     """
     if path.suffix == ".gz":
-        with unpacked(path) as handle:
+        with open_gzip(path) as handle:
             yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
         return
-    with opened(path), path.open("rb") as handle:
+    with input_errors(path), path.open("rb") as handle:
         handle.seek(offset)
         yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)

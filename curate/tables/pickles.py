@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ..errors import InputError
 from .fields import kind_of
-from .opening import AGAIN, opened
+from .opening import GET_AGAIN, input_errors
 
 
 def pickle_rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -19,16 +19,16 @@ def pickle_rows(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         InputError: the file is no such pickle.
     """
-    with opened(path):
+    with input_errors(path):
         content = path.read_bytes()
     try:
         data = _PlainUnpickler(io.BytesIO(content)).load()
     except _NotPlainError as error:
-        raise InputError(path, f"is a pickle that would run {error}", "do not use it; " + AGAIN) from None
+        raise InputError(path, f"is a pickle that would run {error}", "do not use it; " + GET_AGAIN) from None
     except Exception as error:  # a broken pickle can raise nearly anything
-        raise InputError(path, f"is not a whole pickle ({type(error).__name__})", AGAIN) from None
+        raise InputError(path, f"is not a whole pickle ({type(error).__name__})", GET_AGAIN) from None
     if not isinstance(data, list):
-        raise InputError(path, f"holds {kind_of(data)}, expected a list", AGAIN)
+        raise InputError(path, f"holds {kind_of(data)}, expected a list", GET_AGAIN)
     yield from enumerate(data)
 
 

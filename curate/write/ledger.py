@@ -22,6 +22,12 @@ SCHEMA = pl.Schema(
         "transformation": pl.String,
     }
 )
+"""The columns of the ledger, one row per record.
+
+`outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `record.REASONS`, "" for kept records;
+`evidence` the record, item or text behind the decision; `score` the measurement behind it, null for exact decisions;
+`transformation` how the record's image differs from that of `evidence`, or "".
+"""
 
 NOTHING: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}
 """The counts of a source whose files held no row."""

@@ -133,10 +133,10 @@ def compose(
     }
 
 
-def _holdings(kept: pl.DataFrame) -> list[effective.Holding]:
+def _holdings(kept: pl.DataFrame) -> list[effective.SourceLicence]:
     """Count the kept records by source, licence and verdict, sorted."""
     counts = kept.group_by("source", "licence", "verdict").len().sort("source", "licence", "verdict")
-    return [effective.Holding(*row) for row in counts.iter_rows()]
+    return [effective.SourceLicence(*row) for row in counts.iter_rows()]
 
 
 def _plain(data: Any) -> Any:

@@ -14,8 +14,8 @@ from .. import record
 from ..errors import WorkError
 from ..facts import Facts
 from ..licences.rulings import rule
-from ..measure import reports
-from ..read.originals import ImageStore
+from ..measure import report_sections
+from ..read.image_store import ImageStore
 from ..record import ImageRef, Record
 from ..shards import write_rows
 from .chat import messages
@@ -137,7 +137,7 @@ def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> d
         "license": ruling.licence,
         "license_verdict": ruling.verdict,
         "license_evidence": {
-            "declared": task.facts.licence.declared.wording,
+            "declared": task.facts.licence.declared.license_text,
             "upstream": ruling.upstream,
             "evidence": ruling.evidence,
             "read": ruling.read,
@@ -159,5 +159,5 @@ def _record(scanned: dict[str, Any], task: WriteTask) -> Record:
     fields |= {name: tuple(scanned[name]) for name in ("alternatives", "choices")}
     fields["modality"] = scanned["modality"] or task.facts.modality
     if task.section:
-        fields["answer"] = reports.section(scanned["answer"], task.section)
+        fields["answer"] = report_sections.section_text(scanned["answer"], task.section)
     return Record(source=task.facts.id, **fields)

@@ -25,14 +25,14 @@ def stored(data: bytes, name: str, max_pixels: int) -> tuple[bytes, str]:
     """Give the bytes and the name under which a mix holds an image; the same for the same bytes.
 
     Raises:
-        RowError: as `images.canonical`, and only for DICOM files.
+        RowError: as `images.decode_rgb`, and only for DICOM files.
     """
     if not dicom.is_dicom(data):
         return data, name
     note = PngImagePlugin.PngInfo()
     note.add_text(_KEY, hashlib.sha256(data).hexdigest())
     out = BytesIO()
-    images.canonical(data, max_pixels).convert("L").save(out, "PNG", pnginfo=note, compress_level=_LEVEL)
+    images.decode_rgb(data, max_pixels).convert("L").save(out, "PNG", pnginfo=note, compress_level=_LEVEL)
     return out.getvalue(), f"{name}.png"
 
 

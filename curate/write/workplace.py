@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UsageError
-from ..shards import leftovers
+from ..shards import temporary_files
 from . import manifest
 
 WORK = ".work"
@@ -45,7 +45,7 @@ def working(out: Path, fresh: bool) -> Iterator[Path]:
             raise UsageError(f"{out}: another build is writing there; wait for it") from error
         if fresh:
             remove_all(path for path in work.iterdir() if path.name != "lock")
-        remove_all(leftovers(work))
+        remove_all(temporary_files(work))
         yield work
 
 

@@ -1,6 +1,5 @@
 """The images of the questions, by the digest of their pixels: each is decoded once before work starts."""
 
-import hashlib
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 from torch import Tensor
 
 from medmix.curate.errors import RowError, WorkError
-from medmix.curate.measure.images import canonical
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.measure.images import decode_rgb, pixel_digest
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef
 from medmix.curate.shards import replacing
 from medmix.train.data.collate import to_tensor
@@ -45,7 +44,7 @@ class Pictures:
         """
         if (root, ref) not in self._known:
             data = self._store(root).read(ref)
-            key = self.add_bytes(data) if ref.row is not None else _digest(data, self.vision.max_pixels)
+            key = self.add_bytes(data) if ref.row is not None else pixel_digest(data, self.vision.max_pixels)
             self._known[root, ref] = key
             if ref.row is None:
                 self._places.setdefault(key, (root, ref))
@@ -57,7 +56,7 @@ class Pictures:
         Raises:
             RowError: it cannot be decoded.
         """
-        key = _digest(data, self.vision.max_pixels)
+        key = pixel_digest(data, self.vision.max_pixels)
         if not (self.folder / key).exists():
             with replacing(self.folder / key) as temporary:
                 temporary.write_bytes(data)
@@ -81,16 +80,9 @@ class Pictures:
     def _decode(self, key: str) -> Tensor:
         root, ref = self._places[key]
         try:
-            return to_tensor(canonical(self._store(root).read(ref), self.vision.max_pixels), self.vision)
+            return to_tensor(decode_rgb(self._store(root).read(ref), self.vision.max_pixels), self.vision)
         except RowError as error:
             raise WorkError(f"{root / str(ref)}: the image went while the work ran ({error}); bring it back") from error
 
     def _store(self, root: Path) -> ImageStore:
         return self._stores.setdefault(root, ImageStore(root))
-
-
-def _digest(data: bytes, max_pixels: int) -> str:
-    image = canonical(data, max_pixels)
-    pixels = hashlib.sha256(f"{image.width}x{image.height}\n".encode())
-    pixels.update(image.tobytes())
-    return pixels.hexdigest()

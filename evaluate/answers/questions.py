@@ -6,7 +6,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from medmix.curate.measure import text
-from medmix.curate.record import ASKING_TASKS, Record
+from medmix.curate.record import QUESTION_TASKS, Record
 from medmix.curate.write.chat import messages
 
 LABELS: Mapping[str, tuple[str, ...]] = {"pubmedqa": ("yes", "no", "maybe")}
@@ -113,7 +113,7 @@ COLUMNS = (
 
 def asks(task: str) -> bool:
     """Tell whether records of a task ask something that has a short answer."""
-    return task in ASKING_TASKS
+    return task in QUESTION_TASKS
 
 
 def first_line(said: str) -> str:

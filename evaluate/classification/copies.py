@@ -17,7 +17,7 @@ from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.decide.comparisons import code_version
 from medmix.curate.engine import run
-from medmix.curate.measure.images import reduced
+from medmix.curate.measure.images import decode_reduced
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
 
@@ -114,5 +114,5 @@ def _compared(question: _Question) -> list[tuple[int, int]]:
 
 def _grey(image: Path | Bytes, max_pixels: int) -> Bytes:
     if isinstance(image, Path):
-        return reduced(image.read_bytes(), max_pixels)
+        return decode_reduced(image.read_bytes(), max_pixels)
     return np.asarray(Image.fromarray(image).convert("L"))

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from medmix.curate.engine import run
 from medmix.curate.errors import InputError, RowError, UsageError
-from medmix.curate.measure.images import canonical
+from medmix.curate.measure.images import decode_rgb
 from medmix.curate.progress import track
 from medmix.curate.shards import replacing, write_text
 
@@ -215,5 +215,5 @@ def _decode_some(task: _Task) -> _Decoded:
 
 def _opened(source: Path | Bytes, max_pixels: int) -> Image.Image:
     if isinstance(source, Path):
-        return canonical(source.read_bytes(), max_pixels)
+        return decode_rgb(source.read_bytes(), max_pixels)
     return Image.fromarray(source).convert("RGB")

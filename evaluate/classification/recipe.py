@@ -1,11 +1,10 @@
 """The transfer recipe: how an encoder is fine-tuned or probed. Loads `recipes/eval/transfer.yaml` and its like."""
 
 from dataclasses import asdict, dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from medmix.curate.config import nearest, override, parse, read_yaml
+from medmix.curate.config import find_yaml, override, parse, read_yaml
 from medmix.curate.errors import UsageError
 
 from .sets import NOT_SETS
@@ -100,14 +99,7 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> TransferR
     Raises:
         UsageError: there is no such recipe, or it has problems; all of them are named at once.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in NOT_SETS:
-            raise UsageError(
-                f"recipe {str(name_or_path)!r} is unknown{nearest(str(name_or_path), NOT_SETS)}; "
-                f"there are {', '.join(NOT_SETS)}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "eval" / f"{name_or_path}.yaml"))
+    path = find_yaml("recipes/eval", "recipe", name_or_path, NOT_SETS)
     data = read_yaml(path)
     for change in overrides:
         override(data, change)

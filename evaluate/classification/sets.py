@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.config import find_yaml, nearest, parse, read_yaml, yaml_names
 from medmix.curate.errors import UsageError
 
 Split = Literal["train", "validation", "test"]
@@ -189,9 +188,7 @@ class EvalSet:
 
 def set_names() -> list[str]:
     """List the sets that come with medmix."""
-    entries = (files("medmix.recipes") / "eval").iterdir()
-    names = sorted(Path(entry.name).stem for entry in entries if entry.name.endswith(".yaml"))
-    return [name for name in names if name not in NOT_SETS]
+    return [name for name in yaml_names("recipes/eval") if name not in NOT_SETS]
 
 
 def load(name_or_path: str | Path) -> EvalSet:
@@ -200,15 +197,7 @@ def load(name_or_path: str | Path) -> EvalSet:
     Raises:
         UsageError: there is no such set, or its file has problems; all of them are named at once.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        known = set_names()
-        if str(name_or_path) not in known:
-            raise UsageError(
-                f"set {str(name_or_path)!r} is unknown{nearest(str(name_or_path), known)}; there are "
-                f"{', '.join(known)}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "eval" / f"{name_or_path}.yaml"))
+    path = find_yaml("recipes/eval", "set", name_or_path, set_names())
     facts = parse(EvalSet, read_yaml(path), path.name)
     found = _problems(facts, path.stem)
     if found:

@@ -1,11 +1,10 @@
 """Numbers that papers have published, as data. Loads `recipes/published/*.yaml`."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.config import nearest, parse, read_yaml, yaml_names, yaml_path
 from medmix.curate.errors import UsageError
 
 from .measures import CHOICES, CLASSES, CLOSED, WORDS
@@ -90,8 +89,7 @@ class Paper:
 
 def load_all() -> list[Paper]:
     """Load all that come with medmix, sorted by file."""
-    folder = Path(str(files("medmix.recipes") / "published"))
-    return [load(path) for path in sorted(folder.glob("*.yaml"))]
+    return [load(yaml_path("recipes/published", name)) for name in yaml_names("recipes/published")]
 
 
 def load(path: Path) -> Paper:

@@ -257,7 +257,7 @@ def test_a_missing_source_stops_the_build_unless_allowed_by_name(root, tmp_path)
     sources = tmp_path / "sources"
     shutil.copytree(root / "medqa", sources / "medqa")
     others = tuple(source for source in SOURCES if source != "medqa")
-    with pytest.raises(UsageError, match=f"to go on without: --allow-missing {','.join(others)}"):
+    with pytest.raises(UsageError, match=f"to build without: --allow-missing {','.join(others)}"):
         build(SAMPLE, sources, tmp_path / "mix", BuildOptions())
     document = build(SAMPLE, sources, tmp_path / "mix", BuildOptions(allow_missing=others))
     assert document["missing"] == list(others)

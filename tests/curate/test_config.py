@@ -1,10 +1,11 @@
 import reprlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from medmix.curate.config import differences, flatten, nearest, parse, read_yaml
+from medmix.curate.config import find_yaml, nearest, parse, read_yaml, yaml_names
 from medmix.curate.errors import UsageError
 
 
@@ -128,16 +129,16 @@ def test_words_that_yaml_takes_for_something_else_come_with_the_remedy(tmp_path)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a: 1\nb: 2\na: 3\n", ", line 3: key 'a' stands twice; mend the YAML there"),
-        (b"a:\n  b: 1\n  b: 1\n", ", line 3: key 'b' stands twice; mend the YAML there"),
-        (b"? [1]\n: 2\n", ", line 1: a key must be a plain word; mend the YAML there"),
-        (b"a: &x [1]\nb: *x\n", ", line 2: aliases (*name) are not allowed; mend the YAML there"),
-        (b"a: [1\n", ", line 2: expected ',' or ']', but got '<stream end>'; mend the YAML there"),
+        (b"a: 1\nb: 2\na: 3\n", ", line 3: key 'a' is duplicated; fix the YAML there"),
+        (b"a:\n  b: 1\n  b: 1\n", ", line 3: key 'b' is duplicated; fix the YAML there"),
+        (b"? [1]\n: 2\n", ", line 1: a key must be a plain word; fix the YAML there"),
+        (b"a: &x [1]\nb: *x\n", ", line 2: aliases (*name) are not allowed; fix the YAML there"),
+        (b"a: [1\n", ", line 2: expected ',' or ']', but got '<stream end>'; fix the YAML there"),
         (b"a: !!python/name:os.system\n", "could not determine a constructor"),
         (b"a: 2026-13-45\n", ": month must be in 1..12"),
         (b"a: \xff\n", ": is not UTF-8 text; save it as UTF-8"),
         (b"a: \x07\n", ": unacceptable character"),
-        (b"[" * 5000, ": is nested too deeply; mend the YAML"),
+        (b"[" * 5000, ": is nested too deeply; fix the YAML"),
     ],
 )
 def test_unusable_yaml_is_said_in_one_line(tmp_path, content, message):
@@ -162,15 +163,23 @@ def test_nearest_names_the_closest_or_nothing():
     assert nearest("zebra", ["slake", "roco"]) == ""
 
 
-def test_differences_compare_nested_values_as_json_writes_them():
-    before = {"optim": {"lr": 5e-05, "betas": (0.9, 0.95)}, "name": "one", "old": None, "digest": "a" * 64}
-    now = {"optim": {"lr": 0.0001, "betas": [0.9, 0.95]}, "name": "two", "steps": 3, "digest": "b" * 64}
-    assert flatten(now) == {
-        "optim.lr": 0.0001, "optim.betas": [0.9, 0.95], "name": "two", "steps": 3, "digest": "b" * 64,
-    }  # fmt: skip
-    assert differences(before, now, ignore=["name"]) == [
-        "digest was aaaaaaaaaaaa, is bbbbbbbbbbbb",
-        "optim.lr was 5e-05, is 0.0001",
-        "steps was null, is 3",
-    ]
-    assert differences(before, before) == []
+@pytest.mark.parametrize("folder", ["mixtures", "recipes/train", "recipes/eval", "recipes/sources"])
+def test_the_yaml_files_of_a_folder_are_found_by_their_names(folder):
+    names = yaml_names(folder)
+    assert names == sorted(names)
+    for name in names:
+        path = find_yaml(folder, "recipe", name)
+        assert (path.stem, path.is_file()) == (name, True)
+
+
+def test_a_path_is_taken_as_it_is():
+    assert find_yaml("mixtures", "mixture", Path("v1.yml")) == Path("v1.yml")
+
+
+def test_an_unknown_name_is_met_with_the_nearest_and_all_others():
+    with pytest.raises(
+        UsageError, match=r"mixture 'smaple' is unknown \(did you mean 'sample'\?\); there are sample, v1"
+    ):
+        find_yaml("mixtures", "mixture", "smaple")
+    with pytest.raises(UsageError, match=r"'bach' is unknown; there are smoke, or give a path that ends in \.yaml"):
+        find_yaml("recipes/eval", "recipe", "bach", ["smoke"])

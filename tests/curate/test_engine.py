@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from medmix.curate import engine
@@ -32,6 +33,26 @@ def die(number: int) -> int:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_tasks(workers):
     assert list(engine.run(square, range(20), workers)) == [number * number for number in range(20)]
+
+
+def opencv_threads(number: int) -> int:
+    return cv2.getNumThreads()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_process_has_one_opencv_thread_while_it_works_and_the_others_after_it(workers):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        assert list(engine.run(opencv_threads, range(4), workers)) == [1, 1, 1, 1]
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_importing_the_image_code_leaves_opencv_threads_alone():
+    code = "import cv2; cv2.setNumThreads(2); import medmix.curate.build; assert cv2.getNumThreads() == 2"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from medmix.curate import facts, mixtures, sampledata
+from medmix.curate.config import yaml_names
 from medmix.curate.errors import UsageError
-from medmix.curate.licences import statements, wordings
+from medmix.curate.licences import statements, terms
 from medmix.curate.record import TASKS, VERDICTS
 from medmix.curate.sources import layouts
 
@@ -43,13 +44,13 @@ GOOD = {
         "original": {"dataset": "Zenodo 1", "revision": None},
     },
     "licence": {
-        "declared": {"wording": "mit", "evidence": "the card", "read": "2026-11-23"},
-        "upstream": {"wording": "MIT", "evidence": "the repository", "read": "2026-11-22"},
+        "declared": {"license_text": "mit", "evidence": "the card", "read": "2026-11-23"},
+        "upstream": {"license_text": "MIT", "evidence": "the repository", "read": "2026-11-22"},
         "effective": {"id": "MIT", "verdict": "redistributable", "evidence": "both", "read": "2026-11-23"},
     },
     "group": "the image",
     "splits": {"train": 3, "test": None},
-    "faults": ["one"],
+    "known_issues": ["one"],
     "unverified": [],
     "attribution": "Good (2026)",
     "citation": "@misc{good}",
@@ -77,14 +78,14 @@ def test_each_source_is_told_in_full(source):
     parts = (entry.licence.declared, entry.licence.upstream, entry.licence.effective)
     assert all(part.evidence and part.read >= "2026-11-23" for part in parts)
     assert "\n" not in entry.attribution
-    assert all("\n" not in line for line in (*entry.faults, *entry.unverified))
-    assert entry.faults
+    assert all("\n" not in line for line in (*entry.known_issues, *entry.unverified))
+    assert entry.known_issues
 
 
 @pytest.mark.parametrize("source", FOURTEEN)
 def test_a_verdict_is_that_of_the_licence_or_stricter(source):
     licence = facts.load(source).licence
-    assert licence.verdict in (wordings.verdict(licence.id), "unclear")
+    assert licence.verdict in (terms.verdict(licence.id), "unclear")
 
 
 @pytest.mark.parametrize("source", FOURTEEN)
@@ -120,7 +121,7 @@ def test_split_sizes_add_up_to_the_samples(source, samples):
 
 
 def test_every_source_of_every_mixture_has_facts():
-    named = {source for name in mixtures.names() for source in mixtures.load(name).sources}
+    named = {source for name in yaml_names("mixtures") for source in mixtures.load(name).sources}
     assert named <= set(facts.source_ids())
 
 
@@ -134,7 +135,7 @@ def test_every_layout_that_is_read_has_its_upstream(source):
     assert {layout.name for layout in layouts(source)} <= facts.load(source).upstream.keys()
 
 
-FETCHED = [source for source in FOURTEEN if facts.load(source).fetched_layout()]
+FETCHED = [source for source in FOURTEEN if facts.load(source).downloadable_layout()]
 
 NOT_IN_THE_SAMPLE = {"pubmedqa": {"pqa_unlabeled/train-00000-of-00001.parquet"}}
 """Files that upstream has and the sample data leaves out."""
@@ -143,14 +144,14 @@ NOT_IN_THE_SAMPLE = {"pubmedqa": {"pqa_unlabeled/train-00000-of-00001.parquet"}}
 @pytest.mark.parametrize("source", FOURTEEN)
 def test_every_source_can_be_fetched_or_says_what_to_do(source):
     entry = facts.load(source)
-    assert entry.fetched_layout() or len(entry.steps) > 1
+    assert entry.downloadable_layout() or len(entry.steps) > 1
     assert not re.findall(r"\{(?!folder\})\w+\}", " ".join(entry.steps))
 
 
 @pytest.mark.parametrize("source", FETCHED)
 def test_what_is_fetched_is_just_what_its_reader_wants(source, tmp_path):
     entry = facts.load(source)
-    name = entry.fetched_layout()
+    name = entry.downloadable_layout()
     tree = sampledata.TREES[source][name](0).files
     patterns = entry.upstream[name].files
     known = {*tree, *NOT_IN_THE_SAMPLE.get(source, set())}
@@ -161,11 +162,13 @@ def test_what_is_fetched_is_just_what_its_reader_wants(source, tmp_path):
     found = {layout.name: layout.shards(tmp_path) for layout in layouts(source)}
     assert [layout for layout, shards in found.items() if shards] == [name]
     assert {file for shard in found[name] for file in shard.files} <= set(tree)
-    assert {shard.split for shard in found[name] if shard.split} >= set(entry.expected(name)) - {""}
+    assert {shard.split for shard in found[name] if shard.split} >= set(entry.expected_rows(name)) - {""}
 
 
 def test_what_is_fetched_is_pinned_by_a_whole_commit():
-    pins = {source: facts.load(source).upstream[facts.load(source).fetched_layout()].revision for source in FETCHED}
+    pins = {
+        source: facts.load(source).upstream[facts.load(source).downloadable_layout()].revision for source in FETCHED
+    }
     assert {source: pin for source, pin in pins.items() if not re.fullmatch("[0-9a-f]{40}", pin or "")} == {}
 
 
@@ -195,8 +198,8 @@ def test_an_unknown_source_names_the_nearest():
         ({"stem": "other"}, "id: is 'good', but the file is called 'other'"),
         ({"samples": 0}, "samples: must be 1 or more"),
         ({"samples": "many"}, "samples: must be a whole number"),
-        ({"languages": []}, "languages: names none"),
-        ({"upstream": {}}, "upstream: names no layout"),
+        ({"languages": []}, "languages: is empty"),
+        ({"upstream": {}}, "upstream: is empty"),
         ({"task": "vqaa"}, "task: must be one of .*did you mean 'vqa'"),
         ({"splits": {"train": "all"}}, "splits.train: must be a whole number"),
         ({"access": "credentialed"}, "verdict: is redistributable, but access is credentialed"),
@@ -206,44 +209,57 @@ def test_an_unknown_source_names_the_nearest():
             {"licence": {"effective": {"id": "CC-BY-NC-4.0"}}},
             "licence.effective.verdict: is redistributable, but CC-BY-NC-4.0 is research-only",
         ),
-        ({"licence": {"upstream": {"read": "yesterday"}}}, "licence.upstream.read: 'yesterday' is no day"),
-        ({"licence": {"declared": {"evidence": " "}}}, "licence.declared.evidence: is empty; say where that was read"),
+        ({"licence": {"upstream": {"read": "yesterday"}}}, "licence.upstream.read: 'yesterday' is not a date"),
+        ({"licence": {"declared": {"evidence": " "}}}, "licence.declared.evidence: is empty; say where it was read"),
         ({"licence": {"declared": {"evidence": None}}}, "licence.declared.evidence: must be a text, is null"),
         (
-            {"licence": {"declared": {"wording": "CC-BY-9"}}},
-            r"licence.declared.wording: 'CC-BY-9' is not known \(did you mean 'CC-BY-4.0'\?\); add it to",
+            {"licence": {"declared": {"license_text": "CC-BY-9"}}},
+            r"licence.declared.license_text: 'CC-BY-9' is not known \(did you mean 'CC-BY-4.0'\?\); add it to",
         ),
         (
             {"licence": {"declared": {"licence": "MIT"}}},
             "licence.declared.licence: may only be LicenseRef-unclear",
         ),
         (
-            {"licence": {"upstream": {"wording": "CC BY-SA 4.0"}}},
+            {"licence": {"upstream": {"license_text": "CC BY-SA 4.0"}}},
             r"licence.effective.id: MIT is laxer than upstream \(CC-BY-SA-4.0\): share_alike",
         ),
         (
-            {"licence": {"declared": {"wording": "cc-by-nc-nd-4.0"}}},
+            {"licence": {"declared": {"license_text": "cc-by-nc-nd-4.0"}}},
             r"licence.effective.id: MIT is laxer than declared \(CC-BY-NC-ND-4.0\): derivatives, commercial",
         ),
         (
-            {"licence": {"upstream": {"wording": "other"}}},
+            {"licence": {"upstream": {"license_text": "other"}}},
             r"licence.effective.id: MIT is laxer than upstream \(LicenseRef-unclear\): redistribute, derivatives",
         ),
         (
-            {"licence": {"declared": {"wording": ""}, "upstream": {"wording": ""}}},
-            "licence.effective.id: is MIT, but neither declared nor upstream says anything",
+            {"licence": {"declared": {"license_text": ""}, "upstream": {"license_text": ""}}},
+            "licence.effective.id: is MIT, but neither declared nor upstream states a licence",
         ),
         (
-            {"licence": {"members": {"Some set": {"wording": "free", "evidence": "", "read": "2026-11-23"}}}},
+            {"licence": {"members": {"Some set": {"license_text": "free", "evidence": "", "read": "2026-11-23"}}}},
             "licence.members.Some set.evidence: is empty",
         ),
         ({"licence": {"licence": "MIT"}}, "licence.licence: unknown key"),
+        ({"faults": ["one"]}, "faults: is now called 'known_issues'"),
+        ({"licence": {"declared": {"wording": "MIT"}}}, "licence.declared.wording: is now called 'license_text'"),
     ],
 )
 def test_mistakes_are_named(tmp_path, changes, problem):
     path = written(tmp_path, **changes)
     with pytest.raises(UsageError, match=rf"{path.name}: .*{problem}"):
         facts.parse_file(path)
+
+
+def test_facts_that_a_caller_changes_are_not_those_of_another():
+    entry = facts.load("omnimedvqa")
+    entry.upstream["original"].splits.clear()
+    for mapping in (entry.upstream, entry.splits, entry.licence.members):
+        mapping.clear()
+    other = facts.load("omnimedvqa")
+    assert other.upstream["original"].splits
+    assert other.splits
+    assert other.licence.members
 
 
 def test_all_mistakes_are_named_at_once(tmp_path):
@@ -262,9 +278,9 @@ def test_a_source_without_evidence_is_an_error(tmp_path, part):
 
 
 def test_silence_binds_nobody_and_what_is_not_known_has_its_own_word(tmp_path):
-    silent = facts.parse_file(written(tmp_path, licence={"declared": {"wording": ""}})).licence
+    silent = facts.parse_file(written(tmp_path, licence={"declared": {"license_text": ""}})).licence
     assert (silent.declared.id, silent.id) == ("LicenseRef-unclear", "MIT")
-    free_text = {"wording": "ask the publisher", "licence": "LicenseRef-unclear"}
+    free_text = {"license_text": "ask the publisher", "licence": "LicenseRef-unclear"}
     unclear = {"id": "LicenseRef-unclear", "verdict": "unclear"}
     parsed = facts.parse_file(written(tmp_path, licence={"upstream": free_text, "effective": unclear})).licence
     assert (parsed.upstream.id, parsed.verdict) == ("LicenseRef-unclear", "unclear")

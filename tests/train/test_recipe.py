@@ -3,17 +3,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medmix.curate.config import yaml_names
 from medmix.curate.errors import UsageError
 from medmix.train.recipe import as_dict
-from medmix.train.recipes import from_dict, load, names
+from medmix.train.recipes import from_dict, load
 from medmix.train.run import loop
 
 from .conftest import tiny_recipe
 
 
 def test_every_recipe_loads_and_survives_the_way_to_yaml_and_back() -> None:
-    assert names() == ["mid-170m", "openmedq-7b", "smoke-cpu"]
-    for name in names():
+    assert yaml_names("recipes/train") == ["mid-170m", "openmedq-7b", "smoke-cpu"]
+    for name in yaml_names("recipes/train"):
         recipe = load(name)
         assert recipe.name == name
         assert from_dict(yaml.safe_load(yaml.safe_dump(as_dict(recipe))), "again") == recipe
@@ -74,8 +75,8 @@ def test_a_value_is_overridden_from_the_first_equals_sign_on() -> None:
         (("sources=[]",), "smoke-cpu.yaml: sources: names no source; leave it out to train on all"),
         (("sources=[slake, slake]",), "smoke-cpu.yaml: sources: names a source twice"),
         (("optim",), "--set optim: write it as key.sub=value"),
-        (("name.x=1",), "--set name.x=1: 'name' is no section of the recipe"),
-        (("optim.lr=[",), "--set optim.lr=[: the value '[' is no YAML"),
+        (("name.x=1",), "--set name.x=1: 'name' is not a section of the recipe"),
+        (("optim.lr=[",), "--set optim.lr=[: the value '[' is not YAML"),
         (("name=other",), "smoke-cpu.yaml: name: is 'other', but the file is called 'smoke-cpu'; make them equal"),
     ],
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import LlavaImageProcessorPil
 
 from medmix.curate.errors import RowError, WorkError
-from medmix.curate.measure.images import canonical
+from medmix.curate.measure.images import decode_rgb
 
 from ..recipe import Vision
 from .render import IGNORE_INDEX, count_images
@@ -91,7 +91,7 @@ def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
         raise WorkError(f"{record['id']}: {len(images)} images but {count_images(record)} image parts")
     try:
         return [
-            to_tensor(canonical(image["bytes"], vision.max_pixels), vision) for image in images[: vision.max_images]
+            to_tensor(decode_rgb(image["bytes"], vision.max_pixels), vision) for image in images[: vision.max_images]
         ]
     except RowError as error:
         raise WorkError(f"{record['id']}: an image cannot be used ({error}); type: medmix check") from None

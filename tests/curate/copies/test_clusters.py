@@ -2,21 +2,21 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.copies.clusters import stars
+from medmix.curate.copies.clusters import greedy_clusters
 
 
 def test_the_best_stands_for_its_copies():
-    assert stars(np.array([[0, 1], [1, 2], [0, 2]]), np.array([2, 1, 0, 3])).tolist() == [2, 2, 2, 3]
+    assert greedy_clusters(np.array([[0, 1], [1, 2], [0, 2]]), np.array([2, 1, 0, 3])).tolist() == [2, 2, 2, 3]
 
 
 def test_a_chain_is_not_one_group():
-    assert stars(np.array([[0, 1], [1, 2]]), np.array([0, 1, 2])).tolist() == [0, 0, 2]
-    assert stars(np.array([[0, 1], [1, 2]]), np.array([1, 0, 2])).tolist() == [1, 1, 1]
-    assert stars(np.array([[0, 1], [1, 2], [2, 3]]), np.array([0, 3, 1, 2])).tolist() == [0, 0, 3, 3]
+    assert greedy_clusters(np.array([[0, 1], [1, 2]]), np.array([0, 1, 2])).tolist() == [0, 0, 2]
+    assert greedy_clusters(np.array([[0, 1], [1, 2]]), np.array([1, 0, 2])).tolist() == [1, 1, 1]
+    assert greedy_clusters(np.array([[0, 1], [1, 2], [2, 3]]), np.array([0, 3, 1, 2])).tolist() == [0, 0, 3, 3]
 
 
 def test_without_pairs_all_survive():
-    assert stars(np.zeros((0, 2), np.int64), np.arange(3)).tolist() == [0, 1, 2]
+    assert greedy_clusters(np.zeros((0, 2), np.int64), np.arange(3)).tolist() == [0, 1, 2]
 
 
 @given(data=st.data(), count=st.integers(1, 12))
@@ -24,7 +24,7 @@ def test_every_copy_hangs_on_a_survivor_that_it_was_confirmed_against(data, coun
     place = st.integers(0, count - 1)
     pairs = data.draw(st.lists(st.tuples(place, place).filter(lambda pair: pair[0] != pair[1])))
     order = np.array(data.draw(st.permutations(range(count))))
-    centre = stars(np.array(pairs, np.int64).reshape(-1, 2), order)
+    centre = greedy_clusters(np.array(pairs, np.int64).reshape(-1, 2), order)
     rank = np.argsort(order)
     for image, survivor in enumerate(centre.tolist()):
         assert centre[survivor] == survivor

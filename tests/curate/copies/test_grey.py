@@ -23,15 +23,15 @@ def test_a_small_thing_on_an_even_background_keeps_its_background():
 
 
 def test_the_working_picture_keeps_proportions():
-    small = grey.working(pixels(picture(1, 400, 200)))
+    small = grey.working_picture(pixels(picture(1, 400, 200)))
     assert small is not None
     assert small.shape == (91, 181)
 
 
 def test_tiny_even_and_stripe_like_pictures_have_none():
     image = pixels(picture(1))
-    assert grey.working(image[:31, :200]) is None
-    assert grey.working(np.full((200, 200), 7, np.uint8)) is None
-    assert grey.working(np.full((200, 200), 7, np.uint8) + (image[:200, :200] // 64)) is None
-    assert grey.working(np.tile(image[:40], (1, 3))[:, :400]) is None
-    assert grey.working(np.zeros((0, 0), np.uint8)) is None
+    assert grey.working_picture(image[:31, :200]) is None
+    assert grey.working_picture(np.full((200, 200), 7, np.uint8)) is None
+    assert grey.working_picture(np.full((200, 200), 7, np.uint8) + (image[:200, :200] // 64)) is None
+    assert grey.working_picture(np.tile(image[:40], (1, 3))[:, :400]) is None
+    assert grey.working_picture(np.zeros((0, 0), np.uint8)) is None

@@ -60,14 +60,14 @@ def test_a_crowded_key_does_not_explode():
     crowd = prints(picture(1)).repeat(3000)
     crowd["hash"] = np.random.default_rng(0).integers(0, 1 << 63, (3000, 4), np.uint64)
     found = candidates(crowd)
-    assert len(found) < 3000 * (neighbours.CROWD + 1) * 5
+    assert len(found) < 3000 * (neighbours.MAX_IMAGES_PER_KEY + 1) * 5
     assert set(found.ravel()) == set(range(3000))
 
 
 def test_a_picture_with_few_keypoints_is_found_by_its_hash_in_any_orientation(strangers):
     smooth = picture(7).resize((5, 4)).resize((200, 160), 3)
     copies = prints(smooth, smooth.transpose(2))
-    assert copies["count"].max() < neighbours.FEW
+    assert copies["count"].max() < neighbours.FEW_KEYPOINTS
     copies["count"] = 0
     assert candidates(np.concatenate([copies, strangers])).tolist() == [[0, 1]]
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from medmix.curate.decide.comparisons import COPIES
 from medmix.curate.decide.scantexts import ScanTexts
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
 
 DEFAULTS: dict[str, Any] = {
     "scan": 0,
@@ -93,7 +93,7 @@ def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]
     """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`) and their scan."""
     told = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
     fields = ("question", "answer", "context", "choices")
-    keys = measure([Texts(*(row[field] for field in fields)) for row in told])
+    keys = measure_texts([Texts(*(row[field] for field in fields)) for row in told])
     scan = pl.DataFrame(
         {
             **{field: [row[field] for row in told] for field in (*fields, "explanation")},

@@ -238,7 +238,7 @@ def test_a_day_of_publication_must_be_one(tmp_path):
     with pytest.raises(UsageError, match=r"mine\.yaml: about\.contct: unknown key .did you mean 'contact'"):
         mixtures.load(str(path))
     path.write_text("{name: mine, version: 1.0.0, description: d, sources: {medqa: {}}, about: {published: soon}}")
-    with pytest.raises(UsageError, match=r"about\.published: 'soon' is no day; write YYYY-MM-DD"):
+    with pytest.raises(UsageError, match=r"about\.published: 'soon' is not a date; write YYYY-MM-DD"):
         mixtures.load(str(path))
 
 

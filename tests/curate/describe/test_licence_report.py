@@ -13,7 +13,7 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.describe.licence_report import of_mix, of_mixture
 from medmix.curate.errors import UsageError
-from medmix.curate.licences.wordings import TERMS
+from medmix.curate.licences.terms import TERMS
 from medmix.curate.write import manifest
 
 SAMPLE = mixtures.load("sample")
@@ -72,7 +72,7 @@ def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_wa
         "CC0": "CC0-1.0",
     }
     said = manifest.read(mix)["sources"]["roco"]["facts"]["licence"]
-    assert (said["declared"]["wording"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
+    assert (said["declared"]["license_text"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
 
 
 def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, tmp_path):

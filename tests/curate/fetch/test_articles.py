@@ -15,8 +15,8 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import InputError, WorkError
 from medmix.curate.fetch import articles
-from medmix.curate.read.articles import Article, add_wordings, digest
-from medmix.curate.read.articles import table as article_table
+from medmix.curate.read.articles import Article, add_article_licences, table_digest
+from medmix.curate.read.articles import load_table as article_table
 
 from ...hub import Answer, Server
 
@@ -97,7 +97,7 @@ def test_what_was_asked_counts_before_a_list_and_later_before_earlier(tmp_path):
 
 
 def test_no_table(tmp_path):
-    assert (licences(tmp_path), digest(tmp_path)) == ({}, "")
+    assert (licences(tmp_path), table_digest(tmp_path)) == ({}, "")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_rows_without_wording_take_that_of_their_article():
     )
     table = pl.DataFrame({"article": ["PMC1", "PMC2"], "licence": ["CC BY", ""], "article_read": "2026-11-23"})
     sources = {source: facts.load(source) for source in ("pmc_oa", "roco", "slake")}
-    done = add_wordings(rows, table, sources)
+    done = add_article_licences(rows, table, sources)
     assert done["wording"].to_list() == ["CC BY", "", None, "", "NO-CC CODE", "", ""]
     assert done["article"].to_list() == ["PMC1", "", "", "", "", "", ""]
     assert done["article_read"].to_list() == ["2026-11-23", "", "", "", "", "", ""]
@@ -134,21 +134,21 @@ def test_rows_without_wording_take_that_of_their_article():
 def test_which_articles_the_sources_name(root, tmp_path):
     for source in ("pmc_oa", "pmc_vqa", "roco", "slake"):
         shutil.copytree(root / source, tmp_path / source)
-    named = articles.named(tmp_path)
+    named = articles.article_ids(tmp_path)
     assert named == sorted(set(named))
     assert all(re.fullmatch(r"PMC\d+", article) for article in named)
     shutil.rmtree(tmp_path / "pmc_vqa")
-    assert set(articles.named(tmp_path)) < set(named)
+    assert set(articles.article_ids(tmp_path)) < set(named)
 
 
 def test_the_latest_version_of_an_article_is_asked(bucket):
     bucket.add("PMC1", "CC BY", version=9)
     bucket.add("PMC1", "CC BY-NC", version=10, retracted=True)
     bucket.add("PMC12", "CC0")
-    answer = articles.ask("PMC1", bucket.url, lambda url: bucket_text(bucket, url))
+    answer = articles.fetch_article("PMC1", bucket.url, lambda url: bucket_text(bucket, url))
     where = f"{bucket.url}/metadata/PMC1.10.json"
     assert answer == Article("PMC1", "CC BY-NC", True, date.today().isoformat(), where)
-    answer = articles.ask("PMC7", bucket.url, lambda url: bucket_text(bucket, url))
+    answer = articles.fetch_article("PMC7", bucket.url, lambda url: bucket_text(bucket, url))
     assert (answer.licence, answer.where) == ("", f"{bucket.url}/?list-type=2&prefix=metadata/PMC7.")
 
 
@@ -166,11 +166,11 @@ def test_an_answer_of_another_form_is_no_licence(answer):
         )
 
     with pytest.raises(WorkError, match=r"a proxy between|not of the known form"):
-        articles.ask("PMC1", "http://here", get)
+        articles.fetch_article("PMC1", "http://here", get)
 
 
 def test_the_command_asks_once_for_each_article(bucket, pmc, capsys):
-    named = articles.named(pmc)
+    named = articles.article_ids(pmc)
     for article in named[1:]:
         bucket.add(article, "CC BY")
     assert fill(pmc) == (0, 1)
@@ -188,7 +188,7 @@ def test_the_command_asks_once_for_each_article(bucket, pmc, capsys):
 
 
 def test_a_stopped_run_keeps_its_answers(bucket, pmc, capsys):
-    named = articles.named(pmc)
+    named = articles.article_ids(pmc)
     for article in named:
         bucket.add(article, "CC BY")
     bucket.fail(rf"metadata/{named[-1]}\.", 503, times=100)
@@ -207,11 +207,11 @@ def test_a_stopped_run_keeps_its_answers(bucket, pmc, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["slake"], ["--check"]])
-def test_articles_stand_alone(tmp_path, capsys, arguments):
+def test_articles_takes_no_source_and_no_check(tmp_path, capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(["fetch", "--articles", "--root", str(tmp_path), *arguments])
     assert stop.value.code == 2
-    assert "--articles stands alone" in capsys.readouterr().err
+    assert "--articles takes neither SOURCE nor --check" in capsys.readouterr().err
 
 
 def test_a_build_takes_the_licences_and_notices_when_they_change(pmc, tmp_path, capsys):
@@ -220,7 +220,7 @@ def test_a_build_takes_the_licences_and_notices_when_they_change(pmc, tmp_path, 
     unclear = build(SAMPLE, pmc, out, options)
     assert unclear["sources"]["pmc_oa"]["kept_by_verdict"].keys() == {"unclear"}
 
-    free, closed, *_ = articles.named(pmc)
+    free, closed, *_ = articles.article_ids(pmc)
     put(pmc, "a.csv", f"{HEADER}{free},CC BY,false,2026-11-23,x\n{closed},CC BY-NC-ND,false,2026-11-23,x\n")
     known = build(SAMPLE, pmc, out, options)
     assert known["inputs"] != unclear["inputs"]

@@ -13,16 +13,15 @@ from huggingface_hub import constants
 
 from medmix.cli import main
 from medmix.curate import facts, sampledata
-from medmix.curate.fetch.hub import Content
-from medmix.curate.read import download_record, presence
+from medmix.curate.read import download_record, source_status
 
 SLAKE = facts.load("slake").upstream["hub"]
-FETCHED = [source for source in facts.source_ids() if facts.load(source).fetched_layout()]
+FETCHED = [source for source in facts.source_ids() if facts.load(source).downloadable_layout()]
 
 
 def upstream(source: str) -> dict[str, bytes]:
     """Give the sample files of the layout that is fetched, and a file that no reader wants."""
-    files = dict(sampledata.TREES[source][facts.load(source).fetched_layout()](0).files)
+    files = dict(sampledata.TREES[source][facts.load(source).downloadable_layout()](0).files)
     if source == "pubmedqa":
         files["pqa_unlabeled/train-00000-of-00001.parquet"] = files["pqa_artificial/train-00000-of-00001.parquet"]
     return {**files, "README.md": b"a card"}
@@ -30,7 +29,7 @@ def upstream(source: str) -> dict[str, bytes]:
 
 def serve(hub, source: str, files: dict[str, bytes] | None = None) -> str:
     entry = facts.load(source)
-    place = entry.upstream[entry.fetched_layout()]
+    place = entry.upstream[entry.downloadable_layout()]
     return hub.add(place.dataset, files or upstream(source), place.revision or "")
 
 
@@ -64,8 +63,8 @@ def downloaded(hub, data: bytes) -> int:
 def test_a_source_comes_whole_at_its_commit_and_only_once(hub, run, tmp_path, source):
     commit = serve(hub, source)
     assert run("fetch", source, "--root", tmp_path)[0] == 0
-    found = presence.look(source, tmp_path)
-    assert (found.state, found.layout, found.revision) == ("present", facts.load(source).fetched_layout(), commit)
+    found = source_status.check_source(source, tmp_path)
+    assert (found.state, found.layout, found.revision) == ("present", facts.load(source).downloadable_layout(), commit)
     record = download_record.read_record(tmp_path / source)
     files = upstream(source)
     there = {name: hashlib.sha256(files[name]).hexdigest() for name in record.files}
@@ -77,7 +76,7 @@ def test_a_source_comes_whole_at_its_commit_and_only_once(hub, run, tmp_path, so
     asked = len(hub.log)
     status, out, _ = run("fetch", source, "--root", tmp_path)
     assert (status, len(hub.log)) == (0, asked)
-    assert out.splitlines()[0].startswith(f"{source}: is there already: {tmp_path / source}, ")
+    assert out.splitlines()[0].startswith(f"{source}: is already present: {tmp_path / source}, ")
 
 
 @pytest.fixture
@@ -152,17 +151,19 @@ def test_a_stopped_download_goes_on_and_finished_files_stay(hub, run, tmp_path):
     assert one_error(err).startswith(f"no way to {hub.url} (")
     assert one_error(err).endswith("check the network and run the same command again: finished files are kept")
 
-    assert presence.look("slake", tmp_path).state == "partly"
+    assert source_status.check_source("slake", tmp_path).state == "incomplete"
     build = ("build", "--mixture", "sample", "--only", "slake", "--root", tmp_path, "--out", tmp_path / "mix")
     status, _, err = run(*build)
     assert status == 2
-    go_on = f"its download was stopped; go on with: medmix fetch slake --root {tmp_path}"
+    go_on = f"its download was stopped; resume it with: medmix fetch slake --root {tmp_path}"
     assert one_error(err) == f"{tmp_path / 'slake'}: {go_on}"
 
     hub.faults.clear()
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
     assert downloaded(hub, files["imgs.zip"]) == len(files["imgs.zip"])
-    assert presence.look("slake", tmp_path) == presence.Presence("slake", "present", "hub", commit)
+    assert source_status.check_source("slake", tmp_path) == source_status.SourceStatus(
+        "slake", "present", "hub", commit
+    )
 
 
 def test_ctrl_c_is_130_and_a_re_run_goes_on_within_the_file(hub, run, tmp_path, monkeypatch):
@@ -215,7 +216,7 @@ LOG_IN = "log in (hf auth login, or a token in HF_TOKEN)"
         (403, {"X_Error_Code": "GatedRepo"}, f"asks each user to accept its terms: do so on {PAGE}, then {LOG_IN}"),
         (401, {}, f"is refused to you (status 401): {LOG_IN} as a user who may read it"),
         (403, {}, f"is refused to you (status 403): {LOG_IN} as a user who may read it"),
-        (404, {"X_Error_Code": "RepoNotFound"}, f"is not there or not open to you: see {PAGE}, and {LOG_IN}"),
+        (404, {"X_Error_Code": "RepoNotFound"}, f"does not exist or is not open to you: see {PAGE}, and {LOG_IN}"),
         (
             404,
             {"X_Error_Code": "RevisionNotFound"},
@@ -280,7 +281,7 @@ def test_a_renamed_file_is_named(hub, run, tmp_path):
     status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert status == 1
     assert one_error(err) == (
-        f"slake: BoKelvin/SLAKE has no file imgs.zip at {SLAKE.revision}; look there whether it was renamed"
+        f"slake: BoKelvin/SLAKE has no file imgs.zip at {SLAKE.revision}; check on the Hub whether it was renamed"
     )
 
 
@@ -296,9 +297,9 @@ def test_one_that_fails_does_not_keep_the_others(hub, run, tmp_path):
     serve(hub, "slake")
     status, out, err = run("fetch", "medqa", "slake", "--root", tmp_path)
     assert status == 1
-    assert out == f"slake: is fetched: {tmp_path / 'slake'}, BoKelvin/SLAKE at {SLAKE.revision}\n"
-    assert one_error(err).startswith("medqa: GBaker/MedQA-USMLE-4-options is not there or not open to you")
-    assert "not complete yet: medqa" in err
+    assert out == f"slake: fetched: {tmp_path / 'slake'}, BoKelvin/SLAKE at {SLAKE.revision}\n"
+    assert one_error(err).startswith("medqa: GBaker/MedQA-USMLE-4-options does not exist or is not open to you")
+    assert "incomplete: medqa" in err
 
 
 def test_without_a_pin_the_commit_is_said_recorded_and_kept_to(hub, run, tmp_path, unpinned):
@@ -307,7 +308,7 @@ def test_without_a_pin_the_commit_is_said_recorded_and_kept_to(hub, run, tmp_pat
     hub.fail(f"/lfs/{hashlib.sha256(files['pmc_oa.jsonl']).hexdigest()}", "drop", times=100)
     status, _, err = run("fetch", "pmc_oa", "--root", tmp_path)
     assert status == 1
-    assert f"pmc_oa: axiong/pmc_oa is not pinned; its commit {first} is taken and recorded" in err
+    assert f"pmc_oa: axiong/pmc_oa is not pinned; using and recording its commit {first}" in err
     hub.faults.clear()
     serve(hub, "pmc_oa", files | {"pmc_oa.jsonl": b"{}\n"})
     assert run("fetch", "pmc_oa", "--root", tmp_path)[0] == 0
@@ -323,16 +324,16 @@ def test_another_version_is_brought_to_the_pin_by_its_changed_files_alone(hub, r
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(files[name] if name != "test.json" else b"[]")
     sizes = {
-        path.name: download_record.FetchedFile(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        path.name: download_record.DownloadedFile(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.iterdir()
     }
-    download_record.write_record(folder, download_record.Fetched("BoKelvin/SLAKE", "0" * 40, sizes))
-    assert presence.look("slake", tmp_path).state in ("wrong version", "partly")
+    download_record.write_record(folder, download_record.Download("BoKelvin/SLAKE", "0" * 40, sizes))
+    assert source_status.check_source("slake", tmp_path).state in ("wrong version", "incomplete")
     status, out, _ = run("fetch", "slake", "--root", tmp_path, "--json")
     assert status == 0
     assert json.loads(out)[0]["bytes"] == len(files["test.json"])
     assert (folder / "test.json").read_bytes() == files["test.json"]
-    assert presence.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
 def test_files_laid_there_by_hand_are_taken_when_they_are_the_hubs(hub, run, tmp_path):
@@ -342,7 +343,7 @@ def test_files_laid_there_by_hand_are_taken_when_they_are_the_hubs(hub, run, tmp
     (tmp_path / "slake" / "imgs.zip").write_bytes(files["imgs.zip"])
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
     assert downloaded(hub, files["imgs.zip"]) == 0
-    assert presence.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
 def test_files_of_somebody_else_are_not_overwritten(hub, run, tmp_path):
@@ -353,7 +354,8 @@ def test_files_of_somebody_else_are_not_overwritten(hub, run, tmp_path):
     status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert status == 2
     assert one_error(err) == (
-        f"{mine}: is not the Hub's file, and medmix fetch did not put it there; move it away or give another --root"
+        f"{mine}: differs from the Hub's file, and medmix fetch did not download it; "
+        "move it away or give another --root"
     )
     assert [path.name for path in mine.parent.iterdir()] == ["imgs.zip"]
     assert mine.read_bytes() == b"mine"
@@ -364,7 +366,9 @@ def test_another_layout_laid_there_by_hand_is_left_alone(hub, run, tmp_path, roo
     shutil.copytree(root / "slake", tmp_path / "slake")
     status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert status == 2
-    assert one_error(err).startswith(f"{tmp_path / 'slake'}: holds slake as original, which medmix fetch did not put")
+    assert one_error(err).startswith(
+        f"{tmp_path / 'slake'}: holds layout original of slake, which medmix fetch did not download"
+    )
     assert not hub.log
 
 
@@ -376,7 +380,7 @@ def test_a_second_fetch_into_the_same_folder_waits_outside(hub, run, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert status == 2
-    assert one_error(err) == f"{tmp_path / 'slake'}: another medmix fetch is writing there; wait for it"
+    assert one_error(err) == f"{tmp_path / 'slake'}: another medmix fetch is writing to this folder; wait until it ends"
 
 
 def test_too_little_room_is_said_before_anything_comes(hub, run, tmp_path, monkeypatch):
@@ -395,33 +399,33 @@ def test_a_disk_that_fills_up_is_one_line_and_1(hub, run, tmp_path, monkeypatch)
         raise OSError(28, "No space left on device", "imgs.zip")
 
     with monkeypatch.context() as context:
-        context.setattr(Content, "add", full)
+        context.setattr("medmix.curate.fetch.hub.ContentCheck.update", full)
         status, _, err = run("fetch", "slake", "--root", tmp_path)
     assert (status, one_error(err).split(";")[0]) == (1, "imgs.zip: the disk is full")
     assert run("fetch", "slake", "--root", tmp_path)[0] == 0
-    assert presence.look("slake", tmp_path).state == "present"
+    assert source_status.check_source("slake", tmp_path).state == "present"
 
 
-BY_HAND = [source for source in facts.source_ids() if source not in FETCHED]
+MANUAL = [source for source in facts.source_ids() if source not in FETCHED]
 
 
-@pytest.mark.parametrize("source", BY_HAND)
+@pytest.mark.parametrize("source", MANUAL)
 def test_what_is_not_on_the_hub_comes_with_steps(hub, run, tmp_path, source):
     status, out, err = run("fetch", source, "--root", tmp_path)
     assert status == 0
     first, *steps = out.splitlines()
-    assert first == f"{source}: to get it by hand:"
+    assert first == f"{source}: manual steps to get it:"
     assert len(steps) == len(facts.load(source).steps) > 1
     assert str(tmp_path / source) in out
     assert "{folder}" not in out
-    assert err == f"not complete yet: {source}\n"
+    assert err == f"incomplete: {source}\n"
     assert not hub.log
 
 
 def test_what_was_got_by_hand_is_seen(hub, run, root):
     assert run("fetch", "vqa_med_2019", "--root", root) == (
         0,
-        f"vqa_med_2019: is there already: {root / 'vqa_med_2019'}\n",
+        f"vqa_med_2019: is already present: {root / 'vqa_med_2019'}\n",
         "",
     )
 
@@ -432,7 +436,7 @@ def test_json_is_one_document(hub, run, tmp_path):
     assert status == 0
     slake, iu_xray = json.loads(out)
     assert (slake["state"], slake["revision"], slake["steps"]) == ("fetched", SLAKE.revision, [])
-    assert (iu_xray["state"], iu_xray["folder"]) == ("by hand", str(tmp_path / "iu_xray"))
+    assert (iu_xray["state"], iu_xray["folder"]) == ("manual", str(tmp_path / "iu_xray"))
     assert iu_xray["steps"][0].startswith("get NLMCXR_reports.tgz")
 
 

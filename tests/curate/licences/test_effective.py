@@ -2,16 +2,16 @@
 
 import pytest
 
-from medmix.curate.licences.effective import Holding, conflict, obstacle, summary
+from medmix.curate.licences.effective import SourceLicence, conflict, obstacle, summary
 
 PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
 
 MIX = [
-    Holding("slake", "CC-BY-SA-4.0", "redistributable", 10),
-    Holding("slake", "CC-BY-NC-SA-4.0", "research-only", 4),
-    Holding("iu_xray", "CC-BY-NC-ND-4.0", "research-only", 3),
-    Holding("medqa", "LicenseRef-unclear", "unclear", 2),
-    Holding("mimic_cxr", PHYSIONET, "credentialed", 1),
+    SourceLicence("slake", "CC-BY-SA-4.0", "redistributable", 10),
+    SourceLicence("slake", "CC-BY-NC-SA-4.0", "research-only", 4),
+    SourceLicence("iu_xray", "CC-BY-NC-ND-4.0", "research-only", 3),
+    SourceLicence("medqa", "LicenseRef-unclear", "unclear", 2),
+    SourceLicence("mimic_cxr", PHYSIONET, "credentialed", 1),
 ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from medmix.curate import facts
-from medmix.curate.licences import wordings
+from medmix.curate.licences import terms
 from medmix.curate.licences.rulings import Ruling, rule
 
 
@@ -56,7 +56,7 @@ def test_every_ruling_has_evidence_and_is_never_laxer_than_its_licence(source):
         for member in ("", *entry.licence.members):
             ruling = rule(entry.licence, wording, member, "")
             assert ruling.evidence and ruling.read >= "2026-11-23"
-            assert ruling.verdict in (wordings.verdict(ruling.licence), "unclear")
+            assert ruling.verdict in (terms.verdict(ruling.licence), "unclear")
 
 
 def test_all_42_open_sets_of_omnimedvqa_are_told():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from medmix.curate.errors import RowError
-from medmix.curate.measure.images import canonical, measure, pixel_digest, reduced
+from medmix.curate.measure.images import decode_reduced, decode_rgb, measure, pixel_digest
 
 from ..pictures import picture
 
@@ -41,7 +41,7 @@ def png_header(width: int, height: int) -> bytes:
 
 def reason(data: bytes, max_pixels: int = BUDGET) -> tuple[str, str]:
     with pytest.raises(RowError) as caught:
-        canonical(data, max_pixels)
+        decode_rgb(data, max_pixels)
     return caught.value.reason, caught.value.evidence
 
 
@@ -67,7 +67,7 @@ def reason(data: bytes, max_pixels: int = BUDGET) -> tuple[str, str]:
     ],
 )
 def test_modes(data: bytes, pixel: tuple[int, int, int]) -> None:
-    image = canonical(data, BUDGET)
+    image = decode_rgb(data, BUDGET)
     assert image.mode == "RGB"
     assert image.getpixel((1, 1)) == pixel
 
@@ -76,13 +76,13 @@ def test_modes(data: bytes, pixel: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("dtype", ["<u2", ">u2"])
 def test_sixteen_bit_keeps_its_grey_levels(kind: str, dtype: str) -> None:
     deep = Image.fromarray((RAMP.astype(np.uint16) * 17 + 300).astype(dtype))
-    image = canonical(encoded(deep, kind), BUDGET)
+    image = decode_rgb(encoded(deep, kind), BUDGET)
     assert np.array_equal(np.asarray(image)[..., 0], RAMP)
 
 
 def test_sixteen_bit_ppm_keeps_its_grey_levels() -> None:
     data = b"P5 16 16 65535\n" + (RAMP.astype(np.uint16) * 200).astype(">u2").tobytes()
-    assert np.array_equal(np.asarray(canonical(data, BUDGET))[..., 1], RAMP)
+    assert np.array_equal(np.asarray(decode_rgb(data, BUDGET))[..., 1], RAMP)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_sixteen_bit_ppm_keeps_its_grey_levels() -> None:
 )
 def test_float_tiff(values: list[list[float]], grey: list[list[int]]) -> None:
     data = encoded(Image.fromarray(np.array(values, dtype=np.float32)), "TIFF")
-    assert np.asarray(canonical(data, BUDGET))[..., 0].tolist() == grey
+    assert np.asarray(decode_rgb(data, BUDGET))[..., 0].tolist() == grey
 
 
 def test_signed_tiff_is_stretched() -> None:
     data = encoded(Image.fromarray(np.array([[-1000, 0, 1000]], dtype=np.int32)), "TIFF")
-    assert np.asarray(canonical(data, BUDGET))[..., 0].tolist() == [[0, 128, 255]]
+    assert np.asarray(decode_rgb(data, BUDGET))[..., 0].tolist() == [[0, 128, 255]]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
@@ -111,8 +111,8 @@ def test_exif_orientation_is_applied(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = encoded(photo(), kind, exif=exif)
-    upright = canonical(encoded(photo(), kind), BUDGET).transpose(Image.Transpose.ROTATE_270)
-    assert canonical(turned, BUDGET).tobytes() == upright.tobytes()
+    upright = decode_rgb(encoded(photo(), kind), BUDGET).transpose(Image.Transpose.ROTATE_270)
+    assert decode_rgb(turned, BUDGET).tobytes() == upright.tobytes()
     assert measure(turned, BUDGET).width == 24
 
 
@@ -120,7 +120,7 @@ def test_first_frame_of_several() -> None:
     frames = [Image.new("L", (8, 8), grey) for grey in (10, 200)]
     for kind in ("GIF", "TIFF"):
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-        assert canonical(data, BUDGET).getpixel((0, 0)) == (10, 10, 10)
+        assert decode_rgb(data, BUDGET).getpixel((0, 0)) == (10, 10, 10)
 
 
 def test_measure_sees_through_the_container() -> None:
@@ -156,7 +156,7 @@ def test_budget_is_checked_before_anything_is_allocated() -> None:
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
 def test_budget_is_exact(kind: str) -> None:
     data = encoded(photo(40, 25), kind)
-    assert canonical(data, 1000).size == (40, 25)
+    assert decode_rgb(data, 1000).size == (40, 25)
     assert reason(data, 999)[0] == "too-many-pixels"
 
 
@@ -219,7 +219,7 @@ def test_random_bytes_give_an_image_or_a_row_error(tail: bytes, magic: bytes) ->
 
 def check_total(data: bytes) -> None:
     try:
-        image = canonical(data, 10_000)
+        image = decode_rgb(data, 10_000)
     except RowError as error:
         assert error.reason in ("unreadable-image", "too-many-pixels")
         assert error.evidence
@@ -235,15 +235,15 @@ def test_cmyk_jpeg_of_pathvqa(real_data: Path) -> None:
                 break
     else:
         pytest.fail("the sample holds no CMYK JPEG any more")
-    pixels = np.asarray(canonical(path.read_bytes(), 100_000_000))
+    pixels = np.asarray(decode_rgb(path.read_bytes(), 100_000_000))
     assert pixels.std() > 10  # neither all black nor all white
     assert pixels.mean() > 100  # a bright slide; read with its inks inverted it would be dark
 
 
 def test_a_reduced_jpeg_is_grey_and_no_smaller_than_asked() -> None:
-    assert reduced(encoded(photo(1200, 800), "JPEG"), BUDGET).shape == (200, 300)
-    assert reduced(encoded(photo(1200, 700), "JPEG"), BUDGET).shape == (350, 600)
-    assert reduced(encoded(photo(1200, 800)), BUDGET).shape == (800, 1200)
+    assert decode_reduced(encoded(photo(1200, 800), "JPEG"), BUDGET).shape == (200, 300)
+    assert decode_reduced(encoded(photo(1200, 700), "JPEG"), BUDGET).shape == (350, 600)
+    assert decode_reduced(encoded(photo(1200, 800)), BUDGET).shape == (800, 1200)
 
 
 def test_the_size_of_a_reduced_jpeg_is_that_of_the_upright_whole() -> None:
@@ -262,4 +262,4 @@ def test_only_images_whose_fingerprint_tells_little_have_a_digest_of_their_pixel
 def test_a_reduced_jpeg_that_is_cut_short_is_still_noticed() -> None:
     data = encoded(photo(1200, 800), "JPEG")
     with pytest.raises(RowError, match="unreadable-image"):
-        reduced(data[: len(data) * 9 // 10], BUDGET)
+        decode_reduced(data[: len(data) * 9 // 10], BUDGET)

@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from medmix.curate.errors import UsageError
 from medmix.curate.measure import text
-from medmix.curate.measure.text import LanguageDetector, clean, comparable, find_model, languages_of, text_key
+from medmix.curate.measure.text import LanguageDetector, clean, comparable, detect_languages, digest, find_model
 
 ANY = st.text(st.characters(exclude_categories=()))
 """All of Unicode, lone surrogates and control characters included."""
+
+
+def text_key(*parts: str) -> str:
+    return digest(*map(comparable, parts))
 
 
 @pytest.mark.parametrize(
@@ -146,8 +150,8 @@ def test_languages_of(detector: LanguageDetector) -> None:
         "x" * 60,
         "The lungs are clear and the heart is normal in size",
     ]
-    assert languages_of(texts, detector, "de") == ["fr", "de", "de", "de", "de", "en"]
-    assert languages_of([], detector, "de") == []
+    assert detect_languages(texts, detector, "de") == ["fr", "de", "de", "de", "de", "en"]
+    assert detect_languages([], detector, "de") == []
 
 
 def test_find_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

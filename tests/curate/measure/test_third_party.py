@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medmix.curate.measure.third_party import MAX_CHARS, credit
+from medmix.curate.measure.third_party import MAX_CHARS, find_credit
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from medmix.curate.measure.third_party import MAX_CHARS, credit
     ],
 )
 def test_credits(caption: str, words: str) -> None:
-    assert credit(caption) == words
+    assert find_credit(caption) == words
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_credits(caption: str, words: str) -> None:
     ],
 )
 def test_what_only_sounds_like_it(caption: str) -> None:
-    assert credit(caption) == ""
+    assert find_credit(caption) == ""
 
 
 def test_a_long_credit_is_cut() -> None:
-    assert credit(f"Courtesy of {'x' * 500}") == f"Courtesy of {'x' * (MAX_CHARS - 12)}"
+    assert find_credit(f"Courtesy of {'x' * 500}") == f"Courtesy of {'x' * (MAX_CHARS - 12)}"
 
 
 def test_real_captions_of_roco(real_data: Path) -> None:
@@ -74,7 +74,7 @@ def test_real_captions_of_roco(real_data: Path) -> None:
         for path in sorted((real_data / "roco" / "data").glob("*/*/captions.txt"))
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
-    found = {key: words for key, caption in captions if (words := credit(caption))}
+    found = {key: words for key, caption in captions if (words := find_credit(caption))}
     assert len(captions) == 910
     assert sorted(found) == [
         "ROCO_15218",

@@ -22,7 +22,7 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import RowError, UsageError
-from medmix.curate.measure.images import canonical, measure
+from medmix.curate.measure.images import decode_rgb, measure
 from medmix.curate.read import dicom as dicoms
 from medmix.curate.read.dicom import is_dicom
 from medmix.curate.sampledata import mimic_cxr
@@ -61,14 +61,14 @@ def with_syntax(data: bytes, syntax: str) -> bytes:
 
 
 def grey(data: bytes) -> np.ndarray:
-    pixels = np.asarray(canonical(data, BUDGET))
+    pixels = np.asarray(decode_rgb(data, BUDGET))
     assert (pixels[..., :1] == pixels).all()
     return pixels[..., 0]
 
 
 def reason(data: bytes, max_pixels: int = BUDGET) -> tuple[str, str]:
     with pytest.raises(RowError) as caught:
-        canonical(data, max_pixels)
+        decode_rgb(data, max_pixels)
     return caught.value.reason, caught.value.evidence
 
 
@@ -208,7 +208,7 @@ def test_other_files_are_no_dicom(data: bytes) -> None:
 
 def test_the_pixel_budget_is_checked_before_anything_is_decoded() -> None:
     data = dicom(RAMP, "2.25.1", bits=8)
-    assert canonical(data, 256).size == (16, 16)
+    assert decode_rgb(data, 256).size == (16, 16)
     assert reason(data, 255) == ("too-many-pixels", "256 pixels")
     claiming = changed(data, Rows=60_000, Columns=60_000)
     tracemalloc.start()
@@ -278,7 +278,7 @@ def test_mutated_bytes_give_an_image_or_a_row_error(seed: bytes, edits: list[tup
     for place, new in edits:
         data[place : place + len(new)] = new
     try:
-        image = canonical(bytes(data[: int(len(data) * keep)]), BUDGET)
+        image = decode_rgb(bytes(data[: int(len(data) * keep)]), BUDGET)
     except RowError as error:
         assert error.reason in ("unreadable-image", "too-many-pixels")
         assert error.evidence
@@ -291,7 +291,7 @@ def test_mutated_bytes_give_an_image_or_a_row_error(seed: bytes, edits: list[tup
 def test_without_pydicom_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dicoms, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"DICOM files need pydicom.*pip install 'medmix\[dicom\]'$"):
-        canonical(dicom(RAMP, "2.25.1", bits=8), BUDGET)
+        decode_rgb(dicom(RAMP, "2.25.1", bits=8), BUDGET)
 
 
 def test_a_mix_holds_the_pixels_as_png_and_the_digest_of_the_file() -> None:

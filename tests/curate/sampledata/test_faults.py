@@ -10,9 +10,8 @@ from collections import Counter
 import imagehash
 import pytest
 
-from medmix.curate.sampledata import PLANTED
-
 from ..upstream import Row, Tree
+from .planted import PLANTED
 
 FINDERS = {}
 

@@ -195,7 +195,7 @@ def test_a_file_that_is_no_text_is_one_rejected_row_among_the_others(
 
 def test_an_xml_file_that_went_while_it_was_read_is_an_input_error(tmp_path: Path) -> None:
     layout = next(layout for layout in layouts("iu_xray") if layout.name == "original")
-    with pytest.raises(InputError, match=r"7\.xml: is not there"):
+    with pytest.raises(InputError, match=r"7\.xml: does not exist"):
         list(layout.read(tmp_path, Shard(("ecgen-radiology/7.xml",))))
 
 

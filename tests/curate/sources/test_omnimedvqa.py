@@ -10,7 +10,7 @@ import pytest
 
 from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef, Record, Rejected
 from medmix.curate.tables import archives
 
@@ -163,4 +163,4 @@ def test_damaged_list_in_the_archive(tmp_path: Path) -> None:
 def test_member_that_is_not_there(tmp_path: Path) -> None:
     write_archive(tmp_path, {"OmniMedVQA/a": "x"})
     with pytest.raises(InputError, match="has no member OmniMedVQA/b"):
-        tables.whole_text(tmp_path / "OmniMedVQA.zip", "OmniMedVQA/b")
+        tables.read_text(tmp_path / "OmniMedVQA.zip", "OmniMedVQA/b")

@@ -7,7 +7,7 @@ import pytest
 
 from medmix.curate import sources
 from medmix.curate.errors import InputError
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef, Record, Rejected
 from medmix.curate.sources import pmc_vqa
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medmix.curate.errors import InputError
-from medmix.curate.read.originals import ImageStore
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef, Record, Rejected
 
 from .reading import by_split, records, rows, there, write

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
+from medmix.curate.tables import csv_files
 
 Reader = Callable[[Path], Iterable[Any]]
 
@@ -30,8 +31,7 @@ READERS: dict[str, Reader] = {
     "csv_pieces": lambda path: tables.csv_pieces(path, 1),
     "line_pieces": lambda path: tables.line_pieces(path, 1),
     "text_lines": tables.text_lines,
-    "whole_text": tables.whole_text,
-    "parquet_columns": tables.parquet_columns,
+    "read_text": tables.read_text,
     "parquet_rows": lambda path: tables.parquet_rows(path, ()),
     "pickle_rows": tables.pickle_rows,
     "arrow_rows": lambda path: tables.arrow_rows(path, ()),
@@ -39,7 +39,7 @@ READERS: dict[str, Reader] = {
     "zip_folder": tables.zip_folder,
 }
 
-TEXT_READERS = ["json_rows", "json_items", "json_lines", "csv_rows", "text_lines", "whole_text"]
+TEXT_READERS = ["json_rows", "json_items", "json_lines", "csv_rows", "text_lines", "read_text"]
 MANY_DIGITS = "1" * 5000
 
 
@@ -60,7 +60,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_file_that_is_none(reader: Reader, tmp_path: Path) -> None:
-    assert ": is not there; " in refusal(reader, tmp_path / "absent")
+    assert ": does not exist; " in refusal(reader, tmp_path / "absent")
     (tmp_path / "folder").mkdir()
     assert ": is a folder, expected a file; " in refusal(reader, tmp_path / "folder")
 
@@ -78,7 +78,7 @@ def test_text_in_another_encoding(name: str, file: Path) -> None:
     assert ": is not UTF-8 text; " in refusal(READERS[name], file)
 
 
-@pytest.mark.parametrize("name", ["json_rows", "json_items", "whole_text"])
+@pytest.mark.parametrize("name", ["json_rows", "json_items", "read_text"])
 def test_empty_text(name: str, file: Path) -> None:
     file.write_text(" \n")
     assert ": is empty; " in refusal(READERS[name], file)
@@ -201,7 +201,7 @@ def test_csv_cut_inside_quotes(file: Path) -> None:
 def test_csv_that_is_none(file: Path) -> None:
     file.touch()
     assert ": is empty; " in refusal(READERS["csv_rows"], file)
-    file.write_text("a\n" + "x" * (tables.MAX_CSV_FIELD + 1))
+    file.write_text("a\n" + "x" * (csv_files.MAX_CSV_FIELD + 1))
     assert ", row 2: is not csv (" in refusal(READERS["csv_rows"], file)
 
 
@@ -220,7 +220,7 @@ def test_text_lines(file: Path) -> None:
 
 def test_whole_text(file: Path) -> None:
     file.write_bytes("\ufeffone\r\ntwo\u2028".encode())
-    assert tables.whole_text(file) == "one\ntwo\u2028"
+    assert tables.read_text(file) == "one\ntwo\u2028"
 
 
 def write_parquet(path: Path, rows: int = 3) -> None:
@@ -231,7 +231,6 @@ def write_parquet(path: Path, rows: int = 3) -> None:
 
 def test_parquet_rows(file: Path) -> None:
     write_parquet(file)
-    assert tables.parquet_columns(file) == ["image", "question", "id"]
     found = list(tables.parquet_rows(file, ("image.bytes",), ("id", "absent"), batch_rows=2))
     assert found == [(row, {"image": {"bytes": str(row).encode() * 100}, "id": row}) for row in range(3)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.curate.licences import wordings
+from medmix.curate.licences import terms
 from medmix.evaluate.classification import partition, readers, sets
 from medmix.evaluate.classification.copies import Copies
 from medmix.evaluate.classification.suite import DEFAULT_SETS
@@ -36,7 +36,7 @@ def own(folder: Path, text: str = OWN) -> Path:
 def test_every_set_says_where_it_is_from_and_whether_the_mix_has_seen_it(name: str) -> None:
     facts = sets.load(name)
     assert facts.licence is not None
-    assert facts.licence.id == "LicenseRef-unclear" or wordings.is_known(facts.licence.id)
+    assert facts.licence.id == "LicenseRef-unclear" or terms.is_known(facts.licence.id)
     assert facts.outside is not None
     assert facts.outside.evidence
     assert facts.citation.startswith("@")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.measure.sametext import Text, jaccard, similarity
+from medmix.curate.measure.text_similarity import Text, jaccard, similarity
 
 REPORT = (
     "The cardiomediastinal silhouette is within the usual limits. The lungs are clear of focal airspace disease, "

@@ -1,4 +1,4 @@
-"""What is measured on the texts of records: keys for equal texts, and the signature that proposes similar ones."""
+"""Measure the texts of records: keys for equal texts, and a signature that finds similar ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ import numpy as np
 import polars as pl
 
 from . import minhash
-from .sametext import SHINGLE, Text
-from .shingles import hashed, ngrams
+from .shingles import hash_ngrams, hash_words
 from .text import digest
+from .text_similarity import SHINGLE, Text
 
-_PARTS = np.array([0x9AE16A3B2F90404F, 0xC949C7DEFD6D4C1B, 0xB492B66FBE98F273, 0x8F5A3D0E77C1F6A9], np.uint64)
+_PART_SALTS = np.array([0x9AE16A3B2F90404F, 0xC949C7DEFD6D4C1B, 0xB492B66FBE98F273, 0x8F5A3D0E77C1F6A9], np.uint64)
 """Added to the hashes of each part's shingles, so that an answer is never taken for a question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The texts of one record, which together say what it teaches."""
+    """The texts of one record."""
 
     question: str
     answer: str
@@ -25,7 +25,7 @@ class Texts:
     choices: Sequence[str]
 
     def parts(self) -> tuple[Text, Text, Text, Text]:
-        """Give the four texts that are compared one by one; the options as one, in an order of their own."""
+        """Give the four texts that are compared one by one; the options are joined, sorted."""
         options = "\n".join(sorted(Text(choice).form for choice in self.choices))
         return Text(self.question), Text(self.answer), Text(self.context), Text(options)
 
@@ -38,7 +38,7 @@ class TextKeys:
         text_key: equal for records whose texts are all equal, options in order; 32 hex digits.
         question_answer_key: of question and answer alone.
         question_key: 64 bits, of all but the answer; None without a question.
-        near_key: 64 bits, equal for all records that can say the same (`sametext`); None where no text is long.
+        near_key: 64 bits, equal for all records that can mean the same (`text_similarity`); None where no text is long.
         minhash: the bands of the long texts' shingles; empty where no text is long.
     """
 
@@ -59,27 +59,27 @@ COLUMNS = {
 """The attributes of `TextKeys`, as columns of a table."""
 
 
-def measure(records: Sequence[Texts]) -> list[TextKeys]:
+def measure_texts(records: Sequence[Texts]) -> list[TextKeys]:
     """Measure the texts of records, some hundreds or thousands at once."""
     parts = [record.parts() for record in records]
     signatures = _signatures(parts)
-    return [_keys(*each) for each in zip(records, parts, signatures, strict=True)]
+    return [_text_keys(*each) for each in zip(records, parts, signatures, strict=True)]
 
 
-def _keys(record: Texts, parts: Sequence[Text], signature: list[int]) -> TextKeys:
+def _text_keys(record: Texts, parts: Sequence[Text], signature: list[int]) -> TextKeys:
     question, answer, context, options = (part.form for part in parts)
     choices = [Text(choice).form for choice in record.choices]
     return TextKeys(
         text_key=digest(question, answer, context, *choices),
         question_answer_key=digest(question, answer),
         question_key=_number(question, context, options) if question else None,
-        near_key=_number(*map(_must_agree, parts)) if signature else None,
+        near_key=_number(*map(_certain_part, parts)) if signature else None,
         minhash=signature,
     )
 
 
-def _must_agree(part: Text) -> str:
-    """Give what two texts that say the same have in common for certain."""
+def _certain_part(part: Text) -> str:
+    """Give the part of a text that is equal in all texts of the same meaning."""
     return f"long {part.critical}" if part.is_long else part.form
 
 
@@ -89,8 +89,8 @@ def _number(*parts: str) -> int:
 
 def _signatures(records: Sequence[Sequence[Text]]) -> list[list[int]]:
     long = [(record, place) for record, parts in enumerate(records) for place, part in enumerate(parts) if part.is_long]
-    runs, starts = ngrams(*hashed([records[record][place].words for record, place in long]), SHINGLE)
-    runs = runs + np.repeat(_PARTS[[place for _, place in long]], np.diff(starts))
+    runs, starts = hash_ngrams(*hash_words([records[record][place].words for record, place in long]), SHINGLE)
+    runs = runs + np.repeat(_PART_SALTS[[place for _, place in long]], np.diff(starts))
     owners, firsts = np.unique(np.array([record for record, _ in long], np.int64), return_index=True)
     table = minhash.bands(runs, np.append(starts[firsts], starts[-1]))
     signatures: list[list[int]] = [[] for _ in records]

@@ -11,8 +11,8 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.decide import screen
 from medmix.curate.errors import UsageError
-from medmix.curate.measure import reports
-from medmix.curate.measure.text import text_key
+from medmix.curate.measure import report_sections
+from medmix.curate.measure.text import comparable, digest
 from medmix.curate.record import Record
 from medmix.curate.write.chat import messages
 
@@ -35,8 +35,8 @@ SAMPLE = mixtures.load("sample")
     ],
 )
 def test_a_report_is_taken_apart_by_its_titles(report, findings, impression):
-    assert reports.section(report, "findings") == findings
-    assert reports.section(report, "impression") == impression
+    assert report_sections.section_text(report, "findings") == findings
+    assert report_sections.section_text(report, "impression") == impression
 
 
 def test_the_keys_are_those_of_the_text_that_is_taught():
@@ -50,9 +50,10 @@ def test_the_keys_are_those_of_the_text_that_is_taught():
             "question_answer_key": ["c", "d"],
         }
     )
-    taught = reports.taught(scanned, "impression")
+    taught = report_sections.select_section(scanned, "impression")
     assert taught["answer"].to_list() == ["Cardiomegaly.", "Cardiomegaly"]
-    keys = text_key("", "Cardiomegaly.", ""), text_key("", "Cardiomegaly.")
+    answer = comparable("Cardiomegaly.")
+    keys = digest("", answer, ""), digest("", answer)
     assert list(taught.select("text_key", "question_answer_key").iter_rows()) == [keys, keys]
 
 

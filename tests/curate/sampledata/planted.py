@@ -1,4 +1,4 @@
-"""What is wrong in the sample data on purpose, in upstream rows; the table in the package says what each one is."""
+"""The faults planted in the sample data, in upstream rows; the package's docstring describes each one."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

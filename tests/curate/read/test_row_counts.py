@@ -4,9 +4,9 @@ import polars as pl
 import pytest
 
 from medmix.curate import facts
-from medmix.curate.read import download_record, expectations
-from medmix.curate.read.expectations import Difference, compare
+from medmix.curate.read import download_record, row_counts
 from medmix.curate.read.inputs import Input
+from medmix.curate.read.row_counts import RowCountMismatch, compare
 
 
 def rows(source, **splits):
@@ -34,7 +34,7 @@ def test_nothing_expected_is_nothing_missed():
 
 def test_few_rows_are_a_sample():
     found = compare("slake", {"train": 1000, "test": 200}, {"train": 10}, whole=False)
-    assert found == Difference("slake", 10, 1200, False, "train 10 instead of 1,000, test 0 instead of 200")
+    assert found == RowCountMismatch("slake", 10, 1200, False, "train 10 instead of 1,000, test 0 instead of 200")
 
 
 @pytest.mark.parametrize(("read", "full"), [(95, True), (94, False), (120, True)])
@@ -63,27 +63,27 @@ def test_rejected_rows_that_say_no_split_fill_what_the_splits_lack():
 
 def test_samples_are_one_line_and_full_copies_one_each():
     found = [
-        Difference("slake", 10, 14028, False, "train 10 instead of 9,835"),
-        Difference("medqa", 5, 12723, False, "train 5 instead of 10,178"),
-        Difference("roco", 81806, 81807, True, "train 65,447 instead of 65,448"),
-        Difference("vqa_rad", 2300, 2248, True, "train 1,849 instead of 1,797"),
+        RowCountMismatch("slake", 10, 14028, False, "train 10 instead of 9,835"),
+        RowCountMismatch("medqa", 5, 12723, False, "train 5 instead of 10,178"),
+        RowCountMismatch("roco", 81806, 81807, True, "train 65,447 instead of 65,448"),
+        RowCountMismatch("vqa_rad", 2300, 2248, True, "train 1,849 instead of 1,797"),
     ]
-    assert expectations.notes(found) == [
-        "read as samples, with fewer rows than upstream has: slake 10 of 14,028, medqa 5 of 12,723"
+    assert row_counts.notes(found) == ["samples with fewer rows than upstream: slake 10 of 14,028, medqa 5 of 12,723"]
+    assert [line.split("; ")[0] for line in row_counts.warnings(found)] == [
+        "roco: is a full copy with another number of rows than upstream: train 65,447 instead of 65,448",
+        "vqa_rad: is a full copy with another number of rows than upstream: train 1,849 instead of 1,797",
     ]
-    assert [line.split("; ")[0] for line in expectations.warnings(found)] == [
-        "roco: not the number of rows that upstream has, though it is a full copy: train 65,447 instead of 65,448",
-        "vqa_rad: not the number of rows that upstream has, though it is a full copy: train 1,849 instead of 1,797",
-    ]
-    assert expectations.notes([]) == expectations.warnings([]) == []
+    assert row_counts.notes([]) == row_counts.warnings([]) == []
 
 
 def test_the_layout_says_what_to_expect(tmp_path):
     original = entry(tmp_path, "slake", "original", train=3, test=None)
     hub = entry(tmp_path, "slake", "hub", train=4)
     three = rows("slake", train=3, test=9)
-    assert expectations.differences(three, [original], []) == []
-    assert expectations.differences(three, [hub], []) == [Difference("slake", 3, 4, False, "train 3 instead of 4")]
+    assert row_counts.find_mismatches(three, [original], []) == []
+    assert row_counts.find_mismatches(three, [hub], []) == [
+        RowCountMismatch("slake", 3, 4, False, "train 3 instead of 4")
+    ]
 
 
 def test_each_source_is_counted_by_itself(tmp_path):
@@ -93,7 +93,7 @@ def test_each_source_is_counted_by_itself(tmp_path):
         entry(tmp_path, "medqa", "original", train=2),
         entry(tmp_path, "iu_xray", "kaggle", unsplit=5),
     ]
-    found = expectations.differences(table, inputs, ["iu_xray"])
+    found = row_counts.find_mismatches(table, inputs, ["iu_xray"])
     assert [(difference.source, difference.full) for difference in found] == [("medqa", False), ("iu_xray", True)]
 
 
@@ -104,20 +104,20 @@ class TestComplete:
 
     def holding(self, folder, dataset="BoKelvin/SLAKE"):
         (folder / self.FILE).write_text("[]")
-        files = {self.FILE: download_record.FetchedFile(2, "00")}
-        download_record.write_record(folder, download_record.Fetched(dataset, "a" * 40, files))
+        files = {self.FILE: download_record.DownloadedFile(2, "00")}
+        download_record.write_record(folder, download_record.Download(dataset, "a" * 40, files))
         return entry(folder, "slake", "hub", test=3)
 
     def test_a_download_that_lies_there_whole(self, tmp_path):
-        assert expectations.complete([self.holding(tmp_path)]) == ["slake"]
+        assert row_counts.complete_sources([self.holding(tmp_path)]) == ["slake"]
 
     def test_a_download_that_lost_a_file(self, tmp_path):
         found = self.holding(tmp_path)
         (tmp_path / self.FILE).unlink()
-        assert expectations.complete([found]) == []
+        assert row_counts.complete_sources([found]) == []
 
     def test_a_download_of_another_copy_than_the_one_that_is_read(self, tmp_path):
-        assert expectations.complete([self.holding(tmp_path, "OctoMed/SLAKE")]) == []
+        assert row_counts.complete_sources([self.holding(tmp_path, "OctoMed/SLAKE")]) == []
 
     def test_no_record(self, tmp_path):
-        assert expectations.complete([entry(tmp_path, "slake", "hub", test=3)]) == []
+        assert row_counts.complete_sources([entry(tmp_path, "slake", "hub", test=3)]) == []

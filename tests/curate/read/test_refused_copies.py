@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from medmix.cli import main
-from medmix.curate.read import refusal
+from medmix.curate.read import refused_copies
 
 COPY = "itsanmolgupta/mimic-cxr-dataset"
 REASON = (
@@ -34,12 +34,12 @@ def error(capsys, *arguments) -> str:
     ],
 )
 def test_a_copy_is_known_by_its_name(name):
-    assert refusal.of_name(name) == REASON
+    assert refused_copies.reason_by_name(name) == REASON
 
 
 @pytest.mark.parametrize("name", ["slake", "BoKelvin/SLAKE", "itsanmolgupta/other", f"{COPY}-derived"])
 def test_other_names_are_free(name):
-    assert refusal.of_name(name) is None
+    assert refused_copies.reason_by_name(name) is None
 
 
 def test_fetch_refuses_a_copy_by_name(hub, capsys, tmp_path):
@@ -64,7 +64,7 @@ def test_a_root_that_is_called_like_a_copy_is_refused(capsys, tmp_path, place, c
     line = error(capsys, *arguments, "--root", folder)
     assert line.startswith(f"{folder}: ")
     assert "that PhysioNet has not authorised" in line
-    assert line.endswith("; take it away")
+    assert line.endswith("; remove it")
 
 
 MARKS = {
@@ -80,7 +80,7 @@ def test_a_folder_that_bears_the_marks_of_a_copy_is_refused(capsys, tmp_path, na
     mark = tmp_path / "mimic_cxr" / name
     mark.parent.mkdir(parents=True)
     mark.write_text(MARKS[name])
-    refused = f"{tmp_path / 'mimic_cxr'}: names the dataset it came from: {REASON}; take it away"
+    refused = f"{tmp_path / 'mimic_cxr'}: names the dataset it came from: {REASON}; remove it"
     assert error(capsys, "fetch", "mimic_cxr", "--root", tmp_path) == refused
     build = ("build", "--mixture", "v1", "--only", "mimic_cxr", "--out", tmp_path / "mix", "--root", tmp_path)
     assert error(capsys, *build) == refused
@@ -91,17 +91,17 @@ def test_a_copy_behind_a_link_is_refused(tmp_path):
     copy = tmp_path / "cache" / "datasets--itsanmolgupta--mimic-cxr-dataset"
     copy.mkdir(parents=True)
     (tmp_path / "mimic_cxr").symlink_to(copy)
-    assert REASON in refusal.of_folder(tmp_path / "mimic_cxr", "mimic_cxr")
+    assert REASON in refused_copies.reason_by_folder(tmp_path / "mimic_cxr", "mimic_cxr")
 
 
 def test_of_a_credentialed_source_no_download_from_the_hub_is_read(tmp_path, root):
     for source in ("mimic_cxr", "slake"):
         shutil.copytree(root / source, tmp_path / source)
         (tmp_path / source / ".cache" / "huggingface").mkdir(parents=True)
-    assert refusal.of_folder(tmp_path / "mimic_cxr", "mimic_cxr") == (
-        f"{tmp_path / 'mimic_cxr'}: was downloaded from the Hub, where no copy of mimic_cxr is authorised; take it away"
+    assert refused_copies.reason_by_folder(tmp_path / "mimic_cxr", "mimic_cxr") == (
+        f"{tmp_path / 'mimic_cxr'}: was downloaded from the Hub, where no copy of mimic_cxr is authorised; remove it"
     )
-    assert refusal.of_folder(tmp_path / "slake", "slake") is None
+    assert refused_copies.reason_by_folder(tmp_path / "slake", "slake") is None
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_who_only_speaks_of_a_copy_is_not_refused(tmp_path, name, text):
     path = tmp_path / "slake" / name
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert refusal.of_folder(tmp_path / "slake", "slake") is None
+    assert refused_copies.reason_by_folder(tmp_path / "slake", "slake") is None
 
 
 def test_the_sample_trees_are_free(root):
-    assert refusal.of_folder(root) is None
-    assert [refusal.of_folder(root / source, source) for source in ("mimic_cxr", "slake")] == [None, None]
+    assert refused_copies.reason_by_folder(root) is None
+    assert [refused_copies.reason_by_folder(root / source, source) for source in ("mimic_cxr", "slake")] == [None, None]

@@ -1,4 +1,4 @@
-"""Wordings as upstreams have them, and the promise that a licence is never guessed."""
+"""Licence texts as upstreams write them, and the promise that a licence is never guessed."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.licences.wordings import TERMS, allowed, is_known, laxer, normalise, verdict
+from medmix.curate.config import parse
+from medmix.curate.errors import UsageError
+from medmix.curate.licences import terms
+from medmix.curate.licences.terms import TERMS, is_allowed, is_known, laxer_terms, normalise, verdict
 from medmix.curate.record import VERDICTS
 
 PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
 
 
 @pytest.mark.parametrize(
-    ("wording", "licence", "expected"),
+    ("license_text", "licence", "expected"),
     [
         ("CC0", "CC0-1.0", "redistributable"),
         ("cc0-1.0", "CC0-1.0", "redistributable"),
@@ -57,8 +60,8 @@ PHYSIONET = "LicenseRef-PhysioNet-Credentialed-1.5.0"
         ("CC BY or CC0", "LicenseRef-unclear", "unclear"),
     ],
 )
-def test_wordings(wording: str, licence: str, expected: str) -> None:
-    assert normalise(wording) == licence
+def test_license_texts(license_text: str, licence: str, expected: str) -> None:
+    assert normalise(license_text) == licence
     assert verdict(licence) == expected
 
 
@@ -79,7 +82,7 @@ def test_an_id_is_its_own_wording(licence: str) -> None:
 
 
 @given(st.text() | st.sampled_from(sorted(TERMS)))
-def test_any_text_gets_a_verdict_and_only_known_wordings_more_than_unclear(text: str) -> None:
+def test_any_text_gets_a_verdict_and_only_known_license_texts_more_than_unclear(text: str) -> None:
     assert verdict(text) in VERDICTS
     assert normalise(text) in TERMS
     assert (verdict(text) == "unclear") == (text not in TERMS or text == "LicenseRef-unclear")
@@ -93,22 +96,33 @@ def test_ids_are_those_of_spdx() -> None:
     assert spdx.validate("CC-BY-5.0").errors
 
 
-@pytest.mark.parametrize("wording", ["CC BY", "NO-CC CODE", "other", "", " Unknown ", "cc-by-4.0"])
-def test_wordings_that_the_table_knows(wording: str) -> None:
-    assert is_known(wording)
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        TERMS["MIT"] = TERMS["CC0-1.0"]
 
 
-@pytest.mark.parametrize("wording", ["CC BY 5.0", "open", "CC BY-SA-NC", "CC BY or CC0"])
-def test_wordings_that_it_does_not(wording: str) -> None:
-    assert not is_known(wording)
+def test_the_former_key_of_a_licences_texts_is_named() -> None:
+    entry = {"allows": [], "asks": [], "wordings": ["CC0"]}
+    with pytest.raises(UsageError, match="wordings: is now called 'license_texts'"):
+        parse(terms._LicenceEntry, entry, "licences.yaml")
+
+
+@pytest.mark.parametrize("license_text", ["CC BY", "NO-CC CODE", "other", "", " Unknown ", "cc-by-4.0"])
+def test_license_texts_that_the_table_knows(license_text: str) -> None:
+    assert is_known(license_text)
+
+
+@pytest.mark.parametrize("license_text", ["CC BY 5.0", "open", "CC BY-SA-NC", "CC BY or CC0"])
+def test_license_texts_that_it_does_not(license_text: str) -> None:
+    assert not is_known(license_text)
 
 
 def test_the_terms_in_which_a_licence_is_laxer() -> None:
-    assert laxer("CC-BY-4.0", "CC-BY-NC-SA-4.0") == ["commercial", "share_alike"]
-    assert laxer("CC-BY-NC-SA-4.0", "CC-BY-4.0") == []
-    assert laxer("CC0-1.0", "MIT") == ["attribution"]
-    assert laxer("LicenseRef-unclear", "CC-BY-SA-4.0") == []
-    assert laxer("LicenseRef-unclear", PHYSIONET) == ["credentialed"]
+    assert laxer_terms("CC-BY-4.0", "CC-BY-NC-SA-4.0") == ["commercial", "share_alike"]
+    assert laxer_terms("CC-BY-NC-SA-4.0", "CC-BY-4.0") == []
+    assert laxer_terms("CC0-1.0", "MIT") == ["attribution"]
+    assert laxer_terms("LicenseRef-unclear", "CC-BY-SA-4.0") == []
+    assert laxer_terms("LicenseRef-unclear", PHYSIONET) == ["credentialed"]
 
 
 def test_what_may_not_be_changed_may_not_be_published() -> None:
@@ -130,14 +144,14 @@ def test_what_may_not_be_changed_may_not_be_published() -> None:
     ],
 )
 def test_allowed(licence: str, said: str, commercial: bool) -> None:
-    assert allowed(licence, said, "commercial") is commercial
-    assert allowed(licence, said, "research") is (said != "unclear")
+    assert is_allowed(licence, said, "commercial") is commercial
+    assert is_allowed(licence, said, "research") is (said != "unclear")
 
 
 @pytest.mark.parametrize(("said", "use"), [("redistributable", "fun"), ("free", "research")])
 def test_allowed_refuses_other_words(said: str, use: str) -> None:
     with pytest.raises(ValueError, match="no such verdict or use"):
-        allowed("MIT", said, use)
+        is_allowed("MIT", said, use)
 
 
 def test_every_licence_of_roco_is_known(real_data: Path) -> None:

@@ -1,27 +1,27 @@
-"""What upstream writes about a licence -> its id -> its terms -> what may be done with a record.
+"""A licence text as upstream writes it -> its id -> its terms -> a verdict on what may be done with a record.
 
-The terms stand in `recipes/licences.yaml`. Ids are those of SPDX (https://spdx.org/licenses), `LicenseRef-...` where
+The terms are in `recipes/licences.yaml`. Ids are those of SPDX (https://spdx.org/licenses), `LicenseRef-...` where
 SPDX has none.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
-from ..config import parse, read_yaml
+from ..config import parse, read_yaml, yaml_path
 from ..record import VERDICTS
 
 UNCLEAR = "LicenseRef-unclear"
 
-Allowed = Literal["redistribute", "derivatives", "commercial"]
-Asked = Literal["attribution", "share-alike", "agreement", "credentialed"]
+Permission = Literal["redistribute", "derivatives", "commercial"]
+Duty = Literal["attribution", "share-alike", "agreement", "credentialed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a licence allows and asks for.
+    """The permissions and duties of a licence.
 
     Attributes:
         id: SPDX id or `LicenseRef-...`.
@@ -49,10 +49,12 @@ DUTIES = ("attribution", "share_alike", "agreement", "credentialed")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    allows: tuple[Allowed, ...]
-    asks: tuple[Asked, ...]
-    wordings: tuple[str, ...] = ()
+class _LicenceEntry:
+    RENAMED: ClassVar[dict[str, str]] = {"wordings": "license_texts"}
+
+    allows: tuple[Permission, ...]
+    asks: tuple[Duty, ...]
+    license_texts: tuple[str, ...] = ()
 
     def terms(self, id_: str) -> Terms:
         asked = {duty: duty.replace("_", "-") in self.asks for duty in DUTIES}
@@ -62,13 +64,13 @@ class _Entry:
 @dataclass(frozen=True, slots=True)
 class _Family:
     versions: tuple[str, ...]
-    licences: dict[str, _Entry]
+    licences: dict[str, _LicenceEntry]
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
     creative_commons: _Family
-    licences: dict[str, _Entry]
+    licences: dict[str, _LicenceEntry]
     unclear: tuple[str, ...]
 
     def terms(self) -> dict[str, Terms]:
@@ -81,13 +83,9 @@ class _Table:
         return {terms.id: terms for terms in (*versions, *(entry.terms(id_) for id_, entry in self.licences.items()))}
 
 
-def _load() -> _Table:
-    return parse(_Table, read_yaml(Path(str(files("medmix.recipes") / "licences.yaml"))), "licences.yaml")
+_TABLE = parse(_Table, read_yaml(yaml_path("recipes", "licences")), "licences.yaml")
 
-
-_TABLE = _load()
-
-TERMS = _TABLE.terms()
+TERMS: Mapping[str, Terms] = MappingProxyType(_TABLE.terms())
 """The terms of every id that `normalise` can give."""
 
 _CC_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)/([\d.]+)")
@@ -105,12 +103,12 @@ _CC_WORDS = {
     "attribution": "by",
 }
 _CC_VERSION_NAMES = (r"(1\.0|2\.0|2\.5)-generic", r"(3\.0)-unported", r"(4\.0)-international", r"^(cc0-1\.0)-universal")
-"""What Creative Commons adds to the versions; a port to another country is another licence."""
+"""Names that Creative Commons adds to its versions; a port to another country is another licence."""
 
 
-def _key(wording: str) -> str:
-    """Reduce a wording to what tells licences apart: `CC BY-NC 4.0` and `cc-by-nc-4.0` are one."""
-    words = re.sub(r"[\s_-]+", "-", wording.strip().lower())
+def _normal_form(license_text: str) -> str:
+    """Reduce a licence text to the parts that identify it: `CC BY-NC 4.0` and `cc-by-nc-4.0` become equal."""
+    words = re.sub(r"[\s_-]+", "-", license_text.strip().lower())
     address = _CC_ADDRESS.match(words)
     if address and _CC_ADDRESS_END.fullmatch(words[address.end() :]):
         return f"cc0-{address[2]}" if address[1] == "zero" else f"cc-{address[1]}-{address[2]}"
@@ -125,32 +123,37 @@ def _key(wording: str) -> str:
     return words
 
 
-_IDS = {_key(id_): id_ for id_ in TERMS} | {
-    _key(wording): id_ for id_, entry in _TABLE.licences.items() for wording in entry.wordings
+_IDS = {_normal_form(id_): id_ for id_ in TERMS} | {
+    _normal_form(text): id_ for id_, entry in _TABLE.licences.items() for text in entry.license_texts
 }
-_SAYS_NOTHING = {"", *(_key(wording) for wording in _TABLE.unclear)}
+_UNCLEAR_TEXTS = {"", *(_normal_form(text) for text in _TABLE.unclear)}
 
 
-def normalise(wording: str) -> str:
-    """Give the id for what upstream writes (`CC BY-NC 4.0`, `cc-by-nc-4.0`, an id itself).
+def normalise(license_text: str) -> str:
+    """Give the id of a licence text (`CC BY-NC 4.0`, `cc-by-nc-4.0`, an id itself).
 
-    Anything else, `other`, `NO-CC CODE` and "" among it, is `LicenseRef-unclear`: a licence is never guessed.
+    Any other text, `other`, `NO-CC CODE` and "" included, is `LicenseRef-unclear`: a licence is never guessed.
     """
-    return _IDS.get(_key(wording), UNCLEAR)
+    return _IDS.get(_normal_form(license_text), UNCLEAR)
 
 
-def is_known(wording: str) -> bool:
-    """Tell whether `recipes/licences.yaml` knows a wording, be it as one that says nothing."""
-    return _key(wording) in _IDS or _key(wording) in _SAYS_NOTHING
+def is_known(license_text: str) -> bool:
+    """Tell whether `recipes/licences.yaml` lists a licence text, as a licence or as unclear."""
+    return _normal_form(license_text) in _IDS or _normal_form(license_text) in _UNCLEAR_TEXTS
+
+
+def terms_of(licence_id: str) -> Terms:
+    """Give the terms of a licence; those of `LicenseRef-unclear` for unknown ids."""
+    return TERMS.get(licence_id, TERMS[UNCLEAR])
 
 
 def verdict(licence_id: str) -> str:
-    """Give what may be done under a licence, one of `record.VERDICTS`; `unclear` for unknown ids.
+    """Give the verdict on a licence, one of `record.VERDICTS`; `unclear` for unknown ids.
 
-    `redistributable` asks for redistribution, derivatives and commercial use, since a published mix is
-    all of them; a licence that lacks one of them, or wants an agreement first, is `research-only`.
+    `redistributable` requires redistribution, derivatives and commercial use, since a published mix is
+    all of them; a licence that lacks one of them, or requires an agreement first, is `research-only`.
     """
-    terms = TERMS.get(licence_id, TERMS[UNCLEAR])
+    terms = terms_of(licence_id)
     if terms.credentialed:
         return "credentialed"
     if terms.id == UNCLEAR:
@@ -159,11 +162,11 @@ def verdict(licence_id: str) -> str:
     return "redistributable" if free else "research-only"
 
 
-def allowed(licence_id: str, verdict: str, use: str) -> bool:
-    """Tell whether a record may be used for `research` or `commercial` ends; publishing is another question.
+def is_allowed(licence_id: str, verdict: str, use: str) -> bool:
+    """Tell whether a record may be used for `research` or `commercial` ends; publishing is not covered.
 
     Research needs a verdict other than `unclear`. Commercial use needs a licence that allows it and a
-    verdict that trusts the licence: `mit` on a card over textbook images is `unclear` all the same.
+    verdict that trusts the licence: `mit` on a card over textbook images is still `unclear`.
 
     Raises:
         ValueError: for another verdict or use.
@@ -172,10 +175,10 @@ def allowed(licence_id: str, verdict: str, use: str) -> bool:
         raise ValueError(f"no such verdict or use: {verdict!r}, {use!r}")
     if use == "research":
         return verdict != "unclear"
-    return verdict == "redistributable" and TERMS.get(licence_id, TERMS[UNCLEAR]).commercial
+    return verdict == "redistributable" and terms_of(licence_id).commercial
 
 
-def laxer(licence_id: str, than: str) -> list[str]:
+def laxer_terms(licence_id: str, than: str) -> list[str]:
     """List the terms in which one licence is laxer than another; `LicenseRef-unclear` only lacks credentials.
 
     Both are ids of `TERMS`.

@@ -1,6 +1,6 @@
-"""Do two texts say the same? Jaccard similarity proposes it, words that carry meaning decide it.
+"""Tell whether two texts have the same meaning: Jaccard similarity finds candidates, critical words decide.
 
-In medicine one word turns a text round: `no effusion`, `T1`, `5 mg`, `left`. So of two similar texts one must be the
+In medicine one word reverses a text: `no effusion`, `T1`, `5 mg`, `left`. So of two similar texts one must be the
 other with words added, none of them a number, a sign, a negation, a side, a degree or the like, nor next to one of
 these. A word in place of another (`adenoma`, `carcinoma`) is never the same; one written apart (`cardio
 mediastinal`) is.
@@ -19,8 +19,8 @@ SHINGLE = 3
 MIN_SHINGLES = 8
 """Texts with fewer shingles, ten words, are the same only when they are equal."""
 
-_WEIGHTLESS_WORDS = "a an the s is are was were be been being there this that these those of in on at as 的"
-_WEIGHTLESS = frozenset(_WEIGHTLESS_WORDS.split())
+_FUNCTION_WORD_LIST = "a an the s is are was were be been being there this that these those of in on at as 的"
+_FUNCTION_WORDS = frozenset(_FUNCTION_WORD_LIST.split())
 
 _CRITICAL_PREFIXES = ("hyper", "hypo")
 
@@ -45,14 +45,14 @@ _CRITICAL = frozenset(_CRITICAL_WORDS.split())
 
 @lru_cache(maxsize=1 << 18)
 def is_critical(word: str) -> bool:
-    """Say whether a token turns the meaning round: a number, a sign, a single letter, a negation, a side, a degree."""
+    """Tell whether a token can reverse the meaning: a number, a sign, a single letter, a negation, a side, a degree."""
     alone = len(word) == 1 and word < "\u3040"
     return alone or word in _CRITICAL or word.startswith(_CRITICAL_PREFIXES) or any(map(str.isdigit, word))
 
 
 @dataclass(frozen=True)
 class Text:
-    """One text of a record, as it is compared."""
+    """One text of a record, with its forms for comparison."""
 
     raw: str
 
@@ -68,12 +68,12 @@ class Text:
 
     @cached_property
     def words(self) -> list[str]:
-        """The words, of which `SHINGLE` in a row are a shingle."""
+        """The words; `SHINGLE` consecutive ones form a shingle."""
         return [token for token in self.tokens if token[0].isalnum()]
 
     @property
     def is_long(self) -> bool:
-        """True from `MIN_SHINGLES` on, repeated ones counted."""
+        """True with at least `MIN_SHINGLES` shingles, repeated ones counted."""
         return len(self.words) >= MIN_SHINGLES + SHINGLE - 1
 
     @cached_property
@@ -82,15 +82,16 @@ class Text:
         return frozenset(zip(*(self.words[offset:] for offset in range(SHINGLE)), strict=False))
 
     @cached_property
-    def weighty(self) -> list[str]:
-        """The tokens but for articles, forms of `to be` and the like."""
-        return [token for token in self.tokens if token not in _WEIGHTLESS]
+    def content_tokens(self) -> list[str]:
+        """The tokens without articles, forms of `to be` and the like."""
+        return [token for token in self.tokens if token not in _FUNCTION_WORDS]
 
     @cached_property
     def critical(self) -> tuple[tuple[str, ...], ...]:
-        """The critical tokens in their order, each with its weighty neighbours, to which it refers."""
-        padded = ["", *self.weighty, ""]
-        return tuple(tuple(padded[place : place + 3]) for place, token in enumerate(self.weighty) if is_critical(token))
+        """The critical tokens in their order, each with the content tokens next to it, to which it refers."""
+        content = self.content_tokens
+        padded = ["", *content, ""]
+        return tuple(tuple(padded[place : place + 3]) for place, token in enumerate(content) if is_critical(token))
 
 
 def jaccard(one: Text, other: Text) -> float:
@@ -100,13 +101,13 @@ def jaccard(one: Text, other: Text) -> float:
 
 
 def similarity(ones: Sequence[Text], others: Sequence[Text], threshold: float) -> float | None:
-    """Give the smallest Jaccard similarity of the paired texts of two records if all say the same, else None.
+    """Give the smallest Jaccard similarity of the paired texts of two records if all mean the same, else None.
 
-    Equal texts have 1; others must both be long, similar by `threshold` at least, and the same by the rule above.
+    Equal texts have 1; others must both be long, have at least the similarity `threshold`, and fulfil the rule above.
     """
     scores = [_similarity(one, other) for one, other in zip(ones, others, strict=True)]
-    told = [score for score in scores if score is not None and score >= threshold]
-    return min(told) if told and len(told) == len(scores) else None
+    passed = [score for score in scores if score is not None and score >= threshold]
+    return min(passed) if passed and len(passed) == len(scores) else None
 
 
 def _similarity(one: Text, other: Text) -> float | None:
@@ -114,12 +115,12 @@ def _similarity(one: Text, other: Text) -> float | None:
         return 1.0
     if not (one.is_long and other.is_long) or one.critical != other.critical:
         return None
-    shorter, longer = sorted((one.weighty, other.weighty), key=len)
-    same = _is_part(shorter, longer) or "".join(shorter) == "".join(longer)
+    shorter, longer = sorted((one.content_tokens, other.content_tokens), key=len)
+    same = _is_subsequence(shorter, longer) or "".join(shorter) == "".join(longer)
     return jaccard(one, other) if same else None
 
 
-def _is_part(shorter: Sequence[str], longer: Sequence[str]) -> bool:
-    """Say whether `shorter` is `longer` with words left out."""
+def _is_subsequence(shorter: Sequence[str], longer: Sequence[str]) -> bool:
+    """Tell whether `shorter` is `longer` with words removed."""
     rest = iter(longer)
     return all(word in rest for word in shorter)

@@ -1,4 +1,4 @@
-"""The original bytes of an image: a plain file, a member of a zip archive or a row of a table."""
+"""Read the original bytes of images: plain files, members of zip archives or rows of tables."""
 
 import errno
 import re
@@ -19,10 +19,10 @@ from ..errors import RowError
 from ..record import ImageRef
 
 MAX_BYTES = 512 * 2**20
-"""No image of the sources comes near it; a zip member that claims more is a bomb."""
+"""Far above any image of the sources; a zip member that claims more is a bomb."""
 
-# Errors that say something about the file itself and come again on each run. All others (a dying disk,
-# too many open files) are the machine's: a build that dropped rows for them would not be repeatable.
+# Errors of the file itself, which recur on each run. All others (a dying disk, too many open files) are the
+# machine's: a build that dropped rows because of them would not be repeatable.
 # Decoders raise OSError without a number for damaged data.
 _FILE_ERRORS = {None, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
@@ -76,7 +76,7 @@ class ImageStore:
 
     def _read_file(self, ref: ImageRef) -> bytes:
         path = self.root / ref.path
-        _check_plain(path, ref)
+        _check_regular_file(path, ref)
         _check_size(path.stat().st_size, ref)
         return path.read_bytes()
 
@@ -84,7 +84,7 @@ class ImageStore:
         if self._container is None or self._path != ref.path:
             self.close()
             path = self.root / ref.path
-            _check_plain(path, ref)
+            _check_regular_file(path, ref)
             if ref.member is not None:
                 self._container = _Zip(path)
             elif path.suffix == ".arrow":
@@ -95,7 +95,7 @@ class ImageStore:
         return self._container
 
 
-def stat(root: Path, ref: ImageRef) -> tuple[int, int] | None:
+def file_stat(root: Path, ref: ImageRef) -> tuple[int, int] | None:
     """Give size in bytes and mtime in ns of the file, archive or table that holds the image; None when absent."""
     try:
         check_path(ref)
@@ -149,15 +149,15 @@ class _Parquet:
         self._rows: pa.ChunkedArray = pa.chunked_array([], pa.binary())
 
     def read(self, ref: ImageRef) -> bytes | None:
-        row = _checked_row(ref, self._starts[-1], self._file.schema_arrow)
+        row = _validated_row(ref, self._starts[-1], self._file.schema_arrow)
         group = bisect_right(self._starts, row) - 1
         column, _, place = ref.column.partition("[")
         if self._group != (group, column):
             names = [column] if place else [f"{column}.bytes"]
             self._rows = self._file.read_row_group(group, columns=names).column(column)
             self._group = (group, column)
-        held = self._rows[row - self._starts[group]]
-        return _bytes_of(held[int(place.removesuffix("]"))] if place else held)
+        value = self._rows[row - self._starts[group]]
+        return _bytes_of(value[int(place.removesuffix("]"))] if place else value)
 
     def close(self) -> None:
         self._file.close()
@@ -173,7 +173,7 @@ class _Arrow:
         self._table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(self._map).read_all()
 
     def read(self, ref: ImageRef) -> bytes | None:
-        row = _checked_row(ref, self._table.num_rows, self._table.schema)
+        row = _validated_row(ref, self._table.num_rows, self._table.schema)
         return _bytes_of(self._table.column(ref.column)[row])
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class _Arrow:
         self._map.close()
 
 
-def _checked_row(ref: ImageRef, rows: int, schema: pa.Schema) -> int:
+def _validated_row(ref: ImageRef, rows: int, schema: pa.Schema) -> int:
     if ref.row is None or not 0 <= ref.row < rows or ref.column.partition("[")[0] not in schema.names:
         raise RowError("missing-image", str(ref))
     return ref.row
@@ -191,9 +191,9 @@ def _bytes_of(image: pa.StructScalar) -> bytes | None:
     return image["bytes"].as_py() if image.is_valid else None
 
 
-def _check_plain(path: Path, ref: ImageRef) -> None:
+def _check_regular_file(path: Path, ref: ImageRef) -> None:
     mode = path.stat().st_mode
-    if not modes.S_ISREG(mode):  # opening a pipe would wait for ever
+    if not modes.S_ISREG(mode):  # opening a pipe would block
         kind = "a folder" if modes.S_ISDIR(mode) else "not a plain file"
         raise RowError("unreadable-image", f"{ref}: {kind}")
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medmix.curate.errors import RowError
-from medmix.curate.read import originals
-from medmix.curate.read.originals import ImageStore, stat
+from medmix.curate.read import image_store
+from medmix.curate.read.image_store import ImageStore, file_stat
 from medmix.curate.record import ImageRef
 
 ROWS = [b"zero", b"one", None, b"three", b""]
@@ -75,7 +75,7 @@ def test_reading_in_order_opens_each_container_and_row_group_once(root: Path, mo
             groups.append(i)
             return super().read_row_group(i, **options)
 
-    monkeypatch.setattr(originals.pq, "ParquetFile", Counted)
+    monkeypatch.setattr(image_store.pq, "ParquetFile", Counted)
     with ImageStore(root) as store:
         for row in (0, 1, 3):
             store.read(ImageRef("rows.parquet", row=row))
@@ -94,7 +94,7 @@ def test_a_closed_store_opens_again(root: Path) -> None:
 def test_unsafe_names(root: Path, name: str) -> None:
     assert reason(root, ImageRef(name)) == ("unsafe-path", repr(name))
     assert reason(root, ImageRef("imgs.zip", member=name)) == ("unsafe-path", repr(name))
-    assert stat(root, ImageRef(name)) is None
+    assert file_stat(root, ImageRef(name)) is None
 
 
 def test_missing(root: Path) -> None:
@@ -146,7 +146,7 @@ def test_damaged_member(root: Path) -> None:
 
 
 def test_size_is_checked_before_reading(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(originals, "MAX_BYTES", 4)
+    monkeypatch.setattr(image_store, "MAX_BYTES", 4)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("inflated"))
     assert reason(root, ImageRef("imgs.zip", member="imgs/1/source.jpg"))[1].endswith(": 6 bytes")
     assert reason(root, ImageRef("images/a b (1).jpg"))[1].endswith(": 5 bytes")
@@ -162,8 +162,8 @@ def test_linked_image_folder(root: Path, tmp_path_factory: pytest.TempPathFactor
 
 def test_stat_is_that_of_the_container(root: Path) -> None:
     size = (root / "rows.parquet").stat().st_size
-    assert stat(root, ImageRef("rows.parquet", row=3)) == (size, (root / "rows.parquet").stat().st_mtime_ns)
-    assert stat(root, ImageRef("images/none.jpg")) is None
+    assert file_stat(root, ImageRef("rows.parquet", row=3)) == (size, (root / "rows.parquet").stat().st_mtime_ns)
+    assert file_stat(root, ImageRef("images/none.jpg")) is None
 
 
 @settings(max_examples=50)
@@ -173,7 +173,7 @@ def test_no_name_leads_out_or_raises_anything_else(
 ) -> None:
     root = tmp_path_factory.getbasetemp()
     ref = ImageRef(name, member=member)
-    assert stat(root, ref) is None or (root / name).exists()
+    assert file_stat(root, ref) is None or (root / name).exists()
     with ImageStore(root) as store, pytest.raises(RowError):
         store.read(ref)
 

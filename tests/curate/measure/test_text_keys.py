@@ -1,13 +1,13 @@
-"""What is measured on the texts of records, and that it proposes all that `sametext` can find the same."""
+"""What is measured on the texts of records, and that it proposes all that `text_similarity` can find the same."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medmix.curate.measure import minhash
-from medmix.curate.measure.sametext import similarity
-from medmix.curate.measure.shingles import hashed, ngrams, tokens, words
-from medmix.curate.measure.textkeys import Texts, measure
+from medmix.curate.measure.shingles import hash_ngrams, hash_words, tokens, words
+from medmix.curate.measure.text_keys import Texts, measure_texts
+from medmix.curate.measure.text_similarity import similarity
 
 LONG = "Axial computed tomography of the chest shows a round nodule beside the hilum of the lung"
 WORDS = st.lists(
@@ -21,16 +21,16 @@ def test_words_are_runs_of_letters_and_digits_numbers_and_han_characters() -> No
 
 
 def test_ngrams_stay_within_their_text() -> None:
-    flat, starts = hashed([["a", "b", "c"], ["d"], ["b", "c"]])
-    runs, begins = ngrams(flat, starts, 2)
+    flat, starts = hash_words([["a", "b", "c"], ["d"], ["b", "c"]])
+    runs, begins = hash_ngrams(flat, starts, 2)
     assert begins.tolist() == [0, 2, 2, 3]
     assert runs[1] == runs[2] != runs[0]
 
 
 def test_hashes_are_the_same_on_every_machine() -> None:
-    flat, starts = hashed([words(LONG.lower())])
+    flat, starts = hash_words([words(LONG.lower())])
     assert flat[:2].tolist() == [11431905281452931591, 14452385245720030580]
-    assert minhash.bands(*ngrams(flat, starts, 3))[0, :3].tolist() == [297011250, 2820389027, 838467418]
+    assert minhash.bands(*hash_ngrams(flat, starts, 3))[0, :3].tolist() == [297011250, 2820389027, 838467418]
 
 
 def test_bands_are_shared_as_often_as_the_formula_says() -> None:
@@ -46,14 +46,14 @@ def test_bands_are_shared_as_often_as_the_formula_says() -> None:
 
 
 def test_short_texts_have_no_signature() -> None:
-    (short, long) = measure([Texts("What is shown?", "a nodule", "", []), Texts("What is shown?", LONG, "", [])])
+    (short, long) = measure_texts([Texts("What is shown?", "a nodule", "", []), Texts("What is shown?", LONG, "", [])])
     assert (short.near_key, short.minhash) == (None, [])
     assert long.near_key is not None
     assert len(long.minhash) == minhash.BANDS
 
 
 def test_the_question_key_stands_for_all_but_the_answer() -> None:
-    first, other, options, untold = measure(
+    first, other, options, untold = measure_texts(
         [
             Texts("Is it?", "yes", "", []),
             Texts("is it", "no", "", []),
@@ -66,7 +66,7 @@ def test_the_question_key_stands_for_all_but_the_answer() -> None:
 
 
 def test_options_count_in_any_order_for_what_is_near() -> None:
-    one, other = measure([Texts(LONG, "b", "", ["a", "b"]), Texts(LONG, "b", "", ["b", "a"])])
+    one, other = measure_texts([Texts(LONG, "b", "", ["a", "b"]), Texts(LONG, "b", "", ["b", "a"])])
     assert one.text_key != other.text_key
     assert (one.near_key, one.minhash) == (other.near_key, other.minhash)
 
@@ -74,7 +74,7 @@ def test_options_count_in_any_order_for_what_is_near() -> None:
 @given(WORDS, WORDS, st.sampled_from(["yes", "no"]), st.sampled_from(["yes", "no"]))
 def test_what_says_the_same_has_the_same_key(one: list[str], other: list[str], yes: str, no: str) -> None:
     pair = Texts(" ".join(one), yes, "", []), Texts(" ".join(other), no, "", [])
-    keys = measure(pair)
+    keys = measure_texts(pair)
     if similarity(pair[0].parts(), pair[1].parts(), 0.0) is not None and keys[0].minhash and keys[1].minhash:
         assert keys[0].near_key == keys[1].near_key
 
@@ -82,4 +82,4 @@ def test_what_says_the_same_has_the_same_key(one: list[str], other: list[str], y
 @given(st.lists(WORDS.map(" ".join), max_size=5))
 def test_a_record_is_measured_as_if_it_were_alone(texts: list[str]) -> None:
     records = [Texts(text, "", LONG, [text]) for text in texts]
-    assert measure(records) == [measure([record])[0] for record in records]
+    assert measure_texts(records) == [measure_texts([record])[0] for record in records]

@@ -13,9 +13,9 @@ from medmix.curate.write import manifest
 
 REAL = replace(mixtures.load("sample"), sample_data=False)
 ONLY_MEDQA = BuildOptions(only=("medqa",))
-NOTE = "read as samples, with fewer rows than upstream has: medqa 117 of 12,723"
+NOTE = "samples with fewer rows than upstream: medqa 117 of 12,723"
 WARNING = (
-    "medqa: not the number of rows that upstream has, though it is a full copy: "
+    "medqa: is a full copy with another number of rows than upstream: "
     "train 81 instead of 10,178, test 24 instead of 1,273; is a file missing, or has upstream changed?"
 )
 
@@ -33,8 +33,8 @@ def as_complete_download(folder):
         file = next(folder.rglob(f"phrases_no_exclude_{split}.jsonl"))
         file.rename(folder / file.name)
     shutil.rmtree(folder / "data_clean")
-    files = {file.name: download_record.FetchedFile(file.stat().st_size, "00") for file in folder.iterdir()}
-    download_record.write_record(folder, download_record.Fetched("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
+    files = {file.name: download_record.DownloadedFile(file.stat().st_size, "00") for file in folder.iterdir()}
+    download_record.write_record(folder, download_record.Download("GBaker/MedQA-USMLE-4-options", "0" * 40, files))
 
 
 def test_a_sample_is_a_note(sources, tmp_path, capsys):
@@ -77,4 +77,4 @@ def test_nobody_expects_all_of_upstream_of_sample_data_or_with_a_limit(sources, 
     as_complete_download(sources / "medqa")
     document = build(chosen, sources, tmp_path / "mix", options)
     assert document["warnings"] == []
-    assert not any("read as samples" in note for note in document["notes"])
+    assert not any("samples with fewer" in note for note in document["notes"])
