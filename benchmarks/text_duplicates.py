@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from medmix.curate.decide import contamination, duplicates, leaks
-from medmix.curate.decide.scantexts import ScanTexts
+from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.measure import minhash
 from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
 from medmix.curate.mixture import EvaluationSet
