@@ -103,7 +103,10 @@ def one_error(err: str) -> str:
         (["leaks", "nowhere", "--against", "something"], "something is not a folder; give a finished mix, a folder of"),
         (["leaks", ".", "--against", "."], ".: no images match **/*; give another folder, or `files`"),
         (["leaks", "."], "Missing option '--against'"),
-        (["fingerprint", "nowhere"], "nowhere is not a folder; give a finished mix, a folder of images or a fingerprint"),
+        (
+            ["fingerprint", "nowhere"],
+            "nowhere is not a folder; give a finished mix, a folder of images or a fingerprint",
+        ),
         (["fingerprint", ".", "--column", "a"], "`column` needs a `table`"),
         (["fingerprint", ".", "--table", "t.csv", "--column", "a", "--where", "b"], "--where b: write COLUMN=VALUE"),
         (["train", "--mixture", "v1"], "no mix at v1 or mixes/v1; build it first: medmix build --mixture v1"),

@@ -41,10 +41,10 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
         table = table.filter(pl.int_range(pl.len()).over("rank") < limit)
     occurrence = pl.int_range(1, pl.len() + 1).over("id")
     table = table.with_columns(id=pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"))
-    return _number_images(table.with_row_index("index"))
+    return number_images(table.with_row_index("index"))
 
 
-def _number_images(table: pl.DataFrame) -> pl.DataFrame:
+def number_images(table: pl.DataFrame) -> pl.DataFrame:
     """Replace the keys of images by numbers."""
     each = table.select("index", key="keys").explode("key").drop_nulls()
     known = each.select(pl.col("key").unique(maintain_order=True)).with_row_index("number")

@@ -11,7 +11,7 @@ from ..copies.fingerprints import FINGERPRINT
 from ..copies.neighbours import candidates
 from .candidates import by_precedence
 from .comparisons import CANDIDATE_PAIRS, COPIES, Image, SketchedImage, confirm_copies
-from .scan_images import ImageCollection
+from .scan_images import ScanImages
 
 ALIKE_HASH = 16
 """Hash bits in which decodings of one image may differ."""
@@ -20,7 +20,7 @@ _EQUAL = {"exact": True, "similarity": 1.0, "flipped": False, "turn": 0, "zoom":
 
 
 def find(
-    images: ImageCollection, external: Sequence[SketchedImage], max_pixels: int, folder: Path, workers: int
+    images: ScanImages, external: Sequence[SketchedImage], max_pixels: int, folder: Path, workers: int
 ) -> pl.DataFrame:
     """Find the copies among `images`, and the copies of `external` images, whose numbers follow those of `images`.
 
@@ -41,7 +41,7 @@ def find(
     return pl.concat([equal, confirmed.join(equal, on=["image", "other"], how="anti")]).sort("image", "other")
 
 
-def _equal_by_digest(images: ImageCollection, external: Sequence[SketchedImage]) -> pl.DataFrame:
+def _equal_by_digest(images: ScanImages, external: Sequence[SketchedImage]) -> pl.DataFrame:
     """Give the pairs with external images that have equal digests, whatever their fingerprints."""
     if not external:
         return pl.DataFrame(schema=COPIES)

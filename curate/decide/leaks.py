@@ -1,14 +1,14 @@
 """Matches between records and the evaluation sets that the mixture names, by kind of match."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import polars as pl
 
 from ..mixture import EvaluationSet
 from . import overlap
 from .image_copies import in_both_directions
+from .scan_texts import ScanTexts
 
 KINDS = ("image", "near-duplicate", "text", "overlap", "group", "same-question-answer", "ngram-match")
 """How a record matches an evaluation set, the closest match first:
@@ -35,13 +35,6 @@ _SCHEMA: Mapping[str, pl.DataType] = {
 
 _HAS_IMAGE = pl.col("images").list.len() > 0
 _NO_SCORE = pl.lit(None, pl.Float64)
-
-
-class TextSource(Protocol):
-    """Access to the texts of records (`ScanTexts` in a build)."""
-
-    def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ def find_matches(
     rows: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    texts: TextSource,
+    texts: ScanTexts,
     copies: pl.DataFrame,
     external: ExternalItems = NO_EXTERNAL_ITEMS,
 ) -> pl.DataFrame:
@@ -144,7 +137,7 @@ def _match_ngrams(
     rows: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    texts: TextSource,
+    texts: ScanTexts,
     external: ExternalItems,
 ) -> pl.DataFrame:
     """Match rows without images by n-gram overlap, with the most similar item without images of each set."""

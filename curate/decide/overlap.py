@@ -70,7 +70,7 @@ class ItemGrams:
 
 
 def grams_of(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Give the n-grams, `GRAMS`, of items from their texts (`leaks.TextSource`)."""
+    """Give the n-grams, `GRAMS`, of items from their texts (`ScanTexts.texts`)."""
     return pl.concat([pl.DataFrame(schema=GRAMS), *map(_grams_of_items, frames)])
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -20,20 +19,6 @@ class ImageLocation:
     folder: Path
     ref: ImageRef
     sha256: str
-
-
-class ImageCollection(Protocol):
-    """Images to search for copies, numbered from 0."""
-
-    @property
-    def prints(self) -> Fingerprints:
-        """Give their fingerprints, [N]."""
-
-    def locations(self, numbers: Iterable[int]) -> dict[int, ImageLocation]:
-        """Give the locations of images by their numbers."""
-
-    def keys(self) -> pl.DataFrame:
-        """Give `image` and `key`, the image key of the scan, of all images."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,170 +1,138 @@
-"""The records and images of a finished mix, or of a folder of images, as the leak search reads them."""
+"""Scan a finished mix, or a folder of images, for the leak search: the columns of a scan that it reads."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from .. import engine
-from ..copies.fingerprints import FINGERPRINT, Fingerprints
-from ..decide.scan_images import ImageLocation
+from ..decide import scan_images
+from ..decide.candidates import number_images
+from ..decide.scan_texts import ScanTexts
 from ..errors import RowError, UsageError
 from ..measure import images
+from ..measure.scans import ScanFile
 from ..measure.textkeys import measure
 from ..mixture import FileFilter
 from ..progress import track
 from ..record import ASKING_TASKS, ImageRef
+from ..write import manifest
 from . import parts
 from .parts import Part
 
 TRAINING_SPLITS = ("train", "validation")
 """The splits of a mix that may contain nothing of an evaluation set."""
 
-_ROWS: Mapping[str, pl.DataType] = {
-    "id": pl.String(),
-    "source": pl.String(),
-    "split": pl.String(),
-    "group": pl.String(),
-    "question_answer_key": pl.String(),
-    "shard": pl.String(),
-    "row": pl.UInt32(),
-    "keys": pl.List(pl.String),
-}
-_TEXTS: Mapping[str, pl.DataType] = {
-    **dict.fromkeys(("question", "answer", "context"), pl.String()),
-    "choices": pl.List(pl.String),
-    "explanation": pl.String(),
-}
+_KEYS = ("id", "source", "split", "group", "question_answer_key")
+_STRINGS = pl.List(pl.String)
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys((*_KEYS, "question", "answer", "context", "explanation"), pl.String()),
+        **dict.fromkeys(("choices", "problems", "image_sha256", "image_key"), _STRINGS),
+        "images": pl.List(
+            pl.Struct({"path": pl.String(), "member": pl.String(), "row": pl.Int64(), "column": pl.String()})
+        ),
+        "fingerprint": pl.List(pl.Binary),
+    }
+)
+"""The columns of a scan, by record; `problems` of its unreadable images, which the image columns do not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
-    """Records with their images; each image of a folder is one record.
+class Collection(NamedTuple):
+    """Records with their images and texts; each image of a folder is one record.
 
     Attributes:
-        rows: the columns of the table of candidates that `leaks` reads, and `shard` and `row`, to find the texts.
-        prints: fingerprints of the images, [N].
+        rows: the columns of the table of candidates that `leaks` reads.
         unreadable: id and problem of each unreadable image.
     """
 
     rows: pl.DataFrame
-    prints: Fingerprints
-    unreadable: Sequence[tuple[str, str]]
-    _locations: Sequence[ImageLocation]
-    _keys: Sequence[str]
-
-    def locations(self, numbers: Iterable[int]) -> dict[int, ImageLocation]:
-        """Give the locations of images by their numbers."""
-        return {number: self._locations[number] for number in numbers}
-
-    def keys(self) -> pl.DataFrame:
-        """Give `image` and `key`, the image key of a scan, of all images."""
-        schema = {"image": pl.UInt32, "key": pl.String}
-        return pl.DataFrame({"image": range(len(self._keys)), "key": list(self._keys)}, schema)
-
-    def texts(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Give `index`, `question`, `answer`, `context`, `choices` and `explanation` of rows, one shard at a time."""
-        columns = [name for name in parts.COLUMNS if name != "images"]
-        for (shard,), wanted in rows.filter(pl.col("shard") != "").group_by("shard", maintain_order=True):
-            records = pl.read_parquet(str(shard), columns=columns)[wanted["row"]]
-            rows_of_shard = records.iter_rows(named=True)
-            texts = [{**asdict(parts.texts_of(row)), "explanation": _explanation(row)} for row in rows_of_shard]
-            yield pl.DataFrame(texts, dict(_TEXTS)).insert_column(0, wanted["index"])
+    images: scan_images.ScanImages
+    texts: ScanTexts
+    unreadable: list[tuple[str, str]]
 
 
-def of_mix(mix: Path, max_pixels: int, workers: int) -> Collection:
-    """Read the training and validation records of a mix.
+def load(target: Path, work: Path, max_pixels: int, workers: int) -> Collection:
+    """Scan the images of a folder, or the training and validation records of a mix, into `work`.
 
     Raises:
-        UsageError: the folder is no mix, or it has no such records.
+        UsageError: the folder has no images, or the mix has no such records.
     """
-    shards = parts.of_mix(mix, TRAINING_SPLITS, max_pixels)
-    if not shards:
-        raise UsageError(f"{mix}: has no records for training or validation")
-    return _collect(mix, read_shard, shards, workers)
-
-
-def of_folder(folder: Path, max_pixels: int, workers: int) -> Collection:
-    """Read the images of a folder.
-
-    Raises:
-        UsageError: it has no images.
-    """
-    return _collect(folder, read_files, parts.of_folder(folder, FileFilter(), max_pixels), workers)
-
-
-def _collect(folder: Path, read: Any, tasks: Sequence[Part], workers: int) -> Collection:
-    rows: list[dict[str, Any]] = []
-    first: dict[str, tuple[ImageLocation, bytes]] = {}
-    unreadable: list[tuple[str, str]] = []
-    for found in track(engine.run(read, tasks, workers), len(tasks), f"reading {folder.name}"):
-        for row in found:
-            unreadable += [(row["id"], problem) for problem in row.pop("problems")]
-            measured = row.pop("measured")
-            for key, location, print_ in measured:
-                first.setdefault(key, (location, print_))
-            rows.append({**row, "keys": [key for key, _, _ in measured]})
-    number = {key: place for place, key in enumerate(first)}
-    table = pl.DataFrame(rows, dict(_ROWS)).with_row_index("index")
-    numbers = [[number[key] for key in keys] for keys in table["keys"].to_list()]
-    table = table.with_columns(
-        images=pl.Series(numbers, dtype=pl.List(pl.UInt32)),
-        upstream_split=pl.col("split"),
+    if not target.is_dir():
+        raise UsageError(f"{target} is not a folder; give a finished mix or a folder of images")
+    if (target / manifest.NAME).is_file():
+        read, tasks = read_shard, parts.of_mix(target, TRAINING_SPLITS, max_pixels)
+    else:
+        read, tasks = read_files, parts.of_folder(target, FileFilter(), max_pixels)
+    if not tasks:
+        raise UsageError(f"{target}: has no records for training or validation")
+    scans, frames = [], []
+    for number, frame in enumerate(track(engine.run(read, tasks, workers), len(tasks), f"reading {target.name}")):
+        scans.append(ScanFile(target.name, work / f"scan-{number}.parquet"))
+        frame.write_parquet(scans[-1].path)
+        place = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
+        frames.append(frame.select(*_KEYS, "problems", keys="image_key", **place))
+    table = pl.concat(frames).with_row_index("index")
+    unreadable = table.select("id", "problems").explode("problems").drop_nulls().rows()
+    rows = number_images(table).with_columns(
+        upstream_split="split",
         stage=pl.lit(""),
         reason=pl.lit(""),
         rank=pl.col("source").rank("dense").cast(pl.UInt32),
     )
-    prints = np.frombuffer(b"".join(print_ for _, print_ in first.values()), FINGERPRINT)
-    locations = [location for location, _ in first.values()]
-    return Collection(table.drop("keys"), prints, unreadable, locations, list(first))
+    return Collection(rows, scan_images.load(scans, rows, {target.name: target}), ScanTexts(scans, {}), unreadable)
 
 
-def read_files(part: Part) -> list[dict[str, Any]]:
-    """Read images, each as a record without text."""
-    plain = {"source": part.folder.name, "split": "train", "group": "", "question_answer_key": None, "shard": ""}
-    return [
-        {"id": file, **plain, "row": 0, **_measure(part, [(ImageRef(file), (part.folder / file).read_bytes())])}
+def read_files(part: Part) -> pl.DataFrame:
+    """Scan images, each as a record without text."""
+    plain = {"source": part.folder.name, "split": "train", "group": "", "question_answer_key": None, "choices": []}
+    plain |= dict.fromkeys(("question", "answer", "context", "explanation"), "")
+    rows = [
+        {"id": file, **plain, **_measure(part, {ImageRef(file): (part.folder / file).read_bytes()})}
         for file in part.files
     ]
+    return pl.DataFrame(rows, SCHEMA)
 
 
-def read_shard(part: Part) -> list[dict[str, Any]]:
-    """Read the records of one shard of a mix."""
+def read_shard(part: Part) -> pl.DataFrame:
+    """Scan the records of one shard of a mix."""
     (shard,) = part.files
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for records, texts in parts.read_batches(part):
-        for row, key in zip(records, measure(texts), strict=True):
-            place = len(found)
-            refs = [ImageRef(shard, row=place, column=f"images[{number}]") for number in range(len(row["images"]))]
+        for row, text, key in zip(records, texts, measure(texts), strict=True):
+            refs = [ImageRef(shard, row=len(rows), column=f"images[{place}]") for place in range(len(row["images"]))]
             data = [image["bytes"] for image in row["images"]]
-            found.append(
+            rows.append(
                 {
                     **{name: row[name] for name in ("id", "source", "split", "group")},
                     "question_answer_key": key.question_answer_key,
-                    "shard": str(part.folder / shard),
-                    "row": place,
-                    **_measure(part, list(zip(refs, data, strict=True))),
+                    **asdict(text),
+                    "explanation": _explanation(row),
+                    **_measure(part, dict(zip(refs, data, strict=True))),
                 }
             )
-    return found
+    return pl.DataFrame(rows, SCHEMA)
 
 
-def _measure(part: Part, pictures: Sequence[tuple[ImageRef, bytes]]) -> dict[str, Any]:
-    """Give key, location and fingerprint of each readable image, and the problems of the others."""
-    measured, problems = [], []
-    for ref, data in pictures:
+def _measure(part: Part, pictures: Mapping[ImageRef, bytes]) -> dict[str, list[Any]]:
+    """Give the image columns of a record."""
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("images", "image_sha256", "image_key", "fingerprint", "problems")
+    }
+    for ref, data in pictures.items():
         try:
             facts = images.measure(data, part.max_pixels)
         except RowError as error:
-            problems.append(str(error))
+            columns["problems"].append(str(error))
         else:
-            location = ImageLocation(part.folder, ref, hashlib.sha256(data).hexdigest())
-            measured.append((facts.pixel_sha256 or facts.sha256, location, facts.fingerprint.tobytes()))
-    return {"measured": measured, "problems": problems}
+            columns["images"].append(asdict(ref))
+            columns["image_sha256"].append(hashlib.sha256(data).hexdigest())
+            columns["image_key"].append(facts.pixel_sha256 or facts.sha256)
+            columns["fingerprint"].append(facts.fingerprint.tobytes())
+    return columns
 
 
 def _explanation(row: Mapping[str, Any]) -> str:

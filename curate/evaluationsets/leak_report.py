@@ -8,11 +8,8 @@ from typing import Any
 import polars as pl
 
 from ..decide import image_copies, leaks
-from ..errors import UsageError
 from ..mixture import EvaluationSet, FileFilter
-from ..write import manifest
 from . import collection, external_sets, fingerprint_file, fingerprinting
-from .collection import Collection
 from .fingerprint_file import FingerprintedSet
 
 MAX_PIXELS = 100_000_000
@@ -37,17 +34,16 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
     with tempfile.TemporaryDirectory(prefix="medmix-leaks-") as scratch:
         work = Path(scratch)
         sets = [_load_set(path, split, work / f"{place}.parquet", workers) for place, path in enumerate(against)]
-        records = _load_collection(target, workers)
-        rows = records.rows
+        rows, own_images, texts, unreadable = collection.load(target, work, MAX_PIXELS, workers)
         compared = [EvaluationSet(images=file.name) for file in sets]
-        external = external_sets.number_items(dict(enumerate(sets)), rows.height, len(records.prints))
+        external = external_sets.number_items(dict(enumerate(sets)), rows.height, len(own_images.prints))
         images = [image for file in sets for image in file.images]
-        copies = image_copies.find(records, images, MAX_PIXELS, work / "comparisons", workers)
-        matches = leaks.find_matches(rows, rows, compared, records, copies, external)
+        copies = image_copies.find(own_images, images, MAX_PIXELS, work / "comparisons", workers)
+        matches = leaks.find_matches(rows, rows, compared, texts, copies, external)
     return {
         "target": str(target),
         "records": rows.height,
-        "unreadable": [{"id": key, "problem": problem} for key, problem in records.unreadable],
+        "unreadable": [{"id": key, "problem": problem} for key, problem in unreadable],
         "sets": [{"name": file.name, "items": file.items.height, "unreadable": file.unreadable} for file in sets],
         "matrix": leaks.matrix(matches, rows, compared),
         "hits": _hits(matches, rows, external, sets),
@@ -66,14 +62,6 @@ def _hits(
     names = [file.name for file in sets]
     hits = found.select("id", "set", pl.col("item_id").alias("item"), "kind", "score", "transformation")
     return [{**hit, "set": names[hit["set"]]} for hit in hits.iter_rows(named=True)]
-
-
-def _load_collection(target: Path, workers: int) -> Collection:
-    if not target.is_dir():
-        raise UsageError(f"{target} is not a folder; give a finished mix or a folder of images")
-    if (target / manifest.NAME).is_file():
-        return collection.of_mix(target, MAX_PIXELS, workers)
-    return collection.of_folder(target, MAX_PIXELS, workers)
 
 
 def _load_set(path: Path, split: str, out: Path, workers: int) -> FingerprintedSet:

@@ -16,7 +16,7 @@ from .file_filter import paths
 PART = 256
 """Images, or records, that are read at once."""
 
-COLUMNS = ("id", "source", "split", "task", "group", "images", "messages", "question", "answer", "choices")
+_COLUMNS = ["id", "source", "split", "task", "group", "images", "messages", "question", "answer", "choices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,6 @@ def of_mix(mix: Path, splits: Collection[str], max_pixels: int) -> list[Part]:
 def read_batches(part: Part) -> Iterator[tuple[list[dict[str, Any]], list[Texts]]]:
     """Give the records of a shard in batches, with their texts."""
     (shard,) = part.files
-    for batch in pq.ParquetFile(part.folder / shard).iter_batches(batch_size=PART, columns=list(COLUMNS)):
+    for batch in pq.ParquetFile(part.folder / shard).iter_batches(batch_size=PART, columns=_COLUMNS):
         records = batch.to_pylist()
-        yield records, list(map(texts_of, records))
-
-
-def texts_of(row: dict[str, Any]) -> Texts:
-    """Give the texts of a record of a mix."""
-    return Texts(row["question"], row["answer"], context_of(row), row["choices"])
+        yield records, [Texts(row["question"], row["answer"], context_of(row), row["choices"]) for row in records]

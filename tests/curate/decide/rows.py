@@ -87,7 +87,9 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
             for place, row in enumerate(rows)
         ],
         schema_overrides=SCHEMA,
-    ).with_columns(representatives="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense"))
+    ).with_columns(
+        representatives="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense")
+    )
 
 
 def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:

@@ -176,7 +176,15 @@ def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
         {"question": "What else?", "answer": "A cyst", "images": [1], "group": "case-1"},
     )
     sets = [VQA_RAD_TEST, *TEXT_SETS]
-    none = {"image": 0, "near-duplicate": 0, "text": 0, "overlap": 0, "group": 0, "same-question-answer": 0, "ngram-match": 0}
+    none = {
+        "image": 0,
+        "near-duplicate": 0,
+        "text": 0,
+        "overlap": 0,
+        "group": 0,
+        "same-question-answer": 0,
+        "ngram-match": 0,
+    }
     assert leaks.matrix(leaks.find_matches(told, told, sets, scanned, NO_COPIES), told, sets) == [
         {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "same-question-answer": 1},
         {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "ngram-match": 1},

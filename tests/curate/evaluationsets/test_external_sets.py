@@ -224,7 +224,10 @@ def test_an_unusable_set_stops_the_build_before_anything_is_written(root_with_se
         ("{images: a, source: pathvqa}", r"evaluation\[0\]: give `source`, with its `split`, or `images`"),
         ("{leaks: drop}", r"evaluation\[0\]: give `source`"),
         ("{images: ../a}", r"evaluation\[0\].images: '../a' is not a plain name"),
-        ("{images: a, file_filter: {tabel: x}}", r"evaluation\[0\].file_filter.tabel: unknown key \(did you mean 'table'\?\)"),
+        (
+            "{images: a, file_filter: {tabel: x}}",
+            r"evaluation\[0\].file_filter.tabel: unknown key \(did you mean 'table'\?\)",
+        ),
         ("{images: a, file_filter: {column: x}}", r"evaluation\[0\].file_filter: `column` needs a `table`"),
     ],
 )

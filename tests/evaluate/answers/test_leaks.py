@@ -2,7 +2,15 @@ from typing import Any
 
 from medmix.evaluate.answers import leaks
 
-ROW = {"set": "vqa_rad test", "image": 6, "text": 0, "overlap": 0, "group": 9, "same-question-answer": 79, "ngram-match": 0}
+ROW = {
+    "set": "vqa_rad test",
+    "image": 6,
+    "text": 0,
+    "overlap": 0,
+    "group": 9,
+    "same-question-answer": 79,
+    "ngram-match": 0,
+}
 
 
 def manifest(**changed: Any) -> dict[str, Any]:
