@@ -83,12 +83,13 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     """
     notes: list[str] = []
     seconds: dict[str, float] = {}
+    language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
         root = root or _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
         _add(notes, omissions.of_sources(mixture, inputs, missing, options.limit))
         with _timed(seconds, "scan"):
-            context = _scan(mixture, options, root, work, inputs)
+            context = _scan(mixture, options, root, work, inputs, language_model)
         _add(notes, omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
         complete = expectations.complete(inputs)
         settings = _settings(mixture, options)
@@ -101,12 +102,10 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
-            records = candidates.load(context.scans, options.limit, mixture.sections())
-            differences = _differences(records, context, complete)
-            _add(notes, expectations.notes(differences))
-            warnings = expectations.warnings(differences)
-            _say_all("warning", warnings)
-            records = _add_splits_and_licences(records, context)
+            records, differences = _load(context, complete)
+        _add(notes, expectations.notes(differences))
+        warnings = expectations.warnings(differences)
+        _say_all("warning", warnings)
         with _timed(seconds, "compare"):
             copies, external_items = _compare(records, context)
         with _timed(seconds, "decide"):
@@ -157,11 +156,12 @@ def _sample_root(mixture: Mixture, work: Path) -> Path:
     return root
 
 
-def _scan(mixture: Mixture, options: BuildOptions, root: Path, work: Path, inputs: Sequence[Input]) -> _Context:
+def _scan(
+    mixture: Mixture, options: BuildOptions, root: Path, work: Path, inputs: Sequence[Input], language_model: Path
+) -> _Context:
     """Scan the sources and the external evaluation sets."""
     max_pixels, workers = mixture.images.max_pixels, options.workers
-    model = find_model(options.language_model)
-    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, model)
+    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, language_model)
     external = external_sets.load(mixture.evaluation, root, work / "evaluation", max_pixels, workers)
     return _Context(mixture, options, root, work, inputs, scans, external)
 
@@ -182,20 +182,19 @@ def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[s
         "complete": complete,
         "articles": articles.digest(context.root),
         "facts": {source: asdict(facts) for source, facts in context.facts.items()},
-        "external_evaluation_sets": external_sets.digest(context.external_evaluation_sets),
+        "external_evaluation_sets": [[place, file.sha256] for place, file in context.external_evaluation_sets.items()],
     }
     return manifest.inputs_digest(dependencies, [scan.path for scan in context.scans])
 
 
-def _differences(records: pl.DataFrame, context: _Context, complete: Sequence[str]) -> list[expectations.Difference]:
-    """Compare the numbers of rows with upstream's, if all rows of real data were read."""
-    is_sample = context.mixture.sample_data or context.options.limit is not None
-    return [] if is_sample else expectations.differences(records, context.inputs, complete)
-
-
-def _add_splits_and_licences(records: pl.DataFrame, context: _Context) -> pl.DataFrame:
+def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[expectations.Difference]]:
+    """Load the table of records, with splits and licences; compare the numbers of rows with upstream's."""
+    mixture, limit = context.mixture, context.options.limit
+    records = candidates.load(context.scans, limit, mixture.sections())
+    is_sample = mixture.sample_data or limit is not None
+    differences = [] if is_sample else expectations.differences(records, context.inputs, complete)
     records = articles.add_wordings(records, articles.table(context.root), context.facts)
-    return policy.resolve(splits.assign(records, context.mixture), context.facts)
+    return policy.resolve(splits.assign(records, mixture), context.facts), differences
 
 
 def _compare(records: pl.DataFrame, context: _Context) -> tuple[pl.DataFrame, leaks.ExternalItems]:

@@ -1,6 +1,5 @@
 """Commands on evaluation sets: fingerprint, leaks."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,6 +7,7 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
+from .options import PATH, workers_option
 from .printing import print_json, print_table
 
 SPLITS = click.Choice(["validation", "test"])
@@ -21,17 +21,15 @@ _KINDS = {
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: ./NAME.parquet]")
+@click.argument("path", type=PATH)
+@click.option("--out", type=PATH, help="File to write.  [default: ./NAME.parquet]")
 @click.option("--name", help="Name of the set in reports.  [default: the folder's name]")
 @click.option("--split", default="test", show_default=True, type=SPLITS, help="Split of a mix to fingerprint.")
 @click.option("--files", help="Pattern of a folder's images to use, as in 'test/**/*.png'.")
 @click.option("--table", help="Csv table or text file in the folder that names the images to use.")
 @click.option("--column", help="Column of the table with the names.")
-@click.option(
-    "--where", "conditions", multiple=True, metavar="COLUMN=VALUE", help="Rows of the table to use; repeatable."
-)
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: one per core]")
+@click.option("--where", "conditions", multiple=True, metavar="COLUMN=VALUE", help="Rows to use; repeatable.")
+@workers_option
 def fingerprint(
     path: Path,
     out: Path | None,
@@ -41,7 +39,7 @@ def fingerprint(
     table: str | None,
     column: str | None,
     conditions: tuple[str, ...],
-    workers: int | None,
+    workers: int,
 ) -> None:
     """Fingerprint an evaluation set for leak detection.
 
@@ -63,7 +61,7 @@ def fingerprint(
         raise UsageError("; ".join(problems))
     name = name or path.resolve().name
     out = out or Path(f"{name}.parquet")
-    count = fingerprinting.write(path, file_filter, split, name, out, MAX_PIXELS, workers or os.cpu_count() or 1)
+    count = fingerprinting.write(path, file_filter, split, name, out, MAX_PIXELS, workers)
     say(f"{out}: {count} items of {name}, {out.stat().st_size / 1e6:.1f} MB")
 
 
@@ -75,20 +73,14 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 @click.command()
-@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DIR", type=PATH)
 @click.option(
-    "--against",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Fingerprint file, mix or folder of images; repeatable.",
+    "--against", multiple=True, required=True, type=PATH, help="Fingerprint file, mix or folder of images; repeatable."
 )
-@click.option(
-    "--split", default="test", show_default=True, type=SPLITS, help="Evaluation split of mixes among --against."
-)
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: one per core]")
+@click.option("--split", default="test", show_default=True, type=SPLITS, help="Split of mixes given with --against.")
+@workers_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with every hit.")
-def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int | None, as_json: bool) -> int:
+def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_json: bool) -> int:
     """Report overlap with evaluation sets.
 
     DIR is a finished mix or a folder of images. Exit 1 if anything leaks.
@@ -100,7 +92,7 @@ def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int | No
     """
     from medmix.curate.evaluationsets import leak_report
 
-    report = leak_report.report(target, against, split, workers or os.cpu_count() or 1)
+    report = leak_report.report(target, against, split, workers)
     for entry in report["sets"]:
         if entry["unreadable"]:
             say(f"note: {entry['unreadable']} of {entry['items']} items of {entry['name']} have unreadable images")

@@ -1,6 +1,5 @@
 """Commands on mixes: build, check, licences."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,26 +8,20 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
-from .options import comma_list
+from .options import PATH, comma_list, workers_option
 from .printing import print_build, print_json, print_licences
 
 
 @click.command()
 @click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Name, or path of a YAML file.")
-@click.option(
-    "--root", type=click.Path(path_type=Path), help="Folder with one folder per source.  [default: ./sources]"
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: ./mixes/NAME]")
+@click.option("--root", type=PATH, help="Folder with one folder per source.  [default: ./sources]")
+@click.option("--out", type=PATH, help="Output folder.  [default: ./mixes/NAME]")
 @click.option("--only", callback=comma_list, metavar="SOURCE,...", help="Read only these sources.")
-@click.option(
-    "--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Continue without these sources if absent."
-)
+@click.option("--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Sources that may be absent.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes.  [default: one per core]")
+@workers_option
 @click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
-@click.option(
-    "--language-model", type=click.Path(path_type=Path), help="fastText's lid.176.ftz, instead of the installed one."
-)
+@click.option("--language-model", type=PATH, help="fastText's lid.176.ftz, instead of the installed one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
 def build(
     mixture_name: str,
@@ -37,7 +30,7 @@ def build(
     only: tuple[str, ...],
     allow_missing: tuple[str, ...],
     limit: int | None,
-    workers: int | None,
+    workers: int,
     fresh: bool,
     language_model: Path | None,
     as_json: bool,
@@ -63,7 +56,7 @@ def build(
         only=only,
         allow_missing=allow_missing,
         limit=limit,
-        workers=workers or os.cpu_count() or 1,
+        workers=workers,
         fresh=fresh,
         language_model=language_model,
     )
@@ -76,7 +69,7 @@ def build(
 
 
 @click.command()
-@click.argument("mix", type=click.Path(path_type=Path))
+@click.argument("mix", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(mix: Path, as_json: bool) -> int:
     """Verify a finished mix.
@@ -100,11 +93,9 @@ def check(mix: Path, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("mix", required=False, type=click.Path(path_type=Path))
+@click.argument("mix", required=False, type=PATH)
 @click.option("--mixture", "mixture_name", help="Mixture to report on instead of a mix: name, or path of a YAML file.")
-@click.option(
-    "--root", type=click.Path(path_type=Path), help="With --mixture: count the rows of the sources in this folder."
-)
+@click.option("--root", type=PATH, help="With --mixture: count the rows of the sources in this folder.")
 @click.option("--use", type=click.Choice(["research", "commercial"]), help="Use to report on.  [default: the mix's]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def licences(

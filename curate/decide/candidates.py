@@ -29,8 +29,9 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     `id`, `source`, `rank` (position of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
     `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading order, equal for
-    images with equal keys), `min_side`, `area`, `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`,
-    `question_key`, `near_key` (see `textkeys`), `section` (of the report, if only one is trained on, else "").
+    images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images), `image_bytes`,
+    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `textkeys`), `section` (of the
+    report, if only one is trained on, else "").
 
     Repeated upstream keys get the suffixes `#2`, `#3`, ... in reading order, so that every id is unique. With a
     limit the table has only the first rows of each source; the others count as not read.
@@ -56,43 +57,29 @@ def number_images(table: pl.DataFrame) -> pl.DataFrame:
 
 def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> pl.DataFrame:
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
+    width, height = pl.col("image_width").list.min(), pl.col("image_height").list.min()
     return (
         (reports.taught(pl.read_parquet(scan.path), section).lazy() if section else pl.scan_parquet(scan.path))
         .select(
+            *("task", "group", "stage", "reason", "evidence", "language", "member", "third_party"),
+            *("text_key", "question_answer_key", "question_key", "near_key"),
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),
             id=pl.concat_str(pl.lit(f"{scan.source}/"), "key"),
             source=pl.lit(scan.source),
-            upstream_split=pl.col("split"),
-            task=pl.col("task"),
-            group=pl.col("group"),
-            stage=pl.col("stage"),
-            reason=pl.col("reason"),
-            evidence=pl.col("evidence"),
-            language=pl.col("language"),
-            wording=pl.col("licence"),
-            member=pl.col("member"),
-            third_party=pl.col("third_party"),
+            upstream_split="split",
+            wording="licence",
             question_chars=pl.col("question").str.len_chars(),
             answer_chars=pl.col("answer").str.len_chars(),
-            keys=pl.col("image_key"),
-            min_side=pl.min_horizontal(pl.col("image_width").list.min(), pl.col("image_height").list.min()),
-            area=_area(),
+            keys="image_key",
+            min_side=pl.min_horizontal(width, height),
+            area=(width * height).fill_null(0),
             image_bytes=pl.col("image_bytes").list.sum(),
             text_bytes=text_bytes,
-            text_key=pl.col("text_key"),
-            question_answer_key=pl.col("question_answer_key"),
-            question_key=pl.col("question_key"),
-            near_key=pl.col("near_key"),
             section=pl.lit(section or ""),
         )
         .collect()
     )
-
-
-def _area() -> pl.Expr:
-    """Give the smallest width times the smallest height of a record's images, 0 without images."""
-    return (pl.col("image_width").list.min() * pl.col("image_height").list.min()).fill_null(0)
 
 
 def by_precedence(rows: pl.DataFrame) -> pl.DataFrame:

@@ -88,8 +88,8 @@ def load(target: Path, work: Path, max_pixels: int, workers: int) -> Collection:
 
 def read_files(part: Part) -> pl.DataFrame:
     """Scan images, each as a record without text."""
-    plain = {"source": part.folder.name, "split": "train", "group": "", "question_answer_key": None, "choices": []}
-    plain |= dict.fromkeys(("question", "answer", "context", "explanation"), "")
+    plain: dict[str, Any] = dict.fromkeys(("group", "question", "answer", "context", "explanation"), "")
+    plain |= {"source": part.folder.name, "split": "train", "question_answer_key": None, "choices": []}
     rows = [
         {"id": file, **plain, **_measure(part, {ImageRef(file): (part.folder / file).read_bytes()})}
         for file in part.files

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -56,11 +55,6 @@ def _folder_version(folder: Path, file_filter: FileFilter, max_pixels: int) -> s
         fingerprint_file.VERSION,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
-
-
-def digest(sets: Mapping[int, FingerprintedSet]) -> list[list[Any]]:
-    """Give the digest of each set's file, by its position."""
-    return [[place, file.sha256] for place, file in sets.items()]
 
 
 def number_items(sets: Mapping[int, FingerprintedSet], row_count: int, image_count: int) -> ExternalItems:
