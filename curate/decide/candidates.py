@@ -1,6 +1,6 @@
 """The table of pass 2: one row per record read, a few hundred bytes each, without texts and images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -80,6 +80,15 @@ def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> p
         )
         .collect()
     )
+
+
+def read_rows(
+    scans: Sequence[ScanFile], rows: pl.DataFrame, *columns: str
+) -> Iterator[tuple[ScanFile, pl.DataFrame, pl.DataFrame]]:
+    """Give each scan, those of `rows` that it has, and columns of the scan for these."""
+    for (number,), part in rows.group_by("scan", maintain_order=True):
+        scan = scans[int(str(number))]
+        yield scan, part, pl.read_parquet(scan.path, columns=list(columns))[part["scan_row"]]
 
 
 def by_precedence(rows: pl.DataFrame) -> pl.DataFrame:

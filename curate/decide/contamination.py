@@ -6,7 +6,7 @@ import polars as pl
 
 from ..mixture import EvaluationSet
 from .candidates import dropped
-from .leaks import LEAKS, NO_EXTERNAL_ITEMS, ExternalItems, is_evaluation
+from .leaks import LEAKS, ExternalItems, is_evaluation
 
 _HIT = ("index", "item", "score", "transformation")
 
@@ -16,7 +16,7 @@ def drops(
     matches: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    external: ExternalItems = NO_EXTERNAL_ITEMS,
+    external: ExternalItems,
 ) -> pl.DataFrame:
     """Drop the `rows` that leak an item of a set with `leaks: drop`; the evidence is the item.
 

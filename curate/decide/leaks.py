@@ -59,7 +59,6 @@ ITEMS: Mapping[str, pl.DataType] = {
     "group": pl.String(),
     "question_answer_key": pl.String(),
 }
-NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=dict(ITEMS)), pl.DataFrame(schema=overlap.GRAMS))
 
 
 def is_evaluation(evaluation: Sequence[EvaluationSet]) -> pl.Expr:
@@ -74,7 +73,7 @@ def find_matches(
     evaluation: Sequence[EvaluationSet],
     texts: ScanTexts,
     copies: pl.DataFrame,
-    external: ExternalItems = NO_EXTERNAL_ITEMS,
+    external: ExternalItems,
 ) -> pl.DataFrame:
     """Match `rows` with the items of `everything` and with external items: one line per row, set and kind.
 

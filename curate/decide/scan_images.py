@@ -1,6 +1,6 @@
 """The distinct images of the scans: where each first occurs, and its fingerprint."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import polars as pl
 from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..measure.scans import ScanFile
 from ..record import ImageRef
+from .candidates import read_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class ScanImages:
         """Give the locations of images by their numbers."""
         wanted = self._places.filter(pl.col("image").is_in(pl.Series(list(numbers), dtype=pl.UInt32).implode()))
         found = {}
-        for scan, places, rows in _read(self.scans, wanted, "images", "image_sha256"):
+        for scan, places, rows in read_rows(self.scans, wanted, "images", "image_sha256"):
             each = zip(places["image"], places["position"], rows["images"], rows["image_sha256"], strict=True)
             for image, position, refs, digests in each:
                 found[image] = ImageLocation(self.folders[scan.source], ImageRef(**refs[position]), digests[position])
@@ -49,7 +50,7 @@ class ScanImages:
     def keys(self) -> pl.DataFrame:
         """Give `image` and `key`, the image key of the scan, of all images."""
         frames = [pl.DataFrame(schema={"image": pl.UInt32, "key": pl.String})]
-        for _, places, rows in _read(self.scans, self._places, "image_key"):
+        for _, places, rows in read_rows(self.scans, self._places, "image_key"):
             frames.append(places.select("image", key=rows["image_key"].list.get(places["position"])))
         return pl.concat(frames)
 
@@ -64,16 +65,7 @@ def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Pa
         .unique("image", keep="first", maintain_order=True)
     )
     prints = np.zeros(places.height, FINGERPRINT)
-    for _, part, scanned in _read(scans, places, "fingerprint"):
+    for _, part, scanned in read_rows(scans, places, "fingerprint"):
         taken = scanned["fingerprint"].list.get(part["position"])
         prints[part["image"].to_numpy()] = np.frombuffer(b"".join(taken), FINGERPRINT)
     return ScanImages(scans, folders, prints, places)
-
-
-def _read(
-    scans: Sequence[ScanFile], places: pl.DataFrame, *columns: str
-) -> Iterator[tuple[ScanFile, pl.DataFrame, pl.DataFrame]]:
-    """Give each scan with its places and columns of the rows that they name."""
-    for (number,), part in places.group_by("scan", maintain_order=True):
-        scan = scans[int(str(number))]
-        yield scan, part, pl.read_parquet(scan.path, columns=list(columns))[part["scan_row"]]

@@ -11,6 +11,7 @@ from ..measure import reports
 from ..measure.sametext import Text
 from ..measure.scans import ScanFile
 from ..measure.textkeys import Texts
+from .candidates import read_rows
 
 _COMPARED = ("question", "answer", "context", "choices")
 
@@ -52,7 +53,5 @@ class ScanTexts:
         return pl.concat(frames)
 
     def _read(self, rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[record.Section | None, pl.DataFrame]]:
-        for (number,), wanted in rows.select("scan", "scan_row", "index").group_by("scan", maintain_order=True):
-            scan = self.scans[int(str(number))]
-            scanned = pl.read_parquet(scan.path, columns=list(columns))[wanted["scan_row"]]
+        for scan, wanted, scanned in read_rows(self.scans, rows.select("scan", "scan_row", "index"), *columns):
             yield self.sections.get(scan.source), scanned.select(wanted["index"], *columns)

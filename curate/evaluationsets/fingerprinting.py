@@ -1,7 +1,8 @@
 """Fingerprint an evaluation set: the file is made of a folder of images, or of one split of a mix."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..copies.sketch import sketch
 from ..decide import overlap
 from ..errors import RowError, UsageError
 from ..measure import images
-from ..measure.textkeys import Texts, measure
+from ..measure.textkeys import Texts
 from ..mixture import FileFilter
 from ..progress import track
 from ..write import manifest
@@ -32,7 +33,7 @@ def write(path: Path, file_filter: FileFilter, split: str, name: str, out: Path,
     if not (path / manifest.NAME).is_file():
         return of_images(path, file_filter, name, out, max_pixels, workers)
     tasks = parts.of_mix(path, (split,), max_pixels)
-    rows = track(engine.run(read_shard, tasks, workers), len(tasks), f"fingerprints of {name}")
+    rows = track(engine.run(fingerprint_part, tasks, workers), len(tasks), f"fingerprints of {name}")
     count = fingerprint_file.write(out, name, rows)
     if not count:
         raise UsageError(f"{path}: has no {split} records; give another --split")
@@ -46,30 +47,24 @@ def of_images(folder: Path, file_filter: FileFilter, name: str, out: Path, max_p
         UsageError: there are no images, or the filter cannot be used.
     """
     tasks = parts.of_folder(folder, file_filter, max_pixels)
-    batches = track(engine.run(read_images, tasks, workers), len(tasks), f"fingerprints of {name}")
+    batches = track(engine.run(fingerprint_part, tasks, workers), len(tasks), f"fingerprints of {name}")
     named = ([{**row, "id": f"{name}/{row['id']}"} for row in rows] for rows in batches)
     return fingerprint_file.write(out, name, named)
 
 
-def read_images(part: Part) -> list[dict[str, Any]]:
-    """Give the rows of `fingerprint_file.SCHEMA` of some images."""
-    return [_row(file, [(part.folder / file).read_bytes()], part.max_pixels) for file in part.files]
+def fingerprint_part(part: Part) -> list[dict[str, Any]]:
+    """Give the rows of `fingerprint_file.SCHEMA` of the items of a part."""
+    rows = []
+    for items in parts.read(part):
+        grams = _grams({place: item.texts for place, item in enumerate(items) if not item.pictures})
+        for place, item in enumerate(items):
+            keys = {"id": item.id, "group": item.group, "question_answer_key": item.question_answer_key}
+            pictures = item.pictures.values()
+            rows.append({**keys, **_image_columns(pictures, part.max_pixels), "grams": grams.get(place, [])})
+    return rows
 
 
-def read_shard(part: Part) -> list[dict[str, Any]]:
-    """Give the rows of `fingerprint_file.SCHEMA` of the records of a shard."""
-    found = []
-    for records, texts in parts.read_batches(part):
-        grams = _grams(texts)
-        for place, (row, keys) in enumerate(zip(records, measure(texts), strict=True)):
-            pictures = [image["bytes"] for image in row["images"]]
-            item = _row(row["id"], pictures, part.max_pixels)
-            text = {"question_answer_key": keys.question_answer_key, "grams": [] if pictures else grams.get(place, [])}
-            found.append({**item, "group": row["group"], **text})
-    return found
-
-
-def _row(key: str, pictures: Sequence[bytes], max_pixels: int) -> dict[str, Any]:
+def _image_columns(pictures: Iterable[bytes], max_pixels: int) -> dict[str, Any]:
     rows, problem = [], ""
     for data in pictures:
         try:
@@ -79,21 +74,13 @@ def _row(key: str, pictures: Sequence[bytes], max_pixels: int) -> dict[str, Any]
             problem = error.evidence
         else:
             rows.append(fingerprint_file.image_row(*digests, fingerprint(grey), sketch(grey)))
-    return {"id": key, "group": "", "problem": problem, "question_answer_key": None, "images": rows, "grams": []}
+    return {"images": rows, "problem": problem}
 
 
-def _grams(texts: Sequence[Texts]) -> dict[int, list[dict[str, Any]]]:
+def _grams(texts: Mapping[int, Texts]) -> dict[int, list[dict[str, Any]]]:
     """Give the n-grams of texts by their places."""
-    frame = pl.DataFrame(
-        {
-            "index": range(len(texts)),
-            "question": [text.question for text in texts],
-            "context": [text.context for text in texts],
-        },
-        schema_overrides={"index": pl.UInt32},
-    )
-    grams = overlap.grams_of([frame])
-    return {
-        int(str(item)): rows.select("field", "n", "gram").to_dicts()
-        for (item,), rows in grams.group_by("item", maintain_order=True)
-    }
+    if not texts:
+        return {}
+    frame = pl.DataFrame([{"index": place, **asdict(text)} for place, text in texts.items()])
+    grams = overlap.grams_of([frame.with_columns(pl.col("index").cast(pl.UInt32))])
+    return dict(grams.group_by("item").agg(pl.struct("field", "n", "gram")).iter_rows())

@@ -6,6 +6,8 @@ from typing import Any
 import polars as pl
 
 from medmix.curate.decide.comparisons import COPIES
+from medmix.curate.decide.leaks import ITEMS, ExternalItems
+from medmix.curate.decide.overlap import GRAMS
 from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.measure.scans import ScanFile
 from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
@@ -51,6 +53,7 @@ SCHEMA = {
 
 NO_COPIES = pl.DataFrame(schema=COPIES)
 NO_TEXTS = ScanTexts((), {})
+NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=dict(ITEMS)), pl.DataFrame(schema=GRAMS))
 
 
 def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from medmix.curate.decide import contamination, leaks
 from medmix.curate.evaluationsets import coverage
 from medmix.curate.mixture import EvaluationSet
 
-from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
+from .rows import NO_COPIES, NO_EXTERNAL_ITEMS, NO_TEXTS, copies, fates, table, texts
 
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
@@ -14,8 +14,8 @@ def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS,
     """Match rows with the evaluation sets by exact keys, or by texts if given, and give the drops."""
     everything = rows if everything is None else everything
     exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
-    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies)
-    return contamination.drops(rows, matches, everything, evaluation)
+    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS)
+    return contamination.drops(rows, matches, everything, evaluation, NO_EXTERNAL_ITEMS)
 
 
 def test_a_training_image_of_an_evaluation_set_goes_whatever_is_asked_about_it():
@@ -38,7 +38,7 @@ def test_an_altered_copy_of_a_test_image_goes_too_and_the_ledger_says_how_it_was
 
 def test_copies_are_counted_apart_from_equal_images():
     rows = table({**ITEM, "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [1]})
-    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)))
+    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS)
     (row,) = leaks.matrix(matches, rows, [VQA_RAD_TEST])
     assert (row["image"], row["near-duplicate"]) == (2, 1)
 
@@ -185,7 +185,8 @@ def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
         "same-question-answer": 0,
         "ngram-match": 0,
     }
-    assert leaks.matrix(leaks.find_matches(told, told, sets, scanned, NO_COPIES), told, sets) == [
+    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS)
+    assert leaks.matrix(matches, told, sets) == [
         {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "same-question-answer": 1},
         {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "ngram-match": 1},
     ]

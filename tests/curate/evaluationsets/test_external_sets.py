@@ -66,7 +66,7 @@ def waves() -> bytes:
 
 
 def measured() -> dict[str, str]:
-    (image,) = fingerprinting._row("waves", [waves()], BUDGET)["images"]
+    (image,) = fingerprinting._image_columns([waves()], BUDGET)["images"]
     return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
 
 
