@@ -81,16 +81,15 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         UsageError: mixture, root, out or an upstream file cannot be used; nothing in `out` has changed.
         WorkError: the work failed; the same command resumes it.
     """
-    notes: list[str] = []
     seconds: dict[str, float] = {}
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
         root = root or _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
-        _add(notes, omissions.of_sources(mixture, inputs, missing, options.limit))
+        notes = _say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
         with _timed(seconds, "scan"):
             context = _scan(mixture, options, root, work, inputs, language_model)
-        _add(notes, omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
+        notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
         complete = expectations.complete(inputs)
         settings = _settings(mixture, options)
         digest = _digest(context, settings, complete)
@@ -103,15 +102,15 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
             records, differences = _load(context, complete)
-        _add(notes, expectations.notes(differences))
-        warnings = expectations.warnings(differences)
-        _say_all("warning", warnings)
+        notes += _say_all("note", expectations.notes(differences))
+        warnings = _say_all("warning", expectations.warnings(differences))
         with _timed(seconds, "compare"):
             copies, external_items = _compare(records, context)
         with _timed(seconds, "decide"):
             texts = ScanTexts(context.scans, mixture.sections())
             decided, leak_matrix = decide(records, mixture, texts, copies, external_items)
-            _add(notes, policy.unknown_licence_notes(policy.count_licence_fields(decided), context.facts))
+            fields = policy.count_licence_fields(decided)
+            notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
             files = _materialise(decided, context, stage)
@@ -136,15 +135,11 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     return document
 
 
-def _add(notes: list[str], lines: Sequence[str]) -> None:
-    """Print notes and keep them for the manifest."""
-    _say_all("note", lines)
-    notes += lines
-
-
-def _say_all(kind: str, lines: Sequence[str]) -> None:
+def _say_all(kind: str, lines: Sequence[str]) -> list[str]:
+    """Print notes or warnings, and give them."""
     for line in lines:
         say(f"{kind}: {line}")
+    return list(lines)
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:
@@ -167,12 +162,8 @@ def _scan(
 
 
 def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
-    return {
-        "mixture": asdict(mixture),
-        "only": options.only,
-        "allow_missing": options.allow_missing,
-        "limit": options.limit,
-    }
+    """Give what the manifest names as the settings of the build."""
+    return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in ("only", "allow_missing", "limit")}}
 
 
 def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[str]) -> str:

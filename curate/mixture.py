@@ -110,14 +110,12 @@ class FileFilter:
 
     def problems(self) -> list[str]:
         """List the settings that contradict each other."""
-        found = []
-        if self.table and self.files != FileFilter().files:
-            found.append("give `files` or `table`, not both")
-        if self.column and not self.table:
-            found.append("`column` needs a `table`")
-        if self.where and not self.column:
-            found.append("`where` needs a `column`")
-        return found
+        rules = [
+            (self.table and self.files != FileFilter().files, "give `files` or `table`, not both"),
+            (self.column and not self.table, "`column` needs a `table`"),
+            (self.where and not self.column, "`where` needs a `column`"),
+        ]
+        return [problem for broken, problem in rules if broken]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def fingerprint(
       medmix fingerprint sources/busi --out sources/busi.parquet
       medmix fingerprint sources/ham10000 --table HAM10000_metadata.csv --column image_id --where dx=mel
     """
-    from medmix.curate.evaluationsets import fingerprinting
+    from medmix.curate.evaluationsets import external_sets
     from medmix.curate.evaluationsets.leak_report import MAX_PIXELS
     from medmix.curate.mixture import FileFilter
 
@@ -61,7 +61,7 @@ def fingerprint(
         raise UsageError("; ".join(problems))
     name = name or path.resolve().name
     out = out or Path(f"{name}.parquet")
-    count = fingerprinting.write(path, file_filter, split, name, out, MAX_PIXELS, workers)
+    count = external_sets.fingerprint_set(path, file_filter, split, name, out, MAX_PIXELS, workers)
     say(f"{out}: {count} items of {name}, {out.stat().st_size / 1e6:.1f} MB")
 
 

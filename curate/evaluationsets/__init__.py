@@ -7,6 +7,5 @@ __all__ = (
     "coverage",
     "external_sets",
     "fingerprint_file",
-    "fingerprinting",
     "leak_report",
 )

@@ -9,7 +9,7 @@ import polars as pl
 
 from ..decide import image_copies, leaks
 from ..mixture import EvaluationSet, FileFilter
-from . import collection, external_sets, fingerprint_file, fingerprinting
+from . import collection, external_sets, fingerprint_file
 from .fingerprint_file import FingerprintedSet
 
 MAX_PIXELS = 100_000_000
@@ -67,5 +67,5 @@ def _hits(
 def _load_set(path: Path, split: str, out: Path, workers: int) -> FingerprintedSet:
     if fingerprint_file.is_fingerprint_file(path):
         return fingerprint_file.read(path)
-    fingerprinting.write(path, FileFilter(), split, path.resolve().name, out, MAX_PIXELS, workers)
+    external_sets.fingerprint_set(path, FileFilter(), split, path.resolve().name, out, MAX_PIXELS, workers)
     return fingerprint_file.read(out)

@@ -15,7 +15,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.copies.fingerprints import FINGERPRINT
 from medmix.curate.errors import UsageError
-from medmix.curate.evaluationsets import fingerprint_file, fingerprinting, leak_report
+from medmix.curate.evaluationsets import external_sets, fingerprint_file, leak_report
 from medmix.curate.mixture import FileFilter
 from medmix.curate.mixtures import load
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def file(folder, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("files") / "pictures.parquet"
-    fingerprinting.of_images(folder, FileFilter(), "pictures", out, BUDGET, workers=1)
+    external_sets.of_images(folder, FileFilter(), "pictures", out, BUDGET, workers=1)
     return out
 
 
@@ -66,7 +66,7 @@ def waves() -> bytes:
 
 
 def measured() -> dict[str, str]:
-    (image,) = fingerprinting._image_columns([waves()], BUDGET)["images"]
+    (image,) = external_sets._image_columns([waves()], BUDGET)["images"]
     return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
 
 
@@ -203,7 +203,7 @@ def test_the_file_of_a_set_does_in_place_of_its_folder(root_with_set, tmp_path):
     mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
     build(mixture, root_with_set, tmp_path / "with-folder", BuildOptions())
     benchmark = root_with_set / "benchmark"
-    fingerprinting.of_images(benchmark, FileFilter(), "benchmark", root_with_set / "benchmark.parquet", BUDGET, 1)
+    external_sets.of_images(benchmark, FileFilter(), "benchmark", root_with_set / "benchmark.parquet", BUDGET, 1)
     shutil.rmtree(benchmark)
     build(mixture, root_with_set, tmp_path / "with-file", BuildOptions())
     one, other = (pl.read_parquet(tmp_path / name / "ledger.parquet") for name in ("with-folder", "with-file"))
