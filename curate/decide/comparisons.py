@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -41,6 +41,9 @@ RESULT: dict[str, pl.DataType] = {
     "zoom": pl.Float64(),
 }
 """How one image was made of another: `exact` if their pixels are equal, else as in `confirm.Match`."""
+
+EXACT_COPY = (True, 1.0, False, 0, 1.0)
+"""`RESULT` of two images with equal pixels."""
 
 COPIES = pl.Schema({"image": pl.UInt32(), "other": pl.UInt32(), **RESULT})
 """Confirmed copies: how `other` was made of `image`."""
@@ -181,23 +184,15 @@ def compare(task: ComparisonTask) -> Path:
                 return image.pixel_sha256
             return images.pixel_digest(read(image), task.max_pixels)
 
-        rows: list[dict[str, Any]] = []
+        rows = []
         for one, two, alike in task.pairs:
-            sketched = isinstance(two, SketchedImage)
-            match = confirm.compare(prepare(one, sketched), prepare(two, sketched))
-            exact = alike and digest(one) == digest(two)
-            rows.append(
-                {
-                    "one": _key(one),
-                    "two": _key(two),
-                    "same": match.same or exact,
-                    "exact": exact,
-                    "similarity": 1.0 if exact else match.likeness,
-                    "flipped": match.flipped and not exact,
-                    "turn": 0 if exact else match.turn,
-                    "zoom": 1.0 if exact else match.zoom,
-                }
-            )
+            if alike and digest(one) == digest(two):
+                same, result = True, EXACT_COPY
+            else:
+                sketched = isinstance(two, SketchedImage)
+                match = confirm.compare(prepare(one, sketched), prepare(two, sketched))
+                same, result = match.same, (False, match.likeness, match.flipped, match.turn, match.zoom)
+            rows.append((_key(one), _key(two), same, *result))
     with replacing(task.out) as temporary:
-        pl.DataFrame(rows, _VERDICTS).write_parquet(temporary)
+        pl.DataFrame(rows, _VERDICTS, orient="row").write_parquet(temporary)
     return task.out

@@ -10,13 +10,11 @@ from ..copies.clusters import stars
 from ..copies.fingerprints import FINGERPRINT
 from ..copies.neighbours import candidates
 from .candidates import by_precedence
-from .comparisons import CANDIDATE_PAIRS, COPIES, Image, SketchedImage, confirm_copies
+from .comparisons import CANDIDATE_PAIRS, COPIES, EXACT_COPY, RESULT, Image, SketchedImage, confirm_copies
 from .scan_images import ScanImages
 
 ALIKE_HASH = 16
 """Hash bits in which decodings of one image may differ."""
-
-_EQUAL = {"exact": True, "similarity": 1.0, "flipped": False, "turn": 0, "zoom": 1.0}
 
 
 def find(
@@ -52,7 +50,7 @@ def _equal_by_digest(images: ScanImages, external: Sequence[SketchedImage]) -> p
         {"other": pl.UInt32, "key": pl.List(pl.String)},
     )
     pairs = images.keys().join(known.explode("key"), on="key").unique(["image", "other"])
-    equal = pairs.with_columns(**{name: pl.lit(value) for name, value in _EQUAL.items()})
+    equal = pairs.with_columns(**{name: pl.lit(value) for name, value in zip(RESULT, EXACT_COPY, strict=True)})
     return equal.select(list(COPIES)).cast(COPIES)
 
 

@@ -20,7 +20,7 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError, WorkError
-from medmix.curate.measure import scan
+from medmix.curate.measure import scans
 from medmix.curate.write import manifest, materialise
 from medmix.curate.write.workplace import WORK
 
@@ -199,7 +199,7 @@ def test_what_a_killed_worker_left_is_cleared_away(mix, root, tmp_path):
 def fail_midway(patch, stage: str) -> None:
     """Let the disk be full after some of a stage's files are written."""
     module, name, after = {
-        "scan": (scan, "scan", 3),
+        "scan": (scans, "scan", 3),
         "decide": (builds, "decide", 0),
         "materialise": (materialise, "write", 3),
         "publish": (Path, "rename", 3),

@@ -15,7 +15,7 @@ def test_the_page_tells_reasons_leaks_and_examples_and_no_credentialed_record(mi
     assert "re-encoded, resized or recoloured; similarity 0.9" in page
     assert "mimic_cxr/" not in page
     assert page.count('class="n hit"') == sum(row["image"] > 0 for row in document["leaks"]) + sum(
-        row[kind] > 0 for row in document["leaks"] for kind in ("near", "text", "overlap")
+        row[kind] > 0 for row in document["leaks"] for kind in ("near-duplicate", "text", "overlap")
     )
 
 
