@@ -123,7 +123,7 @@ print(time.monotonic() - started)
 """
 
 
-def beside(python: str, workers: int) -> None:
+def compare_with_imagededup(python: str, workers: int) -> None:
     """Print the time of our search and of imagededup's on the hashes of the same images."""
     prints, _ = generate(PEER_SIZE)
     started = time.monotonic()
@@ -149,7 +149,7 @@ def main() -> None:
         print(json.dumps(measure(arguments.sizes[0], arguments.workers)))
         return
     if arguments.peer:
-        beside(arguments.peer, arguments.workers)
+        compare_with_imagededup(arguments.peer, arguments.workers)
     print("  images  search s  its CPU s  cluster s  1 % new s  peak MiB     pairs  true copies  found  generating MiB")
     for size in arguments.sizes:
         command = [sys.executable, __file__, "--child", "--sizes", str(size), "--workers", str(arguments.workers)]

@@ -1,7 +1,7 @@
 """Peak memory and wall time of `medmix build` on generated image records, for one size and its double.
 
 Run: python benchmarks/memory.py [--records 20000] [--side 256] [--workers 2]
-Memory that stays flat when the records double is what a build of millions rests on.
+A build of millions of records needs memory that stays flat when the records double.
 """
 
 import argparse

@@ -22,9 +22,12 @@ import numpy as np
 import polars as pl
 
 from medmix.curate.decide import contamination, duplicates, leaks
-from medmix.curate.decide.scantexts import ScanTexts
+from medmix.curate.decide.comparisons import COPIES
+from medmix.curate.decide.scan_texts import ScanTexts
+from medmix.curate.evaluationsets import external_sets
 from medmix.curate.measure import minhash
-from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
+from medmix.curate.measure.scans import ScanFile
+from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
 from medmix.curate.mixture import EvaluationSet
 
 PIECE = 50_000
@@ -54,18 +57,18 @@ def texts(records: int, seed: int) -> Iterator[str]:
         yield text
 
 
-def write_scans(folder: Path, records: int) -> tuple[list[tuple[str, Path]], float]:
+def write_scans(folder: Path, records: int) -> tuple[list[ScanFile], float]:
     """Measure and store the texts in pieces, as pass 1 does; give the scans and the seconds of measuring alone."""
     scans, seconds = [], 0.0
     source = texts(records, 0)
     for piece in range(0, records, PIECE):
         rows: dict[str, list[Any]] = {name: [] for name in ("question", *COLUMNS)}
         for start in range(piece, min(piece + PIECE, records), 256):
-            told = [next(source) for _ in range(min(256, piece + PIECE - start, records - start))]
+            batch = [next(source) for _ in range(min(256, piece + PIECE - start, records - start))]
             started = time.perf_counter()
-            keys = measure_texts([Texts(text, "", "", ()) for text in told])
+            keys = measure([Texts(text, "", "", ()) for text in batch])
             seconds += time.perf_counter() - started
-            rows["question"] += told
+            rows["question"] += batch
             for name in COLUMNS:
                 rows[name] += [getattr(key, name) for key in keys]
         frame = pl.DataFrame(rows, schema_overrides=COLUMNS).with_columns(
@@ -73,24 +76,24 @@ def write_scans(folder: Path, records: int) -> tuple[list[tuple[str, Path]], flo
         )
         path = folder / f"{piece}.parquet"
         frame.write_parquet(path)
-        scans.append(("roco", path))
+        scans.append(ScanFile("roco", path))
     return scans, seconds
 
 
-def table(scans: list[tuple[str, Path]]) -> pl.DataFrame:
-    """Give the rows as pass 2 has them; every second one has an image, which it shares with one other."""
+def table(scans: list[ScanFile]) -> pl.DataFrame:
+    """Give the rows as in pass 2; every second one has an image, which it shares with one other."""
     frames = [
-        pl.read_parquet(path, columns=["question", "text_key", "question_answer_key", "near_key"]).select(
+        pl.read_parquet(scan.path, columns=["question", "text_key", "question_answer_key", "near_key"]).select(
             pl.lit(number, pl.UInt32).alias("scan"),
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("scan_row"),
             pl.col("question").str.len_bytes().alias("text_bytes"),
             pl.exclude("question"),
         )
-        for number, (_, path) in enumerate(scans)
+        for number, scan in enumerate(scans)
     ]
     place = pl.int_range(pl.len())
     is_item = place < ITEMS
-    return pl.concat(frames).select(
+    rows = pl.concat(frames).select(
         pl.all(),
         index=place.cast(pl.UInt32),
         id=pl.format("roco/{}", place),
@@ -103,36 +106,36 @@ def table(scans: list[tuple[str, Path]]) -> pl.DataFrame:
         stage=pl.lit(""),
         reason=pl.lit(""),
         group=pl.lit(""),
-        pixels=pl.when(place % 2 == 0).then(pl.concat_list(pl.format("{}", place // 4))).otherwise([]),
+        images=pl.when(place % 2 == 0).then(pl.concat_list(place // 4)).otherwise([]).cast(pl.List(pl.UInt32)),
         image_cluster=pl.when(place % 2 == 0).then(place // 4 + 1).otherwise(0),
     )
+    return rows.with_columns(representatives="images")
 
 
 def stages(records: int) -> None:
-    """Run all in this process and print one JSON line: seconds by stage, drops, peak MiB."""
+    """Run all stages in this process and print one JSON line: seconds by stage, drops, peak MiB."""
     with tempfile.TemporaryDirectory() as scratch:
         scans, measured = write_scans(Path(scratch), records)
         before = _peak()
         rows, scanned = table(scans), ScanTexts(scans, {})
         seconds = {"measure": measured}
         drops = {}
-        spared = leaks.is_evaluation(EVALUATION)
+        is_evaluation = leaks.is_evaluation(EVALUATION)
+        copies, external = pl.DataFrame(schema=COPIES), external_sets.number_items({}, rows.height, rows.height)
         started = time.perf_counter()
-        ties = leaks.find(rows, rows, EVALUATION, scanned)
-        drops["overlap"] = contamination.drops(rows, ties, rows, EVALUATION)
+        matches = leaks.find_matches(rows, rows, EVALUATION, scanned, copies, external)
+        drops["overlap"] = contamination.drops(rows, matches, rows, EVALUATION, external)
         seconds["overlap"] = time.perf_counter() - started
         for name in ("exact", "near"):
             started = time.perf_counter()
-            stage = duplicates.exact if name == "exact" else _near(scanned)
-            drops[name] = stage(rows, spared)
+            if name == "exact":
+                drops[name] = duplicates.exact(rows, copies, is_evaluation)
+            else:
+                drops[name] = duplicates.near(rows, copies, is_evaluation, scanned, 0.8)
             rows = rows.join(drops[name], on="index", how="anti", maintain_order="left")
             seconds[name] = time.perf_counter() - started
         counts = {name: found.height for name, found in drops.items()}
         print(json.dumps({"seconds": seconds, "drops": counts, "before": before, "peak": _peak()}))
-
-
-def _near(scanned: ScanTexts) -> Any:
-    return lambda rows, spared: duplicates.near(rows, spared, scanned, 0.8)
 
 
 def _peak() -> float:

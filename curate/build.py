@@ -1,10 +1,10 @@
-"""The build: upstream files to a mix. The order of the passes.
+"""The build: upstream files to a mix, pass by pass.
 
     scan (parallel, per upstream shard) -> compare (parallel, pairs of images) -> decide (tables)
       -> materialise (parallel, per output shard) -> publish
 
-Everything is prepared in `OUT/.work` and moved into place at the end, the manifest last. A build that was killed
-finds its finished pieces there and goes on; a finished one finds that nothing changed.
+A build prepares everything in `OUT/.work` and moves it into place at the end, the manifest last. A killed build
+resumes from its finished pieces there; a finished one is left as it is when nothing has changed.
 """
 
 import time
@@ -16,18 +16,19 @@ from typing import Any
 
 import polars as pl
 
-from . import engine, leftout, sampledata
-from .decide import candidates, imagecopies, leaks, pictures, policy, splits
-from .decide.scantexts import ScanTexts
+from . import omissions, sampledata
+from .decide import candidates, image_copies, leaks, policy, scan_images, splits
+from .decide.scan_texts import ScanTexts
 from .decide.stages import decide
 from .describe import cards, croissant, report, statistics
 from .errors import UsageError
-from .evaluationsets import coverage, sets
-from .evaluationsets.fingerprint_file import EvaluationFile
+from .evaluationsets import coverage, external_sets
+from .evaluationsets.fingerprint_file import FingerprintedSet
+from .facts import Facts
 from .measure.scans import ScanFile, scan_all
 from .measure.text import find_model
 from .mixture import Mixture
-from .progress import say, track
+from .progress import say
 from .publish import pointers, versions
 from .read import articles, row_counts
 from .read.inputs import Input, find
@@ -37,14 +38,14 @@ from .write.workplace import place, remove_all, working
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What the command adds to the mixture.
+    """Options of the command, in addition to the mixture.
 
     Attributes:
         only: read these sources and no others; empty reads all.
-        allow_missing: go on without these if they are not there.
+        allow_missing: continue without these sources if they are absent.
         limit: read only the first rows of each source.
         workers: processes; the mix does not depend on it.
-        fresh: forget earlier scans and pieces.
+        fresh: discard earlier scans and pieces.
         language_model: path of fastText's `lid.176.ftz`, or None for the installed one.
     """
 
@@ -56,108 +57,89 @@ class BuildOptions:
     language_model: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """The inputs of all passes: what to build, from which sources and evaluation sets, and where."""
+
+    mixture: Mixture
+    options: BuildOptions
+    root: Path
+    work: Path
+    inputs: Sequence[Input]
+    scans: Sequence[ScanFile]
+    external_evaluation_sets: Mapping[int, FingerprintedSet]
+
+    @property
+    def facts(self) -> dict[str, Facts]:
+        return {entry.source: entry.facts for entry in self.inputs}
+
+
 def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions) -> dict[str, Any]:
-    """Build a mix into `out` and give its manifest; does nothing when it lies there already.
+    """Build a mix into `out`, unless it is up to date, and give its manifest.
 
     Raises:
         UsageError: mixture, root, out or an upstream file cannot be used; nothing in `out` has changed.
-        WorkError: the work failed on its way; the same command goes on where it stopped.
+        WorkError: the work failed; the same command resumes it.
     """
+    seconds: dict[str, float] = {}
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
-        if root is None:
-            root = _sample_root(mixture, work)
+        root = root or _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing)
-        notes = leftout.notes(mixture, inputs, missing, options.limit)
-        _say_notes(notes)
-        seconds: dict[str, float] = {}
+        notes = _say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
         with _timed(seconds, "scan"):
-            scans = scan_all(
-                inputs, work / "scans", mixture.images.max_pixels, options.limit, options.workers, language_model
-            )
-            aside = sets.find(mixture.evaluation, root, work / "evaluation", mixture.images.max_pixels, options.workers)
-        settings = {
-            "mixture": asdict(mixture),
-            "only": options.only,
-            "allow_missing": options.allow_missing,
-            "limit": options.limit,
-        }
-        further = leftout.of_evaluation(aside, mixture.evaluation)
-        _say_notes(further)
-        complete = row_counts.complete_sources(inputs)
-        beside = {
-            "complete": complete,
-            "articles": articles.table_digest(root),
-            "facts": _facts(inputs),
-            "aside": sets.digest(aside),
-        }
-        digest = manifest.inputs_digest({**settings, **beside}, [path for _, path in scans])
+            context = _scan(mixture, options, root, work, inputs, language_model)
+        notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
+        complete = expectations.complete(inputs)
+        settings = _settings(mixture, options)
+        digest = _digest(context, settings, complete)
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
-            _say_warnings(finished["warnings"])
+            _say_all("warning", finished["warnings"])
             say(f"{out} is up to date")
             return finished
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
-            rows = candidates.load(scans, options.limit, mixture.sections())
-            counted = not mixture.sample_data and options.limit is None
-            differences = row_counts.find_mismatches(rows, inputs, complete) if counted else []
-            _say_notes(row_counts.notes(differences))
-            _say_warnings(row_counts.warnings(differences))
-            rows = articles.add_article_licences(
-                rows, articles.load_table(root), {entry.source: entry.facts for entry in inputs}
-            )
-            rows = policy.resolve(splits.assign(rows, mixture), {entry.source: entry.facts for entry in inputs})
+            records, differences = _load(context, complete)
+        notes += _say_all("note", expectations.notes(differences))
+        warnings = _say_all("warning", expectations.warnings(differences))
         with _timed(seconds, "compare"):
-            copies, outside = _compare(rows, inputs, scans, aside, mixture, work, options.workers)
+            copies, external_items = _compare(records, context)
         with _timed(seconds, "decide"):
-            decided, shared = decide(rows, mixture, ScanTexts(scans, mixture.sections()), copies, outside)
-            unclear = policy.notes(policy.said(decided), {entry.source: entry.facts for entry in inputs})
-            for note in unclear:
-                say(f"note: {note}")
+            texts = ScanTexts(context.scans, mixture.sections())
+            decided, leak_matrix = decide(records, mixture, texts, copies, external_items)
+            fields = policy.count_licence_fields(decided)
+            notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
-            files = _materialise(decided, inputs, scans, mixture, stage, options.workers)
+            files = _materialise(decided, context, stage)
         document = manifest.compose(
             mixture=mixture,
             digest=digest,
             settings=settings,
             inputs=inputs,
             missing=missing,
-            notes=[*notes, *further, *row_counts.notes(differences), *unclear],
-            warnings=row_counts.warnings(differences),
+            notes=notes,
+            warnings=warnings,
             decided=decided,
-            evaluation=coverage.coverage(decided, mixture.evaluation, aside),
-            leaks=shared,
+            evaluation=coverage.coverage(decided, mixture.evaluation, context.external_evaluation_sets),
+            leaks=leak_matrix,
         )
-        document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
-        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
-        document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
-        written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
-        document["files"] |= manifest.file_facts(stage, written)
-        document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
-        document = manifest.write(stage, document)
-        if differs := versions.on_rebuild(out, stage):
-            say(f"note: {differs}")
+        document = _describe(document, stage, [*files, "ledger.parquet"], seconds)
+        if version_note := versions.on_rebuild(out, stage):
+            say(f"note: {version_note}")
         place(stage, out)
-        remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})
+        scan_files = {scan.path for scan in context.scans}
+        remove_all(path for path in (work / "scans").iterdir() if path not in scan_files)
     return document
 
 
-def _say_notes(lines: Sequence[str]) -> None:
+def _say_all(kind: str, lines: Sequence[str]) -> list[str]:
+    """Print notes or warnings, and give them."""
     for line in lines:
-        say(f"note: {line}")
-
-
-def _say_warnings(lines: Sequence[str]) -> None:
-    for line in lines:
-        say(f"warning: {line}")
-
-
-def _facts(inputs: Sequence[Input]) -> dict[str, Any]:
-    """Give all that the cards say of the sources, by which the manifest then knows an unchanged mix."""
-    return {entry.source: asdict(entry.facts) for entry in inputs}
+        say(f"{kind}: {line}")
+    return list(lines)
 
 
 def _sample_root(mixture: Mixture, work: Path) -> Path:
@@ -169,47 +151,78 @@ def _sample_root(mixture: Mixture, work: Path) -> Path:
     return root
 
 
-def _compare(
-    rows: pl.DataFrame,
-    inputs: Sequence[Input],
-    scans: Sequence[ScanFile],
-    aside: Mapping[int, EvaluationFile],
-    mixture: Mixture,
-    work: Path,
-    workers: int,
-) -> tuple[pl.DataFrame, leaks.Outside]:
-    """Find the copies among all images, and of the evaluation sets aside, whose items are numbered on from the rows."""
-    seen = pictures.load(scans, rows, {entry.source: entry.folder for entry in inputs})
-    others = [image for file in aside.values() for image in file.images]
-    copies = imagecopies.find(seen, others, mixture.images.max_pixels, work / "comparisons", workers)
-    return copies, sets.outside(aside, rows.height, len(seen.prints))
+def _scan(
+    mixture: Mixture, options: BuildOptions, root: Path, work: Path, inputs: Sequence[Input], language_model: Path
+) -> _Context:
+    """Scan the sources and the external evaluation sets."""
+    max_pixels, workers = mixture.images.max_pixels, options.workers
+    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, language_model)
+    external = external_sets.load(mixture.evaluation, root, work / "evaluation", max_pixels, workers)
+    return _Context(mixture, options, root, work, inputs, scans, external)
 
 
-def _materialise(
-    decided: pl.DataFrame,
-    inputs: Sequence[Input],
-    scans: Sequence[ScanFile],
-    mixture: Mixture,
-    stage: Path,
-    workers: int,
-) -> list[str]:
+def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
+    """Give what the manifest names as the settings of the build."""
+    return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in ("only", "allow_missing", "limit")}}
+
+
+def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[str]) -> str:
+    """Digest everything that the mix depends on."""
+    dependencies = {
+        **settings,
+        "complete": complete,
+        "articles": articles.digest(context.root),
+        "facts": {source: asdict(facts) for source, facts in context.facts.items()},
+        "external_evaluation_sets": [[place, file.sha256] for place, file in context.external_evaluation_sets.items()],
+    }
+    return manifest.inputs_digest(dependencies, [scan.path for scan in context.scans])
+
+
+def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[expectations.Difference]]:
+    """Load the table of records, with splits and licences; compare the numbers of rows with upstream's."""
+    mixture, limit = context.mixture, context.options.limit
+    records = candidates.load(context.scans, limit, mixture.sections())
+    is_sample = mixture.sample_data or limit is not None
+    differences = [] if is_sample else expectations.differences(records, context.inputs, complete)
+    records = articles.add_wordings(records, articles.table(context.root), context.facts)
+    return policy.resolve(splits.assign(records, mixture), context.facts), differences
+
+
+def _compare(records: pl.DataFrame, context: _Context) -> tuple[pl.DataFrame, leaks.ExternalItems]:
+    """Find the copies among all images, and those of the external evaluation sets; give also their items."""
+    images = scan_images.load(context.scans, records, {entry.source: entry.folder for entry in context.inputs})
+    sets = context.external_evaluation_sets
+    external = [image for file in sets.values() for image in file.images]
+    max_pixels, cache = context.mixture.images.max_pixels, context.work / "comparisons"
+    copies = image_copies.find(images, external, max_pixels, cache, context.options.workers)
+    return copies, external_sets.number_items(sets, records.height, len(images.prints))
+
+
+def _materialise(decided: pl.DataFrame, context: _Context, stage: Path) -> list[str]:
     """Write all shards and pointers; give their paths relative to the mix, sorted."""
-    by_source = {entry.source: entry for entry in inputs}
     kept = decided.filter(pl.col("outcome") == "kept")
-    tasks = []
-    plans = materialise.plan(kept, mixture.shard_megabytes * 1_000_000)
-    for plan in plans:
-        entry = by_source[plan.path.split("/")[1]]
-        paths = tuple(path for _, path in scans)
-        section = mixture.sections().get(entry.source)
-        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
-    files = list(track(engine.run(materialise.write, tasks, workers), len(tasks), "writing"))
-    for source in by_source:
-        restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{source}/")]
-        written = pointers.write(stage, source, restricted)
+    plans = materialise.plan(kept, context.mixture.shard_megabytes * 1_000_000)
+    sections = context.mixture.sections()
+    files = materialise.write_all(plans, context.inputs, context.scans, sections, stage, context.options.workers)
+    for entry in context.inputs:
+        restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{entry.source}/")]
+        written = pointers.write(stage, entry.source, restricted)
         if written:
             files.append(written)
     return sorted(files)
+
+
+def _describe(
+    document: dict[str, Any], stage: Path, files: Sequence[str], seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Write cards, report and manifest of the shards; give the manifest."""
+    document["files"] = manifest.file_facts(stage, files)
+    document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
+    document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
+    written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
+    document["files"] |= manifest.file_facts(stage, written)
+    document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
+    return manifest.write(stage, document)
 
 
 @contextmanager

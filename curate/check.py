@@ -1,4 +1,4 @@
-"""Verify a finished mix against its own manifest and ledger, and the ledger against what must always hold."""
+"""Verify a finished mix against its manifest and ledger, and the ledger against its invariants."""
 
 import hashlib
 from collections import Counter
@@ -27,7 +27,7 @@ MAX_FINDINGS_PER_FILE = 20
 
 
 def check(mix: Path) -> list[str]:
-    """List all that is wrong with a mix, each finding with its file; empty when nothing is.
+    """List all findings on a mix, each with its file; empty for a sound mix.
 
     Raises:
         UsageError: the folder is no finished mix.
@@ -36,18 +36,18 @@ def check(mix: Path) -> list[str]:
     if not manifest.is_untouched(mix):
         return [manifest.TOUCHED]
     findings = list(_files(mix, document))
-    shards = [file for file in document["files"] if file.split("/")[0] in ("data", "restricted")]
-    groups: dict[str, str] | None = None if _straddles(document) else {}
+    shards = manifest.shards_of(document)
+    groups: dict[str, str] | None = None if _allows_split_groups(document) else {}
     ids: dict[str, str] = {}
-    for shard in track(sorted(shards), len(shards), "checking"):
+    for shard in track(shards, len(shards), "checking"):
         if (mix / shard).is_file():
-            findings += _few(shard, _shard(mix, shard, groups, ids))
+            findings += _limited(shard, _shard(mix, shard, groups, ids))
     findings += _ledger(mix, document, ids)
     return findings or list(_cards(mix, document, shards))
 
 
-def _straddles(document: Mapping[str, Any]) -> bool:
-    """Say whether the mixture keeps upstream's splits although a group stands in two."""
+def _allows_split_groups(document: Mapping[str, Any]) -> bool:
+    """Tell whether the mixture keeps upstream's splits even if a group is in two of them."""
     return bool(document["settings"]["mixture"].get("conflicts") == "report")
 
 
@@ -67,13 +67,13 @@ def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Iterator[str]:
-    """Count the shards and render the cards again; cards of another version of medmix are not compared."""
+    """Compute the statistics and render the cards again; those of another version of medmix are not compared."""
     if document["medmix"] != medmix.__version__:
         return
     counted, claimed = statistics.measure(mix, shards), document.get("statistics", {})
     for source in sorted(counted.keys() | claimed.keys()):
         if counted.get(source) != claimed.get(source):
-            yield f"{manifest.NAME}: statistics.{source} are not what its shards hold"
+            yield f"{manifest.NAME}: statistics.{source} differ from those of its shards"
     try:
         texts = {
             **cards.render(document),
@@ -81,14 +81,14 @@ def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Ite
             report.NAME: report.text(mix, document),
         }
     except (LookupError, TypeError, AttributeError, ValueError, jinja2.TemplateError) as error:
-        yield f"{manifest.NAME}: lacks what the cards tell ({error}); build the mix again"
+        yield f"{manifest.NAME}: lacks values that the cards need ({error}); build the mix again"
         return
     rendered = {name: [text] for name, text in texts.items()}
     for name, lines in {**rendered, cards.ATTRIBUTION: attribution.lines(mix, document)}.items():
         if name not in document["files"]:
-            yield f"{manifest.NAME}: names no {name}"
+            yield f"{manifest.NAME}: does not list {name}"
         elif _sha256(lines) != document["files"][name]["sha256"]:
-            yield f"{name}: does not say what manifest and shards say; build the mix again"
+            yield f"{name}: differs from what manifest and shards give; build the mix again"
 
 
 def _sha256(lines: Iterable[str]) -> str:
@@ -98,17 +98,17 @@ def _sha256(lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _few(file: str, findings: Iterator[str]) -> list[str]:
-    """Take a file's first findings, and say how many more there are."""
+def _limited(file: str, findings: Iterator[str]) -> list[str]:
+    """Give the first findings on a file, and the number of the others."""
     found = [f"{file}: {finding}" for finding in findings]
     rest = len(found) - MAX_FINDINGS_PER_FILE
     return found if rest <= 0 else [*found[:MAX_FINDINGS_PER_FILE], f"{file}: and {rest} more"]
 
 
 def _shard(mix: Path, shard: str, groups: dict[str, str] | None, ids: dict[str, str]) -> Iterator[str]:
-    """Check the records of one shard; remembers each group's split and each id's in `groups` and `ids`.
+    """Check the records of one shard; add the split of each group and id to `groups` and `ids`.
 
-    Without `groups` a group may stand in two splits.
+    Without `groups` a group may be in two splits.
     """
     folder, source, name = shard.split("/")
     try:
@@ -120,9 +120,9 @@ def _shard(mix: Path, shard: str, groups: dict[str, str] | None, ids: dict[str, 
             for row in batch.to_pylist():
                 yield from (f"{row['id']}: {problem}" for problem in _record(row, folder, source, name))
                 if groups is not None and groups.setdefault(row["group"], row["split"]) != row["split"]:
-                    yield f"{row['id']}: its group {row['group']} also stands in {groups[row['group']]}"
+                    yield f"{row['id']}: its group {row['group']} is also in {groups[row['group']]}"
                 if row["id"] in ids:
-                    yield f"{row['id']}: stands in the mix twice"
+                    yield f"{row['id']}: occurs twice in the mix"
                 ids[row["id"]] = row["split"]
     except (pa.ArrowException, OSError) as error:
         yield f"cannot be read as parquet ({str(error).splitlines()[0]})"
@@ -134,31 +134,31 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
         yield f"has no {', '.join(absent) or 'bytes in an image'}"
         return
     if row["source"] != source or name.split("-")[0] != row["split"]:
-        yield f"is of {row['source']} {row['split']} and lies in {source}/{name}"
+        yield f"is of {row['source']} {row['split']}, but stored in {source}/{name}"
     if row["task"] not in TASKS:
         yield f"has the unknown task {row['task']!r}"
     yield from _licence(row, folder)
     digests = [original_sha256(image["bytes"]) for image in row["images"]]
     if digests != row["image_sha256"] or len(digests) != len(row["image_phash"]):
-        yield "its image bytes do not have the digests beside them"
+        yield "its image bytes do not match their digests"
     roles = [turn["role"] for turn in row["messages"]]
     parts = [part["type"] for turn in row["messages"][:1] for part in turn["content"]]
     if roles != ["user", "assistant"] or parts.count("image") != len(row["images"]):
-        yield "its messages do not fit its images"
+        yield "its messages do not match its images"
     if not row["answer"]:
         yield "has no answer"
 
 
 def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
-    licence, said, evidence = row["license"], row["license_verdict"], row["license_evidence"]
-    if licence not in terms.TERMS or said not in VERDICTS:
-        yield f"has licence {licence!r} with verdict {said!r}"
-    elif said not in (terms.verdict(licence), "unclear"):
-        yield f"is {said}, but {licence} is {terms.verdict(licence)}"
+    licence, verdict, evidence = row["license"], row["license_verdict"], row["license_evidence"]
+    if licence not in wordings.TERMS or verdict not in VERDICTS:
+        yield f"has licence {licence!r} with verdict {verdict!r}"
+    elif verdict not in (wordings.verdict(licence), "unclear"):
+        yield f"is {verdict}, but {licence} is {wordings.verdict(licence)}"
     if not evidence["evidence"] or not evidence["read"]:
         yield f"does not say where and when its licence {licence!r} was read"
-    if (folder == "data") != (said == "redistributable"):
-        yield f"is {said} and lies in {folder}/"
+    if (folder == "data") != (verdict == "redistributable"):
+        yield f"is {verdict}, but stored in {folder}/"
 
 
 def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
@@ -174,17 +174,17 @@ def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> l
         return findings
     findings += _sums(document, ledger.counts(table))
     kept = dict(table.filter(pl.col("outcome") == "kept").select("id", "split").iter_rows())
-    there = {**ids, **_withheld_ids(mix)} if "published" in document else ids
-    differing = sorted(kept.items() ^ there.items())
-    findings += _few("ledger.parquet", (_difference(key, split, kept) for key, split in differing))
+    expected = {**ids, **_withheld_ids(mix)} if "published" in document else ids
+    differing = sorted(kept.items() ^ expected.items())
+    findings += _limited("ledger.parquet", (_difference(key, split, kept) for key, split in differing))
     return findings
 
 
 def _sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Hold the ledger's sums against the manifest's.
+    """Compare the ledger's sums with the manifest's.
 
-    A published copy has no rows of credentialed sources in its ledger, and of the others also the rows of records that
-    are withheld; a rehydrated mix has of credentialed sources the rows that are kept.
+    The ledger of a published copy has no rows of credentialed sources, but also the withheld records of the others;
+    that of a rehydrated mix has only the kept rows of credentialed sources.
     """
     if "published" in document:
         yield from _published_sums(document, counted)
@@ -214,15 +214,15 @@ def _published_sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[s
 
 
 def _withheld_ids(mix: Path) -> dict[str, str]:
-    """Give the split of each withheld record that may be named."""
+    """Give the split of each withheld record whose id is published."""
     try:
         named = pointers.read(mix).drop_nulls("id")
     except (OSError, pl.exceptions.PolarsError):
-        return {}  # that the file is damaged is told by its digest
+        return {}  # its digest shows that the file is damaged
     return dict(named.select("id", "split").iter_rows())
 
 
 def _difference(key: str, split: str, kept: Mapping[str, str]) -> str:
     if kept.get(key) == split:
-        return f"{key} is kept for {split} and not there in the mix"
-    return f"{key} is in the mix for {split} and not kept for it"
+        return f"{key} is kept for {split} in the ledger, but not in the mix"
+    return f"{key} is in the mix for {split}, but not kept for it in the ledger"

@@ -26,7 +26,7 @@ REASONS = {
     "no-answer": "upstream does not publish the answer of this row",
     "language": "the language is not among those that the mixture keeps",
     "licence": "the mixture's licence policy leaves this licence out",
-    "held-out": "the mixture leaves this upstream split out",
+    "split-excluded": "the mixture excludes this upstream split",
     "contaminated": "an evaluation item has the same image or, for text-only records, the same text or most of it",
     "duplicate": "another record has the same images and the same text",
     "near-duplicate": "another record has the same images and nearly the same text, which says the same",

@@ -1,6 +1,5 @@
 """Commands on evaluation sets: fingerprint, leaks."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,28 +7,29 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
+from .options import PATH, workers_option
 from .printing import print_json, print_table
 
 SPLITS = click.Choice(["validation", "test"])
 MAX_SHOWN = 20
 _KINDS = {
-    "image": "the image of",
-    "near": "an altered copy of the image of",
-    "text": "the text of",
-    "overlap": "half or more of the text of",
+    "image": "has the image of",
+    "near-duplicate": "has an altered copy of the image of",
+    "text": "has the text of",
+    "overlap": "has half or more of the text of",
 }
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: ./NAME.parquet]")
-@click.option("--name", help="What reports call the set.  [default: the folder's name]")
-@click.option("--split", default="test", show_default=True, type=SPLITS, help="Of a mix: the split to take.")
-@click.option("--files", help="Of a folder: pattern of the images to take, as in 'test/**/*.png'.")
-@click.option("--table", help="Of a folder: csv table, or text file, in it that names the images to take.")
-@click.option("--column", help="Of the table: the column with the names.")
-@click.option("--where", "conditions", multiple=True, metavar="COLUMN=VALUE", help="Of the table: rows to take.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.argument("path", type=PATH)
+@click.option("--out", type=PATH, help="File to write.  [default: ./NAME.parquet]")
+@click.option("--name", help="Name of the set in reports.  [default: the folder's name]")
+@click.option("--split", default="test", show_default=True, type=SPLITS, help="Split of a mix to fingerprint.")
+@click.option("--files", help="Pattern of a folder's images to use, as in 'test/**/*.png'.")
+@click.option("--table", help="Csv table or text file in the folder that names the images to use.")
+@click.option("--column", help="Column of the table with the names.")
+@click.option("--where", "conditions", multiple=True, metavar="COLUMN=VALUE", help="Rows to use; repeatable.")
+@workers_option
 def fingerprint(
     path: Path,
     out: Path | None,
@@ -39,29 +39,30 @@ def fingerprint(
     table: str | None,
     column: str | None,
     conditions: tuple[str, ...],
-    workers: int | None,
+    workers: int,
 ) -> None:
-    """Write what it takes to find an evaluation set again.
+    """Fingerprint an evaluation set for leak detection.
 
-    PATH is a folder of images or a finished mix. The file that comes out holds fingerprints, not the images or
-    texts; builds and `medmix leaks` take it in their place.
+    PATH is a folder of images or a finished mix. The output file has fingerprints, not the images or texts; builds
+    and `medmix leaks` use it in place of the set.
 
     \b
     Examples:
       medmix fingerprint sources/busi --out sources/busi.parquet
       medmix fingerprint sources/ham10000 --table HAM10000_metadata.csv --column image_id --where dx=mel
     """
-    from medmix.curate.evaluationsets import leakreport
-    from medmix.curate.mixture import Listing
+    from medmix.curate.evaluationsets import external_sets
+    from medmix.curate.evaluationsets.leak_report import MAX_PIXELS
+    from medmix.curate.mixture import FileFilter
 
     where = dict(_condition(text) for text in conditions)
-    listing = Listing(files or Listing().files, table or "", column or "", where)
-    if problems := listing.problems():
+    file_filter = FileFilter(files or FileFilter().files, table or "", column or "", where)
+    if problems := file_filter.problems():
         raise UsageError("; ".join(problems))
-    called = name or path.resolve().name
-    out = out or Path(f"{called}.parquet")
-    count = leakreport.make(path, listing, split, called, out, workers or os.cpu_count() or 1)
-    say(f"{out}: {count} items of {called}, {out.stat().st_size / 1e6:.1f} MB")
+    name = name or path.resolve().name
+    out = out or Path(f"{name}.parquet")
+    count = external_sets.fingerprint_set(path, file_filter, split, name, out, MAX_PIXELS, workers)
+    say(f"{out}: {count} items of {name}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 def _condition(text: str) -> tuple[str, str]:
@@ -72,29 +73,30 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 @click.command()
-@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--against", multiple=True, required=True, type=click.Path(path_type=Path), help="May be given again.")
-@click.option("--split", default="test", show_default=True, type=SPLITS, help="Of mixes among --against.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.argument("target", metavar="DIR", type=PATH)
+@click.option(
+    "--against", multiple=True, required=True, type=PATH, help="Fingerprint file, mix or folder of images; repeatable."
+)
+@click.option("--split", default="test", show_default=True, type=SPLITS, help="Split of mixes given with --against.")
+@workers_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with every hit.")
-def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int | None, as_json: bool) -> int:
-    """Tell what a mix shares with evaluation sets.
+def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_json: bool) -> int:
+    """Report overlap with evaluation sets.
 
-    DIR is a finished mix or a folder of images; --against names files of `medmix fingerprint`, mixes, or folders of
-    images. Exit 1 if anything leaks.
+    DIR is a finished mix or a folder of images. Exit 1 if anything leaks.
 
     \b
     Examples:
       medmix leaks mixes/v1 --against sources/busi --against cxr8.parquet
       medmix leaks my-images --against mixes/v1 --split test
     """
-    from medmix.curate.evaluationsets import leakreport
+    from medmix.curate.evaluationsets import leak_report
 
-    report = leakreport.report(target, against, split, workers or os.cpu_count() or 1)
+    report = leak_report.report(target, against, split, workers)
     for entry in report["sets"]:
-        if entry["unread"]:
-            say(f"note: {entry['unread']} of {entry['items']} items of {entry['name']} have images that cannot be read")
-    for entry in report["unread"][:MAX_SHOWN]:
+        if entry["unreadable"]:
+            say(f"note: {entry['unreadable']} of {entry['items']} items of {entry['name']} have unreadable images")
+    for entry in report["unreadable"][:MAX_SHOWN]:
         say(f"note: {entry['id']}: {entry['problem']}; not compared")
     if as_json:
         print_json(report)

@@ -1,6 +1,5 @@
 """Commands on mixes: build, check, licences."""
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,22 +8,20 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
-from .options import comma_list
+from .options import PATH, comma_list, workers_option
 from .printing import print_build, print_json, print_licences
 
 
 @click.command()
 @click.option("--mixture", "mixture_name", default="v1", show_default=True, help="Name, or path of a YAML file.")
-@click.option("--root", type=click.Path(path_type=Path), help="Holds one folder per source.  [default: ./sources]")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the mix.  [default: ./mixes/NAME]")
+@click.option("--root", type=PATH, help="Folder with one folder per source.  [default: ./sources]")
+@click.option("--out", type=PATH, help="Output folder.  [default: ./mixes/NAME]")
 @click.option("--only", callback=comma_list, metavar="SOURCE,...", help="Read only these sources.")
-@click.option("--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Go on without these if not there.")
+@click.option("--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Sources that may be absent.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
-@click.option("--fresh", is_flag=True, help="Forget what earlier runs read and measured.")
-@click.option(
-    "--language-model", type=click.Path(path_type=Path), help="fastText's lid.176.ftz, instead of the installed one."
-)
+@workers_option
+@click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
+@click.option("--language-model", type=PATH, help="fastText's lid.176.ftz, instead of the installed one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
 def build(
     mixture_name: str,
@@ -33,14 +30,14 @@ def build(
     only: tuple[str, ...],
     allow_missing: tuple[str, ...],
     limit: int | None,
-    workers: int | None,
+    workers: int,
     fresh: bool,
     language_model: Path | None,
     as_json: bool,
 ) -> None:
     """Build a mix from upstream files.
 
-    Run again, it goes on where it stopped.
+    The ledger records why each row was kept or dropped. An interrupted build resumes when run again.
 
     \b
     Examples:
@@ -59,7 +56,7 @@ def build(
         only=only,
         allow_missing=allow_missing,
         limit=limit,
-        workers=workers or os.cpu_count() or 1,
+        workers=workers,
         fresh=fresh,
         language_model=language_model,
     )
@@ -72,12 +69,12 @@ def build(
 
 
 @click.command()
-@click.argument("mix", type=click.Path(path_type=Path))
+@click.argument("mix", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(mix: Path, as_json: bool) -> int:
     """Verify a finished mix.
 
-    Digests, columns, licences, groups, ledger sums; exit 1 and a list if anything is off.
+    Checks digests, columns, licences, groups and ledger sums; lists all findings, exit 1 if there are any.
 
     \b
     Example:
@@ -96,10 +93,10 @@ def check(mix: Path, as_json: bool) -> int:
 
 
 @click.command()
-@click.argument("mix", required=False, type=click.Path(path_type=Path))
-@click.option("--mixture", "mixture_name", help="Instead of a mix: name of a mixture, or path of its YAML file.")
-@click.option("--root", type=click.Path(path_type=Path), help="With --mixture: count the rows that lie there.")
-@click.option("--use", type=click.Choice(["research", "commercial"]), help="Show what remains.  [default: the mix's]")
+@click.argument("mix", required=False, type=PATH)
+@click.option("--mixture", "mixture_name", help="Mixture to report on instead of a mix: name, or path of a YAML file.")
+@click.option("--root", type=PATH, help="With --mixture: count the rows of the sources in this folder.")
+@click.option("--use", type=click.Choice(["research", "commercial"]), help="Use to report on.  [default: the mix's]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def licences(
     mix: Path | None,
@@ -108,9 +105,9 @@ def licences(
     use: Literal["research", "commercial"] | None,
     as_json: bool,
 ) -> int:
-    """Tell what a mix may be used for.
+    """Report the permitted uses of a mix.
 
-    Which uses are allowed for which part, and what blocks the rest; exit 1 if the mix breaks its own policy.
+    Lists the uses allowed for each part and the licences that block others; exit 1 if the mix breaks its own policy.
 
     \b
     Examples:
@@ -121,7 +118,7 @@ def licences(
     from medmix.curate.describe import licence_report
 
     if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
-        raise UsageError("give the folder of a mix, or --mixture NAME, which --root may go with")
+        raise UsageError("give either the folder of a mix, or --mixture NAME, optionally with --root")
     if mix is not None:
         report = licence_report.of_mix(mix, use)
     else:

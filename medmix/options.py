@@ -1,6 +1,19 @@
-"""How options are read that several commands have."""
+"""Options that several commands have, and how they are parsed."""
+
+import os
+from pathlib import Path
 
 import click
+
+PATH = click.Path(path_type=Path)
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one per core",
+    help="Worker processes.",
+)
 
 
 def comma_list(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -9,14 +22,14 @@ def comma_list(context: click.Context, parameter: click.Parameter, value: str | 
 
 
 class RenamedChoice(click.Choice[str]):
-    """A choice some of whose values had another name, which is an error that names the new one."""
+    """A choice with renamed values: using an old name is an error that names the new one."""
 
     def __init__(self, choices: list[str], renamed: dict[str, str]) -> None:
         super().__init__(choices)
         self.renamed = renamed
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Give the value, if it is one of the choices."""
+        """Give the value if it is one of the choices."""
         if value in self.renamed:
             self.fail(f"{value!r} is now called {self.renamed[value]!r}", param, ctx)
         return super().convert(value, param, ctx)

@@ -29,7 +29,7 @@ def print_table(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
 
 
 def print_build(manifest: dict[str, Any]) -> None:
-    """Print what a build has read, kept and dropped, by source."""
+    """Print the numbers of rows read, kept and dropped, by source."""
     rows = [
         {
             "source": source,
@@ -88,10 +88,10 @@ def print_added(count: int, folder: Path, as_json: bool) -> None:
 
 
 def print_licences(report: dict[str, Any]) -> None:
-    """Print what `licence_report` found: holdings, uses, duties, pairs that do not combine, what remains."""
+    """Print a licence report: holdings, uses, duties, incompatible pairs, and the records left for a use."""
     columns = ("source", "licence", "records", "verdict", "allows", "asks")
     print_table([{**holding, **_terms(holding)} for holding in report["holdings"]], columns)
-    click.echo("\nof all of it:")
+    click.echo("\nuses of the whole mix:")
     for entry in report["uses"]:
         click.echo(f"  {entry['use']} ({entry['what']}): {entry['allowed']} of {report['records']} records")
         for block in entry["blocked_by"]:
@@ -99,14 +99,14 @@ def print_licences(report: dict[str, Any]) -> None:
             click.echo(f"    {block['records']} blocked by {block['licence']} ({sources}): {block['why']}")
     for entry in report["duties"]:
         if entry["records"]:
-            click.echo(f"  {entry['duty'].replace('_', '-')}: asked for {entry['records']} records")
+            click.echo(f"  {entry['duty'].replace('_', '-')}: required for {entry['records']} records")
     if report["not_combinable"]:
-        click.echo("\nnot to be combined into one adapted work; in the mix each record keeps its own licence:")
+        click.echo("\nlicences that cannot be combined in one adapted work (in the mix each record keeps its own):")
     for pair in report["not_combinable"]:
         click.echo(f"  {' and '.join(pair['licences'])}: {pair['why']}")
-    click.echo(f"\nwhat remains for {report['use']} use:")
-    remaining = [{**entry, "left out": ", ".join(entry["left_out"])} for entry in report["remaining"]]
-    print_table(remaining, ("source", "records", "remain", "left out"))
+    click.echo(f"\nrecords permitted for {report['use']} use:")
+    remaining = [{**entry, "excluded": ", ".join(entry["left_out"])} for entry in report["remaining"]]
+    print_table(remaining, ("source", "records", "remain", "excluded"))
     for finding in report["findings"]:
         click.echo(f"finding: {finding}")
 

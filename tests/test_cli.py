@@ -90,7 +90,7 @@ def test_sources_print_a_table_or_one_json_document(run):
     assert by_id["slake"]["languages"] == ["en", "zh"]
 
 
-def test_licences_of_a_mixture_are_told_without_any_data(run):
+def test_licences_of_a_mixture_are_reported_without_any_data(run):
     status, out, err = run("licences", "--mixture", "v1", "--use", "commercial")
     assert status == 0
     assert err.startswith("note: seen only with --root or in a mix, record by record: slake, roco")
@@ -98,7 +98,7 @@ def test_licences_of_a_mixture_are_told_without_any_data(run):
         r"^slake +CC-BY-4.0 +14028 +redistributable +redistribute, derivatives, commercial +attr", out, re.M
     )
     assert "    227835 blocked by LicenseRef-PhysioNet-Credentialed-1.5.0 (mimic_cxr): only for people" in out
-    assert re.search(r"^what remains for commercial use:\nsource +records +remain +left out$", out, re.M)
+    assert re.search(r"^records permitted for commercial use:\nsource +records +remain +excluded$", out, re.M)
     assert re.search(r"^iu_xray +3955 +0 +CC-BY-NC-ND-4.0$", out, re.M)
     status, out, _ = run("licences", "--mixture", "v1", "--json")
     assert (status, json.loads(out)["use"]) == (0, "research")
@@ -128,9 +128,9 @@ def one_error(err: str) -> str:
         (["build", "--root", "nowhere"], "nowhere is not a folder; give the folder that holds one folder per source"),
         (["check", "nowhere"], "nowhere is no finished mix (no manifest.json); make one: medmix build --out nowhere"),
         (["licences", "nowhere"], "nowhere is no finished mix (no manifest.json); make one"),
-        (["licences"], "give the folder of a mix, or --mixture NAME, which --root may go with"),
-        (["licences", "mix", "--mixture", "v1"], "give the folder of a mix, or --mixture NAME"),
-        (["licences", "mix", "--root", "sources"], "give the folder of a mix, or --mixture NAME"),
+        (["licences"], "give either the folder of a mix, or --mixture NAME, optionally with --root"),
+        (["licences", "mix", "--mixture", "v1"], "give either the folder of a mix, or --mixture NAME"),
+        (["licences", "mix", "--root", "sources"], "give either the folder of a mix, or --mixture NAME"),
         (["licences", "--mixture", "v1", "--use", "fun"], "Invalid value for '--use'"),
         (["licences", "--mixture", "smaple"], "mixture 'smaple' is unknown (did you mean 'sample'?)"),
         (["licences", "--mixture", "v1", "--root", "nowhere"], "nowhere is not a folder"),
@@ -138,7 +138,10 @@ def one_error(err: str) -> str:
         (["leaks", "nowhere", "--against", "something"], "something is not a folder; give a finished mix, a folder of"),
         (["leaks", ".", "--against", "."], ".: no images match **/*; give another folder, or `files`"),
         (["leaks", "."], "Missing option '--against'"),
-        (["fingerprint", "nowhere"], "nowhere is not a folder; give a finished mix, a folder of images or the file"),
+        (
+            ["fingerprint", "nowhere"],
+            "nowhere is not a folder; give a finished mix, a folder of images or a fingerprint",
+        ),
         (["fingerprint", ".", "--column", "a"], "`column` needs a `table`"),
         (["fingerprint", ".", "--table", "t.csv", "--column", "a", "--where", "b"], "--where b: write COLUMN=VALUE"),
         (["train", "--mixture", "v1"], "no mix at v1 or mixes/v1; build it first: medmix build --mixture v1"),
@@ -194,7 +197,7 @@ def test_build_and_check_in_one_json_document_each(run, tmp_path):
     assert status == 0
     document = json.loads(stdout)
     assert document["sources"]["medqa"]["kept"] > 0
-    assert "note: not kept clean of evaluation sets that were not read" in err
+    assert "note: no leak check for evaluation sets that were not read" in err
     assert run("check", out, "--json")[:2] == (0, json.dumps({"mix": str(out), "findings": []}, indent=2) + "\n")
     status, stdout, _ = run("licences", out, "--json")
     assert (status, json.loads(stdout)["findings"]) == (0, [])

@@ -1,6 +1,6 @@
-"""Pass 2: scans come in as one table; out goes what becomes of every record, by which stage, why and on which evidence.
+"""Pass 2: reads the scans as one table and decides for each record: kept, or dropped by which stage and why.
 
-`stages` has the order. The wing writes nothing but comparisons of images, which it keeps from run to run.
+`stages` has the order of the stages. The only files written here are cached comparisons of images.
 """
 
 __all__ = (
@@ -8,12 +8,12 @@ __all__ = (
     "caps",
     "comparisons",
     "contradictions",
-    "imagecopies",
+    "image_copies",
     "leaks",
     "overlap",
-    "pictures",
     "policy",
-    "scantexts",
+    "scan_images",
+    "scan_texts",
     "splits",
     "stages",
 )

@@ -1,7 +1,6 @@
-"""What pass 2 knows of every record read: one row each, a few hundred bytes, no text and no image."""
+"""The table of pass 2: one row per record read, a few hundred bytes each, without texts and images."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -12,42 +11,42 @@ from ..measure.scans import ScanFile
 DROPS = pl.Schema(
     {"index": pl.UInt32, "reason": pl.String, "evidence": pl.String, "score": pl.Float64, "transformation": pl.String}
 )
-"""What a stage gives back: the rows that it drops, by `index`, and why; a row at most once.
+"""The result of a stage: the rows that it drops, by `index`, and why; each row at most once.
 
-`transformation` says how the row's images differ from those of the evidence, "" where they do not.
+`transformation` describes how the row's images differ from those of the evidence, "" if they do not.
 """
 
 PROTECTION = {"train": 0, "validation": 1, "test": 2}
-"""How protected a split is: scores are made on the higher ones, so they keep what several splits share."""
+"""Protection level of each split: models are scored on the higher ones, so these keep records that splits share."""
 
 
 def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, record.Section]) -> pl.DataFrame:
-    """Read (source, scan file) pairs, in reading order, into one table.
+    """Read all scans, in reading order, into one table.
 
-    Of the sources in `sections` a report counts as that section alone, in its text as in its keys.
+    For sources in `sections` only that section of a report counts, in its text and in its keys.
 
-    Columns: `index` (place in reading order over all), `scan` and `scan_row` (where the record lies), `id`,
-    `source`, `rank` (place of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
-    `reason`, `evidence` (of rows that reading or measuring ruled out, else ""), `language`, `wording` (of the
-    licence, per row), `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading
-    order, equal for images known to be the same without comparing them), `min_side`, `area`, `image_bytes`,
-    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`), `section` (of the
-    report, where only one is taught, else "").
+    Columns: `index` (position in reading order over all sources), `scan` and `scan_row` (location of the record),
+    `id`, `source`, `rank` (position of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
+    `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
+    `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading order, equal for
+    images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images), `image_bytes`,
+    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `textkeys`), `section` (of the
+    report, if only one is trained on, else "").
 
-    Upstream keys that occur again get `#2`, `#3`, ... in reading order, so that every id is unique. With a
-    limit only the first rows of each source are there; the others count as not read.
+    Repeated upstream keys get the suffixes `#2`, `#3`, ... in reading order, so that every id is unique. With a
+    limit the table has only the first rows of each source; the others count as not read.
     """
-    frames = [_light(path, source, number, sections.get(source)) for number, (source, path) in enumerate(scans)]
+    frames = [_read_scan(scan, number, sections.get(scan.source)) for number, scan in enumerate(scans)]
     table = pl.concat(frames).with_columns(rank=pl.col("source").rle_id())
     if limit is not None:
         table = table.filter(pl.int_range(pl.len()).over("rank") < limit)
     occurrence = pl.int_range(1, pl.len() + 1).over("id")
     table = table.with_columns(id=pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"))
-    return _numbered(table.with_row_index("index"))
+    return number_images(table.with_row_index("index"))
 
 
-def _numbered(table: pl.DataFrame) -> pl.DataFrame:
-    """Put the numbers of images in the place of their keys."""
+def number_images(table: pl.DataFrame) -> pl.DataFrame:
+    """Replace the keys of images by numbers."""
     each = table.select("index", key="keys").explode("key").drop_nulls()
     known = each.select(pl.col("key").unique(maintain_order=True)).with_row_index("number")
     numbers = each.join(known, on="key", maintain_order="left").group_by("index").agg(images="number")
@@ -56,52 +55,47 @@ def _numbered(table: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.col("images").fill_null(without))
 
 
-def _light(path: Path, source: str, number: int, section: record.Section | None) -> pl.DataFrame:
+def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> pl.DataFrame:
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
+    width, height = pl.col("image_width").list.min(), pl.col("image_height").list.min()
     return (
-        (report_sections.select_section(pl.read_parquet(path), section).lazy() if section else pl.scan_parquet(path))
+        (reports.taught(pl.read_parquet(scan.path), section).lazy() if section else pl.scan_parquet(scan.path))
         .select(
+            *("task", "group", "stage", "reason", "evidence", "language", "member", "third_party"),
+            *("text_key", "question_answer_key", "question_key", "near_key"),
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),
-            id=pl.concat_str(pl.lit(f"{source}/"), "key"),
-            source=pl.lit(source),
-            upstream_split=pl.col("split"),
-            task=pl.col("task"),
-            group=pl.col("group"),
-            stage=pl.col("stage"),
-            reason=pl.col("reason"),
-            evidence=pl.col("evidence"),
-            language=pl.col("language"),
-            wording=pl.col("licence"),
-            member=pl.col("member"),
-            third_party=pl.col("third_party"),
+            id=pl.concat_str(pl.lit(f"{scan.source}/"), "key"),
+            source=pl.lit(scan.source),
+            upstream_split="split",
+            wording="licence",
             question_chars=pl.col("question").str.len_chars(),
             answer_chars=pl.col("answer").str.len_chars(),
-            keys=pl.col("image_key"),
-            min_side=pl.min_horizontal(pl.col("image_width").list.min(), pl.col("image_height").list.min()),
-            area=_area(),
+            keys="image_key",
+            min_side=pl.min_horizontal(width, height),
+            area=(width * height).fill_null(0),
             image_bytes=pl.col("image_bytes").list.sum(),
             text_bytes=text_bytes,
-            text_key=pl.col("text_key"),
-            question_answer_key=pl.col("question_answer_key"),
-            question_key=pl.col("question_key"),
-            near_key=pl.col("near_key"),
             section=pl.lit(section or ""),
         )
         .collect()
     )
 
 
-def _area() -> pl.Expr:
-    """Give the smallest width times the smallest height of a record's images, 0 where it has none."""
-    return (pl.col("image_width").list.min() * pl.col("image_height").list.min()).fill_null(0)
+def read_rows(
+    scans: Sequence[ScanFile], rows: pl.DataFrame, *columns: str
+) -> Iterator[tuple[ScanFile, pl.DataFrame, pl.DataFrame]]:
+    """Give each scan, those of `rows` that it has, and columns of the scan for these."""
+    for (number,), part in rows.group_by("scan", maintain_order=True):
+        scan = scans[int(str(number))]
+        yield scan, part, pl.read_parquet(scan.path, columns=list(columns))[part["scan_row"]]
 
 
 def by_precedence(rows: pl.DataFrame) -> pl.DataFrame:
-    """Sort rows so that of two duplicates the first survives.
+    """Sort rows by precedence: of two duplicates the first survives.
 
-    That is the one in the more protected split; then by the mixture's order of sources, the more open licence, the
-    larger image, the longer text and the id.
+    The order: the more protected split, the earlier source of the mixture, the more open licence, the larger image,
+    the longer text, the id.
     """
     return rows.with_columns(level=pl.col("split").replace_strict(PROTECTION, return_dtype=pl.Int8)).sort(
         ["level", "rank", "openness", "area", "text_bytes", "id"],
@@ -116,7 +110,7 @@ def dropped(
     score: pl.Expr | None = None,
     transformation: pl.Expr | None = None,
 ) -> pl.DataFrame:
-    """Give all `rows` as drops for one reason."""
+    """Give `DROPS` of all `rows`, for one reason."""
     return rows.select(
         index=pl.col("index"),
         reason=pl.lit(reason),

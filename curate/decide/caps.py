@@ -1,4 +1,4 @@
-"""Caps: no more training records of a source, or with one and the same report, than the mixture asks for."""
+"""Caps: limits on the training records of a source, and on those with the same report text."""
 
 import hashlib
 
@@ -8,45 +8,39 @@ from ..mixture import Mixture
 from .candidates import dropped
 
 
-def over(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
+def over_cap(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
     """Drop the training records beyond each source's cap.
 
-    Those with the smallest hash of seed and id stay, so a lower cap keeps a subset of what a higher one keeps.
+    Records with the smallest hash of seed and id stay, so a lower cap keeps a subset of the records of a higher one.
     """
-    drops = [
-        _over_one(rows.filter((pl.col("source") == source) & (pl.col("split") == "train")), choice.cap, mixture.seed)
-        for source, choice in mixture.sources.items()
-        if choice.cap is not None
-    ]
-    return pl.concat(drops) if drops else dropped(rows.clear(), "capped", pl.lit(""))
-
-
-def _over_one(rows: pl.DataFrame, cap: int, seed: int) -> pl.DataFrame:
-    ranked = _shuffled(rows, seed)
-    return dropped(ranked[cap:], "capped", pl.lit(f"the mixture takes {cap} training records of this source"))
-
-
-def _shuffled(rows: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Sort rows by the hash of seed and id: a random order that does not hang on which other rows there are."""
-    order = [hashlib.sha256(f"{seed}/{key}".encode()).digest() for key in rows["id"]]
-    return rows.with_columns(order=pl.Series(order, dtype=pl.Binary)).sort("order")
+    caps = {source: choice.cap for source, choice in mixture.sources.items() if choice.cap is not None}
+    cap = pl.col("source").replace_strict(caps or {"": 0}, default=None, return_dtype=pl.Int64)
+    capped = rows.filter(pl.col("split") == "train").with_columns(cap=cap).drop_nulls("cap")
+    over = _ranked(capped, "source", mixture.seed).filter(pl.col("place") >= pl.col("cap"))
+    return dropped(over, "capped", pl.format("the mixture takes {} training records of this source", "cap"))
 
 
 def repeated_reports(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
-    """Drop the training reports beyond as many as may have one and the same text; the evidence is one that stays."""
-    limit = mixture.repeats.reports
-    if limit is None:
-        return dropped(rows.clear(), "repeated", pl.lit(""))
+    """Drop the training reports that exceed the limit of reports with equal text; the evidence is one that stays."""
+    limit = pl.lit(mixture.repeats.reports, pl.Int64)  # null without a limit, which no count exceeds
     reports = rows.filter((pl.col("task") == "report") & (pl.col("split") == "train"))
-    ranked = _shuffled(reports.filter(pl.len().over("text_key") > limit), mixture.seed)
-    numbered = ranked.with_columns(
-        place=pl.int_range(pl.len()).over("text_key"), first=pl.col("id").first().over("text_key")
-    )
-    return dropped(numbered.filter(pl.col("place") >= limit), "repeated", pl.col("first"))
+    repeated = reports.filter(pl.len().over("text_key") > limit)
+    over = _ranked(repeated, "text_key", mixture.seed).filter(pl.col("place") >= limit)
+    return dropped(over, "repeated", pl.col("first"))
 
 
-def repeats(rows: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Count, by source, the texts that several reports have, those reports, and those of the commonest text."""
+def _ranked(rows: pl.DataFrame, group: str, seed: int) -> pl.DataFrame:
+    """Add `place` in the group, from 0, and the `first` id of the group, ordered by the hash of seed and id.
+
+    The order is random and does not depend on the other rows.
+    """
+    order = [hashlib.sha256(f"{seed}/{key}".encode()).digest() for key in rows["id"]]
+    ordered = rows.with_columns(order=pl.Series(order, dtype=pl.Binary)).sort("order")
+    return ordered.with_columns(place=pl.int_range(pl.len()).over(group), first=pl.col("id").first().over(group))
+
+
+def count_repeated_reports(rows: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Count, by source, the repeated report texts, the reports with such texts, and those with the commonest one."""
     texts = rows.filter(pl.col("task") == "report").group_by("source", "text_key", maintain_order=True).len()
     counts: dict[str, dict[str, int]] = {}
     for (source,), mine in texts.filter(pl.col("len") > 1).group_by("source", maintain_order=True):

@@ -1,18 +1,18 @@
-"""Comparisons of images: whether aligned pixels confirm that two are copies; no pair is compared twice.
+"""Comparisons of images: aligned pixels confirm whether two images are copies; no pair is compared twice.
 
-What a comparison gives hangs on the two images alone, so it is kept beside the build under their digests: a build that
-was killed goes on, and one with a source more compares only the new images with all.
+The result depends on the two images alone, so it is cached in the build's folder under their digests: a killed build
+resumes, and a build with one more source compares only the new images with all others.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -24,182 +24,175 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
-from ..read.image_store import ImageStore
-from ..shards import replacing, temporary_files
-from .pictures import Held
+from ..read.originals import ImageStore
+from ..shards import leftovers, replacing
+from .scan_images import ImageLocation
 
 CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "copies")
-"""The rooms that decide what a comparison gives: only a change of these makes stored ones false."""
+"""The code that decides the result of a comparison: cached results are invalid once it changes."""
 
-PART = 128
-"""Pairs that one task compares."""
+PAIRS_PER_TASK = 128
 
 RESULT: dict[str, pl.DataType] = {
     "exact": pl.Boolean(),
-    "likeness": pl.Float64(),
+    "similarity": pl.Float64(),
     "flipped": pl.Boolean(),
     "turn": pl.Int32(),
     "zoom": pl.Float64(),
 }
-"""How one image was made of another: `exact` where their pixels are equal, else as in `confirm.Match`."""
+"""How one image was made of another: `exact` if their pixels are equal, else as in `confirm.Match`."""
+
+EXACT_COPY = (True, 1.0, False, 0, 1.0)
+"""`RESULT` of two images with equal pixels."""
 
 COPIES = pl.Schema({"image": pl.UInt32(), "other": pl.UInt32(), **RESULT})
 """Confirmed copies: how `other` was made of `image`."""
 
-PROPOSED = pl.Schema({"image": pl.UInt32, "other": pl.UInt32, "alike": pl.Boolean})
-"""Pairs to compare; `alike` says that their hashes are so near that their pixels may be equal."""
+CANDIDATE_PAIRS = pl.Schema({"image": pl.UInt32, "other": pl.UInt32, "alike": pl.Boolean})
+"""Pairs to compare; `alike` if their hashes are so close that their pixels may be equal."""
 
-_NAMES = pl.Schema({"number": pl.UInt32, "name": pl.String})
+_KEYS = pl.Schema({"number": pl.UInt32, "key": pl.String})
 _VERDICTS = pl.Schema({"one": pl.String(), "two": pl.String(), "same": pl.Boolean(), **RESULT})
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # told apart by identity: fingerprints cannot be hashed
-class Sketched:
-    """An image that is not here, but what was kept of it is: its digests, its fingerprint and its sketch, if any."""
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: fingerprints cannot be hashed
+class SketchedImage:
+    """An image that is not available, known by its digests, its fingerprint and its sketch, if any."""
 
     sha256: str
     pixel_sha256: str
     print: Fingerprint
     sketch: Sketch | None
 
-    @property
-    def name(self) -> str:
-        """Tell it from the image itself, to which a comparison is closer."""
-        return f"sketch:{self.sha256}"
+
+Image: TypeAlias = ImageLocation | SketchedImage
 
 
-Side: TypeAlias = Held | Sketched
+def _key(image: Image) -> str:
+    """Give the key of cached results; a sketch has its own, since comparing the image itself is more precise."""
+    return image.sha256 if isinstance(image, ImageLocation) else f"sketch:{image.sha256}"
+
+
+class Pair(NamedTuple):
+    """Two images to compare; `alike` as in `CANDIDATE_PAIRS`."""
+
+    one: Image
+    two: Image
+    alike: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """Pairs to compare, by place in `sides`; the result goes to `out`."""
+class ComparisonTask:
+    """Pairs to compare; the result is written to `out`."""
 
-    pairs: tuple[tuple[int, int, bool], ...]
-    sides: tuple[Side, ...]
+    pairs: tuple[Pair, ...]
     max_pixels: int
     out: Path
 
 
-def confirmed(pairs: pl.DataFrame, sides: dict[int, Side], max_pixels: int, folder: Path, workers: int) -> pl.DataFrame:
-    """Compare proposed pairs of images and give those that are copies, as `COPIES`, sorted.
+def confirm_copies(
+    pairs: pl.DataFrame, by_number: Mapping[int, Image], max_pixels: int, folder: Path, workers: int
+) -> pl.DataFrame:
+    """Compare candidate pairs of images and give those that are copies, as `COPIES`, sorted.
 
     Args:
-        pairs: as `PROPOSED`; at most `other` is sketched.
-        sides: the images by number.
-        max_pixels: budget of `images.decode_rgb`.
-        folder: where verdicts are kept from run to run.
+        pairs: as `CANDIDATE_PAIRS`; at most `other` is sketched.
+        by_number: the images of the pairs.
+        max_pixels: budget of `images.canonical`.
+        folder: cache of the verdicts.
         workers: processes; the result does not depend on them.
 
     Raises:
-        WorkError: an image is not what it was when its fingerprint was taken.
+        WorkError: an image has changed since its fingerprint was taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known = _known(folder)
-    names = pl.DataFrame({"number": list(sides), "name": [_name(side) for side in sides.values()]}, _NAMES)
-    asked = pairs.join(names.rename({"number": "image", "name": "one"}), on="image", maintain_order="left")
-    asked = asked.join(names.rename({"number": "other", "name": "two"}), on="other", maintain_order="left")
-    todo = asked.join(known, on=["one", "two"], how="anti", maintain_order="left").sort("image", "other")
-    tasks = list(_tasks(todo.select(list(PROPOSED)).rows(), sides, max_pixels, folder))
+    keys = pl.DataFrame({"number": list(by_number), "key": list(map(_key, by_number.values()))}, _KEYS)
+    keyed = pairs.join(keys.rename({"number": "image", "key": "one"}), on="image", maintain_order="left")
+    keyed = keyed.join(keys.rename({"number": "other", "key": "two"}), on="other", maintain_order="left")
+    unknown = keyed.join(_load_verdicts(folder), on=["one", "two"], how="anti", maintain_order="left")
+    todo = unknown.sort("image", "other").select(list(CANDIDATE_PAIRS))
+    to_compare = [Pair(by_number[one], by_number[two], alike) for one, two, alike in todo.iter_rows()]
+    tasks = list(_tasks(to_compare, max_pixels, folder))
     for _ in track(engine.run(compare, tasks, workers), len(tasks), "comparing images"):
         pass
-    known = _known(folder)
-    _keep(known, folder)
-    found = asked.join(known.filter("same"), on=["one", "two"], maintain_order="left")
+    verdicts = _load_verdicts(folder)
+    _merge_files(verdicts, folder)
+    found = keyed.join(verdicts.filter("same"), on=["one", "two"], maintain_order="left")
     return found.sort("image", "other").select(list(COPIES)).cast(COPIES)
 
 
-def _name(side: Side) -> str:
-    return side.sha256 if isinstance(side, Held) else side.name
-
-
-def _tasks(
-    pairs: Sequence[tuple[int, int, bool]], sides: dict[int, Side], max_pixels: int, folder: Path
-) -> Iterator[Task]:
-    for start in range(0, len(pairs), PART):
-        part = pairs[start : start + PART]
-        numbers = sorted({number for one, two, _ in part for number in (one, two)})
-        place = {number: place for place, number in enumerate(numbers)}
-        digest = hashlib.sha256(json.dumps([[_name(sides[one]), _name(sides[two])] for one, two, _ in part]).encode())
-        yield Task(
-            tuple((place[one], place[two], alike) for one, two, alike in part),
-            tuple(sides[number] for number in numbers),
-            max_pixels,
-            folder / f"{code_version()}-{digest.hexdigest()[:20]}.parquet",
-        )
+def _tasks(pairs: Sequence[Pair], max_pixels: int, folder: Path) -> Iterator[ComparisonTask]:
+    for start in range(0, len(pairs), PAIRS_PER_TASK):
+        part = tuple(pairs[start : start + PAIRS_PER_TASK])
+        digest = hashlib.sha256(json.dumps([[_key(pair.one), _key(pair.two)] for pair in part]).encode()).hexdigest()
+        yield ComparisonTask(part, max_pixels, folder / f"{code_version()}-{digest[:20]}.parquet")
 
 
 @cache
 def code_version() -> str:
-    """Name what a verdict hangs on beside the images: this code and the libraries that it calculates with."""
+    """Give the version of everything that decides a verdict beside the images: this code and its libraries."""
     libraries = json.dumps({name: version(name) for name in _LIBRARIES})
     return hashlib.sha256(f"{libraries} {code_digest(*CODE)}".encode()).hexdigest()[:12]
 
 
-def _known(folder: Path) -> pl.DataFrame:
-    """Read the verdicts that earlier runs of this version left."""
+def _load_verdicts(folder: Path) -> pl.DataFrame:
+    """Read the cached verdicts of this version."""
     files = sorted(folder.glob(f"{code_version()}-*.parquet"))
     return pl.concat([pl.DataFrame(schema=_VERDICTS), *map(pl.read_parquet, files)]).unique(["one", "two"], keep="any")
 
 
-def _keep(known: pl.DataFrame, folder: Path) -> None:
-    """Put all verdicts into one file, and take away those of other versions."""
+def _merge_files(verdicts: pl.DataFrame, folder: Path) -> None:
+    """Write all verdicts to one file; remove the others, and those of other versions."""
     whole = folder / f"{code_version()}-all.parquet"
     others = [path for path in folder.glob("*.parquet") if path != whole]
     if others:
         with replacing(whole) as temporary:
-            known.sort("one", "two").write_parquet(temporary, compression="zstd")
-    for path in (*others, *temporary_files(folder)):
+            verdicts.sort("one", "two").write_parquet(temporary, compression="zstd")
+    for path in (*others, *leftovers(folder)):
         path.unlink()
 
 
-def compare(task: Task) -> Path:
-    """Compare the pairs of one task, unless that is done, and give the file with the verdicts."""
+def compare(task: ComparisonTask) -> Path:
+    """Compare the pairs of one task, unless its file exists, and give the file with the verdicts."""
     if task.out.exists():
         return task.out
     with ExitStack() as stack:
         stores: dict[Path, ImageStore] = {}
 
-        @lru_cache(maxsize=PART)
-        def read(side: Held) -> bytes:
-            store = stores.get(side.folder) or stores.setdefault(
-                side.folder, stack.enter_context(ImageStore(side.folder))
+        @lru_cache(maxsize=PAIRS_PER_TASK)
+        def read(image: ImageLocation) -> bytes:
+            store = stores.get(image.folder) or stores.setdefault(
+                image.folder, stack.enter_context(ImageStore(image.folder))
             )
-            data = store.read(side.ref)
-            if hashlib.sha256(data).hexdigest() != side.sha256:
-                path = side.folder / side.ref.path
+            data = store.read(image.ref)
+            if hashlib.sha256(data).hexdigest() != image.sha256:
+                path = image.folder / image.ref.path
                 raise WorkError(f"{path}: the image changed while it was in use; run the same command again")
             return data
 
-        @lru_cache(maxsize=PART)
-        def prepared(side: Side, for_sketch: bool) -> confirm.Prepared | None:
-            if isinstance(side, Sketched):
-                return confirm.prepare_sketch(side.sketch) if side.sketch else None
-            picture = images.decode_reduced(read(side), task.max_pixels)
-            return confirm.prepare(picture, for_sketch)
+        @lru_cache(maxsize=PAIRS_PER_TASK)
+        def prepare(image: Image, for_sketch: bool) -> confirm.Prepared | None:
+            if isinstance(image, SketchedImage):
+                return confirm.prepare_sketch(image.sketch) if image.sketch else None
+            grey = images.reduced(read(image), task.max_pixels)
+            return confirm.prepare_whitened(grey) if for_sketch else confirm.prepare(grey)
 
-        @lru_cache(maxsize=PART)
-        def digest(side: Side) -> str:
-            return side.pixel_sha256 if isinstance(side, Sketched) else images.pixel_digest(read(side), task.max_pixels)
+        @lru_cache(maxsize=PAIRS_PER_TASK)
+        def digest(image: Image) -> str:
+            if isinstance(image, SketchedImage):
+                return image.pixel_sha256
+            return images.pixel_digest(read(image), task.max_pixels)
 
-        rows: list[dict[str, Any]] = []
-        for one, two, alike in ((task.sides[one], task.sides[two], alike) for one, two, alike in task.pairs):
-            sketched = isinstance(two, Sketched)
-            match = confirm.compare(prepared(one, sketched), prepared(two, sketched))
-            exact = alike and digest(one) == digest(two)
-            rows.append(
-                {
-                    "one": _name(one),
-                    "two": _name(two),
-                    "same": match.same or exact,
-                    "exact": exact,
-                    "likeness": 1.0 if exact else match.likeness,
-                    "flipped": match.flipped and not exact,
-                    "turn": 0 if exact else match.turn,
-                    "zoom": 1.0 if exact else match.zoom,
-                }
-            )
+        rows = []
+        for one, two, alike in task.pairs:
+            if alike and digest(one) == digest(two):
+                same, result = True, EXACT_COPY
+            else:
+                sketched = isinstance(two, SketchedImage)
+                match = confirm.compare(prepare(one, sketched), prepare(two, sketched))
+                same, result = match.same, (False, match.likeness, match.flipped, match.turn, match.zoom)
+            rows.append((_key(one), _key(two), same, *result))
     with replacing(task.out) as temporary:
-        pl.DataFrame(rows, _VERDICTS).write_parquet(temporary)
+        pl.DataFrame(rows, _VERDICTS, orient="row").write_parquet(temporary)
     return task.out

@@ -1,4 +1,4 @@
-"""Contamination: which training records fall because of what they share with evaluation sets (`leaks`)."""
+"""Contamination: the training records to drop because they match evaluation sets (`leaks`)."""
 
 from collections.abc import Sequence
 
@@ -6,48 +6,46 @@ import polars as pl
 
 from ..mixture import EvaluationSet
 from .candidates import dropped
-from .leaks import LEAKS, NOTHING, Outside, is_evaluation
+from .leaks import LEAKS, ExternalItems, is_evaluation
+
+_HIT = ("index", "item", "score", "transformation")
 
 
 def drops(
     rows: pl.DataFrame,
-    ties: pl.DataFrame,
+    matches: pl.DataFrame,
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
-    outside: Outside = NOTHING,
+    external: ExternalItems,
 ) -> pl.DataFrame:
-    """Drop the `rows` that leak an item of a set whose leaks are dropped, and their whole group where it asks so.
+    """Drop the `rows` that leak an item of a set with `leaks: drop`; the evidence is the item.
 
-    A leak is an image, or for records without images an equal text or half of it; the evidence is the item. With
-    `group: true` all rows fall that share the group of an item or of a row that leaks one. Ties are those of
-    `leaks.find`.
+    A leak is an image or, for records without images, an equal text or half of it. With `group: true` all rows drop
+    that share the group of an item, or of a row that leaks one. Matches are those of `leaks.find_matches`.
     """
-    told = pl.DataFrame(
-        {
-            "set": range(len(evaluation)),
-            "falls": [item.leaks == "drop" for item in evaluation],
-            "whole": [item.leaks == "drop" and item.group for item in evaluation],
-        },
-        schema={"set": pl.Int32, "falls": pl.Boolean, "whole": pl.Boolean},
-    )
-    known = ties.join(told, on="set", maintain_order="left").filter("falls")
-    leaks = known.filter(pl.col("kind").is_in(LEAKS))
-    kin = known.filter(pl.col("whole") & (pl.col("kind") == "group"))
-    hits = pl.concat([leaks, kin]).sort("kind", "set").unique("index", keep="first", maintain_order=True)
-    hits = hits.select("index", "item", "score", "transformation")
+    dropping = [place for place, item in enumerate(evaluation) if item.leaks == "drop"]
+    whole_groups = pl.col("set").is_in([place for place in dropping if evaluation[place].group])
+    counted = matches.filter(pl.col("set").is_in(dropping))
+    leaks = counted.filter(pl.col("kind").is_in(LEAKS))
+    same_group = counted.filter(whole_groups & (pl.col("kind") == "group"))
+    hits = pl.concat([leaks, same_group]).sort("kind", "set").unique("index", keep="first", maintain_order=True)
+    eligible = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
+    others = _others_of_group(eligible, rows, leaks.filter(whole_groups))
+    others = others.join(hits, on="index", how="anti", maintain_order="left")
+    found = pl.concat([hits.select(_HIT), others.select(_HIT)]).sort("index")
+    names = pl.concat([table.select(item="index", name="id") for table in (everything, external.items)])
+    named = found.join(names, on="item", maintain_order="left")
+    return dropped(named, "contaminated", pl.col("name"), pl.col("score"), pl.col("transformation"))
+
+
+def _others_of_group(eligible: pl.DataFrame, rows: pl.DataFrame, leaks: pl.DataFrame) -> pl.DataFrame:
+    """Give the eligible rows that share the group of a row that leaks, with the item of that leak."""
     groups = (
         rows.filter(pl.col("group") != "")
         .select("index", "group")
-        .join(leaks.filter("whole").select("index", "item"), on="index", maintain_order="left")
+        .join(leaks.select("index", "item"), on="index", maintain_order="left")
         .unique("group", keep="first", maintain_order=True)
         .select("group", "item")
     )
-    able = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
-    others = able.join(groups, on="group", maintain_order="left").join(
-        hits, on="index", how="anti", maintain_order="left"
-    )
-    kept_company = others.select("index", "item", score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
-    fallen = pl.concat([hits, kept_company]).sort("index")
-    names = pl.concat([table.select(item="index", name="id") for table in (everything, outside.items)])
-    named = fallen.join(names, on="item", maintain_order="left")
-    return dropped(named, "contaminated", pl.col("name"), pl.col("score"), pl.col("transformation"))
+    others = eligible.join(groups, on="group", maintain_order="left")
+    return others.with_columns(score=pl.lit(None, pl.Float64), transformation=pl.lit(""))

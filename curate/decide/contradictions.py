@@ -8,33 +8,32 @@ from .candidates import dropped
 
 MAX_EXAMPLES = 5
 
-_ASKED = ["image_cluster", "question_key"]
+_QUESTION = ["image_cluster", "question_key"]
 
 
-def drops(rows: pl.DataFrame, spared: pl.Expr) -> pl.DataFrame:
-    """Drop the records whose question is answered otherwise on the same image, all of them but the `spared` ones.
+def drops(rows: pl.DataFrame, is_evaluation: pl.Expr) -> pl.DataFrame:
+    """Drop all records whose question has another answer on the same image, except evaluation items.
 
-    Which of the answers is right nobody can tell. The evidence is another record with another answer.
+    The data does not show which answer is right. The evidence is another record with another answer.
     """
-    several = _several(rows)
-    answers = several.unique([*_ASKED, "question_answer_key"], keep="first", maintain_order=True)
-    others = answers.select(*_ASKED, other_answer="question_answer_key", other="id")
-    pairs = several.join(others, on=_ASKED, maintain_order="left_right")
+    several = _with_several_answers(rows)
+    answers = several.unique([*_QUESTION, "question_answer_key"], keep="first", maintain_order=True)
+    others = answers.select(*_QUESTION, other_answer="question_answer_key", other="id")
+    pairs = several.join(others, on=_QUESTION, maintain_order="left_right")
     differing = pairs.filter(pl.col("question_answer_key") != pl.col("other_answer"))
     first = differing.unique("index", keep="first", maintain_order=True)
-    return dropped(first.filter(~spared), "contradictory", pl.col("other"))
+    return dropped(first.filter(~is_evaluation), "contradictory", pl.col("other"))
 
 
 def count(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Count, by source, the questions with several answers and the records with them; name some of the records.
+    """Count, by source, the questions with several answers and their records, with examples.
 
-    Many of them are open questions with several right answers. Records of credentialed sources are counted and not
-    named.
+    Many of them are open questions with several right answers. Records of credentialed sources are counted, not named.
     """
-    several = _several(rows)
+    several = _with_several_answers(rows)
     counts: dict[str, dict[str, Any]] = {}
     for (source,), mine in several.group_by("source", maintain_order=True):
-        questions = mine.group_by(_ASKED, maintain_order=True).agg("id", "verdict")
+        questions = mine.group_by(_QUESTION, maintain_order=True).agg("id", "verdict")
         named = questions.filter(~pl.col("verdict").list.contains("credentialed"))
         counts[str(source)] = {
             "questions": questions.height,
@@ -44,6 +43,6 @@ def count(rows: pl.DataFrame) -> dict[str, dict[str, Any]]:
     return counts
 
 
-def _several(rows: pl.DataFrame) -> pl.DataFrame:
-    asked = rows.drop_nulls("question_key").filter(pl.col("images").list.len() > 0)
-    return asked.filter(pl.col("question_answer_key").n_unique().over(_ASKED) > 1)
+def _with_several_answers(rows: pl.DataFrame) -> pl.DataFrame:
+    questions = rows.drop_nulls("question_key").filter(pl.col("images").list.len() > 0)
+    return questions.filter(pl.col("question_answer_key").n_unique().over(_QUESTION) > 1)

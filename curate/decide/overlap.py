@@ -1,11 +1,11 @@
 """N-gram overlap of texts with evaluation items, as of GPT-3 (Brown et al. 2020, appendix C) but by share.
 
 An item's n-grams are the runs of 13 words of its question and of its context, words as in `shingles`, in the
-comparable form: case, punctuation and blanks do not count. A field of 8 to 12 words is one n-gram, as long as it is;
-a shorter one has none, since short runs collide by chance. A text holds as much of an item as the share of the n-grams
-of one of its fields that stand in it.
+comparable form: case, punctuation and whitespace do not count. A field of 8 to 12 words is one n-gram; a shorter one
+has none, since short runs collide by chance. A text's share of an item is the largest share, over the item's fields,
+of a field's n-grams that occur in the text.
 
-GPT-3 and lm-evaluation-harness take one shared n-gram for a leak. Exam questions share boilerplate ("which of the
+GPT-3 and lm-evaluation-harness count one shared n-gram as a leak. Exam questions share boilerplate ("which of the
 following is the most appropriate next step in the management of this patient" has 16 words): of 500 MedQA test
 questions 88 share a 13-gram with another one, the largest share being 0.2. So a leak is half of the item.
 """
@@ -29,33 +29,33 @@ _BATCH = 2_000
 
 _OWNED = pl.Schema({"index": pl.UInt32, "n": pl.Int32, "gram": pl.UInt64})
 GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
-"""The hashed n-grams of evaluation items, by the field that they stand in."""
+"""The hashed n-grams of evaluation items, by field."""
 
-_FOUND = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
+SHARES = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
 
 
-class Items:
-    """The n-grams of evaluation items, to be found in other texts."""
+class ItemGrams:
+    """The n-grams of evaluation items, to find in other texts."""
 
     def __init__(self, grams: pl.DataFrame) -> None:
-        """Take the items' n-grams, `GRAMS`."""
+        """Index the items' n-grams, `GRAMS`."""
         self._grams = grams.unique(maintain_order=True)
         self._sizes = self._grams.group_by("item", "field").agg(size=pl.len())
         self._lengths = sorted(self._grams["n"].unique())
 
     @property
-    def any(self) -> bool:
-        """Whether there is anything to find."""
-        return self._grams.height > 0
+    def is_empty(self) -> bool:
+        """Whether no item has an n-gram."""
+        return self._grams.is_empty()
 
-    def found_in(self, texts: pl.DataFrame) -> pl.DataFrame:
-        """Give `index`, `item` and `share`, 0 to 1, of texts that hold n-grams of items, the largest share of each."""
-        pieces = [self._found_in(texts[start : start + _BATCH]) for start in range(0, texts.height, _BATCH)]
-        return pl.concat([pl.DataFrame(schema=_FOUND), *pieces])
+    def shares(self, texts: pl.DataFrame) -> pl.DataFrame:
+        """Give `SHARES`, 0 to 1, of the texts that contain n-grams of items."""
+        batches = [self._shares(texts[start : start + _BATCH]) for start in range(0, texts.height, _BATCH)]
+        return pl.concat([pl.DataFrame(schema=SHARES), *batches])
 
-    def _found_in(self, texts: pl.DataFrame) -> pl.DataFrame:
-        owners, told = _texts(texts)
-        flat, starts = hash_words(told)
+    def _shares(self, texts: pl.DataFrame) -> pl.DataFrame:
+        owners, tokens = _tokens(texts)
+        flat, starts = hashed(tokens)
         grams = pl.concat([pl.DataFrame(schema=_OWNED), *(_grams(flat, starts, owners, n) for n in self._lengths)])
         return (
             grams.join(self._grams, on=["n", "gram"])
@@ -70,30 +70,30 @@ class Items:
 
 
 def grams_of(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Give the n-grams, `GRAMS`, of items as `ScanTexts.texts` gives them."""
+    """Give the n-grams, `GRAMS`, of items from their texts (`ScanTexts.texts`)."""
     return pl.concat([pl.DataFrame(schema=GRAMS), *map(_grams_of_items, frames)])
 
 
 def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
     frames = [pl.DataFrame(schema=GRAMS)]
     for field in _ITEM_FIELDS:
-        told = [words(comparable(text)) for text in items[field]]
-        lengths = np.minimum(list(map(len, told)), N) if told else np.empty(0, int)
+        tokens = [words(comparable(text)) for text in items[field]]
+        lengths = np.minimum(list(map(len, tokens)), N) if tokens else np.empty(0, int)
         for n in range(MIN_WORDS, N + 1):
             chosen = np.flatnonzero(lengths == n)
-            flat, starts = hash_words([told[place] for place in chosen])
+            flat, starts = hashed([tokens[place] for place in chosen])
             owned = _grams(flat, starts, items["index"].to_numpy()[chosen], n)
             frames.append(owned.select(item="index", field=pl.lit(field), n="n", gram="gram"))
     return pl.concat(frames)
 
 
-def _texts(rows: pl.DataFrame) -> tuple[NDArray[np.uint32], list[list[str]]]:
-    """Give all the texts of rows, options one by one, as words, and the index of the row that each is of."""
+def _tokens(rows: pl.DataFrame) -> tuple[NDArray[np.uint32], list[list[str]]]:
+    """Give the index of the row of each text, each option being one, and the words of all texts."""
     each = [(rows["index"].to_numpy(), rows[field].to_list()) for field in _TEXT_FIELDS]
     options = rows.select("index", "choices").explode("choices").drop_nulls()
     each.append((options["index"].to_numpy(), options["choices"].to_list()))
-    told = [words(comparable(text)) for _, texts in each for text in texts]
-    return np.concatenate([owners for owners, _ in each]), told
+    tokens = [words(comparable(text)) for _, texts in each for text in texts]
+    return np.concatenate([owners for owners, _ in each]), tokens
 
 
 def _grams(flat: Hashes, starts: NDArray[np.int64], owners: NDArray[np.uint32], n: int) -> pl.DataFrame:

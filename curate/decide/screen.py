@@ -1,4 +1,4 @@
-"""Screening: a record by itself, kept or dropped by the mixture's thresholds."""
+"""Screening: drop single records by the mixture's thresholds."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from .candidates import dropped
 
 
 def empty_text(rows: pl.DataFrame) -> pl.DataFrame:
-    """Drop records that teach nothing: no answer, or no question where the task has one."""
+    """Drop records without an answer, or without a question if the task has one."""
     answer, question = pl.col("answer_chars") == 0, pl.col("question_chars") == 0
     asks = pl.col("task").is_in(QUESTION_TASKS)
     return dropped(
@@ -23,7 +23,7 @@ def empty_text(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def small_images(rows: pl.DataFrame, rule: ImageRule) -> pl.DataFrame:
-    """Drop records with an image whose shorter side is under the minimum; the score is that side in pixels."""
+    """Drop records with an image whose shorter side is below the minimum; the score is that side in pixels."""
     return dropped(
         rows.filter(pl.col("min_side") < rule.min_side),
         "too-small",
@@ -34,6 +34,5 @@ def small_images(rows: pl.DataFrame, rule: ImageRule) -> pl.DataFrame:
 
 def other_languages(rows: pl.DataFrame, languages: tuple[str, ...]) -> pl.DataFrame:
     """Drop records in a language that the mixture does not keep; no languages keeps all."""
-    if not languages:
-        return dropped(rows.clear(), "language", pl.lit(""))
-    return dropped(rows.filter(~pl.col("language").is_in(languages)), "language", pl.col("language"))
+    is_kept = pl.col("language").is_in(languages) if languages else pl.lit(True)
+    return dropped(rows.filter(~is_kept), "language", pl.col("language"))

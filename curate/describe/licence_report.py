@@ -164,7 +164,7 @@ def _rows(
     found: Sequence[inputs.Input], of_articles: Mapping[str, str]
 ) -> tuple[Counter[tuple[str, str, str]], list[str]]:
     """Count the upstream rows by source, licence and verdict, and say which licences are not known."""
-    said: Counter[policy.Said] = Counter()
+    said: Counter[policy.LicenceFields] = Counter()
     for entry in found:
         read = next(layout.read for layout in layouts(entry.source) if layout.name == entry.layout)
         for shard in entry.shards:
@@ -175,10 +175,11 @@ def _rows(
     for (source, wording, member, credit), records in said.items():
         ruling = rule(sources[source].licence, wording, member, credit)
         counts[source, ruling.licence, ruling.verdict] += records
-    return counts, policy.notes(said, sources)
+    return counts, policy.unknown_licence_notes(said, sources)
 
 
-def _said(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
-    credit = third_party.find_credit(record.answer) if record.task == "caption" else ""
-    article = record.group.removeprefix(articles.GROUP_PREFIX) if source.article_licences else ""
-    return record.source, record.licence or of_articles.get(article, ""), record.member, credit
+def _said(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.LicenceFields:
+    credit = third_party.credit(record.answer) if record.task == "caption" else ""
+    article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
+    wording = record.licence or of_articles.get(article, "")
+    return policy.LicenceFields(record.source, wording, record.member, credit)

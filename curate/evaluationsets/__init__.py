@@ -1,6 +1,11 @@
-"""Evaluation sets that are no source: folders, files and mixes come in, what they share with others goes out.
+"""Evaluation sets that are no source: reads folders, fingerprint files and mixes, reports what they share with others.
 
-The wing knows how a set is fingerprinted and found; whether a leak drops a record is decided in `decide`.
+The wing fingerprints evaluation sets and finds their items; whether a leak drops a record is decided in `decide`.
 """
 
-__all__ = ("coverage", "fingerprint_file", "leakreport", "sets")
+__all__ = (
+    "coverage",
+    "external_sets",
+    "fingerprint_file",
+    "leak_report",
+)

@@ -1,12 +1,12 @@
-"""The file of an evaluation set: what it takes to find its items again, without its images and texts.
+"""The fingerprint file of an evaluation set: finds its items without its images and texts.
 
-Parquet, one row an item. Of an image it holds digests, the fingerprint and the sketch (`copies.sketch`), about 4.5 kB;
-of texts the key of question and answer and the hashes of n-grams.
+Parquet, one row per item. An image is stored as digests, fingerprint and sketch (`copies.sketch`), about 4.5 kB; texts
+as the key of question and answer and the hashes of n-grams.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,13 @@ import medmix
 from ..copies.fingerprints import FINGERPRINT, Fingerprint
 from ..copies.sketch import Sketch
 from ..decide import overlap
-from ..decide.comparisons import Sketched
+from ..decide.comparisons import SketchedImage
 from ..errors import InputError
 from ..shards import file_sha256, replacing
 
 SUFFIX = ".parquet"
 VERSION = 1
-"""Of fingerprints, sketches, keys and n-grams; raised when any of them changes for the same image or text."""
+"""Version of fingerprints, sketches, keys and n-grams; raised when any of them changes for the same input."""
 
 _KEY = b"medmix.evaluation"
 
@@ -49,45 +49,43 @@ SCHEMA = pa.schema(
         ("grams", pa.list_(_GRAM)),
     ]
 )
-"""The columns: `problem` is why an image could not be read, else ""; `question_answer_key` is null without texts."""
+"""The columns: `problem` is why an image is unreadable, else ""; `question_answer_key` is null without texts."""
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationFile:
-    """An evaluation set as its file has it.
+class FingerprintedSet:
+    """An evaluation set, read from its fingerprint file.
 
     Attributes:
-        name: what it is called in reports.
+        name: its name in reports.
         sha256: of the file.
-        items: `id`, `group`, `problem`, `question_answer_key` and `images`, places in `images`.
+        items: `id`, `group`, `problem`, `question_answer_key` and `images`, positions in `images`.
         images: its images, item by item.
-        grams: `overlap.GRAMS`, `item` being the place in `items`.
+        grams: `overlap.GRAMS`; `item` is the position in `items`.
     """
 
     name: str
     sha256: str
     items: pl.DataFrame
-    images: list[Sketched]
+    images: list[SketchedImage]
     grams: pl.DataFrame
 
     @property
-    def unread(self) -> int:
-        """The number of items with an image that could not be read."""
+    def unreadable(self) -> int:
+        """The number of items with an unreadable image."""
         return int((self.items["problem"] != "").sum())
 
 
-def image(sha256: str, pixel_sha256: str, print_: Fingerprint, kept: Sketch | None) -> dict[str, Any]:
-    """Give what a row holds of one image."""
-    drawn = None
-    if kept is not None:
-        drawn = {"width": kept.width, "height": kept.height, "enlarged": kept.enlarged, "levels": kept.levels}
-    return {"sha256": sha256, "pixel_sha256": pixel_sha256, "fingerprint": print_.tobytes(), "sketch": drawn}
+def image_row(sha256: str, pixel_sha256: str, print_: Fingerprint, sketch: Sketch | None) -> dict[str, Any]:
+    """Give one image as a row of the column `images`."""
+    fields = asdict(sketch) if sketch else None
+    return {"sha256": sha256, "pixel_sha256": pixel_sha256, "fingerprint": print_.tobytes(), "sketch": fields}
 
 
 def write(path: Path, name: str, batches: Iterable[list[dict[str, Any]]]) -> int:
-    """Write rows, `SCHEMA`, as the file of a set and give their number."""
-    said = {"version": VERSION, "name": name, "medmix": medmix.__version__}
-    schema = SCHEMA.with_metadata({_KEY: json.dumps(said).encode()})
+    """Write rows, `SCHEMA`, to a fingerprint file and give their number."""
+    about = {"version": VERSION, "name": name, "medmix": medmix.__version__}
+    schema = SCHEMA.with_metadata({_KEY: json.dumps(about).encode()})
     count = 0
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for rows in batches:
@@ -96,46 +94,45 @@ def write(path: Path, name: str, batches: Iterable[list[dict[str, Any]]]) -> int
     return count
 
 
-def is_one(path: Path) -> bool:
-    """Tell whether a path is named as the file of an evaluation set."""
+def is_fingerprint_file(path: Path) -> bool:
+    """Tell whether a path is a file with the ending of a fingerprint file."""
     return path.suffix == SUFFIX and path.is_file()
 
 
-def read(path: Path) -> EvaluationFile:
-    """Read the file of an evaluation set.
+def read(path: Path) -> FingerprintedSet:
+    """Read a fingerprint file.
 
     Raises:
-        InputError: it is none, is damaged, or was made by a version that measures otherwise.
+        InputError: the file is damaged, is no fingerprint file, or has fingerprints of another version.
     """
     again = "make it again: medmix fingerprint"
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(path, f"cannot be read ({str(error).splitlines()[0]})", again) from None
-    told = (table.schema.metadata or {}).get(_KEY)
-    if told is None:
-        raise InputError(path, "is no file of an evaluation set", again)
-    said = json.loads(told)
-    if said["version"] != VERSION or not table.schema.equals(SCHEMA):
-        made = f"was made by medmix {said['medmix']} with fingerprints of version {said['version']}, this is {VERSION}"
-        raise InputError(path, made, again)
-    return _unpacked(said["name"], file_sha256(path), table)
+    metadata = (table.schema.metadata or {}).get(_KEY)
+    if metadata is None:
+        raise InputError(path, "is no fingerprint file", again)
+    about = json.loads(metadata)
+    if about["version"] != VERSION or not table.schema.equals(SCHEMA):
+        made = f"was made by medmix {about['medmix']} with fingerprints of version {about['version']}"
+        raise InputError(path, f"{made}; this medmix has version {VERSION}", again)
+    return _from_table(about["name"], file_sha256(path), table)
 
 
-def _unpacked(name: str, sha256: str, table: pa.Table) -> EvaluationFile:
+def _from_table(name: str, sha256: str, table: pa.Table) -> FingerprintedSet:
     rows = table.select(["id", "group", "problem", "question_answer_key"])
-    flat = table["images"].combine_chunks().flatten()
-    held = [_sketched(each.as_py()) for each in flat]
-    counts = pl.Series(table["images"].combine_chunks().value_lengths().to_pylist(), dtype=pl.Int64)
+    lists = table["images"].combine_chunks()
+    images = [_sketched_image(image.as_py()) for image in lists.flatten()]
+    counts = pl.Series(lists.value_lengths().to_pylist(), dtype=pl.Int64)
     ends = counts.cum_sum()
     places = pl.int_ranges(ends - counts, ends, dtype=pl.UInt32, eager=True)
     items = pl.DataFrame(pl.from_arrow(rows)).with_columns(images=places)
     grams = pl.DataFrame(pl.from_arrow(table.select(["grams"]))).with_row_index("item").explode("grams").drop_nulls()
-    return EvaluationFile(
-        name, sha256, items, held, grams.unnest("grams").select(list(overlap.GRAMS)).cast(overlap.GRAMS)
-    )
+    grams = grams.unnest("grams").select(list(overlap.GRAMS)).cast(overlap.GRAMS)
+    return FingerprintedSet(name, sha256, items, images, grams)
 
 
-def _sketched(row: dict[str, Any]) -> Sketched:
+def _sketched_image(row: dict[str, Any]) -> SketchedImage:
     print_ = np.frombuffer(row["fingerprint"], FINGERPRINT)[0]
-    return Sketched(row["sha256"], row["pixel_sha256"], print_, Sketch(**row["sketch"]) if row["sketch"] else None)
+    return SketchedImage(row["sha256"], row["pixel_sha256"], print_, Sketch(**row["sketch"]) if row["sketch"] else None)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from .. import engine, facts, mixture
+from .. import facts, mixture
 from ..config import parse
 from ..decide import candidates
 from ..describe import cards, croissant, report, statistics
@@ -22,7 +22,7 @@ from ..errors import UsageError, WorkError
 from ..fetch import hub
 from ..measure.scans import scan_all
 from ..measure.text import find_model
-from ..progress import say, track
+from ..progress import say
 from ..read import inputs
 from ..shards import file_sha256
 from ..write import ledger, manifest, materialise
@@ -138,19 +138,13 @@ def _rebuild(
     model = find_model(options.language_model)
     scans = scan_all(found, work / "scans", rule.images.max_pixels, limit, options.workers, model)
     rows = candidates.load(scans, limit, rule.sections())
-    matched, findings = matching.match(wanted, rows, [path for _, path in scans])
-    tasks = []
-    by_source = {entry.source: entry for entry in found}
-    for (shard,), decided in matched.group_by("shard", maintain_order=True):
-        entry = by_source[str(shard).split("/")[1]]
-        plan = materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
-        paths = tuple(path for _, path in scans)
-        section = rule.sections().get(entry.source)
-        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
-    list(track(engine.run(materialise.write, tasks, options.workers), len(tasks), "writing"))
-    for task in tasks:
-        mine = wanted.filter(pl.col("shard") == task.plan.path)
-        findings += matching.differences(stage / task.plan.path, mine)
+    matched, findings = matching.match(wanted, rows, [scan.path for scan in scans])
+    plans = [
+        materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
+        for (shard,), decided in matched.group_by("shard", maintain_order=True)
+    ]
+    for shard in materialise.write_all(plans, found, scans, rule.sections(), stage, options.workers):
+        findings += matching.differences(stage / shard, wanted.filter(pl.col("shard") == shard))
     _refuse(findings, stage)
     _same_bytes(stage, whole)
 

@@ -129,7 +129,7 @@ def compose(
         "evaluation": list(evaluation),
         "leaks": list(leaks),
         "contradictions": contradictions.count(kept),
-        "repeats": caps.repeats(kept),
+        "repeats": caps.count_repeated_reports(kept),
     }
 
 

@@ -1,7 +1,7 @@
 """Pass 3: write the records that were kept, as parquet with the bytes of their images (`stored`)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import record
+from .. import engine, record
 from ..errors import WorkError
 from ..facts import Facts
 from ..licences.rulings import rule
-from ..measure import report_sections
-from ..read.image_store import ImageStore
+from ..measure import reports
+from ..measure.scans import ScanFile
+from ..progress import track
+from ..read.inputs import Input
+from ..read.originals import ImageStore
 from ..record import ImageRef, Record
 from ..shards import write_rows
 from .chat import messages
@@ -72,6 +75,25 @@ def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
             path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
             shards.append(ShardPlan(path, part.select(DECIDED)))
     return shards
+
+
+def write_all(
+    plans: Sequence[ShardPlan],
+    inputs: Sequence[Input],
+    scans: Sequence[ScanFile],
+    sections: Mapping[str, record.Section],
+    out: Path,
+    workers: int,
+) -> list[str]:
+    """Write shards into `out`, in parallel, and give their relative paths; `sections` as in `Mixture.sections`."""
+    by_source = {entry.source: entry for entry in inputs}
+    paths = tuple(scan.path for scan in scans)
+    tasks = []
+    for plan in plans:
+        entry = by_source[plan.path.split("/")[1]]
+        section = sections.get(entry.source)
+        tasks.append(WriteTask(plan, out, paths, entry.folder, entry.facts, entry.layout, section))
+    return list(track(engine.run(write, tasks, workers), len(tasks), "writing"))
 
 
 def write(task: WriteTask) -> str:

@@ -12,7 +12,7 @@ from medmix.curate.errors import UsageError
 from medmix.curate.write import manifest
 from medmix.train.data import stream
 
-NO_LEAK = ("source", "set", "group", "wording", "passage")
+NO_LEAK = ("source", "set", "group", "same-question-answer", "ngram-match")
 """Columns of the leak matrix that count no leak (`curate/decide/leaks.py`: KINDS); whatever else it has does."""
 
 
@@ -43,7 +43,7 @@ def unguarded(document: Mapping[str, Any], sources: Sequence[str], split: Mappin
     kept = {
         (entry.get("source"), entry.get("split"))
         for entry in document.get("evaluation", [])
-        if entry.get("items", 0) > entry.get("unread", 0)
+        if entry.get("items", 0) > entry.get("unreadable", 0)
     }
     return [source for source in sources if (source, split[source]) not in kept]
 

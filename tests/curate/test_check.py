@@ -106,17 +106,17 @@ def test_a_file_that_is_gone_or_new_is_found(copy):
     ("change", "finding"),
     [
         ({"license": ""}, "has licence '' with verdict 'redistributable'"),
-        ({"license_verdict": "unclear"}, "is unclear and lies in data/"),
+        ({"license_verdict": "unclear"}, "is unclear, but stored in data/"),
         ({"license": "CC-BY-NC-4.0"}, "is redistributable, but CC-BY-NC-4.0 is research-only"),
         ({"license": "CC-BY-ND-4.0"}, "is redistributable, but CC-BY-ND-4.0 is research-only"),
         ({"license": "LicenseRef-free"}, "has licence 'LicenseRef-free' with verdict 'redistributable'"),
         ({"license_evidence": NO_EVIDENCE}, "does not say where and when its licence"),
         ({"license_verdict": "fine"}, " with verdict 'fine'"),
-        ({"source": "roco"}, "is of roco train and lies in slake/train-00000-of-00001.parquet"),
-        ({"split": "test"}, "is of slake test and lies in slake/train-00000-of-00001.parquet"),
+        ({"source": "roco"}, "is of roco train, but stored in slake/train-00000-of-00001.parquet"),
+        ({"split": "test"}, "is of slake test, but stored in slake/train-00000-of-00001.parquet"),
         ({"task": "guess"}, "has the unknown task 'guess'"),
-        ({"image_sha256": ["0" * 64]}, "its image bytes do not have the digests beside them"),
-        ({"images": []}, "its messages do not fit its images"),
+        ({"image_sha256": ["0" * 64]}, "its image bytes do not match their digests"),
+        ({"images": []}, "its messages do not match its images"),
         ({"answer": ""}, "has no answer"),
         ({"group": None, "messages": None}, "has no messages, group"),
     ],
@@ -132,14 +132,14 @@ def test_a_group_in_two_splits_is_found(copy):
     test = "data/slake/test-00000-of-00001.parquet"
     group = pq.read_table(copy / test, columns=["group"])["group"][0].as_py()
     rewrite(copy, SHARD, lambda row: row.update(group=group))
-    assert any(f"its group {group} also stands in test" in finding for finding in check(copy))
+    assert any(f"its group {group} is also in test" in finding for finding in check(copy))
 
 
 def test_a_record_that_the_ledger_does_not_keep_is_found(copy):
     rewrite(copy, SHARD, lambda row: row.update(id="slake/new"))
     findings = check(copy)
-    assert "ledger.parquet: slake/new is in the mix for train and not kept for it" in findings
-    assert any(finding.endswith(" is kept for train and not there in the mix") for finding in findings)
+    assert "ledger.parquet: slake/new is in the mix for train, but not kept for it in the ledger" in findings
+    assert any(finding.endswith(" is kept for train in the ledger, but not in the mix") for finding in findings)
 
 
 def test_wrong_sums_are_found(copy):

@@ -1,4 +1,4 @@
-"""What a mixture may ask of duplicates, repeats and leaks, and what is said when it asks wrongly."""
+"""The rules of a mixture for duplicates, repeats and leaks, and the errors of wrong ones."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def load(folder, text):
     return mixtures.load(str(folder / "m.yaml"))
 
 
-def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path):
+def test_the_mixture_sets_the_rules_for_leaks_contradictions_and_repeats(tmp_path):
     loaded = load(
         tmp_path,
         "duplicates: {text: 0.9, contradictions: drop}\nrepeats: {reports: 3}\nconflicts: report\n"
@@ -41,9 +41,14 @@ def test_leaks_and_contradictions_and_repeats_are_ruled_by_the_mixture(tmp_path)
             "evaluation: [{source: medqa, leaks: report, group: true}]\n",
             "m.yaml: evaluation: medqa test has `group: true`, which needs `leaks: drop`",
         ),
+        (
+            "evaluation: [{images: busi, listing: {files: a}}]\n",
+            r"m.yaml: evaluation\[0\].listing: is now called 'file_filter'",
+        ),
+        ("seed: 1\nsplits: {holdout: 2}\n", "m.yaml: splits.holdout: must lie between 0 and 1"),
     ],
 )
-def test_a_wrong_rule_is_said_in_one_line(tmp_path, text, problem):
+def test_a_wrong_rule_is_an_error_in_one_line(tmp_path, text, problem):
     with pytest.raises(UsageError, match=f"^{problem}$"):
         load(tmp_path, text)
 

@@ -6,8 +6,11 @@ from typing import Any
 import polars as pl
 
 from medmix.curate.decide.comparisons import COPIES
-from medmix.curate.decide.scantexts import ScanTexts
-from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
+from medmix.curate.decide.leaks import ITEMS, ExternalItems
+from medmix.curate.decide.overlap import GRAMS
+from medmix.curate.decide.scan_texts import ScanTexts
+from medmix.curate.measure.scans import ScanFile
+from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
 
 DEFAULTS: dict[str, Any] = {
     "scan": 0,
@@ -50,16 +53,17 @@ SCHEMA = {
 
 NO_COPIES = pl.DataFrame(schema=COPIES)
 NO_TEXTS = ScanTexts((), {})
+NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=dict(ITEMS)), pl.DataFrame(schema=GRAMS))
 
 
 def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> pl.DataFrame:
-    """Make confirmed copies: (image, other, likeness), or (image, other) for equal pixels."""
+    """Make confirmed copies: (image, other, similarity), or (image, other) for equal pixels."""
     rows = [
         {
             "image": pair[0],
             "other": pair[1],
             "exact": len(pair) == 2,
-            "likeness": pair[2] if len(pair) == 3 else 1.0,
+            "similarity": pair[2] if len(pair) == 3 else 1.0,
             "flipped": False,
             "turn": 0,
             "zoom": 1.25 if len(pair) == 3 else 1.0,
@@ -86,17 +90,19 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
             for place, row in enumerate(rows)
         ],
         schema_overrides=SCHEMA,
-    ).with_columns(shown="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense"))
+    ).with_columns(
+        representatives="images", image_cluster=pl.col("images").cast(pl.List(pl.String)).list.join("+").rank("dense")
+    )
 
 
 def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]:
     """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`) and their scan."""
-    told = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
+    full = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
     fields = ("question", "answer", "context", "choices")
-    keys = measure_texts([Texts(*(row[field] for field in fields)) for row in told])
+    keys = measure([Texts(*(row[field] for field in fields)) for row in full])
     scan = pl.DataFrame(
         {
-            **{field: [row[field] for row in told] for field in (*fields, "explanation")},
+            **{field: [row[field] for row in full] for field in (*fields, "explanation")},
             **{name: [getattr(key, name) for key in keys] for name in COLUMNS},
         },
         schema_overrides={"choices": pl.List(pl.String), **COLUMNS},
@@ -106,7 +112,7 @@ def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]
     plain = [{name: value for name, value in row.items() if name not in names} for row in rows]
     measured = [{name: getattr(key, name) for name in COLUMNS if name != "minhash"} for key in keys]
     rows_of_table = [{**key, **row} for key, row in zip(measured, plain, strict=True)]
-    return table(*rows_of_table), ScanTexts([("slake", folder / "scan.parquet")], {})
+    return table(*rows_of_table), ScanTexts([ScanFile("slake", folder / "scan.parquet")], {})
 
 
 def fates(drops: pl.DataFrame) -> dict[int, tuple[str, str]]:

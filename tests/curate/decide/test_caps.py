@@ -8,7 +8,7 @@ ROWS = table(*({"split": "train"} for _ in range(20)), {"split": "test"})
 
 def capped(cap: int, seed: int = 0) -> set[int]:
     mixture = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice(cap=cap)}, seed=seed)
-    return set(fates(caps.over(ROWS, mixture)))
+    return set(fates(caps.over_cap(ROWS, mixture)))
 
 
 def test_a_cap_keeps_that_many_training_records():
@@ -27,7 +27,7 @@ def test_the_seed_chooses():
 
 def test_no_cap_drops_nothing():
     mixture = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice()})
-    assert fates(caps.over(ROWS, mixture)) == {}
+    assert fates(caps.over_cap(ROWS, mixture)) == {}
 
 
 REPORTS = table(
@@ -51,4 +51,4 @@ def test_a_report_comes_again_as_often_as_the_mixture_allows():
 def test_without_a_rule_repeated_reports_stay_and_are_counted():
     mixture = Mixture(name="m", version="1.0.0", description="", sources={})
     assert fates(caps.repeated_reports(REPORTS, mixture)) == {}
-    assert caps.repeats(REPORTS) == {"slake": {"texts": 1, "reports": 7, "most": 7}}
+    assert caps.count_repeated_reports(REPORTS) == {"slake": {"texts": 1, "reports": 7, "most": 7}}

@@ -11,8 +11,8 @@ import pytest
 from medmix.curate.copies.fingerprints import fingerprint
 from medmix.curate.copies.sketch import sketch
 from medmix.curate.decide import comparisons
-from medmix.curate.decide.comparisons import PROPOSED, Sketched, confirmed
-from medmix.curate.decide.pictures import Held
+from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_copies
+from medmix.curate.decide.scan_images import ImageLocation
 from medmix.curate.errors import WorkError
 from medmix.curate.measure.images import pixel_digest
 from medmix.curate.record import ImageRef
@@ -23,33 +23,33 @@ BUDGET = 1_000_000
 
 
 @pytest.fixture
-def sides(tmp_path) -> dict[int, Held]:
+def sides(tmp_path) -> dict[int, ImageLocation]:
     """Picture 1 twice, in two formats; mirrored; and a stranger."""
     picture(1).save(tmp_path / "a.png")
     picture(1).save(tmp_path / "b.bmp")
     picture(1).transpose(FLIP).save(tmp_path / "c.png")
     picture(2).save(tmp_path / "d.png")
     names = ("a.png", "b.bmp", "c.png", "d.png")
-    return {place: held(tmp_path / name) for place, name in enumerate(names)}
+    return {place: location(tmp_path / name) for place, name in enumerate(names)}
 
 
-def held(path: Path) -> Held:
-    return Held(path.parent, ImageRef(path.name), hashlib.sha256(path.read_bytes()).hexdigest())
+def location(path: Path) -> ImageLocation:
+    return ImageLocation(path.parent, ImageRef(path.name), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def proposed(*pairs: tuple[int, int]) -> pl.DataFrame:
-    return pl.DataFrame([(*pair, True) for pair in pairs], PROPOSED, orient="row")
+def candidate_pairs(*pairs: tuple[int, int]) -> pl.DataFrame:
+    return pl.DataFrame([(*pair, True) for pair in pairs], CANDIDATE_PAIRS, orient="row")
 
 
 def found(pairs: pl.DataFrame, sides, folder: Path, workers: int = 1) -> list[tuple[int, int, bool, bool]]:
-    table = confirmed(pairs, sides, BUDGET, folder, workers)
+    table = confirm_copies(pairs, sides, BUDGET, folder, workers)
     return table.select("image", "other", "exact", "flipped").rows()
 
 
-PAIRS = proposed((2, 3), (0, 1), (0, 2), (1, 3))
+PAIRS = candidate_pairs((2, 3), (0, 1), (0, 2), (1, 3))
 
 
-def test_only_copies_are_confirmed_and_equal_pixels_are_told_from_altered_ones(sides, tmp_path):
+def test_only_copies_are_confirmed_and_equal_pixels_are_distinguished_from_altered_ones(sides, tmp_path):
     assert found(PAIRS, sides, tmp_path / "kept") == [(0, 1, True, False), (0, 2, False, True)]
 
 
@@ -57,12 +57,12 @@ def test_a_pair_is_compared_once(sides, tmp_path, monkeypatch):
     first = found(PAIRS, sides, tmp_path / "kept")
     monkeypatch.setattr(comparisons, "compare", lambda task: pytest.fail("compared again"))
     renumbered = {number + 10: side for number, side in sides.items()}
-    again = found(proposed((11, 13), (10, 11), (10, 12)), renumbered, tmp_path / "kept")
+    again = found(candidate_pairs((11, 13), (10, 11), (10, 12)), renumbered, tmp_path / "kept")
     assert [(one - 10, two - 10, *rest) for one, two, *rest in again] == first
 
 
 def test_what_was_compared_before_a_kill_is_not_lost(sides, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparisons, "PART", 1)
+    monkeypatch.setattr(comparisons, "PAIRS_PER_TASK", 1)
     compare, done = comparisons.compare, []
 
     def killed(task):
@@ -89,7 +89,7 @@ def test_verdicts_of_another_version_are_put_away(sides, tmp_path):
 
 
 def test_two_workers_find_the_same(sides, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparisons, "PART", 2)
+    monkeypatch.setattr(comparisons, "PAIRS_PER_TASK", 2)
     one, two = (found(PAIRS, sides, tmp_path / str(workers), workers) for workers in (1, 2))
     assert one == two
 
@@ -101,19 +101,19 @@ def test_an_image_that_changed_meanwhile_stops_the_work(sides, tmp_path):
 
 
 def test_a_sketch_does_for_an_image_that_is_not_here(sides, tmp_path):
-    def sketched(seed: int) -> Sketched:
+    def sketched(seed: int) -> SketchedImage:
         shown = pixels(picture(seed))
-        return Sketched(f"sha-{seed}", f"pixels-{seed}", fingerprint(shown), sketch(shown))
+        return SketchedImage(f"sha-{seed}", f"pixels-{seed}", fingerprint(shown), sketch(shown))
 
     data = (tmp_path / "a.png").read_bytes()
-    same = Sketched("other file", pixel_digest(data, BUDGET), sketched(1).print, sketched(1).sketch)
+    same = SketchedImage("other file", pixel_digest(data, BUDGET), sketched(1).print, sketched(1).sketch)
     both = {**sides, 7: sketched(1), 8: sketched(9), 9: same}
-    pairs = proposed((2, 7), (2, 8), (0, 9))
+    pairs = candidate_pairs((2, 7), (2, 8), (0, 9))
     assert found(pairs, both, tmp_path / "kept") == [(0, 9, True, False), (2, 7, False, True)]
 
 
-def test_nothing_proposed(tmp_path):
-    assert found(proposed(), {}, tmp_path / "kept") == []
+def test_no_candidate_pairs(tmp_path):
+    assert found(candidate_pairs(), {}, tmp_path / "kept") == []
 
 
 def test_a_blank_image_has_no_fingerprint_and_no_sketch():

@@ -4,18 +4,18 @@ from medmix.curate.decide import contamination, leaks
 from medmix.curate.evaluationsets import coverage
 from medmix.curate.mixture import EvaluationSet
 
-from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
+from .rows import NO_COPIES, NO_EXTERNAL_ITEMS, NO_TEXTS, copies, fates, table, texts
 
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
 
 
 def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES):
-    """Tie rows to the evaluation sets by exact keys, or by their texts where those are given, and give the drops."""
+    """Match rows with the evaluation sets by exact keys, or by texts if given, and give the drops."""
     everything = rows if everything is None else everything
     exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
-    ties = leaks.find(rows, exact, evaluation, scanned, copies)
-    return contamination.drops(rows, ties, everything, evaluation)
+    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS)
+    return contamination.drops(rows, matches, everything, evaluation, NO_EXTERNAL_ITEMS)
 
 
 def test_a_training_image_of_an_evaluation_set_goes_whatever_is_asked_about_it():
@@ -31,16 +31,16 @@ def test_an_altered_copy_of_a_test_image_goes_too_and_the_ledger_says_how_it_was
     rows = table({**ITEM, "id": "vqa_rad/1", "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [4, 1]})
     found = dropped(rows, copies=copies((1, 2, 0.83), (2, 3, 0.9), (1, 4, 0.7)))
     assert found.rows() == [
-        (1, "contaminated", "vqa_rad/1", 0.83, "cut out and enlarged 1.25 times; likeness 0.83"),
+        (1, "contaminated", "vqa_rad/1", 0.83, "cropped and enlarged 1.25 times; similarity 0.83"),
         (3, "contaminated", "vqa_rad/1", None, ""),
     ]  # 3 is a copy of a copy and none of the test image; the last one also holds the very image
 
 
 def test_copies_are_counted_apart_from_equal_images():
     rows = table({**ITEM, "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [1]})
-    ties = leaks.find(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)))
-    (row,) = leaks.matrix(ties, rows, [VQA_RAD_TEST])
-    assert (row["image"], row["near"]) == (2, 1)
+    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS)
+    (row,) = leaks.matrix(matches, rows, [VQA_RAD_TEST])
+    assert (row["image"], row["near-duplicate"]) == (2, 1)
 
 
 def test_validation_rows_are_kept_clean_too_and_other_test_rows_are_left_alone():
@@ -88,10 +88,10 @@ def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
             "source": "vqa_rad",
             "split": "test",
             "items": 2,
-            "unread": 1,
+            "unreadable": 1,
             "hits": 1,
             "in_domain": 2,
-            "same_wording": 1,
+            "same_question_answer": 1,
             "leaks": "drop",
         }
     ]
@@ -176,8 +176,17 @@ def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
         {"question": "What else?", "answer": "A cyst", "images": [1], "group": "case-1"},
     )
     sets = [VQA_RAD_TEST, *TEXT_SETS]
-    none = {"image": 0, "near": 0, "text": 0, "overlap": 0, "group": 0, "wording": 0, "passage": 0}
-    assert leaks.matrix(leaks.find(told, told, sets, scanned, NO_COPIES), told, sets) == [
-        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "wording": 1},
-        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "passage": 1},
+    none = {
+        "image": 0,
+        "near-duplicate": 0,
+        "text": 0,
+        "overlap": 0,
+        "group": 0,
+        "same-question-answer": 0,
+        "ngram-match": 0,
+    }
+    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS)
+    assert leaks.matrix(matches, told, sets) == [
+        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "same-question-answer": 1},
+        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "ngram-match": 1},
     ]

@@ -73,16 +73,16 @@ def test_what_no_table_knows_is_said_with_its_count_and_source():
         {"source": "omnimedvqa", "member": "Made up"},
         {"source": "roco", "task": "", "wording": "a rejected row"},
     )
-    assert policy.notes(policy.said(rows), SOURCES) == [
-        "omnimedvqa: of the licence of 'Made up' nothing is known; LicenseRef-unclear counts (1 rows)",
-        "roco: no licence is named for single rows; LicenseRef-unclear counts (1 rows)",
-        "roco: the licence 'CC BY 9.0' is not known and counts as unclear (2 rows)",
+    assert policy.unknown_licence_notes(policy.count_licence_fields(rows), SOURCES) == [
+        "omnimedvqa: the licence of 'Made up' is unknown; LicenseRef-unclear applies (1 rows)",
+        "roco: single rows name no licence; LicenseRef-unclear applies (1 rows)",
+        "roco: the licence 'CC BY 9.0' is unknown and counts as unclear (2 rows)",
     ]
 
 
 def test_only_records_are_counted():
     rows = resolved(figure("CC BY"), figure("CC BY"), {"source": "roco", "task": ""})
-    assert policy.said(rows) == Counter({("roco", "CC BY", "", ""): 2})
+    assert policy.count_licence_fields(rows) == Counter({("roco", "CC BY", "", ""): 2})
 
 
 def mixture_file(folder, licence_policy: str):

@@ -42,7 +42,7 @@ def test_upstream_splits_are_kept_and_the_hash_fills_the_rest():
     assert splits.assign(rows, mixture)["split"].to_list() == ["test", "validation", "train"]
 
 
-def test_a_split_that_the_mixture_leaves_out_is_held_out():
+def test_a_split_that_the_mixture_excludes_is_dropped():
     mixture = Mixture(
         name="m",
         version="1.0.0",
@@ -51,7 +51,7 @@ def test_a_split_that_the_mixture_leaves_out_is_held_out():
         splits=SplitRule(test="exclude"),
     )
     rows = table({"upstream_split": "test"}, {}, {"upstream_split": "test", "source": "roco"})
-    assert fates(splits.held_out(rows, mixture)) == {0: ("held-out", "test")}
+    assert fates(splits.excluded(rows, mixture)) == {0: ("split-excluded", "test")}
 
 
 def test_a_benchmark_can_be_trained_on_when_the_mixture_says_so():

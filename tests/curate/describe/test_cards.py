@@ -119,7 +119,7 @@ def test_every_number_of_the_composition_comes_from_the_manifest(document):
     changed = json.loads(json.dumps(document))
     changed["statistics"]["slake"]["yes_no"] = {"yes": 4321}
     changed["statistics"]["roco"]["near_empty"] = 8765
-    changed["evaluation"][0]["same_wording"] = 2468
+    changed["evaluation"][0]["same_question_answer"] = 2468
     texts = cards.render(changed)
     assert "| 4,321 | 0 |" in texts["README.md"]
     assert "8,765 captions or reports have fewer than 20 characters." in texts["README.md"]
@@ -250,7 +250,7 @@ def test_a_card_that_says_something_else_is_found(mix, tmp_path):
     document = manifest.read(copy)
     document["files"] |= manifest.file_facts(copy, ["README.md"])
     manifest.write(copy, document)
-    assert check(copy) == ["README.md: does not say what manifest and shards say; build the mix again"]
+    assert check(copy) == ["README.md: differs from what manifest and shards give; build the mix again"]
 
 
 def test_statistics_that_the_shards_do_not_bear_out_are_found(mix, tmp_path):
@@ -259,7 +259,7 @@ def test_statistics_that_the_shards_do_not_bear_out_are_found(mix, tmp_path):
     document = manifest.read(copy)
     document["statistics"]["slake"]["yes_no"] = {"yes": 1000}
     manifest.write(copy, document)
-    assert "manifest.json: statistics.slake are not what its shards hold" in check(copy)
+    assert "manifest.json: statistics.slake differ from those of its shards" in check(copy)
     del document["statistics"]
     manifest.write(copy, document)
-    assert any("manifest.json: lacks what the cards tell" in finding for finding in check(copy))
+    assert any("manifest.json: lacks values that the cards need" in finding for finding in check(copy))

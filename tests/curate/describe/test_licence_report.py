@@ -87,7 +87,7 @@ def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, 
     key = credited.partition(",")[0]
     captions.write_text(re.sub(rf"^{key}\t.*", r"\g<0> Courtesy of Dr X.", captions.read_text(), flags=re.MULTILINE))
     document = build(SAMPLE, tmp_path, tmp_path / "mix", BuildOptions(only=("roco",)))
-    assert "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)" in document["notes"]
+    assert "roco: the licence 'CC BY 9.0' is unknown and counts as unclear (1 rows)" in document["notes"]
     assert document["sources"]["roco"]["kept_of_third_parties"] == 1
     unclear = pq.read_table(tmp_path / "mix/restricted/roco").to_pylist()
     unclear = [row for row in unclear if row["license_verdict"] == "unclear"]
@@ -178,8 +178,8 @@ def test_with_a_root_every_row_counts_and_no_image_is_read(root, tmp_path):
         ("LicenseRef-unclear", "unclear", 3),
     ]
     assert report["notes"][:2] == [
-        "roco: no licence is named for single rows; LicenseRef-unclear counts (1 rows)",
-        "roco: the licence 'CC BY 9.0' is not known and counts as unclear (1 rows)",
+        "roco: single rows name no licence; LicenseRef-unclear applies (1 rows)",
+        "roco: the licence 'CC BY 9.0' is unknown and counts as unclear (1 rows)",
     ]
     assert report["notes"][2].startswith("not read: vqa_rad, slake")
 

@@ -143,7 +143,7 @@ class TestInAMixture:
         with pytest.raises(UsageError) as caught:
             self.load(tmp_path, "  slake: {report: both}\n")
         assert str(caught.value) == (
-            "mine.yaml: sources.slake.report: slake has no reports (its task is vqa); take it out"
+            "mine.yaml: sources.slake.report: slake has no reports (its task is vqa); remove it"
         )
 
     def test_another_word_is_met_with_the_nearest(self, tmp_path):

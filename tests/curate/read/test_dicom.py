@@ -363,7 +363,7 @@ class TestMix:
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
         name = shard.relative_to(tmp_path / "mix")
         findings = check(tmp_path / "mix")
-        assert f"{name}: {rows[0]['id']}: its image bytes do not have the digests beside them" in findings
+        assert f"{name}: {rows[0]['id']}: its image bytes do not match their digests" in findings
 
     def test_a_film_that_no_list_names_and_a_report_that_changed_are_seen_by_the_next_build(
         self, sources: Path, built: dict[str, Any], tmp_path: Path

@@ -2,7 +2,15 @@ from typing import Any
 
 from medmix.evaluate.answers import leaks
 
-ROW = {"set": "vqa_rad test", "image": 6, "text": 0, "overlap": 0, "group": 9, "wording": 79, "passage": 0}
+ROW = {
+    "set": "vqa_rad test",
+    "image": 6,
+    "text": 0,
+    "overlap": 0,
+    "group": 9,
+    "same-question-answer": 79,
+    "ngram-match": 0,
+}
 
 
 def manifest(**changed: Any) -> dict[str, Any]:
@@ -11,11 +19,11 @@ def manifest(**changed: Any) -> dict[str, Any]:
         "settings": {"mixture": {"splits": {"test": "keep"}, "sources": {"omnimedvqa": {"splits": {"test": "train"}}}}},
         "sources": {"omnimedvqa": {"kept_by_split": {"train": 72}}, "vqa_rad": {"kept_by_split": {"train": 5}}},
         "evaluation": [
-            {"source": "vqa_rad", "split": "test", "leaks": "report", "items": 451, "unread": 2},
-            {"source": "slake", "split": "test", "leaks": "drop", "items": 9, "unread": 0},
-            {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unread": 9},
+            {"source": "vqa_rad", "split": "test", "leaks": "report", "items": 451, "unreadable": 2},
+            {"source": "slake", "split": "test", "leaks": "drop", "items": 9, "unreadable": 0},
+            {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unreadable": 9},
         ],
-        "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near": 2}],
+        "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near-duplicate": 2}],
     }
     return document | changed
 
@@ -38,10 +46,10 @@ def test_the_rule_of_the_whole_mixture_counts_where_a_source_has_none() -> None:
 def test_leaks_that_are_only_reported_are_counted_by_whatever_kind_the_matrix_has() -> None:
     assert leaks.of_split(manifest(), "vqa_rad", "test") == [
         "training records of vqa_rad share something with it (6 by image)",
-        "training records of roco share something with it (2 by near)",
+        "training records of roco share something with it (2 by near-duplicate)",
     ]
     harmless = manifest(leaks=[{"source": "roco", **ROW, "image": 0}])
-    assert leaks.of_split(harmless, "vqa_rad", "test") == []  # a shared group or wording is no leak
+    assert leaks.of_split(harmless, "vqa_rad", "test") == []  # a shared group, or question and answer, is no leak
 
 
 def test_leaks_that_were_dropped_are_none() -> None:

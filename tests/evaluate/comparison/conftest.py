@@ -15,7 +15,7 @@ GOLDS = {
 }
 """By question the right answer, its type and the image."""
 
-LEAK = {"source": "roco", "set": "pathvqa test", "image": 3, "near": 0, "text": 0, "overlap": 0, "group": 5}
+LEAK = {"source": "roco", "set": "pathvqa test", "image": 3, "near-duplicate": 0, "text": 0, "overlap": 0, "group": 5}
 
 
 def answers(folder: Path, digest: str, said: Sequence[str], **changed: Any) -> Path:

@@ -1,4 +1,4 @@
-"""The texts of records, read from the scans for those that a stage asks for; the table of candidates has none."""
+"""The texts of records, read from the scans on request; the table of candidates has none."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ import polars as pl
 from .. import record
 from ..measure import report_sections
 from ..measure.scans import ScanFile
-from ..measure.text_keys import Texts
-from ..measure.text_similarity import Text
+from ..measure.textkeys import Texts
+from .candidates import read_rows
 
 _COMPARED = ("question", "answer", "context", "choices")
 
 
 @dataclass(frozen=True, slots=True)
 class ScanTexts:
-    """Where the texts lie: (source, scan file) pairs in reading order, and the sections of reports that are taught."""
+    """The texts of the scans, in reading order; `sections` are the sections of reports that are trained on alone."""
 
     scans: Sequence[ScanFile]
     sections: Mapping[str, record.Section]
@@ -32,30 +32,25 @@ class ScanTexts:
         empty = pl.DataFrame(
             schema={"index": pl.UInt32, **dict.fromkeys(_COMPARED[:3], pl.String), "choices": pl.List(pl.String)}
         )
-        held = pl.concat([empty, *(scanned.select(empty.columns) for scanned in self.texts(rows))])
-        place = {index: number for number, index in enumerate(held["index"])}
+        texts = pl.concat([empty, *(scanned.select(empty.columns) for scanned in self.texts(rows))])
+        place = {index: number for number, index in enumerate(texts["index"])}
 
         @lru_cache(maxsize=10_000)
         def parts(index: int) -> Sequence[Text]:
-            return Texts(*held.row(place[index])[1:]).parts()
+            return Texts(*texts.row(place[index])[1:]).parts()
 
         return parts
 
     def signatures(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Give `index` and `minhash` of rows."""
         frames = [pl.DataFrame(schema={"index": pl.UInt32, "minhash": pl.List(pl.UInt32)})]
-        taught = pl.col("source").is_in(list(self.sections))
-        frames += [scanned for _, scanned in self._read(rows.filter(~taught), ["minhash"])]
-        told = self._read(rows.filter(taught), _COMPARED)
-        frames += [
-            report_sections.select_section(scanned, section).select("index", "minhash")
-            for section, scanned in told
-            if section
-        ]
+        has_section = pl.col("source").is_in(list(self.sections))
+        frames += [scanned for _, scanned in self._read(rows.filter(~has_section), ["minhash"])]
+        for section, scanned in self._read(rows.filter(has_section), _COMPARED):
+            if section:
+                frames.append(reports.taught(scanned, section).select("index", "minhash"))
         return pl.concat(frames)
 
     def _read(self, rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[record.Section | None, pl.DataFrame]]:
-        for (number,), wanted in rows.select("scan", "scan_row", "index").group_by("scan", maintain_order=True):
-            source, path = self.scans[int(str(number))]
-            scanned = pl.read_parquet(path, columns=list(columns))[wanted["scan_row"]]
-            yield self.sections.get(source), scanned.select(wanted["index"], *columns)
+        for scan, wanted, scanned in read_rows(self.scans, rows.select("scan", "scan_row", "index"), *columns):
+            yield self.sections.get(scan.source), scanned.select(wanted["index"], *columns)

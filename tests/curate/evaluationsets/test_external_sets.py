@@ -1,4 +1,4 @@
-"""Evaluation sets without their images: their files, and what a build and `medmix leaks` find with them."""
+"""Evaluation sets without their images: fingerprint files, and what a build and `medmix leaks` find with them."""
 
 import io
 import json
@@ -15,8 +15,8 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.copies.fingerprints import FINGERPRINT
 from medmix.curate.errors import UsageError
-from medmix.curate.evaluationsets import fingerprint_file, leakreport, sets
-from medmix.curate.mixture import Listing
+from medmix.curate.evaluationsets import external_sets, fingerprint_file, leak_report
+from medmix.curate.mixture import FileFilter
 from medmix.curate.mixtures import load
 
 from ..pictures import ALTERATIONS, picture
@@ -39,17 +39,17 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def file(folder, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("files") / "pictures.parquet"
-    sets.of_images(folder, Listing(), "pictures", out, BUDGET, workers=1)
+    external_sets.of_images(folder, FileFilter(), "pictures", out, BUDGET, workers=1)
     return out
 
 
 def test_the_file_knows_every_item_and_holds_no_picture(folder, file):
-    held = fingerprint_file.read(file)
-    assert (held.name, held.items.height, held.unread, len(held.images)) == ("pictures", 5, 1, 4)
-    assert held.items["id"].to_list() == [f"pictures/{name}.png" for name in ("1", "2", "3", "blank", "cut")]
-    assert held.items["images"].to_list() == [[0], [1], [2], [3], []]
-    assert held.images[3].sketch is None
-    assert [len(image.sketch.levels) for image in held.images[:3]] == [142 * 115 // 4 + 1] * 3
+    found = fingerprint_file.read(file)
+    assert (found.name, found.items.height, found.unreadable, len(found.images)) == ("pictures", 5, 1, 4)
+    assert found.items["id"].to_list() == [f"pictures/{name}.png" for name in ("1", "2", "3", "blank", "cut")]
+    assert found.items["images"].to_list() == [[0], [1], [2], [3], []]
+    assert found.images[3].sketch is None
+    assert [len(image.sketch.levels) for image in found.images[:3]] == [142 * 115 // 4 + 1] * 3
     assert pq.read_schema(file).names == ["id", "group", "problem", "question_answer_key", "images", "grams"]
 
 
@@ -66,7 +66,7 @@ def waves() -> bytes:
 
 
 def measured() -> dict[str, str]:
-    (image,) = sets._row("waves", [waves()], BUDGET)["images"]
+    (image,) = external_sets._image_columns([waves()], BUDGET)["images"]
     return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
 
 
@@ -77,7 +77,7 @@ def rewrite() -> None:
 def test_the_measures_of_this_version_are_these():
     """Within what processors may differ. If this fails, files made before no longer fit: raise `VERSION`, then run
 
-    python -c "from tests.curate.evaluationsets import test_sets as t; t.rewrite()"
+    python -c "from tests.curate.evaluationsets import test_external_sets as t; t.rewrite()"
     """
     version, golden = json.loads(GOLDEN.read_text())
     assert version == fingerprint_file.VERSION
@@ -89,19 +89,19 @@ def test_the_measures_of_this_version_are_these():
     assert np.mean(levels[0] == levels[1]) >= 0.97
 
 
-def made_by(file: Path, out: Path, **said) -> Path:
+def made_by(file: Path, out: Path, **changes) -> Path:
     table = pq.read_table(file)
-    told = {**json.loads(table.schema.metadata[b"medmix.evaluation"]), **said}
-    pq.write_table(table.replace_schema_metadata({b"medmix.evaluation": json.dumps(told)}), out)
+    about = {**json.loads(table.schema.metadata[b"medmix.evaluation"]), **changes}
+    pq.write_table(table.replace_schema_metadata({b"medmix.evaluation": json.dumps(about)}), out)
     return out
 
 
 def test_a_file_of_another_version_or_of_another_kind_is_refused_in_a_line(file, tmp_path):
     other = made_by(file, tmp_path / "old.parquet", version=0, medmix="0.0.9")
-    with pytest.raises(UsageError, match=r"old.parquet: was made by medmix 0.0.9 with fingerprints of version 0, this"):
+    with pytest.raises(UsageError, match=r"old.parquet: was made by medmix 0.0.9 with fingerprints of version 0; this"):
         fingerprint_file.read(other)
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "plain.parquet")
-    with pytest.raises(UsageError, match=r"plain.parquet: is no file of an evaluation set; make it again"):
+    with pytest.raises(UsageError, match=r"plain.parquet: is no fingerprint file; make it again"):
         fingerprint_file.read(tmp_path / "plain.parquet")
     (tmp_path / "cut.parquet").write_bytes(file.read_bytes()[:900])
     with pytest.raises(UsageError, match=r"cut.parquet: cannot be read"):
@@ -123,29 +123,29 @@ def images(tmp_path_factory) -> Path:
 
 
 def test_copies_are_found_by_the_file_alone(file, images):
-    found = leakreport.report(images, [file], "test", workers=1)
+    found = leak_report.report(images, [file], "test", workers=1)
     hits = {hit["id"]: (hit["kind"], hit["item"], hit["transformation"].split(";")[0]) for hit in found["hits"]}
     assert hits == {
-        "mirrored.png": ("near", "pictures/1.png", "mirrored"),
-        "cut.png": ("near", "pictures/2.png", "cut out and enlarged 1.25 times"),
+        "mirrored.png": ("near-duplicate", "pictures/1.png", "flipped"),
+        "cut.png": ("near-duplicate", "pictures/2.png", "cropped and enlarged 1.25 times"),
         "same.bmp": ("image", "pictures/3.png", ""),
         "blank.tif": ("image", "pictures/blank.png", ""),
     }
-    assert found["sets"] == [{"name": "pictures", "items": 5, "unread": 1}]
+    assert found["sets"] == [{"name": "pictures", "items": 5, "unreadable": 1}]
     (row,) = found["matrix"]
-    assert (row["source"], row["set"], row["image"], row["near"]) == ("mine", "pictures", 2, 2)
+    assert (row["source"], row["set"], row["image"], row["near-duplicate"]) == ("mine", "pictures", 2, 2)
 
 
 def test_a_folder_that_is_compared_with_itself(folder):
-    found = leakreport.report(folder, [folder], "test", workers=1)
+    found = leak_report.report(folder, [folder], "test", workers=1)
     assert [hit["id"] for hit in found["hits"]] == ["1.png", "2.png", "3.png", "blank.png"]
-    assert [entry["id"] for entry in found["unread"]] == ["cut.png"]
+    assert [entry["id"] for entry in found["unreadable"]] == ["cut.png"]
 
 
 def test_a_mix_with_its_own_test_split_after_its_splits_were_cleaned(mix):
-    found = leakreport.report(mix, [mix], "test", workers=1)
+    found = leak_report.report(mix, [mix], "test", workers=1)
     assert found["hits"] == []
-    assert sum(row["passage"] for row in found["matrix"] if row["source"] == "medqa") > 0
+    assert sum(row["ngram-match"] for row in found["matrix"] if row["source"] == "medqa") > 0
 
 
 REPORTED = "evaluation: [{source: medqa, leaks: report}]\nconflicts: report\n"
@@ -155,7 +155,7 @@ def test_texts_of_a_mix_leak_into_another_one(mix, root, tmp_path):
     out = tmp_path / "as-published"
     write_mixture(tmp_path, "as-published", REPORTED, ["medqa", "pathvqa"])
     build(load(str(tmp_path / "as-published.yaml")), root, out, BuildOptions())
-    found = leakreport.report(out, [mix], "test", workers=1)
+    found = leak_report.report(out, [mix], "test", workers=1)
     assert [(hit["id"], hit["kind"], hit["item"]) for hit in found["hits"] if hit["kind"] == "text"] == [
         ("medqa/train/80", "text", "medqa/test/0")
     ]
@@ -191,11 +191,11 @@ def test_a_build_drops_the_records_with_copies_of_a_folder_of_images(root_with_s
     ledger = pl.read_parquet(tmp_path / "out/ledger.parquet").filter(pl.col("evidence") == "benchmark/b1.png")
     assert ledger.height > 1
     assert set(ledger["reason"]) == {"contaminated"}
-    assert all(text.startswith("mirrored") for text in ledger["transformation"])
+    assert all(text.startswith("flipped") for text in ledger["transformation"])
     assert all(0.58 <= score < 1 for score in ledger["score"])
     (mine,) = [entry for entry in manifest["evaluation"] if entry["set"] == "benchmark"]
-    assert (mine["items"], mine["hits"], mine["unread"], mine["source"]) == (1, ledger.height, 0, "")
-    assert "not kept clean of evaluation sets that do not lie beside the sources: absent" in manifest["notes"]
+    assert (mine["items"], mine["hits"], mine["unreadable"], mine["source"]) == (1, ledger.height, 0, "")
+    assert "no leak check for evaluation sets that are not under the root: absent" in manifest["notes"]
     assert check(tmp_path / "out") == []
 
 
@@ -203,7 +203,7 @@ def test_the_file_of_a_set_does_in_place_of_its_folder(root_with_set, tmp_path):
     mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
     build(mixture, root_with_set, tmp_path / "with-folder", BuildOptions())
     benchmark = root_with_set / "benchmark"
-    sets.of_images(benchmark, Listing(), "benchmark", root_with_set / "benchmark.parquet", BUDGET, 1)
+    external_sets.of_images(benchmark, FileFilter(), "benchmark", root_with_set / "benchmark.parquet", BUDGET, 1)
     shutil.rmtree(benchmark)
     build(mixture, root_with_set, tmp_path / "with-file", BuildOptions())
     one, other = (pl.read_parquet(tmp_path / name / "ledger.parquet") for name in ("with-folder", "with-file"))
@@ -224,8 +224,11 @@ def test_an_unusable_set_stops_the_build_before_anything_is_written(root_with_se
         ("{images: a, source: pathvqa}", r"evaluation\[0\]: give `source`, with its `split`, or `images`"),
         ("{leaks: drop}", r"evaluation\[0\]: give `source`"),
         ("{images: ../a}", r"evaluation\[0\].images: '../a' is not a plain name"),
-        ("{images: a, listing: {tabel: x}}", r"evaluation\[0\].listing.tabel: unknown key \(did you mean 'table'\?\)"),
-        ("{images: a, listing: {column: x}}", r"evaluation\[0\].listing: `column` needs a `table`"),
+        (
+            "{images: a, file_filter: {tabel: x}}",
+            r"evaluation\[0\].file_filter.tabel: unknown key \(did you mean 'table'\?\)",
+        ),
+        ("{images: a, file_filter: {column: x}}", r"evaluation\[0\].file_filter: `column` needs a `table`"),
     ],
 )
 def test_a_mistaken_set_is_told_before_work_starts(tmp_path, item, problem):

@@ -1,0 +1,71 @@
+"""The distinct images of the scans: where each first occurs, and its fingerprint."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..copies.fingerprints import FINGERPRINT, Fingerprints
+from ..measure.scans import ScanFile
+from ..record import ImageRef
+from .candidates import read_rows
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLocation:
+    """Location of the bytes of an image, and their SHA-256."""
+
+    folder: Path
+    ref: ImageRef
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanImages:
+    """The distinct images of the scans, with the numbers that `candidates.load` gives them.
+
+    Attributes:
+        scans: the scans, in reading order.
+        folders: the folder of each source.
+        prints: the fingerprints, [N].
+    """
+
+    scans: Sequence[ScanFile]
+    folders: Mapping[str, Path]
+    prints: Fingerprints
+    _places: pl.DataFrame
+
+    def locations(self, numbers: Iterable[int]) -> dict[int, ImageLocation]:
+        """Give the locations of images by their numbers."""
+        wanted = self._places.filter(pl.col("image").is_in(pl.Series(list(numbers), dtype=pl.UInt32).implode()))
+        found = {}
+        for scan, places, rows in read_rows(self.scans, wanted, "images", "image_sha256"):
+            each = zip(places["image"], places["position"], rows["images"], rows["image_sha256"], strict=True)
+            for image, position, refs, digests in each:
+                found[image] = ImageLocation(self.folders[scan.source], ImageRef(**refs[position]), digests[position])
+        return found
+
+    def keys(self) -> pl.DataFrame:
+        """Give `image` and `key`, the image key of the scan, of all images."""
+        frames = [pl.DataFrame(schema={"image": pl.UInt32, "key": pl.String})]
+        for _, places, rows in read_rows(self.scans, self._places, "image_key"):
+            frames.append(places.select("image", key=rows["image_key"].list.get(places["position"])))
+        return pl.concat(frames)
+
+
+def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Path]) -> ScanImages:
+    """Read the fingerprint of each image where it first occurs; `rows` is the whole table of `candidates.load`."""
+    places = (
+        rows.select("scan", "scan_row", "images", position=pl.int_ranges(pl.col("images").list.len()))
+        .explode("images", "position")
+        .drop_nulls("images")
+        .rename({"images": "image"})
+        .unique("image", keep="first", maintain_order=True)
+    )
+    prints = np.zeros(places.height, FINGERPRINT)
+    for _, part, scanned in read_rows(scans, places, "fingerprint"):
+        taken = scanned["fingerprint"].list.get(part["position"])
+        prints[part["image"].to_numpy()] = np.frombuffer(b"".join(taken), FINGERPRINT)
+    return ScanImages(scans, folders, prints, places)

@@ -1,0 +1,111 @@
+"""Scan a finished mix, or a folder of images, for the leak search: the columns of a scan that it reads."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from .. import engine
+from ..decide import scan_images
+from ..decide.candidates import number_images
+from ..decide.scan_texts import ScanTexts
+from ..errors import RowError, UsageError
+from ..measure import images
+from ..measure.scans import ScanFile
+from ..mixture import FileFilter
+from ..progress import track
+from ..write import manifest
+from . import parts
+from .parts import Item, Part
+
+TRAINING_SPLITS = ("train", "validation")
+"""The splits of a mix that may contain nothing of an evaluation set."""
+
+_KEYS = ("id", "source", "split", "group", "question_answer_key")
+_STRINGS = pl.List(pl.String)
+SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys((*_KEYS, "question", "answer", "context", "explanation"), pl.String()),
+        **dict.fromkeys(("choices", "problems", "image_sha256", "image_key"), _STRINGS),
+        "images": pl.List(
+            pl.Struct({"path": pl.String(), "member": pl.String(), "row": pl.Int64(), "column": pl.String()})
+        ),
+        "fingerprint": pl.List(pl.Binary),
+    }
+)
+"""The columns of a scan, by record; `problems` of its unreadable images, which the image columns do not have."""
+
+
+class Collection(NamedTuple):
+    """Records with their images and texts; each image of a folder is one record.
+
+    Attributes:
+        rows: the columns of the table of candidates that `leaks` reads.
+        unreadable: id and problem of each unreadable image.
+    """
+
+    rows: pl.DataFrame
+    images: scan_images.ScanImages
+    texts: ScanTexts
+    unreadable: list[tuple[str, str]]
+
+
+def load(target: Path, work: Path, max_pixels: int, workers: int) -> Collection:
+    """Scan the images of a folder, or the training and validation records of a mix, into `work`.
+
+    Raises:
+        UsageError: the folder has no images, or the mix has no such records.
+    """
+    if not target.is_dir():
+        raise UsageError(f"{target} is not a folder; give a finished mix or a folder of images")
+    is_mix = (target / manifest.NAME).is_file()
+    tasks = (
+        parts.of_mix(target, TRAINING_SPLITS, max_pixels)
+        if is_mix
+        else parts.of_folder(target, FileFilter(), max_pixels)
+    )
+    if not tasks:
+        raise UsageError(f"{target}: has no records for training or validation")
+    scans, frames = [], []
+    for number, frame in enumerate(track(engine.run(scan, tasks, workers), len(tasks), f"reading {target.name}")):
+        scans.append(ScanFile(target.name, work / f"scan-{number}.parquet"))
+        frame.write_parquet(scans[-1].path)
+        place = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
+        frames.append(frame.select(*_KEYS, "problems", keys="image_key", **place))
+    table = pl.concat(frames).with_row_index("index")
+    unreadable = table.select("id", "problems").explode("problems").drop_nulls().rows()
+    rows = number_images(table).with_columns(
+        upstream_split="split",
+        stage=pl.lit(""),
+        reason=pl.lit(""),
+        rank=pl.col("source").rank("dense").cast(pl.UInt32),
+    )
+    return Collection(rows, scan_images.load(scans, rows, {target.name: target}), ScanTexts(scans, {}), unreadable)
+
+
+def scan(part: Part) -> pl.DataFrame:
+    """Scan the items of a part."""
+    rows = []
+    for items in parts.read(part):
+        for item in items:
+            texts = {**asdict(item.texts), "explanation": item.explanation}
+            rows.append({**{name: getattr(item, name) for name in _KEYS}, **texts, **_image_columns(item, part)})
+    return pl.DataFrame(rows, SCHEMA)
+
+
+def _image_columns(item: Item, part: Part) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("images", "image_sha256", "image_key", "fingerprint", "problems")
+    }
+    for ref, data in item.pictures.items():
+        try:
+            facts = images.measure(data, part.max_pixels)
+        except RowError as error:
+            columns["problems"].append(str(error))
+        else:
+            columns["images"].append(asdict(ref))
+            columns["image_sha256"].append(facts.sha256)
+            columns["image_key"].append(facts.pixel_sha256 or facts.sha256)
+            columns["fingerprint"].append(facts.fingerprint.tobytes())
+    return columns

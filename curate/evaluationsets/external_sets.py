@@ -1,0 +1,149 @@
+"""Evaluation sets of images that are no source of a mixture: fingerprint them, load them, number their items."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .. import engine
+from ..copies.fingerprints import fingerprint
+from ..copies.sketch import sketch
+from ..decide import overlap
+from ..decide.comparisons import code_version
+from ..decide.leaks import ITEMS, ExternalItems
+from ..errors import RowError, UsageError
+from ..measure import images
+from ..measure.textkeys import Texts
+from ..mixture import EvaluationSet, FileFilter
+from ..progress import track
+from ..write import manifest
+from . import fingerprint_file, parts
+from .file_filter import paths
+from .fingerprint_file import FingerprintedSet
+from .parts import Part
+
+
+def fingerprint_set(
+    path: Path, file_filter: FileFilter, split: str, name: str, out: Path, max_pixels: int, workers: int
+) -> int:
+    """Write the fingerprint file of a folder of images or of a split of a mix; give the number of items.
+
+    Raises:
+        UsageError: the path is neither, or it has no items.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder; give a finished mix, a folder of images or a fingerprint file")
+    if not (path / manifest.NAME).is_file():
+        return of_images(path, file_filter, name, out, max_pixels, workers)
+    tasks = parts.of_mix(path, (split,), max_pixels)
+    rows = track(engine.run(fingerprint_part, tasks, workers), len(tasks), f"fingerprints of {name}")
+    count = fingerprint_file.write(out, name, rows)
+    if not count:
+        raise UsageError(f"{path}: has no {split} records; give another --split")
+    return count
+
+
+def of_images(folder: Path, file_filter: FileFilter, name: str, out: Path, max_pixels: int, workers: int) -> int:
+    """Write the fingerprint file of a folder of images, unreadable ones included; give the number of items.
+
+    Raises:
+        UsageError: there are no images, or the filter cannot be used.
+    """
+    tasks = parts.of_folder(folder, file_filter, max_pixels)
+    batches = track(engine.run(fingerprint_part, tasks, workers), len(tasks), f"fingerprints of {name}")
+    named = ([{**row, "id": f"{name}/{row['id']}"} for row in rows] for rows in batches)
+    return fingerprint_file.write(out, name, named)
+
+
+def fingerprint_part(part: Part) -> list[dict[str, Any]]:
+    """Give the rows of `fingerprint_file.SCHEMA` of the items of a part."""
+    rows = []
+    for items in parts.read(part):
+        grams = _grams({place: item.texts for place, item in enumerate(items) if not item.pictures})
+        for place, item in enumerate(items):
+            keys = {"id": item.id, "group": item.group, "question_answer_key": item.question_answer_key}
+            pictures = item.pictures.values()
+            rows.append({**keys, **_image_columns(pictures, part.max_pixels), "grams": grams.get(place, [])})
+    return rows
+
+
+def _image_columns(pictures: Iterable[bytes], max_pixels: int) -> dict[str, Any]:
+    rows, problem = [], ""
+    for data in pictures:
+        try:
+            grey = images.reduced(data, max_pixels)
+            digests = hashlib.sha256(data).hexdigest(), images.pixel_digest(data, max_pixels)
+        except RowError as error:
+            problem = error.evidence
+        else:
+            rows.append(fingerprint_file.image_row(*digests, fingerprint(grey), sketch(grey)))
+    return {"images": rows, "problem": problem}
+
+
+def _grams(texts: Mapping[int, Texts]) -> dict[int, list[dict[str, Any]]]:
+    """Give the n-grams of texts by their places."""
+    if not texts:
+        return {}
+    frame = pl.DataFrame([{"index": place, **asdict(text)} for place, text in texts.items()])
+    grams = overlap.grams_of([frame.with_columns(pl.col("index").cast(pl.UInt32))])
+    return dict(grams.group_by("item").agg(pl.struct("field", "n", "gram")).iter_rows())
+
+
+def load(
+    evaluation: Sequence[EvaluationSet], root: Path, work: Path, max_pixels: int, workers: int
+) -> dict[int, FingerprintedSet]:
+    """Read the evaluation sets of images that are under `root`, by their position in `evaluation`.
+
+    A set is the fingerprint file `ROOT/NAME.parquet` or the folder `ROOT/NAME`; the fingerprint file of a folder is
+    cached in `work` until the folder changes.
+
+    Raises:
+        UsageError: a file or folder cannot be used.
+    """
+    found = {}
+    for place, item in enumerate(evaluation):
+        if not item.images:
+            continue
+        ready, folder = root / f"{item.images}{fingerprint_file.SUFFIX}", root / item.images
+        if ready.is_file():
+            found[place] = fingerprint_file.read(ready)
+        elif folder.is_dir():
+            version = _folder_version(folder, item.file_filter, max_pixels)
+            cached = work / f"{item.images}-{version}{fingerprint_file.SUFFIX}"
+            if not cached.exists():
+                of_images(folder, item.file_filter, item.images, cached, max_pixels, workers)
+            found[place] = fingerprint_file.read(cached)
+    return found
+
+
+def _folder_version(folder: Path, file_filter: FileFilter, max_pixels: int) -> str:
+    """Digest what decides the file of a folder: names, sizes and times of its images, the settings, the code."""
+    files = [(path.relative_to(folder).as_posix(), path.stat()) for path in paths(folder, file_filter)]
+    version = [
+        [[name, state.st_size, state.st_mtime_ns] for name, state in files],
+        asdict(file_filter),
+        max_pixels,
+        code_version(),
+        fingerprint_file.VERSION,
+    ]
+    return hashlib.sha256(json.dumps(version, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def number_items(sets: Mapping[int, FingerprintedSet], row_count: int, image_count: int) -> ExternalItems:
+    """Number the items of sets after the rows of a build, and their images after its images."""
+    items, grams = [pl.DataFrame(schema=dict(ITEMS))], [pl.DataFrame(schema=overlap.GRAMS)]
+    for place, file in sets.items():
+        numbered = file.items.with_columns(
+            index=pl.int_range(row_count, row_count + pl.len(), dtype=pl.UInt32),
+            set=pl.lit(place, pl.Int32),
+            images=pl.col("images").list.eval(pl.element() + image_count),
+        )
+        items.append(numbered.select(list(ITEMS)).cast(pl.Schema(ITEMS)))
+        grams.append(file.grams.with_columns(item=pl.col("item") + row_count).cast(overlap.GRAMS))
+        row_count += file.items.height
+        image_count += len(file.images)
+    return ExternalItems(pl.concat(items), pl.concat(grams))

@@ -1,0 +1,78 @@
+"""Which images stand for others, and what the ledger says of records that fall for an altered copy."""
+
+import polars as pl
+
+from medmix.curate.decide import duplicates, image_copies
+
+from .rows import NO_COPIES, copies, fates, table
+
+ALL = pl.lit(True)
+NOBODY = pl.lit(False)
+
+
+def representatives(*rows, found=NO_COPIES, is_eligible=ALL):
+    return image_copies.add_clusters(table(*rows), found, is_eligible)["representatives"].to_list()
+
+
+def test_a_copy_is_represented_by_the_image_most_worth_keeping():
+    small, large = {"images": [0], "area": 100}, {"images": [1], "area": 900}
+    assert representatives(small, large, found=copies((0, 1, 0.9))) == [[1], [1]]
+    assert representatives(small, large) == [[0], [1]]
+
+
+def test_the_images_of_records_that_are_not_eligible_do_not_represent_those_that_are():
+    small, large = {"images": [0], "area": 100}, {"images": [1], "area": 900, "reason": "language"}
+    assert representatives(small, large, found=copies((0, 1, 0.9)), is_eligible=pl.col("reason") == "") == [[0], [0]]
+
+
+def test_copies_of_copies_do_not_chain():
+    rows = ({"images": [0], "area": 3}, {"images": [1], "area": 2}, {"images": [2], "area": 1})
+    assert representatives(*rows, found=copies((0, 1, 0.9), (1, 2, 0.9))) == [[0], [0], [2]]
+
+
+def test_records_with_several_images_and_with_none():
+    rows = ({"images": [0, 1]}, {"images": [2, 1]}, {"images": [1, 2]}, {"images": []}, {"images": []})
+    clusters = image_copies.add_clusters(table(*rows), copies((0, 2, 0.9)), ALL)["image_cluster"].to_list()
+    assert clusters[0] == clusters[1] != clusters[2]
+    assert clusters[3] == clusters[4] not in clusters[:3]
+
+
+def dropped(found, *rows):
+    clustered = image_copies.add_clusters(table(*({"text_key": "t", **row} for row in rows)), found, ALL)
+    return duplicates.exact(clustered, found, NOBODY)
+
+
+def test_a_duplicate_with_an_altered_image_is_dropped_with_similarity_and_transformation():
+    drops = dropped(copies((0, 1, 0.87)), {"images": [0]}, {"images": [1]})
+    assert drops.rows() == [(1, "duplicate", "slake/0", 0.87, "cropped and enlarged 1.25 times; similarity 0.87")]
+
+
+def test_the_transformation_is_described_from_the_survivor_to_the_dropped_one():
+    drops = dropped(copies((0, 1, 0.87)), {"images": [0], "area": 1}, {"images": [1], "area": 2})
+    assert drops["transformation"].to_list() == ["a wider view, scaled 0.8 times; similarity 0.87"]
+
+
+def test_two_crops_of_a_third_image_share_a_cluster_through_it():
+    whole, left, right = {"images": [0], "text_key": "other"}, {"images": [1]}, {"images": [2]}
+    drops = dropped(copies((0, 1, 0.9), (0, 2, 0.8)), whole, left, right)
+    assert drops.rows() == [(2, "duplicate", "slake/1", 1.0, "like it a copy of an image of slake/0")]
+
+
+def test_equal_text_on_images_that_are_no_copies_stays():
+    assert fates(dropped(NO_COPIES, {"images": [0]}, {"images": [1]})) == {}
+
+
+def test_flips_rotations_and_equal_pixels_are_described_in_both_directions():
+    made = {"exact": False, "similarity": 0.9, "flipped": True, "turn": 90, "zoom": 1.0}
+    turned = {**made, "image": 4, "other": 5, "flipped": False}
+    rows = [{**made, "image": 0, "other": 1}, turned, {**turned, "image": 6, "other": 7, "exact": True, "turn": 0}]
+    described = {
+        (image, original): words
+        for image, original, words in image_copies.in_both_directions(pl.DataFrame(rows, NO_COPIES.schema))
+        .select("image", "original", "transformation")
+        .iter_rows()
+    }
+    assert described[1, 0] == described[0, 1] == "flipped, rotated by 90 degrees; similarity 0.9"
+    assert described[5, 4] == "rotated by 90 degrees; similarity 0.9"
+    assert described[4, 5] == "rotated by 270 degrees; similarity 0.9"
+    assert described[7, 6] == "equal pixels in another file"
