@@ -24,10 +24,10 @@ sys.path.insert(0, str(ROOT))
 from medmix.curate import sampledata  # noqa: E402
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
-from medmix.evaluate.answers.heldout import read  # noqa: E402
+from medmix.evaluate.answers.batching import Prompts  # noqa: E402
+from medmix.evaluate.answers.images import Pictures  # noqa: E402
 from medmix.evaluate.answers.likelihood import option_logliks  # noqa: E402
-from medmix.evaluate.answers.pictures import Pictures  # noqa: E402
-from medmix.evaluate.answers.plan import Prompts  # noqa: E402
+from medmix.evaluate.answers.mix_split import read  # noqa: E402
 from medmix.evaluate.answers.questions import Question  # noqa: E402
 from medmix.train import recipes  # noqa: E402
 from medmix.train.data.collate import Sample, collate  # noqa: E402

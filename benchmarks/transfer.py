@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from medmix.curate.measure.images import canonical  # noqa: E402
-from medmix.evaluate.classification import features, finetune, pictures, recipe  # noqa: E402
+from medmix.evaluate.classification import features, finetune, image_cache, recipe  # noqa: E402
 from medmix.evaluate.classification.backbone import Classifier  # noqa: E402
 from medmix.evaluate.classification.encoders import open_encoder  # noqa: E402
-from medmix.evaluate.classification.inputs import augmented, normalised  # noqa: E402
-from medmix.evaluate.classification.sample import Sample  # noqa: E402
+from medmix.evaluate.classification.samples import Sample  # noqa: E402
+from medmix.evaluate.classification.transforms import augmented, normalised  # noqa: E402
 from medmix.train.data.collate import to_tensor  # noqa: E402
 from medmix.train.recipe import Vision  # noqa: E402
 
@@ -96,18 +96,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             cache = Path(scratch)
             started = time.perf_counter()
-            pictures.load(samples, SIZE, cache, BUDGET)
+            image_cache.load(samples, SIZE, cache, BUDGET)
             first = time.perf_counter() - started
             started = time.perf_counter()
-            decoded = pictures.load(samples, SIZE, cache, BUDGET)
+            decoded = image_cache.load(samples, SIZE, cache, BUDGET)
             again = time.perf_counter() - started
             order = np.random.default_rng(0).permutation(len(paths))
 
-            def read(decoded: pictures.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
+            def read(decoded: image_cache.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
                 for _, batch in finetune.read_ahead(decoded, order, BATCH):
                     yield batch.pixels
 
-            def ours(decoded: pictures.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
+            def ours(decoded: image_cache.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
                 random = torch.Generator().manual_seed(0)
                 for _, batch in finetune.read_ahead(decoded, order, BATCH):
                     yield augmented(normalised(batch, mean, std), settings.augment, random)

@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals  # noqa: E402
-from medmix.evaluate.classification.job import MODES  # noqa: E402
+from medmix.evaluate.classification.runs import MODES  # noqa: E402
 from medmix.evaluate.classification.suite import evaluate, table  # noqa: E402
 from medmix.train import recipes  # noqa: E402
 from medmix.train.run import loop  # noqa: E402

@@ -29,7 +29,7 @@ from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals, metrics  # noqa: E402
 from medmix.evaluate.answers import suite  # noqa: E402
-from medmix.evaluate.answers.asking import Options  # noqa: E402
+from medmix.evaluate.answers.loading import Options  # noqa: E402
 from medmix.train.run import loop  # noqa: E402
 
 BENCHMARKS = ("vqa_rad", "pathvqa")

@@ -115,7 +115,7 @@ def _show(folder: Path, as_json: bool) -> None:
 def _vqa(checkpoints: Sequence[str], out: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Score the answers of models; give the results by their folder in `out`, which is "" for a single model."""
     from medmix.evaluate.answers import suite
-    from medmix.evaluate.answers.asking import Options
+    from medmix.evaluate.answers.loading import Options
 
     names = [Path(checkpoint).resolve().name for checkpoint in checkpoints] if len(checkpoints) > 1 else [""]
     if len(set(names)) < len(names):

@@ -36,14 +36,14 @@ def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
     Example:
       medmix report results --out report
     """
-    from medmix.evaluate.comparison import pages
+    from medmix.evaluate.comparison import rendering
 
-    document = pages.report(results, out)
+    document = rendering.report(results, out)
     for line in document["warnings"]:
         say(f"note: {line}")
     if as_json:
         print_json(document)
-    say(f"the report is in {out}; look at {out / pages.HTML}")
+    say(f"the report is in {out}; look at {out / rendering.HTML}")
 
 
 @click.command()

@@ -10,8 +10,8 @@ from scipy.stats import false_discovery_control
 
 from medmix.curate.errors import WorkError
 
-from ..comparison.measures import Key, Measure, compare, of_result, over_runs, united
 from ..comparison.results import Result, read
+from ..comparison.sample_scores import Key, Measure, compare, of_result, over_runs, united
 from .plan import FULL, Plan
 
 PRIMARY = ("bleu1_sentence_word", "choice_accuracy_loglik", "macro_f1")

@@ -14,7 +14,7 @@ from medmix.train.data import stream
 from medmix.train.recipe import Recipe, as_dict
 from medmix.train.run import checkpoint, loop
 
-from ..answers.journal import differences
+from ..answers.predictions import differences
 from . import contributions, plan, scoring
 from .plan import Arm, Plan
 from .scoring import Scoring

@@ -8,11 +8,11 @@ from typing import Any
 from medmix.curate.errors import UsageError
 from medmix.curate.write import manifest
 
-from ..answers import benchmarks, heldout, leaks, suite
-from ..answers.asking import Options
+from ..answers import benchmarks, leaks, mix_split, suite
+from ..answers.loading import Options
+from ..classification.datasets import load as load_set
 from ..classification.prepare import read as read_set
 from ..classification.recipe import load as load_recipe
-from ..classification.sets import load as load_set
 from ..classification.suite import DEFAULT_SETS, evaluate
 
 
@@ -72,7 +72,7 @@ def refuse_unscorable(scoring: Scoring, mix: Path) -> None:
             for entry in benchmarks.inputs(scoring.root, scoring.benchmarks)
         }
     else:
-        asking = heldout.sources(mix, scoring.split)
+        asking = mix_split.sources(mix, scoring.split)
         if unknown := [name for name in scoring.benchmarks if name not in asking]:
             raise UsageError(
                 f"the {scoring.split} split of {mix} asks questions of {', '.join(asking) or 'nothing'}, not of "

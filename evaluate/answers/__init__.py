@@ -4,10 +4,10 @@ What is right reaches the scores and never a prompt. The wing knows no other mod
 """
 
 __all__ = (
-    "asking",
     "benchmarks",
-    "heldout",
-    "journal",
     "leaks",
+    "loading",
+    "mix_split",
+    "predictions",
     "suite",
 )

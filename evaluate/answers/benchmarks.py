@@ -13,7 +13,7 @@ from medmix.curate.read.inputs import Input, find
 from medmix.curate.record import Record, Rejected
 from medmix.curate.sources import layouts
 
-from .pictures import Pictures
+from .images import Pictures
 from .questions import Question, asks, of_record
 
 SPLITS = {

@@ -23,13 +23,13 @@ from medmix.train.run.loop import make_folder
 from medmix.train.run.ranks import pick_device
 
 from .. import intervals, metrics
-from . import asking, scores, tables
-from .asking import Options
+from . import loading, results_table, scores
+from .batching import Batch, Prompts, batches
 from .generation import Answerer
-from .journal import PREDICTIONS, Journal
+from .images import Pictures
 from .likelihood import option_logliks
-from .pictures import Pictures
-from .plan import Batch, Prompts, batches
+from .loading import Options
+from .predictions import PREDICTIONS, Journal
 from .questions import Question
 
 FORMAT = 1
@@ -59,7 +59,7 @@ def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str,
     loaded = _load(checkpoint, options.batch)
     make_folder(out)
     with closing(Pictures(out / ".images", loaded.recipe.vision)) as pictures:
-        asked = asking.read(loaded, options, pictures)
+        asked = loading.read(loaded, options, pictures)
         prompts = Prompts(
             Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
         )
@@ -89,7 +89,7 @@ def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str,
         "files": {"predictions": PREDICTIONS},
     }
     write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / "table.md", tables.markdown(results))
+    write_text(out / "table.md", results_table.markdown(results))
     return results
 
 

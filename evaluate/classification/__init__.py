@@ -4,9 +4,9 @@ One recipe serves all encoders, and sets are split by patient, slide or lesion. 
 """
 
 __all__ = (
+    "datasets",
     "prepare",
     "recipe",
     "scores",
-    "sets",
     "suite",
 )

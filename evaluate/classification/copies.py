@@ -21,8 +21,8 @@ from medmix.curate.measure.images import reduced
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
 
-from .pictures import CHUNK, Bytes, Pictures, contents
-from .sample import Sample
+from .image_cache import CHUNK, Bytes, Pictures, contents
+from .samples import Sample
 
 VERSION = "1"
 """Of how copies are sought here; with the code of `curate/copies` it names what was found."""

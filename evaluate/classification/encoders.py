@@ -29,7 +29,17 @@ from medmix.train.recipe import Weights
 from medmix.train.run import checkpoint as checkpoints
 
 from .backbone import Backbone
-from .foreign import CLIP_MEAN, CLIP_STD, Triple, from_timm, from_transformers, guessed, make_net, timm_pixels, wrapped
+from .pretrained import (
+    CLIP_MEAN,
+    CLIP_STD,
+    Triple,
+    from_timm,
+    from_transformers,
+    guessed,
+    make_net,
+    timm_pixels,
+    wrapped,
+)
 from .recipe import TransferRecipe
 
 

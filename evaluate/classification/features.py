@@ -11,9 +11,8 @@ from medmix.curate.shards import replacing
 
 from .encoders import Encoder, state_digest
 from .finetune import read_ahead
-from .inputs import normalised
-from .mapped import new_array
-from .pictures import Pictures
+from .image_cache import Pictures, new_array
+from .transforms import normalised
 
 VERSION = "1"
 """Of how vectors are taken; another one takes them again."""

@@ -23,9 +23,9 @@ from medmix.train.run.optim import learning_rate
 
 from .backbone import Classifier
 from .encoders import Encoder
-from .inputs import Batch, augmented, gather, normalised
-from .pictures import Pictures
+from .image_cache import Pictures
 from .recipe import TransferRecipe
+from .transforms import Batch, augmented, gather, normalised
 
 SECONDS_BETWEEN_SAVES = 300.0
 """How much work a kill may cost; an epoch that is under way is begun again."""

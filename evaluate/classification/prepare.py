@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from medmix.curate.errors import UsageError
+from medmix.train.data import stream
 
-from . import copies, partition, pictures, readers
+from . import copies, image_cache, readers, splitting
 from .copies import Copies
-from .partition import Leaks, Partition
-from .readers.naming import some
+from .datasets import EvalSet
 from .recipe import TransferRecipe
-from .sample import Sample
+from .samples import Sample, some
 from .scores import Bools, indicators, left_out
-from .sets import EvalSet
+from .splitting import Leaks, Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Prepared:
 
     facts: EvalSet
     samples: list[Sample]
-    pictures: pictures.Pictures
+    pictures: image_cache.Pictures
     partition: Partition
     truth: Bools
     copies: Copies
@@ -63,7 +63,7 @@ class Prepared:
         if shots is None:
             return self.places(split)
         mine = self.partition.places[split]
-        return np.array(partition.few(self.samples, self.partition.units, mine, shots, seed), np.int64)
+        return np.array(splitting.few(self.samples, self.partition.units, mine, shots, seed), np.int64)
 
 
 def prepare(
@@ -82,9 +82,9 @@ def prepare(
     """
     samples = read(facts, root)
     home = cache / facts.id
-    decoded = pictures.load(samples, size, home, recipe.max_pixels, workers)
+    decoded = image_cache.load(samples, size, home, recipe.max_pixels, workers)
     found = copies.find(samples, decoded, facts.splits.copies, home, recipe.max_pixels, workers)
-    split = partition.split(facts, samples, found, recipe.split_seed, leaks)
+    split = splitting.split(facts, samples, found, recipe.split_seed, leaks)
     truth = indicators([sample.labels for sample in samples], len(facts.classes))
     return Prepared(facts, samples, decoded, split, truth, found, home, _digest(facts, samples, decoded.digest, split))
 
@@ -159,6 +159,21 @@ def notes(ready: Prepared, shots: int | None = None) -> list[str]:
     if facts.outside is not None and facts.outside.overlap != "none":
         lines.append(f"overlap with the mix is {facts.outside.overlap}: {facts.outside.evidence}")
     return [f"{facts.id}: {line}" for line in lines]
+
+
+def trained_on(mix: Path) -> frozenset[str] | None:
+    """Give the SHA-256 of the bytes of every image that a mix trains on; None where it is not here any more."""
+    try:
+        rows = stream.rows(stream.open_split(mix, "train"), ("image_sha256",))
+        return frozenset(digest for row in rows for digest in row.get("image_sha256") or ())
+    except UsageError:
+        return None
+
+
+def of_test(ready: Prepared, seen: frozenset[str]) -> list[str]:
+    """Give the keys of the test images whose bytes were trained on."""
+    originals = ready.pictures.originals
+    return [ready.samples[place].key for place in ready.partition.places["test"] if originals[place] in seen]
 
 
 def _units_by_class(ready: Prepared) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from medmix.curate.config import nearest, override, parse, read_yaml
 from medmix.curate.errors import UsageError
 
-from .sets import NOT_SETS
+from .datasets import NOT_SETS
 
 
 @dataclass(frozen=True, slots=True)

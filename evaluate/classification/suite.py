@@ -15,15 +15,14 @@ from medmix.train.run.ranks import pick_device
 
 from . import recipe as recipes
 from .backbone import CLASS_AND_MEAN
+from .datasets import load as load_set
 from .encoders import Encoder, open_encoder
-from .job import MODES, Mode, Run, run, versions
-from .partition import Leaks
-from .prepare import Prepared, describe, notes, prepare, read
-from .readers.naming import some
+from .prepare import Prepared, describe, notes, of_test, prepare, read, trained_on
 from .recipe import TransferRecipe, as_dict
-from .rows import ALL, predictions, rows
-from .seen import of_test, trained_on
-from .sets import load as load_set
+from .result_rows import ALL, predictions, rows
+from .runs import MODES, Mode, Run, run, versions
+from .samples import some
+from .splitting import Leaks
 
 FORMAT = 1
 """Of `results.json`, which all suites share."""

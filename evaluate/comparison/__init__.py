@@ -4,7 +4,7 @@ The wing scores nothing anew: it checks scores against the predictions beside th
 """
 
 __all__ = (
-    "measures",
-    "pages",
+    "rendering",
     "results",
+    "sample_scores",
 )

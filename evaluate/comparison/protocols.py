@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..answers.journal import flat
-from .measures import CHOICES, Key, Measure
+from ..answers.predictions import flat
 from .results import Result
+from .sample_scores import CHOICES, Key, Measure
 
 _OF_THE_MODEL: Mapping[str, tuple[str, ...]] = {
     "vqa": ("asked", "batch", "controls", "images"),

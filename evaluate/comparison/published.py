@@ -8,7 +8,7 @@ from typing import Literal
 from medmix.curate.config import nearest, parse, read_yaml
 from medmix.curate.errors import UsageError
 
-from .measures import CHOICES, CLASSES, CLOSED, WORDS
+from .sample_scores import CHOICES, CLASSES, CLOSED, WORDS
 
 KNOWN = (
     *WORDS,

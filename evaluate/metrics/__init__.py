@@ -11,11 +11,11 @@ from . import bleu, bleu_libraries, bleu_scripts
 from .bleu import Counts, bleu1_corpus_word_counts, bleu1_of_counts, bleu1_sentence_word
 from .bleu_libraries import bleu1_nltk_sentence, missing_libraries
 from .bleu_scripts import bleu1_prefix_tuning_char, bleu4_vqamed2019_nltk33, bleu4_vqamed2019_nltk325
-from .choice import choice_by_loglik, choice_by_loglik_per_char, choice_by_loglik_per_token, parse_choice
 from .closed import closed_accuracy, closed_unparseable, label_of, parse_closed
 from .exact import exact_match
-from .tokens import token_f1, token_precision, token_recall
-from .words import normalise, words
+from .multiple_choice import choice_by_loglik, choice_by_loglik_per_char, choice_by_loglik_per_token, parse_choice
+from .normalization import normalise, words
+from .token_overlap import token_f1, token_precision, token_recall
 
 __all__ = [
     "ANSWER",

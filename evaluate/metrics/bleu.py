@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .words import words
+from .normalization import words
 
 
 class Counts(NamedTuple):

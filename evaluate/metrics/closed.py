@@ -3,7 +3,7 @@
 import re
 
 from .exact import exact_match
-from .words import normalise
+from .normalization import normalise
 
 LABELS: dict[str, tuple[str, ...]] = {
     "yes": ("yes", "yeah", "yep", "true", "是", "是的", "有", "包含", "存在", "对", "可以"),

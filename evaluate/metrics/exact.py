@@ -1,6 +1,6 @@
 """The share of answers that are just the gold answer."""
 
-from .words import normalise
+from .normalization import normalise
 
 
 def exact_match(prediction: str, gold: str) -> float:

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from medmix.curate.errors import InputError, UsageError
 
-from ..sample import Sample
-from ..sets import EvalSet
+from ..datasets import EvalSet
+from ..samples import Sample, some
 from .arrays import read_arrays
 from .folders import read_folders
 from .lists import read_lists
-from .naming import some
 from .table import read_table
 
 

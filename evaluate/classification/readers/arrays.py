@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from medmix.curate.errors import InputError
 
-from ..sample import Element, Sample
-from ..sets import Arrays, EvalSet
+from ..datasets import Arrays, EvalSet
+from ..samples import Element, Sample
 
 
 def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:

@@ -6,9 +6,8 @@ from pathlib import Path
 from medmix.curate.config import nearest
 from medmix.curate.errors import InputError
 
-from ..sample import Sample
-from ..sets import EvalSet, Folders
-from .naming import group_of, some
+from ..datasets import EvalSet, Folders
+from ..samples import Sample, group_of, some
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".dcm"})
 """Files that are images; others in a class's folder (`Thumbs.db`) are passed over."""

@@ -5,9 +5,8 @@ from pathlib import Path
 from medmix.curate.errors import InputError
 from medmix.curate.tables import text_lines
 
-from ..sample import Sample
-from ..sets import EvalSet, Lists
-from .naming import group_of, is_inside
+from ..datasets import EvalSet, Lists
+from ..samples import Sample, group_of, is_inside
 
 
 def read_lists(facts: EvalSet, layout: Lists, folder: Path) -> list[Sample]:

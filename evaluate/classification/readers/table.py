@@ -7,9 +7,8 @@ from medmix.curate.config import nearest
 from medmix.curate.errors import InputError, RowError
 from medmix.curate.tables import csv_rows, text_lines
 
-from ..sample import Sample
-from ..sets import EvalSet, Table
-from .naming import group_of, is_inside
+from ..datasets import EvalSet, Table
+from ..samples import Sample, group_of, is_inside
 
 
 def read_table(facts: EvalSet, layout: Table, folder: Path) -> list[Sample]:

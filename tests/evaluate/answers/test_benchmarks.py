@@ -6,7 +6,7 @@ import pytest
 from medmix.curate.errors import RowError, UsageError, WorkError
 from medmix.curate.record import ImageRef
 from medmix.evaluate.answers import benchmarks
-from medmix.evaluate.answers.pictures import Pictures
+from medmix.evaluate.answers.images import Pictures
 from medmix.train.recipes import load
 
 from ...train.conftest import png

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
+from medmix.evaluate.answers.batching import Prompts
 from medmix.evaluate.answers.generation import Answerer
-from medmix.evaluate.answers.heldout import read
-from medmix.evaluate.answers.pictures import Pictures
-from medmix.evaluate.answers.plan import Prompts
+from medmix.evaluate.answers.images import Pictures
+from medmix.evaluate.answers.mix_split import read
 from medmix.evaluate.answers.questions import Question, first_line
 from medmix.train.data.collate import Sample, collate
 from medmix.train.data.render import IGNORE, Renderer

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from medmix.evaluate.answers.heldout import read
+from medmix.evaluate.answers.images import Pictures
 from medmix.evaluate.answers.likelihood import option_logliks
-from medmix.evaluate.answers.pictures import Pictures
+from medmix.evaluate.answers.mix_split import read
 from medmix.train.data.collate import Sample, collate
 from medmix.train.run.checkpoint import Checkpoint
 

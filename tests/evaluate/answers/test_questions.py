@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from medmix.curate.record import ImageRef, Record
-from medmix.evaluate.answers import benchmarks, heldout
-from medmix.evaluate.answers.pictures import Pictures
-from medmix.evaluate.answers.plan import Prompts, limited
+from medmix.evaluate.answers import benchmarks, mix_split
+from medmix.evaluate.answers.batching import Prompts, limited
+from medmix.evaluate.answers.images import Pictures
 from medmix.evaluate.answers.questions import Question, first_line, of_record
 from medmix.train.data.render import Renderer
 from medmix.train.run.checkpoint import Checkpoint
@@ -97,7 +97,7 @@ def test_a_benchmark_and_a_mix_of_it_ask_the_same(
     pictures = Pictures(tmp_path, loaded.recipe.vision)
     found = benchmarks.inputs(sources, names)
     upstream = {q.id: q for q in benchmarks.read(found, pictures, leave_out=True).questions}
-    held = heldout.read(sample_mix, "test", names, pictures)
+    held = mix_split.read(sample_mix, "test", names, pictures)
     assert {question.benchmark for question in held} == set(names)
     for question in held:
         same = upstream[question.id]

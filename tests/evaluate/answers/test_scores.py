@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from medmix.evaluate import intervals
-from medmix.evaluate.answers import scores, tables
+from medmix.evaluate.answers import results_table, scores
 
 
 def line(number: int, prediction: str, *golds: str, **fields: Any) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_the_table_shows_the_model_beside_its_controls() -> None:
         "scores": scores.of_lines([*lines, choice(0, "A", 0, [-1.0, -2.0])]),
         "notes": ["no majority_answer for slake: no train split at hand"],
     }
-    text = tables.markdown(results)
+    text = results_table.markdown(results)
     assert "run/step-1 (step 1) on the benchmarks in sources." in text
     assert "| slake | en | 2 | 2 | exact_match | 0.500 [0.000, 1.000] |  |  |  | 1.000 |" in text
     assert "| slake | en/closed | 2 | 2 | closed_accuracy | 0.500 [0.000, 1.000] |  |  |  | 1.000 |" in text

@@ -7,8 +7,8 @@ import pytest
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.answers import suite
-from medmix.evaluate.answers.asking import Options
-from medmix.evaluate.answers.journal import Journal
+from medmix.evaluate.answers.loading import Options
+from medmix.evaluate.answers.predictions import Journal
 from medmix.train.data import stream
 from medmix.train.run import checkpoint, loop
 

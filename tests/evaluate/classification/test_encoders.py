@@ -24,7 +24,7 @@ from transformers import (
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
-from medmix.evaluate.classification.foreign import wrapped
+from medmix.evaluate.classification.pretrained import wrapped
 from medmix.train.recipe import Recipe
 from medmix.train.run import checkpoint, loop
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from medmix.curate.errors import InputError, UsageError
-from medmix.evaluate.classification import readers, sets
-from medmix.evaluate.classification.sample import Element, Sample
+from medmix.evaluate.classification import datasets, readers
+from medmix.evaluate.classification.samples import Element, Sample
 
 from . import upstream
 
 
 def read(name: str, folder: Path) -> list[Sample]:
-    return readers.read(sets.load(name), folder)
+    return readers.read(datasets.load(name), folder)
 
 
 def counts(samples: list[Sample]) -> Counter[tuple[str, int]]:
@@ -66,7 +66,7 @@ reader:
 splits: {by: patient, group: '^(\\d{8})_', copies: exact}
 """
     )
-    samples = readers.read(sets.load(tmp_path / "nih1000.yaml"), real_data / "chestxray14_nih1000_64px")
+    samples = readers.read(datasets.load(tmp_path / "nih1000.yaml"), real_data / "chestxray14_nih1000_64px")
     assert Counter(sample.split for sample in samples) == {"train": 600, "validation": 200, "test": 200}
     assert all(sample.key.split("/")[-1].startswith(sample.group) for sample in samples)
 
@@ -111,7 +111,9 @@ def test_neojaundice_is_cut_at_the_papers_limit(sets_root: Path) -> None:
 def test_folders_read_a_set_of_ones_own(tmp_path: Path) -> None:
     upstream.class_folders(tmp_path / "mine", ("benign", "malignant"), 3)
     (tmp_path / "mine" / "benign" / "Thumbs.db").write_bytes(b"x")
-    facts = replace(sets.load("busi"), classes=("benign", "malignant"), reader=sets.Reader(sets.Folders("{class}")))
+    facts = replace(
+        datasets.load("busi"), classes=("benign", "malignant"), reader=datasets.Reader(datasets.Folders("{class}"))
+    )
     assert len(readers.read(facts, tmp_path / "mine")) == 6
 
 

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.classification import finetune, job, pictures
+from medmix.evaluate.classification import finetune, image_cache, runs
 from medmix.evaluate.classification.suite import evaluate
 
 from . import upstream
@@ -102,7 +102,7 @@ def test_what_is_done_is_not_done_again(
     own: tuple[Path, dict[str, Any]], own_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, results = own
-    for module, name in ((finetune, "fine_tune"), (pictures, "_decode")):
+    for module, name in ((finetune, "fine_tune"), (image_cache, "_decode")):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("done again"))
     assert run(out, own_set, str(own_set / "mine.yaml")) == results
 
@@ -210,7 +210,7 @@ def test_a_linear_probe_takes_features_once(own_set: Path, tmp_path: Path, monke
     assert results["protocol"]["sets"]["mine"]["runs"][0]["c"] in (0.01, 1.0)
     assert "scikit-learn" in results["versions"]
     assert len(list((tmp_path / "cache" / "mine").glob("features-*.npy"))) == 1
-    monkeypatch.setattr(job.features, "_take", lambda *_: pytest.fail("taken again"))
+    monkeypatch.setattr(runs.features, "_take", lambda *_: pytest.fail("taken again"))
     run(tmp_path, own_set, str(own_set / "mine.yaml"), mode="linear-probe", shots=2, more=("seeds=[0]",))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate import intervals
-from medmix.evaluate.comparison import pages
+from medmix.evaluate.comparison import rendering
 
 from .conftest import answers, classes
 
@@ -27,7 +27,7 @@ def row(table: dict[str, Any], *key: str) -> dict[str, Any]:
 def test_models_stand_beside_each_other_their_controls_and_what_was_published(tmp_path: Path) -> None:
     answers(tmp_path / "in/a", "a", RIGHT)
     answers(tmp_path / "in/deep/b", "b", HALF)
-    document = pages.report([tmp_path / "in"], tmp_path / "out")
+    document = rendering.report([tmp_path / "in"], tmp_path / "out")
     (table,) = document["tables"]
     assert table["models"] == ["tiny (a)", "tiny (b)"]
     exact = row(table, "pathvqa", "all", "exact_match")
@@ -55,7 +55,7 @@ def test_models_stand_beside_each_other_their_controls_and_what_was_published(tm
 
 def test_the_files_are_whole_in_themselves(tmp_path: Path) -> None:
     answers(tmp_path / "a", "a", RIGHT)
-    document = pages.report([tmp_path / "a"], tmp_path / "out")
+    document = rendering.report([tmp_path / "a"], tmp_path / "out")
     assert json.loads((tmp_path / "out/report.json").read_text()) == document
     page = (tmp_path / "out/report.html").read_text()
     assert "<svg" in page
@@ -69,7 +69,7 @@ def test_the_files_are_whole_in_themselves(tmp_path: Path) -> None:
 def test_what_upstream_or_a_name_says_is_text_on_the_page(tmp_path: Path) -> None:
     model = {"name": "<b>x</b>", "path": None, "digest": None, "kind": "encoder"}
     answers(tmp_path / "a", "a", RIGHT, model=model, notes=["a <script> here"])
-    pages.report([tmp_path / "a"], tmp_path / "out")
+    rendering.report([tmp_path / "a"], tmp_path / "out")
     page = (tmp_path / "out/report.html").read_text()
     assert "<b>x" not in page
     assert "<script" not in page
@@ -80,7 +80,7 @@ def test_another_protocol_is_another_table_and_is_said(tmp_path: Path) -> None:
     answers(tmp_path / "a", "a", RIGHT)
     other = {"asked": "elsewhere", "split": "test", "limit": 4, "batch": 8}
     answers(tmp_path / "b", "b", HALF, protocol=other)
-    document = pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    document = rendering.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     first, second = document["tables"]
     assert (first["name"], second["name"]) == ("Answers, protocol A", "Answers, protocol B")
     assert first["differs"] == []
@@ -95,7 +95,7 @@ def test_other_samples_are_another_row(tmp_path: Path, monkeypatch: pytest.Monke
     answers(tmp_path / "a", "a", RIGHT)
     monkeypatch.setitem(conftest.GOLDS, "pathvqa/test/1", ("no", "closed", "slide-1"))
     answers(tmp_path / "b", "b", RIGHT)
-    (table,) = (document := pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out"))["tables"]
+    (table,) = (document := rendering.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out"))["tables"]
     exact = [row["cells"].keys() for row in table["rows"] if (row["subset"], row["metric"]) == ("all", "exact_match")]
     assert exact == [{"tiny (a)"}, {"tiny (b)"}]
     assert "Answers: models answered different samples of pathvqa; a row for each" in document["warnings"]
@@ -113,7 +113,7 @@ def test_encoders_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
     mean = sum(sklearn.f1_score(truth, mine, average="macro") for mine in said.values()) / 2
     classes(tmp_path / "one", "one", {seed: [names[k] for k in mine] for seed, mine in said.items()}, mean)
     classes(tmp_path / "two", "two", {0: ["benign"] * 4, 1: ["benign"] * 4}, 1 / 3)
-    document = pages.report([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+    document = rendering.report([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
     (table,) = document["tables"]
     cell = row(table, "busi", "all", "macro_f1")["cells"]["one"]
     assert (cell["value"], cell["seeds"]) == (pytest.approx(mean, abs=1e-12), [0, 1])
@@ -129,7 +129,7 @@ def test_seeds_of_one_training_are_one_model(tmp_path: Path) -> None:
         model = {**trained, "path": f"runs/all/seed-{seed}/step-2", "digest": f"{seed}" * 64, "seed": seed}
         answers(tmp_path / f"all-{seed}", "a", said, model=model)
     answers(tmp_path / "other", "b", HALF)
-    document = pages.report([tmp_path], tmp_path / "out")
+    document = rendering.report([tmp_path], tmp_path / "out")
     (table,) = document["tables"]
     assert table["models"] == ["tiny (all)", "tiny (b)"]
     cell = row(table, "pathvqa", "all", "exact_match")["cells"]["tiny (all)"]
@@ -140,7 +140,7 @@ def test_seeds_of_one_training_are_one_model(tmp_path: Path) -> None:
     assert test["value"] == pytest.approx(0.375)
     again = {**trained, "path": "runs/x", "digest": "2" * 64, "seed": 1}
     answers(tmp_path / "again", "a", RIGHT, model=again)  # a seed that comes twice is no mean
-    assert len(pages.report([tmp_path], tmp_path / "out")["tables"][0]["models"]) == 4
+    assert len(rendering.report([tmp_path], tmp_path / "out")["tables"][0]["models"]) == 4
 
 
 def test_a_model_may_have_a_file_for_each_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_a_model_may_have_a_file_for_each_benchmark(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(conftest, "GOLDS", renamed)
     for name, said in (("a", RIGHT), ("b", HALF)):
         answers(tmp_path / name / "two", name, said)
-    (table,) = pages.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")["tables"]
+    (table,) = rendering.report([tmp_path / "a", tmp_path / "b"], tmp_path / "out")["tables"]
     assert table["models"] == ["tiny (a)", "tiny (b)"]
     tested = [test["benchmark"] for test in table["tests"] if (test["subset"], test["metric"]) == ("all", "token_f1")]
     assert tested == ["pathvqa", "vqa_rad"]
@@ -161,11 +161,11 @@ def test_a_model_may_have_a_file_for_each_benchmark(tmp_path: Path, monkeypatch:
 def test_the_same_result_twice_is_one_and_another_claim_is_refused(tmp_path: Path) -> None:
     answers(tmp_path / "a", "a", RIGHT)
     answers(tmp_path / "copy", "a", RIGHT)
-    (table,) = pages.report([tmp_path / "a", tmp_path / "copy", tmp_path], tmp_path / "out")["tables"]
+    (table,) = rendering.report([tmp_path / "a", tmp_path / "copy", tmp_path], tmp_path / "out")["tables"]
     assert table["models"] == ["tiny"]
     answers(tmp_path / "claim", "a", HALF)
     with pytest.raises(UsageError, match=r"claim/results.json and .* both claim to be of tiny on pathvqa all"):
-        pages.report([tmp_path / "a", tmp_path / "claim"], tmp_path / "out")
+        rendering.report([tmp_path / "a", tmp_path / "claim"], tmp_path / "out")
 
 
 def test_torch_is_not_imported(tmp_path: Path) -> None:

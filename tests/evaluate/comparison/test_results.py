@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.comparison import measures, results
+from medmix.evaluate.comparison import results, sample_scores
 
 from .conftest import answers
 
@@ -86,4 +86,4 @@ def test_predictions_that_do_not_give_the_score(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"its predictions give 0.750000 for pathvqa all exact_match, .* says 1.000000"
     ):
-        measures.of_result(results.read(path))
+        sample_scores.of_result(results.read(path))

@@ -6,6 +6,7 @@ it ends is kept, so that whoever normalises it can fill the rest with the mean c
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,7 @@ from medmix.curate.measure.images import canonical
 from medmix.curate.progress import track
 from medmix.curate.shards import replacing, write_text
 
-from .mapped import new_array
-from .readers.naming import some
-from .sample import Element, Sample, Source
+from .samples import Element, Sample, Source, some
 
 VERSION = "1"
 """Of the form of the cache and of what is done to pixels; another one decodes again."""
@@ -173,6 +172,22 @@ def _decode(samples: Sequence[Sample], size: int, array: Path, about: Path, max_
         with replacing(array) as whole:
             _copy(wide[..., :1] if grey else wide, whole)
         write_text(about, json.dumps({"boxes": boxes, "contents": contents}))
+
+
+def new_array(path: Path, kind: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Make an npy file of zeros, mapped into memory to be filled.
+
+    Its room is claimed at once: a full disk is an error here, and not the end of the process at the first page that
+    has no place.
+
+    Raises:
+        OSError: the disk has no room for it.
+    """
+    array: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", kind, shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _copy(pixels: Bytes, path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.answers.journal import Journal
+from medmix.evaluate.answers.predictions import Journal
 
 IDENTITY = {"checkpoint": "a" * 64, "protocol": {"batch": 8}}
 LINES = [{"system": "model", "id": f"slake/{number}", "prediction": "是的\n"} for number in range(3)]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .pictures import Pictures
+from .image_cache import Pictures
 from .recipe import Augment
 
 

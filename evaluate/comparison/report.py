@@ -13,10 +13,10 @@ from scipy.stats import false_discovery_control
 import medmix
 from medmix.curate.errors import UsageError
 
-from . import leakage, protocols, seeds
-from .measures import COMPARED, Key, Measure, compare, of_result
+from . import leakage, protocols, seed_averages
 from .published import Number, Paper
 from .results import Result
+from .sample_scores import COMPARED, Key, Measure, compare, of_result
 
 FORMAT = 1
 
@@ -41,7 +41,7 @@ def make(results: Sequence[Result], papers: Sequence[Paper]) -> dict[str, Any]:
     Raises:
         UsageError: two results claim other numbers for one model, or predictions do not give their scores.
     """
-    joined = seeds.joined([seeds.Scored(result, of_result(result)) for result in results])
+    joined = seed_averages.joined([seed_averages.Scored(result, of_result(result)) for result in results])
     labels = _labels([one.result for one in joined])
     scored = [Named(one.result, labels[one.result.path], one.measures) for one in joined]
     further = _further(papers)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from .words import words
+from .normalization import words
 
 _LETTER = re.compile(r"\s*\(?([A-Za-z])(?:[).:,]|\s*$)")
 

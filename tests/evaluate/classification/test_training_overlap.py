@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medmix.evaluate.classification import seen
+from medmix.evaluate.classification import prepare
 from medmix.evaluate.classification.suite import evaluate
 from medmix.train.recipe import Recipe
 from medmix.train.run import loop
@@ -49,4 +49,4 @@ def test_test_images_that_were_trained_on_are_counted(tiny: Recipe, tmp_path: Pa
 
 
 def test_a_mix_that_is_not_here_any_more_tells_nothing(tmp_path: Path) -> None:
-    assert seen.trained_on(tmp_path / "gone") is None
+    assert prepare.trained_on(tmp_path / "gone") is None

@@ -9,23 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.classification import copies, partition, pictures, readers, sets
+from medmix.evaluate.classification import copies, datasets, image_cache, readers, splitting
 from medmix.evaluate.classification.copies import Copies
-from medmix.evaluate.classification.sample import Sample
-from medmix.evaluate.classification.units import units
+from medmix.evaluate.classification.samples import Sample
+from medmix.evaluate.classification.splitting import units
 
-FACTS = replace(sets.load("busi"), id="made")
+FACTS = replace(datasets.load("busi"), id="made")
 
 
 def sample(key: str, label: int, split: str = "", group: str = "") -> Sample:
     return Sample(key, Path(key), (label,), split, group)
 
 
-def cut(samples: Sequence[Sample], *pairs: tuple[int, int], seed: int = 0, leaks: partition.Leaks | None = None):  # type: ignore[no-untyped-def]
-    return partition.split(FACTS, samples, Copies(pairs), seed, leaks)
+def cut(samples: Sequence[Sample], *pairs: tuple[int, int], seed: int = 0, leaks: splitting.Leaks | None = None):  # type: ignore[no-untyped-def]
+    return splitting.split(FACTS, samples, Copies(pairs), seed, leaks)
 
 
-def keys(samples: Sequence[Sample], found: partition.Partition) -> dict[str, set[str]]:
+def keys(samples: Sequence[Sample], found: splitting.Partition) -> dict[str, set[str]]:
     return {name: {samples[place].key for place in places} for name, places in found.places.items()}
 
 
@@ -105,34 +105,34 @@ def test_a_class_that_cannot_be_learnt_is_refused() -> None:
 def test_shots_count_patients_and_not_images(shots: int) -> None:
     mine = [sample(f"{number:03}", number % 3, group=f"{number % 3} {number // 12}") for number in range(120)]
     unit = units(mine, [])
-    chosen = partition.few(mine, unit, range(120), shots, seed=0)
+    chosen = splitting.few(mine, unit, range(120), shots, seed=0)
     for label in range(3):
         whose = {unit[place] for place in chosen if mine[place].labels == (label,)}
         assert len(whose) == shots
         assert sum(mine[place].labels == (label,) for place in chosen) == 4 * shots  # all images of each
-    assert partition.few(mine, unit, range(120), shots, seed=1) != chosen
+    assert splitting.few(mine, unit, range(120), shots, seed=1) != chosen
 
 
 def test_a_patient_chosen_for_one_finding_counts_for_his_others() -> None:
     both = [Sample(str(number), Path("x"), (0, 1), "", f"p{number}") for number in range(4)]
-    assert len(partition.few(both, units(both, []), range(4), 2, seed=0)) == 2
+    assert len(splitting.few(both, units(both, []), range(4), 2, seed=0)) == 2
 
 
 def real(name: str, folder: Path, cache: Path) -> tuple[list[Sample], Copies]:
-    facts = sets.load(name)
+    facts = datasets.load(name)
     mine = readers.read(facts, folder)
-    decoded = pictures.load(mine, 64, cache, 10**8)
+    decoded = image_cache.load(mine, 64, cache, 10**8)
     return mine, copies.find(mine, decoded, facts.splits.copies, cache, 10**8)
 
 
 def test_the_real_brain_tumour_sample_leaks_and_is_refused_unless_told_otherwise(
     real_data: Path, tmp_path: Path
 ) -> None:
-    facts = sets.load("brain_tumor_mri")
+    facts = datasets.load("brain_tumor_mri")
     mine, found = real("brain_tumor_mri", real_data / "brain_tumor_mri", tmp_path)
     with pytest.raises(UsageError, match=r"brain_tumor_mri: 12 images of train or validation share 9 units"):
-        partition.split(facts, mine, found, 0, leaks="refuse")
-    by_rule = partition.split(facts, mine, found, 0)
+        splitting.split(facts, mine, found, 0, leaks="refuse")
+    by_rule = splitting.split(facts, mine, found, 0)
     assert by_rule.leaked == {"dropped": 12}
     assert len(by_rule.places["test"]) == 76
 
@@ -140,7 +140,7 @@ def test_the_real_brain_tumour_sample_leaks_and_is_refused_unless_told_otherwise
 def test_the_real_busi_sample_is_split_by_clusters_of_copies(real_data: Path, tmp_path: Path) -> None:
     mine, found = real("busi", real_data / "busi", tmp_path)
     assert len(found.pairs) == 15
-    cut_ = partition.split(sets.load("busi"), mine, found, 0)
+    cut_ = splitting.split(datasets.load("busi"), mine, found, 0)
     homes = {place: name for name, places in cut_.places.items() for place in places}
     assert all(homes[one] == homes[other] for one, other in found.pairs)
 
@@ -148,12 +148,12 @@ def test_the_real_busi_sample_is_split_by_clusters_of_copies(real_data: Path, tm
 def test_the_real_breastmnist_files_one_image_under_both_classes(real_data: Path, tmp_path: Path) -> None:
     mine, found = real("breastmnist", real_data / "medmnist", tmp_path)
     assert found.blind == 780
-    cut_ = partition.split(sets.load("breastmnist"), mine, found, 0)
+    cut_ = splitting.split(datasets.load("breastmnist"), mine, found, 0)
     assert cut_.contradictory == ("test/000076", "train/000115")
 
 
 def test_colons_shared_slides_are_dropped_from_training(sets_root: Path, tmp_path: Path) -> None:
     mine, found = real("medfmc_colon", sets_root / "medfmc_colon", tmp_path)
-    cut_ = partition.split(sets.load("medfmc_colon"), mine, found, 0)
+    cut_ = splitting.split(datasets.load("medfmc_colon"), mine, found, 0)
     assert cut_.leaked == {"dropped": 2}
     assert {name: len(places) for name, places in cut_.places.items()} == {"train": 24, "validation": 8, "test": 14}

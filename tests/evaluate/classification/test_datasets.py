@@ -6,7 +6,7 @@ import pytest
 
 from medmix.curate.errors import UsageError
 from medmix.curate.licences import wordings
-from medmix.evaluate.classification import partition, readers, sets
+from medmix.evaluate.classification import datasets, readers, splitting
 from medmix.evaluate.classification.copies import Copies
 from medmix.evaluate.classification.suite import DEFAULT_SETS
 
@@ -32,9 +32,9 @@ def own(folder: Path, text: str = OWN) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", sets.set_names())
+@pytest.mark.parametrize("name", datasets.set_names())
 def test_every_set_says_where_it_is_from_and_whether_the_mix_has_seen_it(name: str) -> None:
-    facts = sets.load(name)
+    facts = datasets.load(name)
     assert facts.licence is not None
     assert facts.licence.id == "LicenseRef-unclear" or wordings.is_known(facts.licence.id)
     assert facts.outside is not None
@@ -46,14 +46,14 @@ def test_every_set_says_where_it_is_from_and_whether_the_mix_has_seen_it(name: s
 
 
 def test_of_the_eight_default_sets_only_cxr8_may_be_in_the_mix() -> None:
-    overlaps = {name: outside.overlap for name in DEFAULT_SETS if (outside := sets.load(name).outside) is not None}
+    overlaps = {name: outside.overlap for name in DEFAULT_SETS if (outside := datasets.load(name).outside) is not None}
     assert overlaps.pop("cxr8") == "possible"  # SLAKE and COVIDx CXR-4 draw on it
     assert len(overlaps) == 7
     assert set(overlaps.values()) == {"none"}
 
 
 def test_ham10000_and_breastmnist_say_why_they_are_not_among_them() -> None:
-    ham, small = sets.load("ham10000"), sets.load("breastmnist")
+    ham, small = datasets.load("ham10000"), datasets.load("breastmnist")
     assert ham.outside is not None
     assert ham.outside.overlap == "certain"
     assert "ISIC 2018" in ham.outside.evidence
@@ -62,7 +62,7 @@ def test_ham10000_and_breastmnist_say_why_they_are_not_among_them() -> None:
 
 
 def test_a_yaml_of_ones_own_needs_seven_keys(tmp_path: Path) -> None:
-    facts = sets.load(own(tmp_path))
+    facts = datasets.load(own(tmp_path))
     assert (facts.id, facts.classes, facts.splits.test) == ("mine", ("cat", "dog"), 0.2)
 
 
@@ -70,14 +70,14 @@ def test_the_example_in_contributing_is_whole(tmp_path: Path) -> None:
     page = CONTRIBUTING.read_text(encoding="utf-8")
     block = page.split("```text\n# ward_films.yaml\n")[1].split("```")[0]
     (tmp_path / "ward_films.yaml").write_text(block)
-    facts = sets.load(tmp_path / "ward_films.yaml")
+    facts = datasets.load(tmp_path / "ward_films.yaml")
     for label, name in enumerate(facts.classes):
         for patient in range(10):
             for film in (1, 2):
                 path = tmp_path / "ward_films" / "films" / name / f"{10 * label + patient:04}_{film}.png"
                 upstream.save(path, [label], 100 * label + 10 * patient + film)
     samples = readers.read(facts, tmp_path / "ward_films")
-    found = partition.split(facts, samples, Copies(()), seed=0)
+    found = splitting.split(facts, samples, Copies(()), seed=0)
     assert {name: len(places) for name, places in found.places.items()} == {"train": 24, "validation": 4, "test": 12}
     patients = [{samples[place].group for place in places} for places in found.places.values()]
     assert sum(map(len, patients)) == len(set.union(*patients)) == 20
@@ -102,10 +102,10 @@ def test_the_example_in_contributing_is_whole(tmp_path: Path) -> None:
 def test_what_a_yaml_may_not_say(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     path = own(tmp_path, OWN.replace(*change))
     with pytest.raises(UsageError) as caught:
-        sets.load(path)
+        datasets.load(path)
     assert message in str(caught.value)
 
 
 def test_an_unknown_set_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match=r"set 'bussi' is unknown \(did you mean 'busi'\?\); there are bach, "):
-        sets.load("bussi")
+        datasets.load("bussi")

@@ -11,9 +11,9 @@ from medmix.curate.progress import say
 from medmix.train.data import stream
 from medmix.train.run.checkpoint import Checkpoint
 
-from . import benchmarks, controls, heldout, leaks
-from .pictures import Pictures
-from .plan import limited
+from . import benchmarks, controls, leaks, mix_split
+from .batching import limited
+from .images import Pictures
 from .questions import Question
 
 
@@ -83,11 +83,11 @@ def read(loaded: Checkpoint, options: Options, pictures: Pictures) -> Asked:
     if unknown := [name for name in options.benchmarks if name not in sources]:
         hints = "; ".join(f"no {name!r}{nearest(name, list(sources))}" for name in unknown)
         raise UsageError(f"the {options.split} split of {held} has {', '.join(sources) or 'nothing'}: {hints}")
-    asking = heldout.sources(held, options.split)
+    asking = mix_split.sources(held, options.split)
     names = [name for name in asking if name in (options.benchmarks or asking)]
     mix, clean, notes = _guard(loaded, options, dict.fromkeys(names, options.split))
-    questions = limited(heldout.read(held, options.split, tuple(clean), pictures), options.limit)
-    counts = controls.count(heldout.training(held)) if options.controls else {}
+    questions = limited(mix_split.read(held, options.split, tuple(clean), pictures), options.limit)
+    counts = controls.count(mix_split.training(held)) if options.controls else {}
     return Asked(questions, counts, mix, notes, f"the {options.split} split of {held}")
 
 

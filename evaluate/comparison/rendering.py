@@ -10,9 +10,9 @@ from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 
-from . import forest
-from .document import make
+from . import forest_plot
 from .published import load_all
+from .report import make
 from .results import find, read
 
 NOT_DRAWN = ("exact_match", "token_f1", "choice_accuracy_generated")
@@ -154,4 +154,4 @@ def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
             for number in _beside(row, table, papers)
         ]
         rows.append({"title": f"{row['benchmark']} · {row['subset']} · {row['metric']}", "lines": lines})
-    return forest.draw(f"{table['name']}: scores and 95 % intervals", rows, table["models"])
+    return forest_plot.draw(f"{table['name']}: scores and 95 % intervals", rows, table["models"])

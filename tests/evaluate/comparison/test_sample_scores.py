@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medmix.evaluate.comparison import results
-from medmix.evaluate.comparison.measures import Key, Measure, compare, of_result, over_runs, united
+from medmix.evaluate.comparison.sample_scores import Key, Measure, compare, of_result, over_runs, united
 
 from .conftest import answers
 

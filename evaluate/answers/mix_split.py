@@ -6,7 +6,7 @@ from pathlib import Path
 from medmix.curate.errors import RowError, UsageError
 from medmix.train.data import stream
 
-from .pictures import Pictures
+from .images import Pictures
 from .questions import COLUMNS, Question, asks, of_row
 
 

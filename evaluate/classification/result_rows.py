@@ -8,8 +8,8 @@ import numpy as np
 
 from .. import intervals
 from ..intervals import Interval
-from .job import Run
 from .prepare import Prepared
+from .runs import Run
 from .scores import Auroc, Bools, Floats, accuracy, f1, left_out, macro_f1, over_seeds, parts
 
 ALL = "all"

@@ -1,15 +1,48 @@
-"""What readers share: units by name, names in messages."""
+"""Labelled images of a dataset: the type that readers, splits, encoders and scores share, and names in messages."""
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from medmix.curate.errors import UsageError
 
-from ..sets import EvalSet
+from .datasets import EvalSet
 
 NAMED = 10
 """How many of many are named in a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An image inside an npz file: a row of one of its arrays."""
+
+    file: Path
+    array: str
+    row: int
+
+
+Source: TypeAlias = Path | Element
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An image and its labels.
+
+    Attributes:
+        key: unique in the set and the same from machine to machine: the file's path in the set's folder.
+        image: where its bytes are.
+        labels: the numbers of its classes, ascending; one for single-label sets.
+        split: `train`, `validation`, `test`, or "" where upstream has no splits.
+        group: the patient, slide, lesion or case; "" where it is not known.
+    """
+
+    key: str
+    image: Source
+    labels: tuple[int, ...]
+    split: str = ""
+    group: str = ""
 
 
 def some(names: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import intervals
-from .measures import Key, Measure
 from .protocols import compared
 from .results import Result, Row
+from .sample_scores import Key, Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ drops the articles a, an, the. Without words on either side each score is 1, on 
 
 from collections import Counter
 
-from .words import words
+from .normalization import words
 
 
 def token_recall(prediction: str, gold: str) -> float:
