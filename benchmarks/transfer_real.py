@@ -45,7 +45,7 @@ def paired(folder: Path, names: list[str], benchmark: str) -> str:
                 groups[entry["id"]] = entry["group"]
         right.append(mine)
     pretrained, scratch = ([float(np.mean(mine[key])) for key in groups] for mine in right)
-    found = intervals.difference(pretrained, scratch, list(groups.values()))
+    found = intervals.paired_difference(pretrained, scratch, list(groups.values()))
     return f"{benchmark} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}], p = {found.p:.3f}"
 
 
@@ -80,10 +80,10 @@ def main() -> None:
                 ["scratch", str(run)],
                 folder / mode,
                 root=arguments.data,
-                sets=SETS,
+                datasets=SETS,
                 recipe="smoke",
                 mode=mode,
-                overrides=(f"scratch.kwargs={SHAPE}", f"epochs={arguments.epochs}", "resamples=2000"),
+                overrides=(f"scratch.kwargs={SHAPE}", f"epochs={arguments.epochs}", "n_bootstrap=2000"),
                 cache=folder / "cache",
             )
             print(f"\n{mode}, {time.perf_counter() - started:.0f} s\n\n{table(found)}", flush=True)

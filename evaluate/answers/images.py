@@ -1,4 +1,4 @@
-"""The images of the questions, by the digest of their pixels: each is decoded once before work starts."""
+"""The images of the questions by the digest of their pixels; each is decoded once before work starts."""
 
 import hashlib
 import shutil
@@ -16,43 +16,43 @@ from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Vision
 
 CACHED = 128
-"""Decoded images that lie in memory."""
+"""Decoded images kept in memory."""
 
 
-class Pictures:
-    """Images that can be asked for in any order.
+class QuestionImages:
+    """Images with random access.
 
-    Files and members of archives are read where they lie. Bytes that come out of tables are kept in `folder`, because
-    a table gives up its rows only in order; `close` removes them.
+    Files and members of archives are read in place. Bytes from tables are copied to `folder`, because tables are read
+    in row order only; `close` removes them.
 
     Attributes:
-        folder: where bytes are kept.
-        vision: how pixels are prepared.
+        folder: of the copied bytes.
+        vision: how pixels are preprocessed.
     """
 
     def __init__(self, folder: Path, vision: Vision) -> None:
         self.folder, self.vision = folder, vision
-        self._places: dict[str, tuple[Path, ImageRef]] = {}
-        self._known: dict[tuple[Path, ImageRef], str] = {}
+        self._locations: dict[str, tuple[Path, ImageRef]] = {}
+        self._keys: dict[tuple[Path, ImageRef], str] = {}
         self._stores: dict[Path, ImageStore] = {}
         self._tensor = lru_cache(CACHED)(self._decode)
 
     def add(self, root: Path, ref: ImageRef) -> str:
-        """Take an image of an upstream folder and give its key, 64 hex digits.
+        """Add an image of an upstream folder and return its key, 64 hex digits.
 
         Raises:
-            RowError: it is not there, or cannot be decoded.
+            RowError: it is missing, or cannot be decoded.
         """
-        if (root, ref) not in self._known:
+        if (root, ref) not in self._keys:
             data = self._store(root).read(ref)
             key = self.add_bytes(data) if ref.row is not None else _digest(data, self.vision.max_pixels)
-            self._known[root, ref] = key
+            self._keys[root, ref] = key
             if ref.row is None:
-                self._places.setdefault(key, (root, ref))
-        return self._known[root, ref]
+                self._locations.setdefault(key, (root, ref))
+        return self._keys[root, ref]
 
     def add_bytes(self, data: bytes) -> str:
-        """Take an image by its bytes and give its key, 64 hex digits.
+        """Add an image by its bytes and return its key, 64 hex digits.
 
         Raises:
             RowError: it cannot be decoded.
@@ -61,29 +61,29 @@ class Pictures:
         if not (self.folder / key).exists():
             with replacing(self.folder / key) as temporary:
                 temporary.write_bytes(data)
-        self._places.setdefault(key, (self.folder, ImageRef(key)))
+        self._locations.setdefault(key, (self.folder, ImageRef(key)))
         return key
 
     def tensor(self, key: str) -> Tensor:
-        """Give the pixels of an image as the model takes them, [3, S, S] float32.
+        """Return the pixels of an image as model input, [3, S, S] float32.
 
         Raises:
-            WorkError: it is no longer what it was when it was taken.
+            WorkError: it can no longer be read.
         """
         return self._tensor(key)
 
     def close(self) -> None:
-        """Remove the bytes that were kept, and close what is open."""
+        """Remove the copied bytes, and close open files."""
         for store in self._stores.values():
             store.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _decode(self, key: str) -> Tensor:
-        root, ref = self._places[key]
+        root, ref = self._locations[key]
         try:
             return to_tensor(canonical(self._store(root).read(ref), self.vision.max_pixels), self.vision)
         except RowError as error:
-            raise WorkError(f"{root / str(ref)}: the image went while the work ran ({error}); bring it back") from error
+            raise WorkError(f"{root / str(ref)}: the image disappeared during the run ({error}); restore it") from error
 
     def _store(self, root: Path) -> ImageStore:
         return self._stores.setdefault(root, ImageStore(root))

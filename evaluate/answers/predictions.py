@@ -1,7 +1,7 @@
-"""Predictions on disk as they are made: a line each, appended whole, so that a killed run goes on.
+"""Append predictions to disk as they are made, one line each, so that a killed run resumes.
 
-`predictions.jsonl` is written in one order that the questions decide. Beside it `run.json` says what the lines depend
-on; lines of another model, other questions or another protocol are never mixed.
+The questions decide the order of `predictions.jsonl`. `run.json` beside it records what the lines depend on. Lines of
+another model, other questions or another protocol are never mixed.
 """
 
 import json
@@ -16,49 +16,47 @@ from medmix.curate.shards import write_text
 PREDICTIONS = "predictions.jsonl"
 IDENTITY = "run.json"
 
-REMEDY = "give another --out, or begin again with --fresh"
+REMEDY = "choose another --out, or start again with --overwrite"
 
 
-class Journal:
-    """The predictions of one run; `done` of them are there.
+class PredictionWriter:
+    """The predictions of one run.
 
     Attributes:
-        path: of the lines.
-        done: the whole lines that were found, in order, and those appended since.
+        path: of the predictions.
+        done: the complete lines found at the start, in order, and those appended since.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], fresh: bool) -> None:
-        """Open the predictions in a folder, or begin them.
+    def __init__(self, folder: Path, identity: Mapping[str, Any], overwrite: bool) -> None:
+        """Open the predictions in a folder, or start them.
 
         Raises:
-            UsageError: there are predictions of another run, or damaged ones.
+            UsageError: the folder has predictions of another run, or damaged ones.
         """
         self.path = folder / PREDICTIONS
-        if fresh:
+        if overwrite:
             self.path.unlink(missing_ok=True)
             (folder / IDENTITY).unlink(missing_ok=True)
         if self.path.exists():
-            _refuse_other(folder, identity)
-            self.done = _whole_lines(self.path)
+            _validate_identity(folder, identity)
+            self.done = _read_complete_lines(self.path)
         else:
             write_text(folder / IDENTITY, json.dumps(identity, indent=2, ensure_ascii=False) + "\n")
             self.done = []
 
-    def check(self, expected: Sequence[tuple[str, str]]) -> None:
-        """Compare the lines with the order, `(system, id)`, in which they must stand.
+    def validate_order(self, expected: Sequence[tuple[str, str]]) -> None:
+        """Compare the lines with the expected `(system, id)` pairs.
 
         Raises:
-            UsageError: a line is not where it must be.
+            UsageError: a line differs.
         """
         for number, line in enumerate(self.done):
             found = line.get("system"), line.get("id")
             if number >= len(expected) or found != expected[number]:
-                raise UsageError(
-                    f"{self.path}, line {number + 1}: {found[0]} on {found[1]} does not belong here; {REMEDY}"
-                )
+                raise UsageError(f"{self.path}, line {number + 1}: unexpected {found[0]} on {found[1]}; {REMEDY}")
 
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Append lines, each in one write, and bring them to the disk.
+        """Append lines, each in one write, and flush them to the disk.
 
         Raises:
             WorkError: they cannot be written.
@@ -69,23 +67,23 @@ class Journal:
                 for line in lines:
                     data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
                     if os.write(handle, data) != len(data):
-                        raise OSError("the disk took part of a line")
+                        raise OSError("the disk wrote only a part of a line")
                 os.fsync(handle)
             finally:
                 os.close(handle)
         except OSError as error:
             raise WorkError(
-                f"{self.path} cannot be written ({error.strerror or error}); mend that and type the same command again"
+                f"{self.path} cannot be written ({error.strerror or error}); fix that and run the same command again"
             ) from error
         self.done += [json.loads(json.dumps(line)) for line in lines]
 
 
-def _refuse_other(folder: Path, identity: Mapping[str, Any]) -> None:
+def _validate_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     try:
         before = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UsageError(
-            f"{folder / PREDICTIONS}: it is not known what made it ({IDENTITY} is gone); {REMEDY}"
+            f"{folder / PREDICTIONS}: its model and protocol are unknown ({IDENTITY} is missing); {REMEDY}"
         ) from None
     if found := differences(before, identity):
         raise UsageError(f"{folder / PREDICTIONS} is of another run: {'; '.join(found)}; {REMEDY}")
@@ -113,8 +111,8 @@ def _short(value: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def _whole_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the lines; cut off a last one that was not finished.
+def _read_complete_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the lines; truncate the file after the last complete one.
 
     Raises:
         UsageError: a line before the last is damaged.
@@ -128,7 +126,7 @@ def _whole_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             raise UsageError(f"{path}, line {number}: damaged; {REMEDY}") from None
         if not isinstance(lines[-1], dict):
-            raise UsageError(f"{path}, line {number}: no prediction; {REMEDY}")
+            raise UsageError(f"{path}, line {number}: not a prediction; {REMEDY}")
     kept = len(whole) + len(newline)
     if kept < len(data):
         os.truncate(path, kept)

@@ -18,7 +18,7 @@ CLASS_AND_MEAN: Pooling = "class token + mean of patches"
 MAX_AND_MEAN: Pooling = "maximum + mean of the map"
 
 
-NORMS_ITS_TOKEN_ALONE = ("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model")
+WITHOUT_FINAL_NORM = ("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model")
 """Models of transformers whose last norm is left out of `last_hidden_state`."""
 
 
@@ -72,14 +72,14 @@ class Backbone(nn.Module):
         if self.library == "timm":
             found: Tensor = net.forward_features(images)
         else:
-            found = net(images, **self._at_size(images)).last_hidden_state
-            if net.config.model_type in NORMS_ITS_TOKEN_ALONE:
+            found = net(images, **self._interpolation_argument(images)).last_hidden_state
+            if net.config.model_type in WITHOUT_FINAL_NORM:
                 found = net.post_layernorm(found)
         if found.ndim == 3:
             return found
         return found.flatten(1, 2) if self.channels_last else found.flatten(2).transpose(1, 2)
 
-    def _at_size(self, images: Tensor) -> dict[str, bool]:
+    def _interpolation_argument(self, images: Tensor) -> dict[str, bool]:
         """Ask transformers to resample its position embedding where the images are of another size."""
         asked = "interpolate_pos_encoding"
         own = getattr(self.net.config, "image_size", images.shape[-1])

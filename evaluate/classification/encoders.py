@@ -32,13 +32,13 @@ from .backbone import Backbone
 from .pretrained import (
     CLIP_MEAN,
     CLIP_STD,
-    Triple,
-    from_timm,
-    from_transformers,
-    guessed,
-    make_net,
-    timm_pixels,
-    wrapped,
+    RGB,
+    create_tower,
+    infer_tower,
+    load_timm,
+    load_transformers,
+    timm_preprocessing,
+    wrap_timm,
 )
 from .recipe import TransferRecipe
 
@@ -93,8 +93,8 @@ class Encoder:
     path: str | None
     digest: str | None
     size: int
-    mean: Triple
-    std: Triple
+    mean: RGB
+    std: RGB
     width: int
     pooling: str
     build: Callable[[int], Backbone]
@@ -115,18 +115,18 @@ def open_encoder(name: str, recipe: TransferRecipe) -> Encoder:
         return _published(name, PUBLISHED[word], place, recipe)
     if word.startswith("timm:"):
         model = word.removeprefix("timm:")
-        mean, std, own = timm_pixels(model)
-        net, file = from_timm(model, recipe.size or own, place)
-        return _encoder(name, wrapped(net), file, recipe.size or own, mean, std)
+        mean, std, own = timm_preprocessing(model)
+        net, file = load_timm(model, recipe.size or own, place)
+        return _encoder(name, wrap_timm(net), file, recipe.size or own, mean, std)
     if name.startswith("transformers:"):
-        return _of_transformers(name, name.removeprefix("transformers:"), recipe)
+        return _from_transformers(name, name.removeprefix("transformers:"), recipe)
     path = Path(name)
     if path.suffix in STATE_DICTS and path.is_file():
-        return _of_file(name, path, recipe)
+        return _from_file(name, path, recipe)
     if (path / "config.json").is_file():
-        return _of_transformers(name, name, recipe)
+        return _from_transformers(name, name, recipe)
     if path.is_dir():
-        return _of_checkpoint(name, path, recipe)
+        return _from_checkpoint(name, path, recipe)
     known = ["scratch", *PUBLISHED]
     raise UsageError(
         f"encoder {name!r} is neither a path nor known{nearest(name, known)}; there are {', '.join(known)}, timm:NAME, "
@@ -144,9 +144,7 @@ def state_digest(state: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def _encoder(
-    name: str, backbone: Backbone, path: str | None, size: int, mean: Triple, std: Triple, **more: Any
-) -> Encoder:
+def _encoder(name: str, backbone: Backbone, path: str | None, size: int, mean: RGB, std: RGB, **more: Any) -> Encoder:
     width = _width(backbone, size)
     digest = state_digest(backbone.state_dict())
     kind = more.pop("kind", "encoder")
@@ -162,12 +160,12 @@ def _width(backbone: Backbone, size: int) -> int:
 
 def _scratch(recipe: TransferRecipe) -> Encoder:
     scratch = recipe.scratch
-    size = recipe.size or timm_pixels(scratch.timm)[2]
+    size = recipe.size or timm_preprocessing(scratch.timm)[2]
 
     def build(seed: int) -> Backbone:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "scratch"))
-            return wrapped(make_net(scratch.timm, size, scratch.kwargs), keep_statistics=False)
+            return wrap_timm(create_tower(scratch.timm, size, scratch.kwargs), keep_statistics=False)
 
     first = build(0)
     about = {"timm": scratch.timm, "kwargs": scratch.kwargs}
@@ -191,35 +189,35 @@ def _published(name: str, published: Published, place: str, recipe: TransferReci
     if not path.exists():
         raise UsageError(f"{name}: {path} is not there; type: {published.get}, or give {name.split('=')[0]}=PATH")
     size = recipe.size or 224
-    net = make_net(published.timm, size, {})
+    net = create_tower(published.timm, size, {})
     load_tower(net, Weights("", str(path)))
-    return _encoder(name, wrapped(net), str(path), size, CLIP_MEAN, CLIP_STD, timm=published.timm)
+    return _encoder(name, wrap_timm(net), str(path), size, CLIP_MEAN, CLIP_STD, timm=published.timm)
 
 
-def _of_file(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
-    model, kwargs, mean, std = guessed(path)
+def _from_file(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+    model, kwargs, mean, std = infer_tower(path)
     size = recipe.size or 224
-    net = make_net(model, size, kwargs)
+    net = create_tower(model, size, kwargs)
     load_tower(net, Weights("", str(path)))
-    return _encoder(name, wrapped(net), str(path), size, mean, std, timm=model, kwargs=kwargs)
+    return _encoder(name, wrap_timm(net), str(path), size, mean, std, timm=model, kwargs=kwargs)
 
 
-def _of_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder:
-    backbone, mean, std, own = from_transformers(place)
+def _from_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder:
+    backbone, mean, std, own = load_transformers(place)
     return _encoder(name, backbone, place, recipe.size or own, mean, std)
 
 
-def _of_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
     path = checkpoints.find(path)
     trained, state = checkpoints.read(path)
     vision = trained.vision
     size = recipe.size or vision.size
-    net = make_net(vision.timm, size, vision.kwargs)
+    net = create_tower(vision.timm, size, vision.kwargs)
     load_tower(net, Weights("", str(path / "tower.safetensors")))
     mix = {"path": state.mix, "digest": state.mix_digest, "leaks": _leaks(Path(state.mix))}
     return _encoder(
         name,
-        wrapped(net),
+        wrap_timm(net),
         str(path),
         size,
         vision.mean,

@@ -15,18 +15,18 @@ from medmix.train.recipe import Weights
 
 from .backbone import Backbone
 
-Triple: TypeAlias = tuple[float, float, float]
+RGB: TypeAlias = tuple[float, float, float]
 
-HALF: Triple = (0.5, 0.5, 0.5)
-CLIP_MEAN: Triple = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD: Triple = (0.26862954, 0.26130258, 0.27577711)
+HALF: RGB = (0.5, 0.5, 0.5)
+CLIP_MEAN: RGB = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD: RGB = (0.26862954, 0.26130258, 0.27577711)
 """Of OpenAI's CLIP, which BiomedCLIP, PubMedCLIP and PMC-CLIP kept."""
 
 HEAD_WIDTH = 64
 """Of each attention head in published Vision Transformers; state dicts do not tell it."""
 
 
-def make_net(name: str, size: int, kwargs: dict[str, Any]) -> nn.Module:
+def create_tower(name: str, size: int, kwargs: dict[str, Any]) -> nn.Module:
     """Make a timm model without its classifier, for images of a size where it wants to know that.
 
     Raises:
@@ -45,7 +45,7 @@ def make_net(name: str, size: int, kwargs: dict[str, Any]) -> nn.Module:
     return net
 
 
-def wrapped(net: Any, keep_statistics: bool = True) -> Backbone:
+def wrap_timm(net: Any, keep_statistics: bool = True) -> Backbone:
     """Make a backbone of a timm model."""
     prefix = int(getattr(net, "num_prefix_tokens", 0)) if hasattr(net, "blocks") else 0
     has_token = bool(prefix) and getattr(net, "cls_token", None) is not None
@@ -55,7 +55,7 @@ def wrapped(net: Any, keep_statistics: bool = True) -> Backbone:
     )
 
 
-def timm_pixels(name: str) -> tuple[Triple, Triple, int]:
+def timm_preprocessing(name: str) -> tuple[RGB, RGB, int]:
     """Give mean, standard deviation and side of the images that a timm model was made for.
 
     Raises:
@@ -64,22 +64,22 @@ def timm_pixels(name: str) -> tuple[Triple, Triple, int]:
     config = timm.get_pretrained_cfg(name) if timm.is_model(name.split(".")[0]) else None
     if config is None:
         raise UsageError(f"timm does not know {name}; see timm.list_models(pretrained=True)")
-    return _triple(config.mean), _triple(config.std), int(config.input_size[-1])
+    return _as_rgb(config.mean), _as_rgb(config.std), int(config.input_size[-1])
 
 
-def from_timm(name: str, size: int, place: str) -> tuple[nn.Module, str]:
+def load_timm(name: str, size: int, place: str) -> tuple[nn.Module, str]:
     """Give a timm model with weights: of a file, or of the Hub's cache on this machine.
 
     Raises:
         UsageError: they are not there, or do not fit.
     """
-    net = make_net(name, size, {})
-    path = place or _cached(name)
+    net = create_tower(name, size, {})
+    path = place or _cached_weights(name)
     weights.load_tower(net, Weights("", path))
     return net, path
 
 
-def _cached(name: str) -> str:
+def _cached_weights(name: str) -> str:
     config: Any = timm.get_pretrained_cfg(name)
     repo = config.hf_hub_id if config else None
     if not repo:
@@ -100,7 +100,7 @@ _QUIET = {
 }
 
 
-def from_transformers(place: str) -> tuple[Backbone, Triple, Triple, int]:
+def load_transformers(place: str) -> tuple[Backbone, RGB, RGB, int]:
     """Give a vision model of transformers, mean and standard deviation of its pixels, and their side.
 
     Raises:
@@ -134,9 +134,9 @@ def from_transformers(place: str) -> tuple[Backbone, Triple, Triple, int]:
     backbone = Backbone(net, "transformers", class_token=token, prefix=token + registers)
     return (
         backbone,
-        _triple(shown.get("image_mean") or HALF),
-        _triple(shown.get("image_std") or HALF),
-        _side(net, shown),
+        _as_rgb(shown.get("image_mean") or HALF),
+        _as_rgb(shown.get("image_std") or HALF),
+        _input_size(net, shown),
     )
 
 
@@ -149,12 +149,12 @@ def _vision_class(config: Any) -> Any:
     return transformers.AutoModel
 
 
-def _side(net: Any, shown: dict[str, Any]) -> int:
+def _input_size(net: Any, shown: dict[str, Any]) -> int:
     own = getattr(net.config, "image_size", None) or shown.get("size", {}).get("height") or 224
     return int(own[-1] if isinstance(own, (list, tuple)) else own)
 
 
-def guessed(path: Path) -> tuple[str, dict[str, Any], Triple, Triple]:
+def infer_tower(path: Path) -> tuple[str, dict[str, Any], RGB, RGB]:
     """Tell a tower by the names and shapes of its weights: timm model, its arguments, mean, standard deviation.
 
     Raises:
@@ -181,6 +181,6 @@ def guessed(path: Path) -> tuple[str, dict[str, Any], Triple, Triple]:
     return "vit_base_patch16_224", shape, *pixels
 
 
-def _triple(values: Any) -> Triple:
+def _as_rgb(values: Any) -> RGB:
     first, second, third = (float(value) for value in values)
     return first, second, third

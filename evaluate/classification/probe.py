@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from .recipe import Probe
 
-Floats = npt.NDArray[np.float64]
+FloatArray = npt.NDArray[np.float64]
 
 
 def probe(
@@ -19,7 +19,7 @@ def probe(
     validation: npt.NDArray[np.int64],
     classes: int,
     settings: Probe,
-) -> tuple[Floats, float]:
+) -> tuple[FloatArray, float]:
     """Fit on train, choose the penalty by the loss on validation, and give probabilities for all images, [N, K].
 
     Vectors are standardised by the mean and deviation of train. With several labels each class has a regression of
@@ -28,8 +28,8 @@ def probe(
     Args:
         vectors: of all images, [N, 2d].
         targets: of all images: int64 [N], or 0 and 1 [N, K].
-        train: places to fit on.
-        validation: places to choose the penalty on.
+        train: indices to fit on.
+        validation: indices to choose the penalty on.
         classes: K.
         settings: penalties to choose from, and steps at most.
 
@@ -39,9 +39,9 @@ def probe(
     known = np.asarray(vectors[train], np.float64)
     mean, deviation = known.mean(0), known.std(0)
     scaled = (np.asarray(vectors, np.float64) - mean) / np.where(deviation > 0, deviation, 1)
-    best: tuple[float, float, Floats] | None = None
+    best: tuple[float, float, FloatArray] | None = None
     for c in sorted(settings.c):
-        found = _fitted(scaled, targets, train, classes, c, settings.max_iter)
+        found = _fit(scaled, targets, train, classes, c, settings.max_iter)
         loss = _loss(found[validation], targets[validation])
         if best is None or loss < best[0]:
             best = loss, c, found
@@ -49,18 +49,28 @@ def probe(
     return best[2], best[1]
 
 
-def _fitted(
-    scaled: Floats, targets: npt.NDArray[np.generic], train: npt.NDArray[np.int64], classes: int, c: float, steps: int
-) -> Floats:
+def _fit(
+    scaled: FloatArray,
+    targets: npt.NDArray[np.generic],
+    train: npt.NDArray[np.int64],
+    classes: int,
+    c: float,
+    steps: int,
+) -> FloatArray:
     if targets.ndim == 1:
-        return _regression(scaled, targets[train], train, classes, c, steps)
-    columns = [_regression(scaled, targets[train, k].astype(int), train, 2, c, steps)[:, 1] for k in range(classes)]
+        return _fit_regression(scaled, targets[train], train, classes, c, steps)
+    columns = [_fit_regression(scaled, targets[train, k].astype(int), train, 2, c, steps)[:, 1] for k in range(classes)]
     return np.stack(columns, 1)
 
 
-def _regression(
-    scaled: Floats, labels: npt.NDArray[np.generic], train: npt.NDArray[np.int64], classes: int, c: float, steps: int
-) -> Floats:
+def _fit_regression(
+    scaled: FloatArray,
+    labels: npt.NDArray[np.generic],
+    train: npt.NDArray[np.int64],
+    classes: int,
+    c: float,
+    steps: int,
+) -> FloatArray:
     found = np.zeros((len(scaled), classes))
     there = np.unique(labels)
     if len(there) == 1:
@@ -74,7 +84,7 @@ def _regression(
     return found
 
 
-def _loss(probabilities: Floats, targets: npt.NDArray[np.generic]) -> float:
+def _loss(probabilities: FloatArray, targets: npt.NDArray[np.generic]) -> float:
     sure = np.clip(probabilities, 1e-7, 1 - 1e-7)
     if targets.ndim == 1:
         return float(-np.log(sure[np.arange(len(sure)), targets.astype(int)]).mean())

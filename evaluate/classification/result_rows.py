@@ -1,4 +1,4 @@
-"""From runs to rows of scores with intervals, and to predictions, in the form of `results.json`."""
+"""Rows of scores with intervals, and predictions, in the format of `results.json` and `predictions.jsonl`."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -8,59 +8,71 @@ import numpy as np
 
 from .. import intervals
 from ..intervals import Interval
-from .prepare import Prepared
+from .prepare import PreparedDataset
 from .runs import Run
-from .scores import Auroc, Bools, Floats, accuracy, f1, left_out, macro_f1, over_seeds, parts
+from .scores import (
+    Auroc,
+    BoolArray,
+    FloatArray,
+    accuracy,
+    classes_without_positives,
+    confusion_counts,
+    f1,
+    macro_f1,
+    mean_over_seeds,
+)
 
 ALL = "all"
 """The subset of all classes; one class is `class/<its name>`."""
 
 
-def rows(ready: Prepared, runs: Sequence[Run], resamples: int) -> list[dict[str, Any]]:
-    """Give the scores of the runs of one encoder on one set, and of the controls.
+def score_rows(dataset: PreparedDataset, runs: Sequence[Run], n_bootstrap: int) -> list[dict[str, Any]]:
+    """Return the scores of the runs of one encoder on one dataset, and of the controls.
 
-    `macro_f1`, `auroc` (mean over the classes that have positives in the test, each against the others) and, with one
-    label, `accuracy`: for each seed, and as the mean over seeds (seed null), whose interval comes from drawing units
-    of the test, the same ones for all seeds; `<metric>_sd_over_seeds` is the spread that seeds alone make. `f1` and
-    `auroc` of each class are means over seeds.
+    `macro_f1`, `auroc` (mean over the classes with positives in the test, each against the others) and, with one label,
+    `accuracy`: for each seed, and as the mean over seeds (seed null). The interval of the mean draws units of the test,
+    the same ones for all seeds; `<metric>_sd_over_seeds` is the standard deviation over seeds. `f1` and `auroc` of each
+    class are means over seeds.
     """
-    test = ready.places("test")
-    truth = ready.truth[test]
-    units = [ready.partition.units[place] for place in test]
-    kept = np.ones(truth.shape[1], bool)
-    kept[left_out(truth)] = False
-    table = _Table(ready.facts.id, units, resamples)
-    statistics = {"macro_f1": macro_f1(kept)} | ({} if ready.facts.labels == "multi" else {"accuracy": accuracy})
-    sums = [parts(run.predicted, truth) for run in runs]
+    test = dataset.indices("test")
+    truth = dataset.truth[test]
+    units = [dataset.split.units[index] for index in test]
+    scored_classes = np.ones(truth.shape[1], bool)
+    scored_classes[classes_without_positives(truth)] = False
+    rows = _Rows(dataset.info.id, units, n_bootstrap)
+    statistics = {"macro_f1": macro_f1(scored_classes)} | (
+        {} if dataset.info.labels == "multi" else {"accuracy": accuracy}
+    )
+    sums = [confusion_counts(run.predicted, truth) for run in runs]
     for name, statistic in statistics.items():
         for run, mine in zip(runs, sums, strict=True):
-            table.add(name, table.of_sums(mine, statistic), seed=run.seed)
+            rows.add(name, rows.of_sums(mine, statistic), seed=run.seed)
         joined = np.concatenate(sums, axis=1)
-        table.add(name, table.of_sums(joined, over_seeds(statistic, len(runs))))
-        table.spread(name, [float(statistic(mine.sum(axis=0))) for mine in sums])
-    areas = [Auroc(run.test, truth, kept) for run in runs]
+        rows.add(name, rows.of_sums(joined, mean_over_seeds(statistic, len(runs))))
+        rows.add_seed_sd(name, [float(statistic(mine.sum(axis=0))) for mine in sums])
+    areas = [Auroc(run.test, truth, scored_classes) for run in runs]
     for run, area in zip(runs, areas, strict=True):
-        table.add("auroc", table.of_weights(area), seed=run.seed)
-    table.add("auroc", table.of_weights(lambda weights: float(np.mean([area(weights) for area in areas]))))
-    table.spread("auroc", [area(np.ones(len(test))) for area in areas])
-    _by_class(table, ready, sums, areas, kept)
-    for system, predicted in _controls(ready, len(test)).items():
-        table.add("macro_f1", table.of_sums(parts(predicted, truth), macro_f1(kept)), system=system)
-    return table.rows
+        rows.add("auroc", rows.of_weights(area), seed=run.seed)
+    rows.add("auroc", rows.of_weights(lambda weights: float(np.mean([area(weights) for area in areas]))))
+    rows.add_seed_sd("auroc", [area(np.ones(len(test))) for area in areas])
+    _add_class_rows(rows, dataset, sums, areas, scored_classes)
+    for system, predicted in _controls(dataset, len(test)).items():
+        rows.add("macro_f1", rows.of_sums(confusion_counts(predicted, truth), macro_f1(scored_classes)), system=system)
+    return rows.rows
 
 
-def predictions(ready: Prepared, runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a line of JSON for each test image and seed: what was said, how sure, and what is right."""
-    names = ready.facts.classes
-    test = ready.places("test")
+def prediction_lines(dataset: PreparedDataset, runs: Sequence[Run]) -> Iterator[str]:
+    """Yield a line of JSON for each test image and seed: predicted classes, probabilities and labels."""
+    names = dataset.info.classes
+    test = dataset.indices("test")
     for run in runs:
         predicted = run.predicted
-        for row, place in enumerate(test):
-            sample = ready.samples[place]
+        for row, index in enumerate(test):
+            sample = dataset.samples[index]
             entry = {
-                "id": f"{ready.facts.id}/{sample.key}",
-                "benchmark": ready.facts.id,
-                "group": ready.partition.units[place],
+                "id": f"{dataset.info.id}/{sample.key}",
+                "benchmark": dataset.info.id,
+                "group": dataset.split.units[index],
                 "system": "model",
                 "seed": run.seed,
                 "labels": [names[k] for k in sample.labels],
@@ -70,30 +82,30 @@ def predictions(ready: Prepared, runs: Sequence[Run]) -> Iterator[str]:
             yield json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-class _Table:
-    """Rows of one set's scores."""
+class _Rows:
+    """Rows of one dataset's scores."""
 
-    def __init__(self, benchmark: str, units: Sequence[str], resamples: int) -> None:
+    def __init__(self, benchmark: str, units: Sequence[str], n_bootstrap: int) -> None:
         self.rows: list[dict[str, Any]] = []
-        self._benchmark, self._units, self._resamples = benchmark, units, resamples
+        self._benchmark, self._units, self._n_bootstrap = benchmark, units, n_bootstrap
 
-    def of_sums(self, mine: Floats, statistic: Callable[[Floats], Floats]) -> Interval:
-        return intervals.of_sums(mine, self._units, statistic, resamples=self._resamples)
+    def of_sums(self, counts: FloatArray, statistic: Callable[[FloatArray], FloatArray]) -> Interval:
+        return intervals.bootstrap_sums(counts, self._units, statistic, n_bootstrap=self._n_bootstrap)
 
-    def of_weights(self, statistic: Callable[[Floats], float]) -> Interval:
-        return intervals.of_weights(statistic, self._units, resamples=self._resamples)
+    def of_weights(self, statistic: Callable[[FloatArray], float]) -> Interval:
+        return intervals.bootstrap_weighted(statistic, self._units, n_bootstrap=self._n_bootstrap)
 
     def add(
         self, metric: str, found: Interval, *, subset: str = ALL, system: str = "model", seed: int | None = None
     ) -> None:
         self._put(metric, found.value, found.low, found.high, subset, system, seed)
 
-    def spread(self, metric: str, values: Sequence[float]) -> None:
-        """Add the standard deviation over seeds, of which one tells none."""
+    def add_seed_sd(self, metric: str, values: Sequence[float]) -> None:
+        """Add the standard deviation over seeds, if there are several."""
         if len(values) > 1:
             self._put(f"{metric}_sd_over_seeds", float(np.std(values, ddof=1)), None, None, ALL, "model", None)
 
-    def value(self, metric: str, value: float, subset: str) -> None:
+    def add_value(self, metric: str, value: float, subset: str) -> None:
         self._put(metric, value, None, None, subset, "model", None)
 
     def _put(
@@ -122,24 +134,26 @@ class _Table:
         )
 
 
-def _by_class(table: _Table, ready: Prepared, sums: Sequence[Floats], areas: Sequence[Auroc], kept: Bools) -> None:
+def _add_class_rows(
+    rows: _Rows, dataset: PreparedDataset, sums: Sequence[FloatArray], areas: Sequence[Auroc], scored_classes: BoolArray
+) -> None:
     joined = np.concatenate(sums, axis=1)
     whole = np.mean([area.each(np.ones(len(joined))) for area in areas], axis=0)
-    for place, k in enumerate(np.flatnonzero(kept)):
-        subset = f"class/{ready.facts.classes[k]}"
-        table.add("f1", table.of_sums(joined, over_seeds(_f1_of(int(k)), len(sums))), subset=subset)
-        table.value("auroc", float(whole[place]), subset)
+    for index, k in enumerate(np.flatnonzero(scored_classes)):
+        subset = f"class/{dataset.info.classes[k]}"
+        rows.add("f1", rows.of_sums(joined, mean_over_seeds(_f1_of(int(k)), len(sums))), subset=subset)
+        rows.add_value("auroc", float(whole[index]), subset)
 
 
-def _f1_of(k: int) -> Callable[[Floats], Floats]:
+def _f1_of(k: int) -> Callable[[FloatArray], FloatArray]:
     return lambda sums: f1(sums)[..., k]
 
 
-def _controls(ready: Prepared, count: int) -> dict[str, Bools]:
-    """Give what one who does not look would say: the commonest of train for every image, or every class."""
-    train = ready.truth[ready.partition.places["train"]]
+def _controls(dataset: PreparedDataset, count: int) -> dict[str, BoolArray]:
+    """Return predictions that ignore the image: the majority class of train, or every class."""
+    train = dataset.truth[dataset.split.indices["train"]]
     majority = np.zeros(train.shape[1], bool)
-    if ready.facts.labels == "multi":
+    if dataset.info.labels == "multi":
         majority = train.mean(axis=0) > 1 / 2
         return {"majority_class": np.tile(majority, (count, 1)), "all_classes": np.ones((count, len(majority)), bool)}
     majority[train.sum(axis=0).argmax()] = True

@@ -1,4 +1,4 @@
-"""Labelled images of a dataset: the type that readers, splits, encoders and scores share, and names in messages."""
+"""Labelled images of a dataset: the type that readers, splits, encoders and scores share."""
 
 import re
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 from medmix.curate.errors import UsageError
 
-from .datasets import EvalSet
+from .datasets import DatasetInfo
 
-NAMED = 10
-"""How many of many are named in a message."""
+LISTED = 10
+"""How many names a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An image inside an npz file: a row of one of its arrays."""
+    """An image in an npz file: a row of one of its arrays."""
 
     file: Path
     array: str
@@ -31,11 +31,11 @@ class Sample:
     """An image and its labels.
 
     Attributes:
-        key: unique in the set and the same from machine to machine: the file's path in the set's folder.
-        image: where its bytes are.
+        key: unique in the dataset and the same on every machine: the file's path in the dataset's folder.
+        image: the location of its bytes.
         labels: the numbers of its classes, ascending; one for single-label sets.
-        split: `train`, `validation`, `test`, or "" where upstream has no splits.
-        group: the patient, slide, lesion or case; "" where it is not known.
+        split: `train`, `validation`, `test`, or "" if upstream has no splits.
+        group: the patient, slide, lesion or case; "" if unknown.
     """
 
     key: str
@@ -45,30 +45,30 @@ class Sample:
     group: str = ""
 
 
-def some(names: Sequence[str]) -> str:
-    """Name the first ten."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def first_ten(names: Sequence[str]) -> str:
+    """List the first ten names, and the number of the others."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
-def group_of(facts: EvalSet, name: str) -> str:
-    """Give the unit that a file name tells, "" where the set has no pattern for it.
+def group_of(info: DatasetInfo, name: str) -> str:
+    """Return the group in a file name, "" if the dataset has no pattern for it.
 
     Raises:
-        UsageError: the name does not match the set's pattern.
+        UsageError: the name does not match the pattern.
     """
-    if facts.splits.group is None:
+    if info.splits.group_pattern is None:
         return ""
-    found = re.search(facts.splits.group, name)
+    found = re.search(info.splits.group_pattern, name)
     if found is None or not found[1]:
         raise UsageError(
-            f"{facts.id}: the name {name!r} tells no {facts.splits.by} by splits.group {facts.splits.group!r}; "
-            "mend the pattern"
+            f"{info.id}: no {info.splits.group_by} in the name {name!r} by splits.group_pattern "
+            f"{info.splits.group_pattern!r}; fix the pattern"
         )
     return found[1]
 
 
 def is_inside(name: str) -> bool:
-    """Tell whether a name from a list stays in the folder that it is relative to."""
+    """Return whether a relative name stays inside its folder."""
     path = PurePosixPath(name)
     return bool(name.strip()) and not path.is_absolute() and ".." not in path.parts

@@ -1,4 +1,7 @@
-"""Which image lies in which split: upstream's own splits where there are some, else cut by unit and class."""
+"""Assign images to splits: upstream's own, or a split by unit, stratified by class.
+
+A unit is never divided between splits: the images of a patient and all copies of them.
+"""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -8,139 +11,140 @@ from typing import Literal, TypeAlias
 
 from medmix.curate.errors import UsageError
 
-from .copies import Copies
-from .datasets import SPLITS, EvalSet
-from .samples import Sample, some
+from .copies import CopyPairs
+from .datasets import SPLITS, DatasetInfo
+from .samples import Sample, first_ten
 
 Leaks: TypeAlias = Literal["refuse", "drop", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
-    """A split set.
+class DatasetSplit:
+    """The splits of a dataset.
 
     Attributes:
-        places: split -> places of its samples, ascending.
-        units: the unit of each sample, also of those that are in no split.
-        contradictory: keys of the images left out because a copy of theirs has another label.
-        leaked: images of train or validation whose unit stands in the test (or in validation, for train) as well,
-            by what was done about them: `dropped` or `kept`.
+        indices: split -> indices of its samples, ascending.
+        units: the unit of each sample, also of those in no split.
+        conflicting: keys of images excluded because a copy has another label.
+        leaked: number of images of train or validation whose unit is also in the test (or, for train, in validation),
+            by what was done: `dropped` or `kept`.
     """
 
-    places: dict[str, list[int]]
+    indices: dict[str, list[int]]
     units: list[str]
-    contradictory: tuple[str, ...]
+    conflicting: tuple[str, ...]
     leaked: dict[str, int]
 
 
-def split(
-    facts: EvalSet, samples: Sequence[Sample], copies: Copies, seed: int, leaks: Leaks | None = None
-) -> Partition:
-    """Split a set.
+def split_dataset(
+    info: DatasetInfo, samples: Sequence[Sample], copies: CopyPairs, seed: int, leaks: Leaks | None = None
+) -> DatasetSplit:
+    """Split a dataset.
 
-    A function of the units' names, their labels and the seed: the order of files does not matter.
+    The splits depend on the units' names, their labels and the seed, not on the order of files.
 
     Args:
-        facts: of the set.
-        samples: of the set.
-        copies: which of them are copies of one another.
-        seed: of the cuts that upstream does not make.
-        leaks: what to do about units on both sides of upstream's splits; None takes the set's own rule.
+        info: of the dataset.
+        samples: of the dataset.
+        copies: pairs of copies among them.
+        seed: of the splits that upstream does not have.
+        leaks: what to do about units in several of upstream's splits; None takes the dataset's own rule.
 
     Raises:
-        UsageError: upstream's test leaks into training and the rule is to refuse; a split is empty, or lacks a class.
+        UsageError: upstream's test leaks into training and the rule is `refuse`; a split is empty, or lacks a class.
     """
-    unit = units(samples, copies.pairs)
-    left_out = {place for pair in contradictory(samples, copies.pairs) for place in pair}
-    kept = [place for place in range(len(samples)) if place not in left_out]
-    places: dict[str, list[int]] = {name: [place for place in kept if samples[place].split == name] for name in SPLITS}
-    free = [place for place in kept if not samples[place].split]
-    places["train"] += free
-    if not places["test"]:
-        share, name = facts.splits.test, f"{seed}/{facts.id}/test"
-        places["test"], places["train"] = _cut(samples, unit, places["train"], share, name)
-    places, leaked = _without_leaks(facts, samples, unit, places, leaks or facts.splits.leaks)
-    if not places["validation"]:
-        share, name = facts.splits.validation, f"{seed}/{facts.id}/validation"
-        places["validation"], places["train"] = _cut(samples, unit, places["train"], share, name)
-    found: dict[str, list[int]] = {name: sorted(places[name]) for name in SPLITS}
-    _refuse_lacking(facts, samples, found)
-    return Partition(found, unit, tuple(sorted(samples[place].key for place in left_out)), leaked)
+    unit = find_units(samples, copies.pairs)
+    excluded = {index for pair in copies.pairs if _labels_differ(samples, pair) for index in pair}
+    kept = [index for index in range(len(samples)) if index not in excluded]
+    indices: dict[str, list[int]] = {name: [index for index in kept if samples[index].split == name] for name in SPLITS}
+    free = [index for index in kept if not samples[index].split]
+    indices["train"] += free
+    if not indices["test"]:
+        share, name = info.splits.test_fraction, f"{seed}/{info.id}/test"
+        indices["test"], indices["train"] = _stratified_split(samples, unit, indices["train"], share, name)
+    indices, leaked = _resolve_leaks(info, samples, unit, indices, leaks or info.splits.leaks)
+    if not indices["validation"]:
+        share, name = info.splits.validation_fraction, f"{seed}/{info.id}/validation"
+        indices["validation"], indices["train"] = _stratified_split(samples, unit, indices["train"], share, name)
+    found: dict[str, list[int]] = {name: sorted(indices[name]) for name in SPLITS}
+    _validate_splits(info, samples, found)
+    return DatasetSplit(found, unit, tuple(sorted(samples[index].key for index in excluded)), leaked)
 
 
-def few(samples: Sequence[Sample], unit: Sequence[str], places: Sequence[int], shots: int, seed: int) -> list[int]:
-    """Choose so many units of each class, patients and not images, and give the places of all their images.
+def few_shot(
+    samples: Sequence[Sample], unit: Sequence[str], indices: Sequence[int], shots: int, seed: int
+) -> list[int]:
+    """Choose `shots` units of each class, patients and not images, and return the indices of all their images.
 
-    A unit that is chosen for one class counts for the others that it has. With several labels an image of none of
-    the classes is chosen only beside one that has some, as MedFMC's own few-shot lists do.
+    A unit chosen for one class counts for its other classes too. In multi-label datasets an image without any class is
+    chosen only with a unit that has one, as in MedFMC's own few-shot lists.
     """
     by_class: dict[int, set[str]] = defaultdict(set)
-    for place in places:
-        for label in samples[place].labels:
-            by_class[label].add(unit[place])
+    for index in indices:
+        for label in samples[index].labels:
+            by_class[label].add(unit[index])
     chosen: set[str] = set()
     for label in sorted(by_class, key=lambda label: (len(by_class[label]), label)):
-        order = _shuffled(by_class[label] - chosen, f"{seed}/shots/{label}")
+        order = _hash_shuffle(by_class[label] - chosen, f"{seed}/shots/{label}")
         chosen.update(order[: max(0, shots - len(by_class[label] & chosen))])
-    return [place for place in places if unit[place] in chosen]
+    return [index for index in indices if unit[index] in chosen]
 
 
-def units(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """Give the unit of each sample: its group joined with those that it shares copies with.
+def find_units(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the unit of each sample: its group joined with the groups that it shares copies with.
 
-    Samples of one group and copies of one another are of one unit, and so on along the chain: two images that are
-    only copies of a third one are kept together as well, since together is the safe side. A unit is called by the
-    first of its groups, or by the first of its keys, so that its name does not depend on the order of the samples.
+    Samples of one group and copies of one another have one unit, transitively: two images that are only copies of a
+    third one share it too, which is the safe choice. A unit has the name of the first of its groups or keys, so the
+    name does not depend on the order of the samples.
     """
     parent = list(range(len(samples)))
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
 
     first: dict[str, int] = {}
-    for place, sample in enumerate(samples):
+    for index, sample in enumerate(samples):
         if sample.group:
-            parent[root(place)] = root(first.setdefault(sample.group, place))
+            parent[root(index)] = root(first.setdefault(sample.group, index))
     for one, other in pairs:
         parent[root(one)] = root(other)
     names: dict[int, str] = {}
-    for place, sample in enumerate(samples):
-        name, here = sample.group or sample.key, root(place)
+    for index, sample in enumerate(samples):
+        name, here = sample.group or sample.key, root(index)
         names[here] = min(name, names.get(here, name))
-    return [names[root(place)] for place in range(len(samples))]
+    return [names[root(index)] for index in range(len(samples))]
 
 
-def contradictory(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Give the pairs of copies whose labels differ: the same image, filed under two classes."""
-    return [(one, other) for one, other in pairs if samples[one].labels != samples[other].labels]
+def _labels_differ(samples: Sequence[Sample], pair: tuple[int, int]) -> bool:
+    return samples[pair[0]].labels != samples[pair[1]].labels
 
 
-def _cut(
-    samples: Sequence[Sample], unit: Sequence[str], places: Sequence[int], share: float, name: str
+def _stratified_split(
+    samples: Sequence[Sample], unit: Sequence[str], indices: Sequence[int], share: float, name: str
 ) -> tuple[list[int], list[int]]:
-    """Cut a share of the images off, whole units by class; the rarest class of a unit is the one that counts.
+    """Split off a share of the images, in whole units, stratified by the rarest class of each unit.
 
-    Of a class with three units or more at least one is cut off, and at least one stays.
+    Of a class with at least three units, at least one is split off and at least one remains.
     """
     members: dict[str, list[int]] = defaultdict(list)
-    for place in places:
-        members[unit[place]].append(place)
-    common = Counter(label for place in places for label in samples[place].labels)
+    for index in indices:
+        members[unit[index]].append(index)
+    common = Counter(label for index in indices for label in samples[index].labels)
     strata: dict[int, list[str]] = defaultdict(list)
     for one, mine in members.items():
-        labels = sorted({label for place in mine for label in samples[place].labels}, key=lambda k: (common[k], k))
+        labels = sorted({label for index in mine for label in samples[index].labels}, key=lambda k: (common[k], k))
         strata[labels[0] if labels else -1].append(one)
-    cut: set[str] = set()
+    split_off: set[str] = set()
     for label in sorted(strata):
-        cut |= _some_of(_shuffled(strata[label], f"{name}/{label}"), members, share)
-    return [p for p in places if unit[p] in cut], [p for p in places if unit[p] not in cut]
+        split_off |= _take_share(_hash_shuffle(strata[label], f"{name}/{label}"), members, share)
+    return [p for p in indices if unit[p] in split_off], [p for p in indices if unit[p] not in split_off]
 
 
-def _some_of(order: list[str], members: Mapping[str, list[int]], share: float) -> set[str]:
-    """Take units in order as long as that brings their images nearer to the share."""
+def _take_share(order: list[str], members: Mapping[str, list[int]], share: float) -> set[str]:
+    """Take units in order while that brings the number of images closer to the share."""
     wanted = share * sum(len(members[one]) for one in order)
     taken: set[str] = set()
     count = 0
@@ -153,42 +157,42 @@ def _some_of(order: list[str], members: Mapping[str, list[int]], share: float) -
     return taken
 
 
-def _without_leaks(
-    facts: EvalSet, samples: Sequence[Sample], unit: Sequence[str], places: dict[str, list[int]], leaks: Leaks
+def _resolve_leaks(
+    info: DatasetInfo, samples: Sequence[Sample], unit: Sequence[str], indices: dict[str, list[int]], leaks: Leaks
 ) -> tuple[dict[str, list[int]], dict[str, int]]:
-    test = {unit[place] for place in places["test"]}
-    validation = {unit[place] for place in places["validation"]}
+    test = {unit[index] for index in indices["test"]}
+    validation = {unit[index] for index in indices["validation"]}
     bad = {
-        "train": [place for place in places["train"] if unit[place] in test | validation],
-        "validation": [place for place in places["validation"] if unit[place] in test],
+        "train": [index for index in indices["train"] if unit[index] in test | validation],
+        "validation": [index for index in indices["validation"] if unit[index] in test],
     }
     count = sum(map(len, bad.values()))
     if not count:
-        return places, {}
+        return indices, {}
     if leaks == "keep":
-        return places, {"kept": count}
+        return indices, {"kept": count}
     if leaks == "refuse":
-        shared = {unit[place] for mine in bad.values() for place in mine}
-        names = some(sorted(samples[place].key for mine in bad.values() for place in mine))
+        shared = {unit[index] for mine in bad.values() for index in mine}
+        names = first_ten(sorted(samples[index].key for mine in bad.values() for index in mine))
         raise UsageError(
-            f"{facts.id}: {count} images of train or validation share {len(shared)} units ({facts.splits.by}, or "
-            f"copies of one image) with the test: {names}; to drop them from training, say "
-            f"leaks: drop in splits of {facts.id}.yaml; to keep them all the same, say leaks: keep"
+            f"{info.id}: {count} images of train or validation share {len(shared)} units ({info.splits.group_by}, or "
+            f"copies of one image) with the test: {names}; to drop them from training, set "
+            f"leaks: drop in splits of {info.id}.yaml; to keep them anyway, set leaks: keep"
         )
-    return {name: sorted(set(mine) - set(bad.get(name, []))) for name, mine in places.items()}, {"dropped": count}
+    return {name: sorted(set(mine) - set(bad.get(name, []))) for name, mine in indices.items()}, {"dropped": count}
 
 
-def _refuse_lacking(facts: EvalSet, samples: Sequence[Sample], places: Mapping[str, list[int]]) -> None:
-    """A class that cannot be learnt, or a split that is empty; a class without positives in the test is for scores."""
-    empty = [name for name in SPLITS if not places[name]]
-    seen = {label for place in places["train"] for label in samples[place].labels}
-    lost = [name for label, name in enumerate(facts.classes) if label not in seen]
+def _validate_splits(info: DatasetInfo, samples: Sequence[Sample], indices: Mapping[str, list[int]]) -> None:
+    """Raise for an empty split, or a class without training images; the test may lack a class."""
+    empty = [name for name in SPLITS if not indices[name]]
+    seen = {label for index in indices["train"] for label in samples[index].labels}
+    lost = [name for label, name in enumerate(info.classes) if label not in seen]
     if empty or lost:
-        what = f"{', '.join(empty)} is empty" if empty else f"train has no image of {some(lost)}"
+        what = f"{', '.join(empty)} is empty" if empty else f"train has no image of {first_ten(lost)}"
         raise UsageError(
-            f"{facts.id}: of {len(samples)} images {what}; give more images, or other shares in {facts.id}.yaml"
+            f"{info.id}: of {len(samples)} images {what}; add images, or change the fractions in {info.id}.yaml"
         )
 
 
-def _shuffled(names: Iterable[str], salt: str) -> list[str]:
+def _hash_shuffle(names: Iterable[str], salt: str) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())

@@ -5,13 +5,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 HALF = 0.5
 
 
-def best_f1(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
+def best_f1(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
     """Give for each class the threshold with the best F1, [K]; an image has the class from the threshold up.
 
     It lies half-way between two neighbouring probabilities; of equally good ones the highest. A class without
@@ -25,7 +25,7 @@ def best_f1(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Floats:
     return np.array([_one(scores[:, k], truth[:, k]) for k in range(scores.shape[1])])
 
 
-def _one(scores: Floats, truth: Bools) -> float:
+def _one(scores: FloatArray, truth: BoolArray) -> float:
     positives = int(truth.sum())
     if not positives:
         return HALF
@@ -38,7 +38,7 @@ def _one(scores: Floats, truth: Bools) -> float:
     return float((ranked[best] + below) / 2)
 
 
-def decide(probabilities: npt.ArrayLike, thresholds: npt.ArrayLike | None) -> Bools:
+def decide(probabilities: npt.ArrayLike, thresholds: npt.ArrayLike | None) -> BoolArray:
     """Give which classes are predicted, bool [n, K]: from the thresholds up, or the likeliest one without any."""
     scores = np.asarray(probabilities, np.float64)
     if thresholds is not None:

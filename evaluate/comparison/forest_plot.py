@@ -1,4 +1,4 @@
-"""Scores drawn with their intervals, a line for each model and score (a forest plot), as SVG."""
+"""A forest plot as SVG: scores with their intervals, one line per model and score."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from medmix.curate.describe.cards import templates
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442")
-"""Told apart by the colour-blind (Okabe and Ito 2008)."""
+"""Distinguishable for the colour-blind (Okabe and Ito 2008)."""
 
 LEFT, WIDTH, RIGHT = 330, 480, 130
 HEAD, LINE, TITLE = 64, 17, 27
@@ -15,15 +15,15 @@ HEAD, LINE, TITLE = 64, 17, 27
 def draw(
     title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str], low: float = 0.0, high: float = 1.0
 ) -> str:
-    """Draw rows.
+    """Draw a forest plot.
 
     Args:
         title: of the plot.
         rows: each with `title` and `lines`; a line has `name` (one of `names`), `value`, `low`, `high` (or None) and
             `controls`, by name.
-        names: of what is compared; they decide the colours.
-        low: where the axis begins.
-        high: where it ends.
+        names: of the models; they decide the colours.
+        low: start of the axis.
+        high: end of the axis.
     """
 
     def x(value: float) -> float:
@@ -32,11 +32,11 @@ def draw(
     y, drawn = HEAD, []
     for row in rows:
         lines = []
-        for place, line in enumerate(row["lines"]):
+        for index, line in enumerate(row["lines"]):
             known = line["low"] is not None
             lines.append(
                 {
-                    "y": y + TITLE + LINE * place,
+                    "y": y + TITLE + LINE * index,
                     "name": line["name"],
                     "colour": COLOURS[names.index(line["name"]) % len(COLOURS)] if line["name"] in names else None,
                     "x": x(line["value"]),

@@ -1,4 +1,4 @@
-"""A comparison for people: Markdown, and one HTML page that needs no other file."""
+"""A comparison as Markdown and as one self-contained HTML page."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,45 +10,46 @@ from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 
+from ..formatting import with_interval
 from . import forest_plot
 from .published import load_all
-from .report import make
+from .report import build_report
 from .results import find, read
 
 NOT_DRAWN = ("exact_match", "token_f1", "choice_accuracy_generated")
-"""Metrics that stand in the main table alone, because another one of their kind is drawn and beside its controls."""
+"""Metrics of the main table only, because another metric of their kind is plotted and has controls."""
 
 MARKDOWN, HTML, JSON = "report.md", "report.html", "report.json"
 
 
-def report(places: Sequence[Path], out: Path) -> dict[str, Any]:
+def write_report(paths: Sequence[Path], out: Path) -> dict[str, Any]:
     """Compare results, and write `report.md`, `report.html` and `report.json` into a folder.
 
     Args:
-        places: files of results, or folders that hold some.
+        paths: results files, or folders that contain some.
         out: the folder.
 
     Returns:
-        What `report.json` holds.
+        The content of `report.json`.
 
     Raises:
-        UsageError: a file is none of `medmix eval`, is cut, or contradicts another one; or `out` is a file.
+        UsageError: a file is not of `medmix eval`, is incomplete, or contradicts another one; or `out` is a file.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; give a folder with --out")
-    document = make([read(path) for path in find(places)], load_all())
+    document = build_report([read(path) for path in find(paths)], load_all())
     for name, text in render(document).items():
         write_text(out / name, text)
     return document
 
 
 def render(document: Mapping[str, Any]) -> dict[str, str]:
-    """Give the texts of the three files by their names; a pure function of the document."""
+    """Return the texts of the three files by name; a pure function of the document."""
     context = {
         **document,
         "kinds": KINDS,
         "leak_kinds": LEAKS,
-        "tables": [{**table, **_laid_out(table, document["published"])} for table in document["tables"]],
+        "tables": [{**table, **_cell_texts(table, document["published"])} for table in document["tables"]],
         "models": [_model(result) for result in document["results"]],
         "leaks": [
             {
@@ -66,44 +67,31 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def score(cell: Mapping[str, Any] | None) -> str:
-    """Give a score with its interval and its spread over seeds."""
-    if cell is None:
-        return ""
-    inside = "" if cell["low"] is None else f" [{cell['low']:.3f}, {cell['high']:.3f}]"
-    spread = cell.get("sd_over_seeds")
-    return f"{cell['value']:.3f}{inside}" + ("" if spread is None else f" ± {spread:.3f}")
-
-
-def _laid_out(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the cells of a table as texts."""
-    main, beside = [], []
+def _cell_texts(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the cells of a table as texts."""
+    main, controls = [], []
     systems = list(
         dict.fromkeys(s for row in table["rows"] for cell in row["cells"].values() for s in cell["controls"])
     )
     for row in table["rows"]:
         head = [row["benchmark"], row["subset"], row["metric"], f"{row['n']:,}", f"{row['groups']:,}"]
-        published = [f"{number['share']:.3f} {number['model']} †" for number in _beside(row, table, papers)]
-        main.append([*head, *(score(row["cells"].get(name)) for name in table["models"]), "; ".join(published)])
+        published = [
+            f"{number['fraction']:.3f} {number['model']} †" for number in _comparable_numbers(row, table, papers)
+        ]
+        cells = [row["cells"].get(name) for name in table["models"]]
+        scores = [with_interval(cell, cell["sd_over_seeds"]) if cell else "" for cell in cells]
+        main.append([*head, *scores, "; ".join(published)])
         for name, cell in row["cells"].items() if row["metric"] not in NOT_DRAWN else ():
-            controls = [cell["controls"].get(system) for system in systems]
-            texts = ["" if value is None else f"{value:.3f}" for value in controls]
-            beside.append([*head[:3], name, f"{cell['value']:.3f}", *texts, cell["leaks"]["text"]])
+            values = [cell["controls"].get(system) for system in systems]
+            texts = ["" if value is None else f"{value:.3f}" for value in values]
+            controls.append([*head[:3], name, f"{cell['value']:.3f}", *texts, cell["leaks"]["text"]])
     return {
-        "main_head": ["set", "part", "metric", "samples", "groups", *table["models"], "published †"],
+        "main_head": ["dataset", "subset", "metric", "samples", "groups", *table["models"], "published †"],
         "main": main,
-        "beside_head": [
-            "set",
-            "part",
-            "metric",
-            "model",
-            "score",
-            *systems,
-            "the mix of its training shares with the set",
-        ],
-        "beside": beside,
-        "tests_head": ["set", "part", "metric", "first", "second", "first − second", "p", "q", "samples"],
-        "tests_rows": [_test(test) for test in table["tests"] if "refused" not in test],
+        "controls_head": ["dataset", "subset", "metric", "model", "score", *systems, "shared with the training mix"],
+        "controls": controls,
+        "tests_head": ["dataset", "subset", "metric", "first", "second", "first − second", "p", "q", "samples"],
+        "tests_rows": [_test(test) for test in table["tests"] if "not_compared" not in test],
     }
 
 
@@ -118,22 +106,21 @@ def _model(result: Mapping[str, Any]) -> list[str]:
 
 
 def _test(test: Mapping[str, Any]) -> list[str]:
-    inside = "" if test["low"] is None else f" [{test['low']:+.3f}, {test['high']:+.3f}]"
-    alone = f" ({test['only_one_has']:,} left out)" if test["only_one_has"] else ""
+    unpaired = f" ({test['n_unpaired']:,} unpaired)" if test["n_unpaired"] else ""
     p, q = ("" if test[name] is None else f"{test[name]:.4f}" for name in ("p", "q"))
     names = [test[name] for name in ("benchmark", "subset", "metric", "first", "second")]
-    return [*names, f"{test['value']:+.3f}{inside}", p, q, f"{test['n']:,}{alone}"]
+    return [*names, with_interval(test, sign="+"), p, q, f"{test['n']:,}{unpaired}"]
 
 
-def _beside(
+def _comparable_numbers(
     row: Mapping[str, Any], table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     return [
         number
         for paper in papers
         for number in paper["numbers"]
-        if number["beside"] == {name: row[name] for name in ("benchmark", "subset", "metric")}
-        and any((ours["table"], ours["samples"]) == (table["name"], row["samples"]) for ours in number["ours"])
+        if number["comparable"] == {name: row[name] for name in ("benchmark", "subset", "metric")}
+        and any((ours["table"], ours["samples"]) == (table["name"], row["samples"]) for ours in number["scores"])
     ]
 
 
@@ -146,12 +133,12 @@ def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
         lines += [
             {
                 "name": f"{number['model']}, published †",
-                "value": number["share"],
+                "value": number["fraction"],
                 "low": None,
                 "high": None,
                 "controls": {},
             }
-            for number in _beside(row, table, papers)
+            for number in _comparable_numbers(row, table, papers)
         ]
         rows.append({"title": f"{row['benchmark']} · {row['subset']} · {row['metric']}", "lines": lines})
     return forest_plot.draw(f"{table['name']}: scores and 95 % intervals", rows, table["models"])

@@ -1,4 +1,4 @@
-"""Models that differ by the seed of their training alone, as one model: the means of their scores."""
+"""Average the scores of models that differ only by the seed of their training."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,88 +10,87 @@ from typing import Any
 import numpy as np
 
 from .. import intervals
-from .protocols import compared
+from .protocols import comparable_settings
 from .results import Result, Row
-from .sample_scores import Key, Measure
+from .sample_scores import Key, SampleScores
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A result and its scores by samples."""
+class ScoredResult:
+    """A result, its scores by sample, and its name in a comparison."""
 
     result: Result
-    measures: Mapping[Key, Measure]
+    sample_scores: Mapping[Key, SampleScores]
+    label: str = ""
 
 
-def joined(scored: Sequence[Scored]) -> list[Scored]:
-    """Join the answers of models of one recipe and one mix that were trained with different seeds.
+def average_seeds(scored: Sequence[ScoredResult]) -> list[ScoredResult]:
+    """Average the answers of models of one recipe and one mix over their training seeds.
 
-    Those that were asked in another way, or other questions, stay apart; so do all of a recipe where one seed comes
-    twice. The joined model stands where its first one stood.
+    Models with another protocol or other questions stay separate; so do all models of a recipe if a seed occurs twice.
+    The average takes the position of its first model.
     """
-    groups: dict[str, list[Scored]] = {}
-    for place, one in enumerate(scored):
-        groups.setdefault(_training(one) or f"apart {place}", []).append(one)
-    return [joined for some in groups.values() for joined in (_join(some) if _fit(some) else some)]
+    groups: dict[str, list[ScoredResult]] = {}
+    for index, one in enumerate(scored):
+        groups.setdefault(_group_key(one) or f"single {index}", []).append(one)
+    return [result for group in groups.values() for result in ([_average(group)] if _is_averageable(group) else group)]
 
 
-def _training(one: Scored) -> str | None:
-    """Give what must be equal: recipe but for its seed, mix, step and the way of asking."""
+def _group_key(one: ScoredResult) -> str | None:
+    """Return what must be equal: the recipe without its seed, mix, step and protocol."""
     model = one.result.model
-    if one.result.suite != "vqa" or not {"recipe", "seed", "mix_digest", "step"} <= model.keys():
+    if one.result.suite != "answers" or not {"recipe", "seed", "mix_digest", "step"} <= model.keys():
         return None
-    return repr([*(model[name] for name in ("name", "recipe", "mix_digest", "step")), compared(one.result)])
+    settings = comparable_settings(one.result)
+    return repr([*(model[name] for name in ("name", "recipe", "mix_digest", "step")), settings])
 
 
-def _fit(some: Sequence[Scored]) -> bool:
-    first = some[0].measures
-    seeds = {one.result.model["seed"] for one in some} if len(some) > 1 else set()
-    return len(seeds) == len(some) and all(
-        one.measures.keys() == first.keys()
-        and all(
-            (one.measures[key].ids, one.measures[key].right) == (mine.ids, mine.right) for key, mine in first.items()
-        )
-        for one in some
+def _is_averageable(group: Sequence[ScoredResult]) -> bool:
+    first = group[0].sample_scores
+    seeds = {one.result.model["seed"] for one in group} if len(group) > 1 else set()
+    return len(seeds) == len(group) and all(
+        one.sample_scores.keys() == first.keys()
+        and all(one.sample_scores[key].is_of_same_samples(mine) for key, mine in first.items())
+        for one in group
     )
 
 
-def _join(some: Sequence[Scored]) -> list[Scored]:
-    some = sorted(some, key=lambda one: int(one.result.model["seed"]))
-    first = some[0].result
-    measures = {
-        key: replace(mine, parts=np.mean([one.measures[key].parts for one in some], axis=0))  # all have one divisor
-        for key, mine in some[0].measures.items()
+def _average(group: Sequence[ScoredResult]) -> ScoredResult:
+    group = sorted(group, key=lambda one: int(one.result.model["seed"]))
+    first = group[0].result
+    scores = {
+        key: replace(mine, summands=np.mean([one.sample_scores[key].summands for one in group], axis=0))
+        for key, mine in group[0].sample_scores.items()  # all have one divisor
     }
-    digests = [one.result.identity for one in some]
+    digests = [one.result.identity for one in group]
     model = {
         **first.model,
-        "path": commonpath([Path(one.result.model["path"]).absolute() for one in some]),
+        "path": commonpath([Path(one.result.model["path"]).absolute() for one in group]),
         "digest": hashlib.sha256(" ".join(digests).encode()).hexdigest(),
-        "seeds": [one.result.model["seed"] for one in some],
-        "runs": [{"result": str(one.result.path), "digest": digest} for one, digest in zip(some, digests, strict=True)],
+        "seeds": [one.result.model["seed"] for one in group],
+        "runs": [
+            {"result": str(one.result.path), "digest": digest} for one, digest in zip(group, digests, strict=True)
+        ],
     }
-    notes = tuple(dict.fromkeys(note for one in some for note in one.result.notes))
-    return [Scored(replace(first, model=model, scores=_rows(some, measures), notes=notes, lines=()), measures)]
+    notes = tuple(dict.fromkeys(note for one in group for note in one.result.notes))
+    rows = _average_rows(group, scores)
+    return ScoredResult(replace(first, model=model, scores=rows, notes=notes, predictions=()), scores)
 
 
-def _rows(some: Sequence[Scored], measures: Mapping[Key, Measure]) -> tuple[Row, ...]:
-    """Give the means, with intervals over groups where samples tell them, and the spread over seeds."""
-    tables = [{_name(row): row for row in one.result.scores} for one in some]
+def _average_rows(group: Sequence[ScoredResult], scores: Mapping[Key, SampleScores]) -> tuple[Row, ...]:
+    """Return the means, with intervals over groups if scores by sample are known, and the standard deviations."""
+    tables = [{(row["system"], *Key.of(row)): row for row in one.result.scores} for one in group]
     rows: list[dict[str, Any]] = []
-    for name, row in tables[0].items():
-        values = [table[name]["value"] for table in tables if name in table]
-        if len(values) < len(some) or None in values:
+    for (system, *key), row in tables[0].items():
+        values = [table[system, *key]["value"] for table in tables if (system, *key) in table]
+        if len(values) < len(group) or None in values:
             continue
         low = high = None
-        if name[0] == "model" and (measure := measures.get(name[1:])):
-            found = intervals.of_sums(measure.parts, measure.groups, measure.statistic)
+        if system == "model" and (mine := scores.get(Key(*key))):
+            found = intervals.bootstrap_sums(mine.summands, mine.groups, mine.statistic)
             low, high = found.low, found.high
         rows.append({**row, "value": float(np.mean(values)), "low": low, "high": high})
-        if name[0] == "model":
+        if system == "model":
             spread = {"metric": f"{row['metric']}_sd_over_seeds", "value": float(np.std(values, ddof=1))}
             rows.append({**row, **spread, "low": None, "high": None})
     return tuple(rows)
-
-
-def _name(row: Row) -> tuple[str, str, str, str]:
-    return row["system"], row["benchmark"], row["subset"], row["metric"]

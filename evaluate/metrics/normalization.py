@@ -1,4 +1,4 @@
-"""What counts as a word: the form of a text in which answers are compared."""
+"""The normalised form of a text in which answers are compared, and its words."""
 
 import string
 import unicodedata
@@ -12,13 +12,13 @@ def normalise(text: str) -> str:
     stay different answers.
     """
     lower = " ".join(text.lower().split())
-    return " ".join("".join(letter for letter in lower if not _is_punctuation(letter)).split()) or lower
+    return " ".join("".join(character for character in lower if not _is_punctuation(character)).split()) or lower
 
 
 def words(text: str) -> list[str]:
-    """Give the words of a text: the normalised text split at white space; a Chinese text is one word."""
+    """Return the words of a text: the normalised text split at white space; a Chinese text is one word."""
     return normalise(text).split()
 
 
-def _is_punctuation(letter: str) -> bool:
-    return letter in string.punctuation or unicodedata.category(letter).startswith("P")
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")

@@ -1,7 +1,8 @@
-"""Overlap of words between prediction and gold, order left aside.
+"""Overlap of words between prediction and reference, in any order.
 
 As in SQuAD (Rajpurkar et al. 2016, https://aclanthology.org/D16-1264), on the words of `words`; SQuAD's own script also
-drops the articles a, an, the. Without words on either side each score is 1, on one side 0.
+drops the articles a, an, the. Each score is 1 if both sides have no words, and
+0 if only one has none.
 """
 
 from collections import Counter
@@ -9,25 +10,25 @@ from collections import Counter
 from .normalization import words
 
 
-def token_recall(prediction: str, gold: str) -> float:
-    """Give the share of the gold's words that the prediction has; a word counts as often as it stands in both."""
-    return _shared(prediction, gold)[1]
+def token_recall(prediction: str, reference: str) -> float:
+    """Return the share of the reference's words that the prediction has; a word counts as often as both have it."""
+    return _shared(prediction, reference)[1]
 
 
-def token_precision(prediction: str, gold: str) -> float:
-    """Give the share of the prediction's words that the gold has; a word counts as often as it stands in both."""
-    return _shared(prediction, gold)[0]
+def token_precision(prediction: str, reference: str) -> float:
+    """Return the share of the prediction's words that the reference has; a word counts as often as both have it."""
+    return _shared(prediction, reference)[0]
 
 
-def token_f1(prediction: str, gold: str) -> float:
-    """Give the harmonic mean of `token_precision` and `token_recall`."""
-    precision, recall = _shared(prediction, gold)
+def token_f1(prediction: str, reference: str) -> float:
+    """Return the harmonic mean of `token_precision` and `token_recall`."""
+    precision, recall = _shared(prediction, reference)
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def _shared(prediction: str, gold: str) -> tuple[float, float]:
-    said, wanted = words(prediction), words(gold)
-    if not said or not wanted:
-        return float(said == wanted), float(said == wanted)
-    shared = (Counter(said) & Counter(wanted)).total()
-    return shared / len(said), shared / len(wanted)
+def _shared(prediction: str, reference: str) -> tuple[float, float]:
+    predicted, expected = words(prediction), words(reference)
+    if not predicted or not expected:
+        return float(predicted == expected), float(predicted == expected)
+    shared = (Counter(predicted) & Counter(expected)).total()
+    return shared / len(predicted), shared / len(expected)

@@ -24,7 +24,7 @@ from transformers import (
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
-from medmix.evaluate.classification.pretrained import wrapped
+from medmix.evaluate.classification.pretrained import wrap_timm
 from medmix.train.recipe import Recipe
 from medmix.train.run import checkpoint, loop
 
@@ -107,7 +107,7 @@ def test_other_kinds_of_timm_are_pooled_by_maximum_and_mean(name: str, shape: tu
     side = 224 if "swin" in name else 64
     with torch.no_grad():
         states = net.eval().forward_features(images(side))
-        found = wrapped(net)(images(side))
+        found = wrap_timm(net)(images(side))
     assert shape is None or states.shape[1:] == shape
     axes = (1, 2) if "swin" in name else (1,) if shape is None else (2, 3)
     assert torch.allclose(found, torch.cat([states.amax(axes), states.mean(axes)], 1), atol=1e-6)

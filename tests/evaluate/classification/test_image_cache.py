@@ -44,11 +44,11 @@ def test_the_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.
     mine = samples(tmp_path / "set", Image.new("L", (8, 8), 7))
     first = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
     monkeypatch.setattr(image_cache, "_decode", lambda *_: pytest.fail("decoded again"))
-    monkeypatch.setattr(image_cache, "_sha256", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(image_cache, "_file_sha256", lambda *_: pytest.fail("read again"))
     again = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
     assert again.digest == first.digest
     assert np.array_equal(again.pixels, first.pixels)
-    assert again.contents == first.contents
+    assert again.pixel_digests == first.pixel_digests
 
 
 def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_two_processes_give_what_one_gives(real_data: Path, tmp_path: Path) -> N
     one = image_cache.load(mine, 16, tmp_path / "one", BUDGET)
     two = image_cache.load(mine, 16, tmp_path / "two", BUDGET, workers=2)
     assert np.array_equal(one.pixels, two.pixels)
-    assert one.contents == two.contents
+    assert one.pixel_digests == two.pixel_digests
 
 
 def test_broken_images_are_named_and_leave_nothing_behind(tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from medmix.evaluate.classification.scores import Auroc, accuracy, f1, indicators, left_out, macro_f1, over_seeds, parts
+from medmix.evaluate.classification.scores import (
+    Auroc,
+    accuracy,
+    classes_without_positives,
+    confusion_counts,
+    f1,
+    macro_f1,
+    mean_over_seeds,
+    multi_hot,
+)
 from medmix.evaluate.classification.thresholds import best_f1, decide
 
 ALL = np.ones(3, bool)
@@ -20,7 +29,7 @@ quick = settings(max_examples=30, deadline=None)
 @quick
 @given(truths, truths, weights)
 def test_f1_is_scikit_learns_under_any_weights(truth, predicted, weight):
-    sums = (parts(predicted, truth) * weight[:, None]).sum(axis=0)
+    sums = (confusion_counts(predicted, truth) * weight[:, None]).sum(axis=0)
     expected = f1_score(truth, predicted, average=None, sample_weight=weight, zero_division=np.nan)
     assert f1(sums) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     if not np.isnan(expected).any():
@@ -45,7 +54,7 @@ def test_macro_auroc_of_single_labels_is_one_against_the_rest():
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 50)
     score = random.dirichlet(np.ones(3), 50)
-    truth = indicators([[label] for label in labels], 3)
+    truth = multi_hot([[label] for label in labels], 3)
     theirs = roc_auc_score(labels, score, multi_class="ovr", average="macro")
     assert Auroc(score, truth, ALL)(np.ones(50)) == pytest.approx(theirs, abs=1e-12)
 
@@ -53,24 +62,24 @@ def test_macro_auroc_of_single_labels_is_one_against_the_rest():
 def test_accuracy_is_scikit_learns():
     random = np.random.default_rng(0)
     labels, said = random.integers(0, 3, 50), random.integers(0, 3, 50)
-    sums = parts(indicators(said[:, None], 3), indicators(labels[:, None], 3)).sum(axis=0)
+    sums = confusion_counts(multi_hot(said[:, None], 3), multi_hot(labels[:, None], 3)).sum(axis=0)
     assert float(accuracy(sums)) == pytest.approx(accuracy_score(labels, said), abs=1e-12)
 
 
 def test_a_class_without_positives_is_left_out_of_the_mean():
     truth = np.array([[1, 0, 0], [0, 1, 0]], bool)
     predicted = np.array([[1, 0, 1], [0, 1, 1]], bool)
-    assert left_out(truth) == [2]
-    sums = parts(predicted, truth).sum(axis=0)
+    assert classes_without_positives(truth) == [2]
+    sums = confusion_counts(predicted, truth).sum(axis=0)
     assert float(macro_f1(np.array([True, True, False]))(sums)) == 1.0
     assert float(macro_f1(ALL)(sums)) == pytest.approx(2 / 3)
 
 
 def test_the_mean_over_seeds_is_that_of_each_seeds_score():
     truth = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
-    right, wrong = parts(truth, truth), parts(~truth, truth)
+    right, wrong = confusion_counts(truth, truth), confusion_counts(~truth, truth)
     both = np.concatenate([right, wrong], axis=1).sum(axis=0)
-    assert float(over_seeds(macro_f1(ALL), 2)(both)) == 0.5
+    assert float(mean_over_seeds(macro_f1(ALL), 2)(both)) == 0.5
 
 
 @quick

@@ -20,7 +20,7 @@ def test_test_images_that_were_trained_on_are_counted(tiny: Recipe, tmp_path: Pa
     upstream.class_folders(tmp_path / "sets" / "mine", ("cat", "dog"), 10)
     (tmp_path / "mine.yaml").write_text(
         "id: mine\ntitle: Mine\nlabels: single\nclasses: [cat, dog]\nreader:\n  folders: {path: '{class}'}\n"
-        "splits: {by: copies, copies: exact, test: 0.4, validation: 0.2}\n"
+        "splits: {group_by: copies, copies: exact, test_fraction: 0.4, validation_fraction: 0.2}\n"
     )
     shown = sorted((tmp_path / "sets" / "mine").rglob("*.png"))[:5]
     mix = write_mix(tmp_path / "mix", {"train": records(4, "train")})
@@ -33,20 +33,20 @@ def test_test_images_that_were_trained_on_are_counted(tiny: Recipe, tmp_path: Pa
         [str(tmp_path / "run")],
         tmp_path / "out",
         root=tmp_path / "sets",
-        sets=[str(tmp_path / "mine.yaml")],
+        datasets=[str(tmp_path / "mine.yaml")],
         recipe="smoke",
         overrides=(*TINY, "epochs=2", "seeds=[0]"),
     )[str(tmp_path / "run")]
     assert found["model"]["kind"] == "checkpoint"
     assert found["mix"]["path"] == str(mix)
-    count = found["protocol"]["sets"]["mine"]["test_images_trained_on"]
+    count = found["protocol"]["datasets"]["mine"]["test_images_in_training"]
     lines = (tmp_path / "out" / "predictions.jsonl").read_text()
     names = [path.relative_to(tmp_path / "sets").as_posix() for path in shown]
     assert count == sum(f'"{name}"' in lines for name in names)
     assert count > 0
-    assert found["notes"][0].endswith("the half of each vector that is that token was shaped by the patches alone")
-    assert found["notes"][-1].startswith(f"mine: the encoder was trained on {count} of 8 test images, by their bytes: ")
+    assert found["notes"][0].endswith("that half of each feature vector was trained only through the patches")
+    assert found["notes"][-1].startswith(f"mine: the encoder was trained on {count} of 8 test images (equal bytes): ")
 
 
 def test_a_mix_that_is_not_here_any_more_tells_nothing(tmp_path: Path) -> None:
-    assert prepare.trained_on(tmp_path / "gone") is None
+    assert prepare.training_image_digests(tmp_path / "gone") is None
