@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -96,42 +97,19 @@ class _Rows:
         return intervals.bootstrap_weighted(statistic, self._units, n_bootstrap=self._n_bootstrap)
 
     def add(
-        self, metric: str, found: Interval, *, subset: str = ALL, system: str = "model", seed: int | None = None
+        self, metric: str, found: Interval | float, subset: str = ALL, system: str = "model", seed: int | None = None
     ) -> None:
-        self._put(metric, found.value, found.low, found.high, subset, system, seed)
+        """Add a score, with its interval if it has one."""
+        if not isinstance(found, Interval):
+            found = Interval(found, None, None, len(self._units), len(set(self._units)))
+        head = {"benchmark": self._benchmark, "subset": subset, "system": system, "metric": metric}
+        value = None if np.isnan(found.value) else found.value  # JSON has no NaN
+        self.rows.append({**head, **asdict(found), "value": value, "seed": seed})
 
     def add_seed_sd(self, metric: str, values: Sequence[float]) -> None:
         """Add the standard deviation over seeds, if there are several."""
         if len(values) > 1:
-            self._put(f"{metric}_sd_over_seeds", float(np.std(values, ddof=1)), None, None, ALL, "model", None)
-
-    def add_value(self, metric: str, value: float, subset: str) -> None:
-        self._put(metric, value, None, None, subset, "model", None)
-
-    def _put(
-        self,
-        metric: str,
-        value: float,
-        low: float | None,
-        high: float | None,
-        subset: str,
-        system: str,
-        seed: int | None,
-    ) -> None:
-        self.rows.append(
-            {
-                "benchmark": self._benchmark,
-                "subset": subset,
-                "system": system,
-                "metric": metric,
-                "value": None if np.isnan(value) else value,  # JSON has no NaN
-                "low": low,
-                "high": high,
-                "n": len(self._units),
-                "groups": len(set(self._units)),
-                "seed": seed,
-            }
-        )
+            self.add(f"{metric}_sd_over_seeds", float(np.std(values, ddof=1)))
 
 
 def _add_class_rows(
@@ -142,7 +120,7 @@ def _add_class_rows(
     for index, k in enumerate(np.flatnonzero(scored_classes)):
         subset = f"class/{dataset.info.classes[k]}"
         rows.add("f1", rows.of_sums(joined, mean_over_seeds(_f1_of(int(k)), len(sums))), subset=subset)
-        rows.add_value("auroc", float(whole[index]), subset)
+        rows.add("auroc", float(whole[index]), subset)
 
 
 def _f1_of(k: int) -> Callable[[FloatArray], FloatArray]:

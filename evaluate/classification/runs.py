@@ -21,7 +21,7 @@ from . import features, finetune
 from .encoders import Encoder
 from .prepare import PreparedDataset
 from .recipe import TransferRecipe
-from .thresholds import HALF, best_f1, decide
+from .scores import HALF, best_thresholds, predicted_classes
 
 VERSION = "1"
 """Of the procedure; another version repeats all runs."""
@@ -56,7 +56,7 @@ class Run:
     @property
     def predicted(self) -> npt.NDArray[np.bool_]:
         """The predicted classes, [n, K]."""
-        return decide(self.test, self.thresholds)
+        return predicted_classes(self.test, self.thresholds)
 
 
 def load_or_run(
@@ -115,9 +115,10 @@ def _execute(
         whole, c = probe(vectors, dataset.targets.numpy(), train, validation, classes, recipe.probe)
         on_validation, on_test = (whole[indices].astype(np.float32) for indices in (validation, test))
     thresholds = None
-    if multi:
-        by_validation = recipe.thresholds == "validation"
-        thresholds = best_f1(on_validation, dataset.truth[validation]) if by_validation else np.full(classes, HALF)
+    if multi and recipe.thresholds == "validation":
+        thresholds = best_thresholds(on_validation, dataset.truth[validation])
+    elif multi:
+        thresholds = np.full(classes, HALF)
     return Run(seed, on_test, thresholds, len(train), len(validation), c)
 
 
@@ -141,17 +142,9 @@ def _identity(dataset: PreparedDataset, encoder: Encoder, recipe: TransferRecipe
         settings.pop(other)
     if encoder.digest is not None:
         settings.pop("scratch")
-    seen = [
-        VERSION,
-        versions(mode),
-        dataset.digest,
-        encoder.digest,
-        encoder.size,
-        encoder.mean,
-        encoder.std,
-        encoder.pooling,
-    ]
-    return hashlib.sha256(json.dumps([seen, settings, mode, seed], sort_keys=True).encode()).hexdigest()
+    pixels = [encoder.size, encoder.mean, encoder.std]
+    inputs = [VERSION, versions(mode), dataset.digest, encoder.digest, *pixels, encoder.pooling]
+    return hashlib.sha256(json.dumps([inputs, settings, mode, seed], sort_keys=True).encode()).hexdigest()
 
 
 def _save(path: Path, identity: str, made: Run) -> None:

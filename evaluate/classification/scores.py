@@ -1,7 +1,7 @@
-"""Scores of a classifier, in the forms that intervals over units need: from sums, and under weights.
+"""Scores and thresholds of a classifier; scores are functions of sums or weights, as the bootstrap needs.
 
-Equal to scikit-learn's `f1_score` and `roc_auc_score` (held against them in the tests); written anew since those take
-some milliseconds a call and an interval takes thousands of calls.
+Equal to scikit-learn's `f1_score` and `roc_auc_score` (compared in the tests), which take milliseconds per call; an
+interval takes thousands of calls.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,21 +10,24 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-FloatArray: TypeAlias = npt.NDArray[np.float64]
+from ..intervals import FloatArray
+
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+HALF = 0.5
 
 
 def confusion_counts(predicted: BoolArray, truth: BoolArray) -> FloatArray:
-    """Give what each sample adds to the true positives, false positives and false negatives of each class, [n, 3K]."""
+    """Return each sample's true positives, false positives and false negatives of each class, [n, 3K]."""
     counts = [predicted & truth, predicted & ~truth, ~predicted & truth]
     return np.concatenate(counts, axis=1).astype(np.float64)
 
 
 def f1(sums: FloatArray) -> FloatArray:
-    """Give the F1 of each class, [..., K], from sums of `confusion_counts`, [..., 3K].
+    """Return the F1 of each class, [..., K], from sums of `confusion_counts`, [..., 3K].
 
-    2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen 1979). NaN where a class is
-    neither there nor predicted.
+    2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen 1979). NaN if a class is
+    neither present nor predicted.
     """
     hits, false, missed = np.split(np.asarray(sums, np.float64), 3, axis=-1)
     whole = 2 * hits + false + missed
@@ -32,9 +35,9 @@ def f1(sums: FloatArray) -> FloatArray:
 
 
 def macro_f1(kept: BoolArray) -> Callable[[FloatArray], FloatArray]:
-    """Give the statistic: the plain mean of the F1 of the classes in `kept`, [K].
+    """Return the statistic: the unweighted mean F1 of the classes in `kept`, [K].
 
-    In a draw a class that is neither there nor predicted is left out of the mean.
+    A class that is neither present nor predicted in a draw is excluded from its mean.
     """
 
     def statistic(sums: FloatArray) -> FloatArray:
@@ -44,7 +47,7 @@ def macro_f1(kept: BoolArray) -> Callable[[FloatArray], FloatArray]:
 
 
 def mean_over_seeds(statistic: Callable[[FloatArray], FloatArray], seeds: int) -> Callable[[FloatArray], FloatArray]:
-    """Give the mean of a statistic over runs whose sums stand one after the other, [..., seeds * M]."""
+    """Return the mean of a statistic over runs with concatenated sums, [..., seeds * M]."""
 
     def mean(sums: FloatArray) -> FloatArray:
         return np.mean([statistic(part) for part in np.split(sums, seeds, axis=-1)], axis=0)
@@ -53,19 +56,19 @@ def mean_over_seeds(statistic: Callable[[FloatArray], FloatArray], seeds: int) -
 
 
 class Auroc:
-    """The area under the ROC curve of each class against the others, and its mean, for samples that weigh differently.
+    """The area under the ROC curve of each class against the others, and its mean, for weighted samples.
 
-    The chance that a positive gets a higher score than a negative, equal scores counting half (Hanley and McNeil
+    The probability that a positive has a higher score than a negative, ties counting half (Hanley and McNeil
     1982).
     """
 
     def __init__(self, scores: npt.ArrayLike, truth: BoolArray, kept: BoolArray) -> None:
-        """Sort once, so that each call is a few sums.
+        """Sort once, so that each call only takes sums.
 
         Args:
             scores: [n, K].
             truth: [n, K].
-            kept: the classes that count, [K].
+            kept: the classes to score, [K].
         """
         values = np.asarray(scores, np.float64)
         self._classes = []
@@ -75,12 +78,12 @@ class Auroc:
             self._classes.append((order, starts, truth[order, k]))
 
     def each(self, weights: npt.ArrayLike) -> FloatArray:
-        """Give the area of each class that counts, NaN where it lacks positives or negatives; `weights` is [n]."""
+        """Return the area of each scored class, NaN without positives or negatives; `weights` is [n]."""
         weight = np.asarray(weights, np.float64)
         return np.array([_area(weight[order], starts, truth) for order, starts, truth in self._classes])
 
     def __call__(self, weights: npt.ArrayLike) -> float:
-        """Give the plain mean of the areas; classes without one are left out."""
+        """Return the unweighted mean of the areas that are defined."""
         return float(_mean(self.each(weights)))
 
 
@@ -108,13 +111,50 @@ def accuracy(sums: FloatArray) -> FloatArray:
 
 
 def classes_without_positives(truth: BoolArray) -> list[int]:
-    """Give the classes without a positive among these samples: their F1 and AUROC mean nothing here."""
-    return [int(place) for place in np.flatnonzero(~truth.any(axis=0))]
+    """List the classes without a positive among these samples: their F1 and AUROC are undefined."""
+    return [int(index) for index in np.flatnonzero(~truth.any(axis=0))]
 
 
 def multi_hot(labels: Sequence[Sequence[int]], classes: int) -> BoolArray:
-    """Give which classes each sample has, bool [n, K]."""
+    """Return the classes of each sample as multi-hot vectors, bool [n, K]."""
     found = np.zeros((len(labels), classes), bool)
-    for place, mine in enumerate(labels):
-        found[place, list(mine)] = True
+    for index, mine in enumerate(labels):
+        found[index, list(mine)] = True
     return found
+
+
+def best_thresholds(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
+    """Return the threshold with the best F1 for each class, [K]; from the threshold up an image has the class.
+
+    It is the midpoint of two neighbouring probabilities; among equally good ones the highest. A class without positives
+    gets 0.5, and so does one that is best never predicted.
+
+    Args:
+        probabilities: [n, K].
+        labels: 0 and 1, [n, K].
+    """
+    scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels, bool)
+    return np.array([_best_threshold(scores[:, k], truth[:, k]) for k in range(scores.shape[1])])
+
+
+def _best_threshold(scores: FloatArray, truth: BoolArray) -> float:
+    positives = int(truth.sum())
+    if not positives:
+        return HALF
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(truth[order])
+    last = np.flatnonzero(np.diff(ranked, append=-np.inf))  # ties are taken together
+    f1 = 2 * hits[last] / (last + 1 + positives)
+    best = last[int(np.argmax(f1))]
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
+def predicted_classes(probabilities: npt.ArrayLike, thresholds: npt.ArrayLike | None) -> BoolArray:
+    """Return the predicted classes, bool [n, K]: from the thresholds up, or the most likely one without thresholds."""
+    scores = np.asarray(probabilities, np.float64)
+    if thresholds is not None:
+        return np.asarray(scores >= np.asarray(thresholds, np.float64))
+    chosen = np.zeros(scores.shape, bool)
+    chosen[np.arange(len(scores)), scores.argmax(1)] = True
+    return chosen

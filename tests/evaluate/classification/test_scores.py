@@ -10,14 +10,15 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from medmix.evaluate.classification.scores import (
     Auroc,
     accuracy,
+    best_thresholds,
     classes_without_positives,
     confusion_counts,
     f1,
     macro_f1,
     mean_over_seeds,
     multi_hot,
+    predicted_classes,
 )
-from medmix.evaluate.classification.thresholds import best_f1, decide
 
 ALL = np.ones(3, bool)
 truths = arrays(bool, (20, 3))
@@ -85,7 +86,7 @@ def test_the_mean_over_seeds_is_that_of_each_seeds_score():
 @quick
 @given(truths, scores)
 def test_no_threshold_has_a_better_f1(truth, score):
-    found = best_f1(score, truth)
+    found = best_thresholds(score, truth)
     for k in range(3):
         if not truth[:, k].any():
             assert found[k] == 0.5
@@ -95,9 +96,9 @@ def test_no_threshold_has_a_better_f1(truth, score):
 
 
 def test_the_highest_of_equally_good_thresholds_is_taken():
-    assert best_f1([[0.9], [0.6], [0.2]], [[1], [0], [0]]).tolist() == [0.75]
+    assert best_thresholds([[0.9], [0.6], [0.2]], [[1], [0], [0]]).tolist() == [0.75]
 
 
 def test_without_thresholds_the_likeliest_class_is_chosen():
-    assert decide([[0.2, 0.5, 0.3]], None).tolist() == [[False, True, False]]
-    assert decide([[0.2, 0.5, 0.3]], [0.2, 0.6, 0.3]).tolist() == [[True, False, True]]
+    assert predicted_classes([[0.2, 0.5, 0.3]], None).tolist() == [[False, True, False]]
+    assert predicted_classes([[0.2, 0.5, 0.3]], [0.2, 0.6, 0.3]).tolist() == [[True, False, True]]

@@ -32,7 +32,7 @@ def answers(folder: Path, digest: str, said: Sequence[str], **changed: Any) -> P
         "mix": {"path": "mixes/small", "digest": "d" * 64, "leaks": [LEAK]},
         "protocol": {"dataset": str(folder), "split": "each benchmark's own", "limit": None, "batch_size": 4},
         "versions": {"medmix": "0.1.0"},
-        "scores": scores.of_lines(lines),
+        "scores": scores.score_predictions(lines),
         "notes": [],
         "files": {"predictions": "predictions.jsonl"},
     }

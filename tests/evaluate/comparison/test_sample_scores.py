@@ -40,7 +40,7 @@ def test_samples_are_paired_by_id_not_by_order() -> None:
     paired = compare(first, second)
     assert paired is not None
     assert (paired.difference.value, paired.difference.n, paired.n_unpaired) == (0.0, 2, 1)
-    other = SampleScores(("c", "a"), ("h", "g"), (3, 7), second.parts, _ratio)
+    other = SampleScores(("c", "a"), ("h", "g"), (3, 7), second.summands, _ratio)
     assert compare(first, other) is None
 
 
