@@ -26,7 +26,7 @@ class EvalOptions:
         mix: the mix to evaluate on; None takes the one that the checkpoint was trained on.
         split: of the mix.
         benchmarks: evaluate only these.
-        limit: at most so many questions, evenly from the benchmarks.
+        limit: maximum number of questions, evenly from the benchmarks.
         controls: also score the controls.
         batch_size: questions per batch; None takes the recipe's.
         seed: of the shuffled images.
@@ -56,7 +56,7 @@ class EvalQuestions(NamedTuple):
     Attributes:
         questions: in order.
         counts: the right answers in training.
-        mix: what is known of the mix of the training.
+        mix: facts about the training mix, if it is found.
         notes: for readers of the scores.
         dataset: where the questions come from, in words.
     """
@@ -69,7 +69,7 @@ class EvalQuestions(NamedTuple):
 
 
 class LeakCheck(NamedTuple):
-    """What is known of the mix of the training, the sources that may be scored, and notes on both."""
+    """Facts about the training mix, the sources that may be scored, and notes on both."""
 
     mix: dict[str, Any] | None
     sources: list[str]

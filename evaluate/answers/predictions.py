@@ -1,7 +1,7 @@
 """Append predictions to disk as they are made, one line each, so that a killed run resumes.
 
-The questions decide the order of `predictions.jsonl`. `run.json` beside it records what the lines depend on. Lines of
-another model, other questions or another protocol are never mixed.
+The questions decide the order of `predictions.jsonl`. `run.json` next to it records the model and protocol of the
+lines. Lines of another model, other questions or another protocol are never mixed.
 """
 
 import json

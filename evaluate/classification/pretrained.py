@@ -1,4 +1,4 @@
-"""Towers made by timm and transformers, with their weights from this machine, never from the network."""
+"""Pretrained towers of timm and transformers, with weights from this machine, never from the network."""
 
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -20,33 +20,33 @@ RGB: TypeAlias = tuple[float, float, float]
 HALF: RGB = (0.5, 0.5, 0.5)
 CLIP_MEAN: RGB = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD: RGB = (0.26862954, 0.26130258, 0.27577711)
-"""Of OpenAI's CLIP, which BiomedCLIP, PubMedCLIP and PMC-CLIP kept."""
+"""Of OpenAI's CLIP; BiomedCLIP, PubMedCLIP and PMC-CLIP use the same."""
 
 HEAD_WIDTH = 64
-"""Of each attention head in published Vision Transformers; state dicts do not tell it."""
+"""Of each attention head in published Vision Transformers; state dicts do not contain it."""
 
 
 def create_tower(name: str, size: int, kwargs: dict[str, Any]) -> nn.Module:
-    """Make a timm model without its classifier, for images of a size where it wants to know that.
+    """Create a timm model without its classifier, for an image size if the model needs it.
 
     Raises:
-        UsageError: timm cannot make it.
+        UsageError: timm cannot create it.
     """
     try:
         try:
             net = timm.create_model(name, num_classes=0, img_size=size, **kwargs)
-        except TypeError:  # convolutional networks take any size and know no such argument
+        except TypeError:  # convolutional networks take any size and have no such argument
             net = timm.create_model(name, num_classes=0, **kwargs)
     except (RuntimeError, TypeError, AssertionError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"timm cannot make {name}: {reason}; see timm.list_models()") from None
+        raise UsageError(f"timm cannot create {name}: {reason}; see timm.list_models()") from None
     if isinstance(net, ByobNet) and "_clip" in name:
-        cast(Any, net).head = nn.Identity()  # attention that pools the map, with weights of its own
+        cast(Any, net).head = nn.Identity()  # attention pooling with its own weights
     return net
 
 
 def wrap_timm(net: Any, keep_statistics: bool = True) -> Backbone:
-    """Make a backbone of a timm model."""
+    """Wrap a timm model as a backbone."""
     prefix = int(getattr(net, "num_prefix_tokens", 0)) if hasattr(net, "blocks") else 0
     has_token = bool(prefix) and getattr(net, "cls_token", None) is not None
     last = getattr(net, "output_fmt", None) == "NHWC"
@@ -56,7 +56,7 @@ def wrap_timm(net: Any, keep_statistics: bool = True) -> Backbone:
 
 
 def timm_preprocessing(name: str) -> tuple[RGB, RGB, int]:
-    """Give mean, standard deviation and side of the images that a timm model was made for.
+    """Return mean, standard deviation and size of the images that a timm model was pretrained on.
 
     Raises:
         UsageError: timm does not know it.
@@ -68,10 +68,10 @@ def timm_preprocessing(name: str) -> tuple[RGB, RGB, int]:
 
 
 def load_timm(name: str, size: int, place: str) -> tuple[nn.Module, str]:
-    """Give a timm model with weights: of a file, or of the Hub's cache on this machine.
+    """Load a timm model with weights from a file, or from the Hub's cache on this machine.
 
     Raises:
-        UsageError: they are not there, or do not fit.
+        UsageError: the weights are missing, or do not fit.
     """
     net = create_tower(name, size, {})
     path = place or _cached_weights(name)
@@ -101,14 +101,14 @@ _QUIET = {
 
 
 def load_transformers(place: str) -> tuple[Backbone, RGB, RGB, int]:
-    """Give a vision model of transformers, mean and standard deviation of its pixels, and their side.
+    """Load a vision model of transformers, with mean, standard deviation and size of its images.
 
     Raises:
-        UsageError: it is not on this machine, is no vision model, or lacks weights (the first ten are named).
+        UsageError: it is not on this machine, is no vision model, or lacks weights (lists the first ten).
     """
     try:
         config = transformers.AutoConfig.from_pretrained(place, local_files_only=True)
-        shown: Any = transformers.AutoImageProcessor.from_pretrained(place, local_files_only=True).to_dict()
+        processor: Any = transformers.AutoImageProcessor.from_pretrained(place, local_files_only=True).to_dict()
     except (OSError, ValueError) as error:
         if Path(place).is_dir():
             reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -134,14 +134,14 @@ def load_transformers(place: str) -> tuple[Backbone, RGB, RGB, int]:
     backbone = Backbone(net, "transformers", class_token=token, prefix=token + registers)
     return (
         backbone,
-        _as_rgb(shown.get("image_mean") or HALF),
-        _as_rgb(shown.get("image_std") or HALF),
-        _input_size(net, shown),
+        _as_rgb(processor.get("image_mean") or HALF),
+        _as_rgb(processor.get("image_std") or HALF),
+        _input_size(net, processor),
     )
 
 
 def _vision_class(config: Any) -> Any:
-    """CLIP's like have a text model that is not wanted; `AutoModel` would load it."""
+    """Return the vision class of CLIP-like models; `AutoModel` would load their text model too."""
     if hasattr(config, "vision_config"):
         name = type(config).__name__.replace("Config", "VisionModel")
         if hasattr(transformers, name):
@@ -149,16 +149,16 @@ def _vision_class(config: Any) -> Any:
     return transformers.AutoModel
 
 
-def _input_size(net: Any, shown: dict[str, Any]) -> int:
-    own = getattr(net.config, "image_size", None) or shown.get("size", {}).get("height") or 224
+def _input_size(net: Any, processor: dict[str, Any]) -> int:
+    own = getattr(net.config, "image_size", None) or processor.get("size", {}).get("height") or 224
     return int(own[-1] if isinstance(own, (list, tuple)) else own)
 
 
 def infer_tower(path: Path) -> tuple[str, dict[str, Any], RGB, RGB]:
-    """Tell a tower by the names and shapes of its weights: timm model, its arguments, mean, standard deviation.
+    """Infer a tower from the names and shapes of its weights: timm model, its arguments, mean, standard deviation.
 
     Raises:
-        UsageError: they do not tell.
+        UsageError: they are ambiguous.
     """
     state = weights.read_state(path)
     if "visual.layer1.0.conv1.weight" in state:
@@ -168,7 +168,7 @@ def infer_tower(path: Path) -> tuple[str, dict[str, Any], RGB, RGB]:
     patches = tensors.get("patch_embed.proj.weight")
     depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
     if patches is None or not depth or patches.shape[0] % HEAD_WIDTH or "cls_token" not in tensors:
-        raise UsageError(f"{path}: the names in it do not tell which tower it is; give timm:NAME={path}")
+        raise UsageError(f"{path}: cannot infer the tower from its weight names; give timm:NAME={path}")
     shape = {
         "patch_size": patches.shape[2],
         "embed_dim": patches.shape[0],

@@ -129,7 +129,7 @@ def _evaluate_one(
         one.info.id: [load_or_run(one, encoder, recipe, mode, seed, folder / "runs", device) for seed in recipe.seeds]
         for one in prepared
     }
-    mix = encoder.about.get("mix")
+    mix = encoder.metadata.get("mix")
     digests = training_image_digests(Path(mix["path"])) if mix else None
     seen = {one.info.id: test_images_in(one, digests) for one in prepared} if digests is not None else {}
     scored = chain.from_iterable(score_rows(one, runs[one.info.id], recipe.n_bootstrap) for one in prepared)
@@ -165,7 +165,7 @@ def _model(encoder: Encoder) -> dict[str, Any]:
         "pooling": encoder.pooling,
         "width": encoder.width,
         "pixels": {"size": encoder.size, "mean": list(encoder.mean), "std": list(encoder.std)},
-        **{key: value for key, value in encoder.about.items() if key != "mix"},
+        **{key: value for key, value in encoder.metadata.items() if key != "mix"},
     }
 
 
@@ -205,7 +205,7 @@ def _protocol(
 
 
 def _encoder_note(encoder: Encoder) -> list[str]:
-    if encoder.about.get("class_token_trained", True) or encoder.pooling != CLASS_AND_MEAN:
+    if encoder.metadata.get("class_token_trained", True) or encoder.pooling != CLASS_AND_MEAN:
         return []
     return [
         f"{encoder.name}: its class token was not input to the language model in pretraining (vision.cls_token: "

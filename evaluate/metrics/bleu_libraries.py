@@ -1,4 +1,4 @@
-"""BLEU-1 as libraries give it, computed by the libraries themselves (`pip install 'medmix[eval]'`).
+"""BLEU-1 computed by libraries (`pip install 'medmix[eval]'`).
 
 Each is called as its own page shows, on lower-cased text, with all right answers as references; punctuation stays, and
 each has its own words. All give 0..1, whatever the scale of the library.
@@ -13,7 +13,7 @@ from .bleu import Counts, counts
 
 
 def bleu1_nltk_sentence(prediction: str, references: Sequence[str]) -> float:
-    """Give `nltk.translate.bleu_score.sentence_bleu` with weights (1,), words split at white space.
+    """Return `nltk.translate.bleu_score.sentence_bleu` with weights (1,), words split at white space.
 
     An empty prediction scores 0, also against an empty reference.
     """
@@ -23,7 +23,7 @@ def bleu1_nltk_sentence(prediction: str, references: Sequence[str]) -> float:
 
 
 def bleu1_nltk_corpus(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give `nltk.translate.bleu_score.corpus_bleu` with weights (1,), words split at white space."""
+    """Return `nltk.translate.bleu_score.corpus_bleu` with weights (1,), words split at white space."""
     from nltk.translate.bleu_score import corpus_bleu
 
     tokens = [[_split(reference) for reference in some] for some in references]
@@ -31,7 +31,7 @@ def bleu1_nltk_corpus(predictions: Sequence[str], references: Sequence[Sequence[
 
 
 def bleu1_torchmetrics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give `torchmetrics.functional.text.bleu_score` with n_gram=1, in single precision as it comes."""
+    """Return `torchmetrics.functional.text.bleu_score` with n_gram=1, in its single precision."""
     from torchmetrics.functional.text import bleu_score
 
     lower = [[reference.lower() for reference in some] for some in references]
@@ -39,12 +39,12 @@ def bleu1_torchmetrics(predictions: Sequence[str], references: Sequence[Sequence
 
 
 def bleu1_sacrebleu(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give corpus BLEU of `sacrebleu` with max_ngram_order=1, lowercase=True and its tokenizer 13a, over 100."""
+    """Return corpus BLEU of `sacrebleu` with max_ngram_order=1, lowercase=True and its tokenizer 13a, over 100."""
     return _sacrebleu(predictions, references, "13a")
 
 
 def bleu1_sacrebleu_zh(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Give corpus BLEU of `sacrebleu` as `bleu1_sacrebleu`, but with tokenizer zh: each Chinese character a word."""
+    """Return corpus BLEU of `sacrebleu` as `bleu1_sacrebleu`, but with tokenizer zh: each Chinese character a word."""
     return _sacrebleu(predictions, references, "zh")
 
 
@@ -96,12 +96,12 @@ CORPUS: dict[str, CorpusMetric] = {
     "bleu1_sacrebleu": (
         "sacrebleu",
         bleu1_sacrebleu,
-        lambda said, references: _sacrebleu_counts("13a", said, references),
+        lambda prediction, references: _sacrebleu_counts("13a", prediction, references),
     ),
     "bleu1_sacrebleu_zh": (
         "sacrebleu",
         bleu1_sacrebleu_zh,
-        lambda said, references: _sacrebleu_counts("zh", said, references),
+        lambda prediction, references: _sacrebleu_counts("zh", prediction, references),
     ),
 }
 """Scores of a corpus by libraries, by the names that they bear in results."""

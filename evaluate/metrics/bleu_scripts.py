@@ -30,7 +30,7 @@ ORDERS = 4
 
 
 def bleu4_vqamed2019_nltk33(prediction: str, reference: str) -> float:
-    """Give the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK 3.3 or newer.
+    """Return the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK 3.3 or newer.
 
     Lower case; ASCII punctuation removed; `nltk.word_tokenize`; English stop words removed; Snowball stems;
     `sentence_bleu` with its default weights of a quarter for each order up to 4, without smoothing. 1 when nothing is
@@ -48,7 +48,7 @@ def bleu4_vqamed2019_nltk33(prediction: str, reference: str) -> float:
 
 
 def bleu4_vqamed2019_nltk325(prediction: str, reference: str) -> float:
-    """Give the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK up to 3.2.5, as the leaderboard of 2019 was.
+    """Return the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK up to 3.2.5, as for the 2019 leaderboard.
 
     As `bleu4_vqamed2019_nltk33`, but the orders from the first one without a match on are left out, the weights of the
     others staying a quarter each (`SmoothingFunction.method0` of NLTK 3.2.5).
@@ -70,7 +70,7 @@ def bleu4_vqamed2019_nltk325(prediction: str, reference: str) -> float:
 
 
 def bleu1_prefix_tuning_char(prediction: str, reference: str) -> float:
-    """Give the "BLEU-1" of the script behind prefix tuning's numbers (van Sonsbeek et al. 2023, arXiv 2303.05977).
+    """Return the "BLEU-1" of the script behind prefix tuning's numbers (van Sonsbeek et al. 2023, arXiv 2303.05977).
 
     Its `predict.py` calls NLTK's `sentence_bleu(reference, candidate, weights=(1, 0, 0, 0))` on two strings. NLTK takes
     every character of the gold answer for a reference of one token, and every character of the prediction for a token.
