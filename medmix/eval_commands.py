@@ -1,6 +1,6 @@
 """The command that scores models: eval."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,46 +13,53 @@ from .model_commands import needs_train
 from .options import RenamedChoice, comma_list
 from .printing import print_json
 
-SUITE = RenamedChoice(["answers", "classification", "all"], {"vqa": "answers"})
+_SUITE = RenamedChoice(["answers", "classification", "all"], {"vqa": "answers"})
+_SPLIT = click.Choice(["validation", "test"])
+_MODE = click.Choice(["finetune", "linear-probe"])
+_COUNT = click.IntRange(min=1)
+_PATH = click.Path(path_type=Path)
+
+
+def scoring_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that eval and ablate share."""
+    for option in (
+        click.option("--workers", type=_COUNT, default=1, show_default=True, help="Decoding processes."),
+        click.option(
+            "--mode", type=_MODE, default="finetune", show_default=True, help="Classification: what to train."
+        ),
+        click.option(
+            "--datasets", callback=comma_list, metavar="NAME,...", help="Classification: names or YAML files."
+        ),
+        click.option("--allow-leaks", is_flag=True, help="Also score benchmarks that leaked into the training data."),
+        click.option("--limit", type=_COUNT, help="Evaluate at most N questions, evenly from the benchmarks."),
+        click.option("--benchmarks", callback=comma_list, metavar="NAME,...", help="Evaluate only these benchmarks."),
+        click.option("--split", type=_SPLIT, default="test", show_default=True, help="Split of the mix."),
+        click.option("--root", type=_PATH, help="Folder with one folder per benchmark or dataset."),
+        click.option("--suite", type=_SUITE, default="answers", show_default=True, help="What to score."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command("eval")
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("--suite", type=SUITE, default="answers", show_default=True, help="What to score.")
-@click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: MODEL/eval]")
-@click.option("--root", type=click.Path(path_type=Path), help="Folder with one folder per benchmark or dataset.")
-@click.option("--mix", type=click.Path(path_type=Path), help="Mix to evaluate on.  [default: the training mix]")
-@click.option(
-    "--split", default="test", show_default=True, type=click.Choice(["validation", "test"]), help="Split of --mix."
-)
-@click.option("--benchmarks", callback=comma_list, metavar="NAME,...", help="Evaluate only these benchmarks.")
-@click.option("--limit", type=click.IntRange(min=1), help="Evaluate at most N questions, evenly from the benchmarks.")
+@click.option("--out", type=_PATH, help="Output folder.  [default: MODEL/eval]")
+@click.option("--mix", type=_PATH, help="Mix to evaluate on.  [default: the training mix]")
+@scoring_options
 @click.option(
     "--controls/--no-controls",
     default=True,
     show_default=True,
     help="Also score blank-image, shuffled-image and majority baselines.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Questions per batch.  [default: the recipe's]")
+@click.option("--batch-size", type=_COUNT, help="Questions per batch.  [default: the recipe's]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the shuffled images.")
 @click.option("--overwrite", is_flag=True, help="Delete existing predictions and start again.")
-@click.option("--allow-leaks", is_flag=True, help="Also score benchmarks that leaked into the training data.")
-@click.option("--train-dataset", type=click.Path(path_type=Path), help="Folder of the training mix, if it was moved.")
+@click.option("--train-dataset", type=_PATH, help="Folder of the training mix, if it was moved.")
 @click.option("--skip-broken", is_flag=True, help="Skip questions whose image is missing or broken.")
-@click.option(
-    "--datasets", callback=comma_list, metavar="NAME,...", help="Classification: names or YAML files of datasets."
-)
 @click.option("--recipe", default="transfer", show_default=True, help="Classification: name or YAML file.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Classification: override the recipe.")
-@click.option(
-    "--mode",
-    type=click.Choice(["finetune", "linear-probe"]),
-    default="finetune",
-    show_default=True,
-    help="Classification: what is trained.",
-)
-@click.option("--shots", type=click.IntRange(min=1), help="Classification: train on N patients per class.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Decoding processes.")
+@click.option("--shots", type=_COUNT, help="Classification: train on N patients per class.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def evaluate(
     models: tuple[str, ...],

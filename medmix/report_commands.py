@@ -8,7 +8,7 @@ import click
 
 from medmix.curate.progress import say
 
-from .eval_commands import SUITE
+from .eval_commands import scoring_options
 from .model_commands import mix_folder, needs_train
 from .options import comma_list
 from .printing import print_json
@@ -55,30 +55,8 @@ def report(results: tuple[Path, ...], out: Path, as_json: bool) -> None:
 @click.option("--seeds", callback=_numbers, metavar="N,...", help="Training seeds.  [default: the recipe's]")
 @click.option("--tokens", type=click.IntRange(min=1), help="Tokens per run.  [default: the recipe's on all sources]")
 @click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: ./ablations/MIX-RECIPE]")
-@click.option("--suite", type=SUITE, default="answers", show_default=True, help="What to score.")
-@click.option("--root", type=click.Path(path_type=Path), help="Folder with one folder per benchmark or dataset.")
-@click.option(
-    "--split",
-    default="test",
-    show_default=True,
-    type=click.Choice(["validation", "test"]),
-    help="Split of the mix.",
-)
-@click.option("--benchmarks", callback=comma_list, metavar="NAME,...", help="Evaluate only these benchmarks.")
-@click.option("--limit", type=click.IntRange(min=1), help="Evaluate at most N questions, evenly from the benchmarks.")
-@click.option("--allow-leaks", is_flag=True, help="Also score benchmarks that leaked into the training data.")
-@click.option(
-    "--datasets", callback=comma_list, metavar="NAME,...", help="Classification: names or YAML files of datasets."
-)
+@scoring_options
 @click.option("--transfer", default="transfer", show_default=True, help="Classification: name or YAML file.")
-@click.option(
-    "--mode",
-    type=click.Choice(["finetune", "linear-probe"]),
-    default="finetune",
-    show_default=True,
-    help="Classification: what is trained.",
-)
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Decoding processes.")
 @click.option("--json", "as_json", is_flag=True, help="Print contributions.json.")
 def ablate(
     mixture_name: str,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
 from medmix.curate.measure import text
 from medmix.curate.record import ASKING_TASKS, Record
@@ -59,38 +59,39 @@ class Question:
 def from_record(record: Record, language: str, images: Sequence[str]) -> Question:
     """Make the question of a reader's record; its text is cleaned as a build cleans it."""
     cleaned = Record(**{name: _cleaned(getattr(record, name)) for name in Record.__dataclass_fields__})
-    return _question(
+    choices = _choices(record.source, (cleaned.answer, *cleaned.alternatives), cleaned.choices, record.correct)
+    language = record.language or language
+    part = _part(record.source, record.file, record.modality)
+    return Question(
         id=record.id,
         benchmark=record.source,
+        subsets=_subsets(record.source, language, "" if choices.options else record.answer_type, part),
         group=record.group or record.id,
-        language=record.language or language,
-        answer_type=record.answer_type,
-        part=_part(record.source, record.file, record.modality),
-        user_content=messages(cleaned)[0]["content"],
-        images=images,
-        references=(cleaned.answer, *cleaned.alternatives),
-        choices=cleaned.choices,
-        correct=record.correct,
+        language=language,
+        user_content=tuple(messages(cleaned)[0]["content"]),
+        images=tuple(images),
+        **choices._asdict(),
     )
 
 
 def from_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
     """Make the question of a row of a mix, with the columns `COLUMNS`."""
-    choices = tuple(row["choices"] or ())
+    texts = tuple(row["choices"] or ())
     reply = first_line("\n".join(part["text"] or "" for part in row["messages"][1]["content"]))
-    lettered = [first_line(f"{letter}. {choice}") for letter, choice in zip(ascii_uppercase, choices, strict=False)]
-    return _question(
+    lettered = [first_line(option) for option in _lettered(texts)]
+    correct = lettered.index(reply) if reply in lettered else None
+    choices = _choices(row["source"], (row["answer"], *(row["alternatives"] or ())), texts, correct)
+    language = row["language"] or ""
+    part = _part(row["source"], row["upstream"]["file"], row["modality"] or "")
+    return Question(
         id=row["id"],
         benchmark=row["source"],
+        subsets=_subsets(row["source"], language, "" if choices.options else row["answer_type"] or "", part),
         group=row["group"] or row["id"],
-        language=row["language"] or "",
-        answer_type=row["answer_type"] or "",
-        part=_part(row["source"], row["upstream"]["file"], row["modality"] or ""),
-        user_content=row["messages"][0]["content"],
-        images=images,
-        references=(row["answer"], *(row["alternatives"] or ())),
-        choices=choices,
-        correct=lettered.index(reply) if reply in lettered else None,
+        language=language,
+        user_content=tuple(row["messages"][0]["content"]),
+        images=tuple(images),
+        **choices._asdict(),
     )
 
 
@@ -121,42 +122,27 @@ def first_line(answer: str) -> str:
     return next((line.strip() for line in answer.splitlines() if line.strip()), "")
 
 
-def _question(
-    *,
-    id: str,
-    benchmark: str,
-    group: str,
-    language: str,
-    answer_type: str,
-    part: str,
-    user_content: Sequence[Mapping[str, Any]],
-    images: Sequence[str],
-    references: Sequence[str],
-    choices: tuple[str, ...],
-    correct: int | None,
-) -> Question:
-    references = tuple(first_line(reference) for reference in references)
-    if choices:
-        options = tuple(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
-    elif references[0] in ANSWER_LABELS.get(benchmark, ()):
+class _Choices(NamedTuple):
+    """Fields of a `Question`."""
+
+    references: tuple[str, ...]
+    choices: tuple[str, ...]
+    options: tuple[str, ...]
+    correct: int | None
+
+
+def _choices(benchmark: str, answers: Sequence[str], choices: tuple[str, ...], correct: int | None) -> _Choices:
+    references = tuple(first_line(answer) for answer in answers)
+    options = _lettered(choices)
+    if not choices and references[0] in ANSWER_LABELS.get(benchmark, ()):
         choices = options = ANSWER_LABELS[benchmark]
         correct = choices.index(references[0])
-    else:
-        options = ()
     has_options = correct is not None and bool(options)
-    return Question(
-        id=id,
-        benchmark=benchmark,
-        subsets=_subsets(benchmark, language, "" if has_options else answer_type, part),
-        group=group,
-        language=language,
-        user_content=tuple(user_content),
-        images=tuple(images),
-        references=references,
-        choices=choices if has_options else (),
-        options=options if has_options else (),
-        correct=correct if has_options else None,
-    )
+    return _Choices(references, choices, options, correct) if has_options else _Choices(references, (), (), None)
+
+
+def _lettered(choices: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
 
 
 def _subsets(benchmark: str, language: str, answer_type: str, part: str) -> tuple[str, ...]:

@@ -59,28 +59,32 @@ class Run:
         return predicted_classes(self.test, self.thresholds)
 
 
-def load_or_run(
-    dataset: PreparedDataset,
-    encoder: Encoder,
-    recipe: TransferRecipe,
-    mode: Mode,
-    seed: int,
-    folder: Path,
-    device: torch.device,
-) -> Run:
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """All that decides a run."""
+
+    dataset: PreparedDataset
+    encoder: Encoder
+    recipe: TransferRecipe
+    mode: Mode
+    seed: int
+
+
+def load_or_run(spec: RunSpec, folder: Path, device: torch.device) -> Run:
     """Load a run from its file in `folder`, or execute it and write the file."""
+    name, encoder, recipe = spec.dataset.info.id, spec.encoder, spec.recipe
     shots = f"-{recipe.shots}-shots" if recipe.shots else ""
-    path = folder / f"{dataset.info.id}-{mode}{shots}-seed-{seed}.npz"
-    identity = _identity(dataset, encoder, recipe, mode, seed)
-    found = _load(path, identity, seed)
+    path = folder / f"{name}-{spec.mode}{shots}-seed-{spec.seed}.npz"
+    identity = _identity(spec)
+    found = _load(path, identity, spec.seed)
     if found is None:
-        say(f"{dataset.info.id}: {mode} of {encoder.name}, seed {seed}")
+        say(f"{name}: {spec.mode} of {encoder.name}, seed {spec.seed}")
         unfinished = path.with_suffix(f".{identity[:12]}.pt")
         for other in folder.glob(f"{path.stem}.*.pt"):  # of a run with other images, encoder or recipe
             if other != unfinished:
                 other.unlink()
         try:
-            found = _execute(dataset, encoder, recipe, mode, seed, device, unfinished)
+            found = _execute(spec, device, unfinished)
         except torch.OutOfMemoryError:
             raise WorkError(
                 f"{encoder.name} at {encoder.size} pixels does not fit into the memory of {device} with batches of "
@@ -91,19 +95,12 @@ def load_or_run(
     return found
 
 
-def _execute(
-    dataset: PreparedDataset,
-    encoder: Encoder,
-    recipe: TransferRecipe,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
-    unfinished: Path,
-) -> Run:
+def _execute(spec: RunSpec, device: torch.device, unfinished: Path) -> Run:
+    dataset, encoder, recipe, seed = spec.dataset, spec.encoder, spec.recipe, spec.seed
     train, validation = (dataset.few_shot(split, recipe.shots, seed) for split in ("train", "validation"))
     test, classes, multi = dataset.indices("test"), len(dataset.info.classes), dataset.info.labels == "multi"
     c = None
-    if mode == "finetune":
+    if spec.mode == "finetune":
         task = finetune.TrainingTask(dataset.images, dataset.targets, train, classes)
         model = finetune.fine_tune(encoder, task, recipe, seed, device, unfinished)
         on_validation, on_test = (
@@ -136,15 +133,16 @@ def _probe() -> Any:
     return probe
 
 
-def _identity(dataset: PreparedDataset, encoder: Encoder, recipe: TransferRecipe, mode: Mode, seed: int) -> str:
-    settings = {key: value for key, value in asdict(recipe).items() if key not in SCORING_KEYS}
-    for other in ("probe",) if mode == "finetune" else ("optim", "augment", "epochs", "batch_size"):
+def _identity(spec: RunSpec) -> str:
+    encoder = spec.encoder
+    settings = {key: value for key, value in asdict(spec.recipe).items() if key not in SCORING_KEYS}
+    for other in ("probe",) if spec.mode == "finetune" else ("optim", "augment", "epochs", "batch_size"):
         settings.pop(other)
     if encoder.digest is not None:
         settings.pop("scratch")
     pixels = [encoder.size, encoder.mean, encoder.std]
-    inputs = [VERSION, versions(mode), dataset.digest, encoder.digest, *pixels, encoder.pooling]
-    return hashlib.sha256(json.dumps([inputs, settings, mode, seed], sort_keys=True).encode()).hexdigest()
+    inputs = [VERSION, versions(spec.mode), spec.dataset.digest, encoder.digest, *pixels, encoder.pooling]
+    return hashlib.sha256(json.dumps([inputs, settings, spec.mode, spec.seed], sort_keys=True).encode()).hexdigest()
 
 
 def _save(path: Path, identity: str, made: Run) -> None:

@@ -22,7 +22,7 @@ from .encoders import Encoder, open_encoder
 from .prepare import PreparedDataset, describe, notes, prepare, read, test_images_in, training_image_digests
 from .recipe import TransferRecipe
 from .result_rows import ALL, prediction_lines, score_rows
-from .runs import MODES, Mode, Run, load_or_run, versions
+from .runs import MODES, Mode, Run, RunSpec, load_or_run, versions
 from .samples import first_ten
 from .splitting import Leaks
 
@@ -126,7 +126,9 @@ def _evaluate_one(
 ) -> dict[str, Any]:
     device = pick_device()
     runs = {
-        one.info.id: [load_or_run(one, encoder, recipe, mode, seed, folder / "runs", device) for seed in recipe.seeds]
+        one.info.id: [
+            load_or_run(RunSpec(one, encoder, recipe, mode, seed), folder / "runs", device) for seed in recipe.seeds
+        ]
         for one in prepared
     }
     mix = encoder.metadata.get("mix")

@@ -38,7 +38,7 @@ def mcqa(**fields: Any) -> Record:
 def test_the_question_of_a_record() -> None:
     made = from_record(record(alternatives=("y", "Yes.")), "en", ["k1"])
     assert (made.id, made.group, made.images) == ("slake/7", "slake/1", ("k1",))
-    assert made.turn == ({"type": "image", "text": None}, {"type": "text", "text": "Is there a mass?"})
+    assert made.user_content == ({"type": "image", "text": None}, {"type": "text", "text": "Is there a mass?"})
     assert made.references == ("Yes", "y", "Yes.")
     assert (made.options, made.correct) == ((), None)
 
@@ -85,7 +85,7 @@ def test_a_prompt_does_not_depend_on_what_is_right(loaded: Checkpoint, asked: Re
     images = ["k"] * len(asked.images)
     one = from_record(asked, "en", images)
     other = from_record(replace(asked, **changed), "en", images)
-    assert one.turn == other.turn
+    assert one.user_content == other.user_content
     assert Prompts(renderer).ids(one) == Prompts(renderer).ids(other)
     assert Prompts(renderer).option_ids(one) == Prompts(renderer).option_ids(other)
 
