@@ -1,4 +1,4 @@
-"""Answers in batches beside the loop that asks one question at a time, and options scored together beside each alone.
+"""Batched answers compared with one question at a time, and options scored together compared with each alone.
 
 The same models on the same questions of the sample mix, images included; greedy, with a KV cache in both. Models start
 at random, so the end token is held back and every answer has the same number of tokens.
@@ -24,10 +24,10 @@ sys.path.insert(0, str(ROOT))
 from medmix.curate import sampledata  # noqa: E402
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
-from medmix.evaluate.answers.heldout import read  # noqa: E402
+from medmix.evaluate.answers.batching import Prompts  # noqa: E402
+from medmix.evaluate.answers.images import QuestionImages  # noqa: E402
 from medmix.evaluate.answers.likelihood import option_logliks  # noqa: E402
-from medmix.evaluate.answers.pictures import Pictures  # noqa: E402
-from medmix.evaluate.answers.plan import Prompts  # noqa: E402
+from medmix.evaluate.answers.mix_split import read_questions  # noqa: E402
 from medmix.evaluate.answers.questions import Question  # noqa: E402
 from medmix.train import recipes  # noqa: E402
 from medmix.train.data.collate import Sample, collate  # noqa: E402
@@ -55,20 +55,22 @@ def model(mix: Path, shape: str, folder: Path, tokens: int) -> Checkpoint:
     return loaded
 
 
-def prompts(loaded: Checkpoint, questions: Sequence[Question], pictures: Pictures) -> tuple[list[Sample], list[Any]]:
+def prompts(
+    loaded: Checkpoint, questions: Sequence[Question], image_store: QuestionImages
+) -> tuple[list[Sample], list[Any]]:
     """Give the prompts with their images, the longest first, and the ids of their options."""
     renderer = Renderer(
         loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images
     )
     made = Prompts(renderer)
-    ordered = sorted(questions, key=lambda question: -len(made.of(question)))
+    ordered = sorted(questions, key=lambda question: -len(made.ids(question)))
     samples = []
     for question in ordered:
-        ids = made.of(question)
+        ids = made.ids(question)
         samples.append(
-            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [pictures.tensor(key) for key in question.images])
+            Sample(question.id, ids, [IGNORE] * len(ids), [image_store.tensor(key) for key in question.images])
         )
-    return samples, [made.options(question) for question in ordered]
+    return samples, [made.option_ids(question) for question in ordered]
 
 
 class Spent(NamedTuple):
@@ -140,12 +142,12 @@ def main() -> None:
         build(load_mixture("sample"), folder / "sources", folder / "mix", BuildOptions(workers=1))
         for name, shape in SHAPES.items():
             loaded = model(folder / "mix", shape, folder / name, arguments.tokens)
-            pictures = Pictures(folder / "images", loaded.recipe.vision)
-            questions = read(folder / "mix", "test", (), pictures)
+            image_store = QuestionImages(folder / "images", loaded.recipe.vision)
+            questions = read_questions(folder / "mix", "test", (), image_store)
             free = [question for question in questions if not question.options][: arguments.samples]
             choices = [question for question in questions if question.options][: arguments.samples // 4]
-            answers(name, loaded, prompts(loaded, free, pictures)[0], arguments.batches, arguments.tokens)
-            likelihoods(name, loaded, *prompts(loaded, choices, pictures))
+            answers(name, loaded, prompts(loaded, free, image_store)[0], arguments.batches, arguments.tokens)
+            likelihoods(name, loaded, *prompts(loaded, choices, image_store))
 
 
 def answers(name: str, loaded: Checkpoint, samples: list[Sample], batches: Sequence[int], tokens: int) -> None:

@@ -23,12 +23,12 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from medmix.curate.measure.images import decode_rgb  # noqa: E402
-from medmix.evaluate.classification import features, finetune, pictures, recipe  # noqa: E402
+from medmix.curate.measure.images import canonical  # noqa: E402
+from medmix.evaluate.classification import features, finetune, image_cache, recipe  # noqa: E402
 from medmix.evaluate.classification.backbone import Classifier  # noqa: E402
 from medmix.evaluate.classification.encoders import open_encoder  # noqa: E402
-from medmix.evaluate.classification.inputs import augmented, normalised  # noqa: E402
-from medmix.evaluate.classification.sample import Sample  # noqa: E402
+from medmix.evaluate.classification.samples import Sample  # noqa: E402
+from medmix.evaluate.classification.transforms import augment_images, normalize  # noqa: E402
 from medmix.train.data.collate import to_tensor  # noqa: E402
 from medmix.train.recipe import Vision  # noqa: E402
 
@@ -96,21 +96,21 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             cache = Path(scratch)
             started = time.perf_counter()
-            pictures.load(samples, SIZE, cache, BUDGET)
+            image_cache.load(samples, SIZE, cache, BUDGET)
             first = time.perf_counter() - started
             started = time.perf_counter()
-            decoded = pictures.load(samples, SIZE, cache, BUDGET)
+            decoded = image_cache.load(samples, SIZE, cache, BUDGET)
             again = time.perf_counter() - started
             order = np.random.default_rng(0).permutation(len(paths))
 
-            def read(decoded: pictures.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
-                for _, batch in finetune.read_ahead(decoded, order, BATCH):
+            def read(decoded: image_cache.ImageCache = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
+                for _, batch in finetune.prefetch_batches(decoded, order, BATCH):
                     yield batch.pixels
 
-            def ours(decoded: pictures.Pictures = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
+            def ours(decoded: image_cache.ImageCache = decoded, order: np.ndarray = order) -> Iterator[Tensor]:
                 random = torch.Generator().manual_seed(0)
-                for _, batch in finetune.read_ahead(decoded, order, BATCH):
-                    yield augmented(normalised(batch, mean, std), settings.augment, random)
+                for _, batch in finetune.prefetch_batches(decoded, order, BATCH):
+                    yield augment_images(normalize(batch, mean, std), settings.augment, random)
 
             def usual(paths: list[Path] = paths) -> Iterator[Tensor]:
                 return iter(DataLoader(Decoding(paths, vision), BATCH, shuffle=True))
@@ -118,7 +118,7 @@ def main() -> None:
             print(f"\n{name}: {len(paths)} images, {arguments.timm} at {SIZE}, batches of {BATCH}")
             print(f"  decode once into the cache {first:.2f} s, open it again {again:.3f} s")
             print(f"  ours, read from the cache    loader alone {len(paths) / epoch(read(), None)[0]:8.0f} images/s")
-            both = {"ours, and augmented here": ours, "usual loop, decodes": usual}
+            both = {"ours, and augment_images here": ours, "usual loop, decodes": usual}
             alone = dict.fromkeys(both, float("inf"))
             taken = dict.fromkeys(both, (float("inf"), 0.0))
             for _ in range(3):  # in turn, since other work may lie beside it

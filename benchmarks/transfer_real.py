@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals  # noqa: E402
-from medmix.evaluate.classification.job import MODES  # noqa: E402
+from medmix.evaluate.classification.runs import MODES  # noqa: E402
 from medmix.evaluate.classification.suite import evaluate, table  # noqa: E402
 from medmix.train import recipes  # noqa: E402
 from medmix.train.run import loop  # noqa: E402
@@ -45,7 +45,7 @@ def paired(folder: Path, names: list[str], benchmark: str) -> str:
                 groups[entry["id"]] = entry["group"]
         right.append(mine)
     pretrained, scratch = ([float(np.mean(mine[key])) for key in groups] for mine in right)
-    found = intervals.difference(pretrained, scratch, list(groups.values()))
+    found = intervals.paired_difference(pretrained, scratch, list(groups.values()))
     return f"{benchmark} {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}], p = {found.p:.3f}"
 
 
@@ -80,10 +80,10 @@ def main() -> None:
                 ["scratch", str(run)],
                 folder / mode,
                 root=arguments.data,
-                sets=SETS,
+                datasets=SETS,
                 recipe="smoke",
                 mode=mode,
-                overrides=(f"scratch.kwargs={SHAPE}", f"epochs={arguments.epochs}", "resamples=2000"),
+                overrides=(f"scratch.kwargs={SHAPE}", f"epochs={arguments.epochs}", "n_bootstrap=2000"),
                 cache=folder / "cache",
             )
             print(f"\n{mode}, {time.perf_counter() - started:.0f} s\n\n{table(found)}", flush=True)

@@ -29,7 +29,7 @@ from medmix.curate.build import BuildOptions, build  # noqa: E402
 from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.evaluate import intervals, metrics  # noqa: E402
 from medmix.evaluate.answers import suite  # noqa: E402
-from medmix.evaluate.answers.asking import Options  # noqa: E402
+from medmix.evaluate.answers.loading import EvalOptions  # noqa: E402
 from medmix.train.run import loop  # noqa: E402
 
 BENCHMARKS = ("vqa_rad", "pathvqa")
@@ -60,7 +60,7 @@ def main() -> None:
         print(f"loss {summary['first_loss']:.3f} -> {summary['last_loss']:.3f} nats per answer token")
         started = time.perf_counter()
         out = arguments.out or folder / "eval"
-        results = suite.evaluate(folder / "run", out, Options(root=arguments.data, benchmarks=BENCHMARKS))
+        results = suite.evaluate(folder / "run", out, EvalOptions(root=arguments.data, benchmarks=BENCHMARKS))
         print(f"scored in {time.perf_counter() - started:.0f} s\n")
         print((out / "table.md").read_text(encoding="utf-8").split("## Every metric")[0])
         differences([json.loads(line) for line in (out / "predictions.jsonl").read_text("utf-8").splitlines()])
@@ -79,13 +79,13 @@ def differences(lines: list[dict[str, Any]]) -> None:
             mine, other = said[benchmark, "model"], said[benchmark, control]
             ids = sorted(mine.keys() & other.keys())
             one, two = ([_right(some[id_]) for id_ in ids] for some in (mine, other))
-            found = intervals.difference(one, two, [mine[id_]["group"] for id_ in ids])
+            found = intervals.paired_difference(one, two, [mine[id_]["group"] for id_ in ids])
             interval = f"[{found.low:+.3f}, {found.high:+.3f}]"
             print(f"{benchmark:<8} {control:<16} {found.value:+.3f} {interval}, p {found.p:.4f}")
 
 
 def _right(line: dict[str, Any]) -> float:
-    return metrics.best(metrics.exact_match, line["prediction"], line["golds"])
+    return metrics.best_over_references(metrics.exact_match, line["prediction"], line["references"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a model to scores that others can check: answers to questions, and how well its encoder transfers."""
+"""Reproducible scores of a model: its answers to questions, and the transfer of its encoder."""
 
 if __name__ != "medmix.evaluate":  # one module, one name: no second registry, no second class
     raise ImportError("import medmix.evaluate, not evaluate")

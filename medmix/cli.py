@@ -22,7 +22,16 @@ EXIT_WORK_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-RENAMED: dict[str, dict[str, str]] = {}
+RENAMED: dict[str, dict[str, str]] = {
+    "eval": {
+        "--batch": "--batch-size",
+        "--fresh": "--overwrite",
+        "--leave-out-broken": "--skip-broken",
+        "--sets": "--datasets",
+        "--trained-on": "--train-dataset",
+    },
+    "ablate": {"--sets": "--datasets"},
+}
 """By command, the former names of its options and what they are called now."""
 
 

@@ -16,7 +16,7 @@ ORDER = """
     evaluate.ablation
     evaluate.comparison
     evaluate.answers evaluate.classification
-    evaluate.metrics evaluate.intervals
+    evaluate.metrics evaluate.intervals evaluate.formatting
     train.export
     train.run
     train.estimate

@@ -1,4 +1,4 @@
-"""What a source contributes: the full run against the one without it, and against the one on it alone, by pairs."""
+"""What a source contributes: paired differences of the full run and the runs without it and on it alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -6,68 +6,65 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from medmix.curate.errors import WorkError
 
-from ..comparison.measures import Key, Measure, compare, of_result, over_runs, united
+from .. import intervals
 from ..comparison.results import Result, read
+from ..comparison.sample_scores import Key, SampleScores, compare, mean_over_datasets, mean_over_runs, scores_by_sample
+from ..formatting import bulleted_section, markdown_table, with_interval
 from .plan import FULL, Plan
 
 PRIMARY = ("bleu1_sentence_word", "choice_accuracy_loglik", "macro_f1")
-"""The one metric of each kind of set that the table has."""
+"""The metric of the table for each kind of dataset."""
 
-MEAN: Key = ("mean of all", "", "")
+MEAN = Key("mean of all", "", "")
 
-Runs = Mapping[tuple[str, int], Sequence[Path]]
-"""By arm and seed its files of results."""
+ResultFiles = Mapping[tuple[str, int], Sequence[Path]]
+"""Results files by arm and seed."""
 
 
-def make(runs: Runs, plan: Plan) -> dict[str, Any]:
+def measure_contributions(files: ResultFiles, plan: Plan) -> dict[str, Any]:
     """Compare the arms.
 
     Returns:
-        `contributions`: for each source, set and kind (`without`, `only`) the score of the full run and of the other
-        one, and `difference`, full minus other, with its interval over groups of the test, p, and q under control of
-        the false discovery rate over all of them; means over seeds, whose own spread is `sd_over_seeds`. The rows
-        `mean of all` are of the plain mean of the sets. `notes`: of the results.
+        `contributions`: for each source, benchmark and kind (`without`, `only`) the scores of the full and the other
+        run, and `difference`, full minus other, with its interval over groups of the test, p, and q, which controls
+        the false discovery rate over all rows. Seeds are averaged; `sd_over_seeds` is their standard deviation. The
+        rows `mean of all` are of the unweighted mean of the benchmarks. `notes`: of the results.
 
     Raises:
         WorkError: runs were scored on different samples.
     """
-    results = {key: [read(path) for path in paths] for key, paths in runs.items()}
-    seeds = sorted({seed for _, seed in runs})
-    by_run = {key: _primary(mine) for key, mine in results.items()}
+    results = {key: [read(path) for path in paths] for key, paths in files.items()}
+    seeds = sorted({seed for _, seed in files})
+    by_run = {key: _table_scores(mine) for key, mine in results.items()}
     rows = []
     for kind, arms in (("without", plan.without), ("only", plan.only)):
         for source, arm in arms.items():
             rows += [{"source": source, "kind": kind, **row} for row in _compare(by_run, FULL, arm, seeds)]
-    tested = [row for row in rows if row["difference"]["p"] is not None]
-    if tested:
-        adjusted = false_discovery_control(np.array([row["difference"]["p"] for row in tested]))
-        for row, q in zip(tested, adjusted, strict=True):
-            row["difference"]["q"] = float(q)
+    intervals.add_q_values(row["difference"] for row in rows)
     notes = dict.fromkeys(note for mine in results.values() for result in mine for note in result.notes)
     return {"contributions": rows, "notes": list(notes)}
 
 
-def _primary(results: Sequence[Result]) -> dict[Key, Measure]:
-    """Give the measures of the table: of whole sets, by the one metric of their kind, and their mean."""
-    found: dict[Key, Measure] = {}
+def _table_scores(results: Sequence[Result]) -> dict[Key, SampleScores]:
+    """Return the scores of the table: of whole benchmarks by the metric of their kind, and their mean."""
+    found: dict[Key, SampleScores] = {}
     for result in results:
-        whole = {(line["benchmark"], line["subsets"][0]) for line in result.lines if result.suite == "vqa"}
+        whole = {(line["benchmark"], line["subsets"][0]) for line in result.predictions if result.suite == "answers"}
         found |= {
-            key: measure
-            for key, measure in of_result(result).items()
-            if key[2] in PRIMARY and (result.suite == "classification" or key[:2] in whole)
+            key: scores
+            for key, scores in scores_by_sample(result).items()
+            if key.metric in PRIMARY and (result.suite == "classification" or key[:2] in whole)
         }
     if len(found) > 1:
-        found[MEAN] = united([found[key] for key in sorted(found)])
+        found[MEAN] = mean_over_datasets([found[key] for key in sorted(found)])
     return found
 
 
 def _compare(
-    by_run: Mapping[tuple[str, int], Mapping[Key, Measure]], first: str, other: str, seeds: Sequence[int]
+    by_run: Mapping[tuple[str, int], Mapping[Key, SampleScores]], first: str, other: str, seeds: Sequence[int]
 ) -> list[dict[str, Any]]:
     rows = []
     for key in by_run[first, seeds[0]]:
@@ -77,19 +74,19 @@ def _compare(
         try:
             if len(known) < len(seeds):
                 raise ValueError
-            full, less = over_runs([one for one, _ in known]), over_runs([two for _, two in known])
+            full, less = mean_over_runs([one for one, _ in known]), mean_over_runs([two for _, two in known])
             paired = compare(full, less)
-            if paired is None or paired.alone:
+            if paired is None or paired.n_unpaired:
                 raise ValueError
         except ValueError:
             raise WorkError(
-                f"{other} and {first} were not scored on the same samples of {' '.join(key).strip()}; what is scored "
-                f"has changed since the first run: begin again in another --out"
+                f"{other} and {first} were scored on different samples of {' '.join(key).strip()}; the benchmarks "
+                f"changed after the first run: start again in another --out"
             ) from None
         each = [one.value - two.value for one, two in known]
         rows.append(
             {
-                **dict(zip(("benchmark", "subset", "metric"), key, strict=True)),
+                **key._asdict(),
                 "full": full.value,
                 "other": less.value,
                 "difference": asdict(paired.difference) | {"q": None},
@@ -99,14 +96,14 @@ def _compare(
     return rows
 
 
-def markdown(document: Mapping[str, Any]) -> str:
-    """Lay the contributions out: a row for each source and set."""
+def render_markdown(document: Mapping[str, Any]) -> str:
+    """Render the contributions as Markdown: a row per source and benchmark."""
     rows = document["contributions"]
-    by_kind = {(row["kind"], row["source"], *_set(row)): row for row in rows}
-    keys = list(dict.fromkeys((row["source"], *_set(row)) for row in rows))
-    head = ["source", "set", "metric", "all sources", "without it", "**contributed** (all − without)", "p", "q"]
+    by_kind = {(row["kind"], row["source"], *Key.of(row)): row for row in rows}
+    keys = list(dict.fromkeys((row["source"], *Key.of(row)) for row in rows))
+    head = ["source", "benchmark", "metric", "all sources", "without it", "**contribution** (all − without)", "p", "q"]
     head += ["it alone", "all − it alone", "p", "q"]
-    lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3)]
+    lines = []
     for source, *name in keys:
         less, alone = (by_kind[(kind, source, *name)] for kind in ("without", "only"))
         title = " ".join(part for part in name[:2] if part not in ("", "all"))
@@ -114,8 +111,8 @@ def markdown(document: Mapping[str, Any]) -> str:
         for row in (less, alone):
             cells += [f"{row['other']:.3f}", *_difference(row)]
         lines.append(cells)
-    runs = [["run", "seed", "steps", "records", "epochs", "tokens", "last loss"], ["---"] + ["---:"] * 6]
-    runs += [
+    run_head = ["run", "seed", "steps", "records", "epochs", "tokens", "last loss"]
+    runs = [
         [
             run["arm"],
             str(run["seed"]),
@@ -133,32 +130,20 @@ def markdown(document: Mapping[str, Any]) -> str:
         "",
         f"{document['mix']['path']}, trained by {document['recipe']['name']}, seeds {seeds}. "
         f"{budget['tokens']:,} tokens: {budget['rule']}.",
-        "Differences are paired, on the same samples, means over seeds; intervals of 95 % are over groups of the test "
-        "(images, articles, patients), ± is the spread over seeds. They say nothing of how "
-        "another seed would have trained. q is p under control of the false discovery rate over this table.",
+        "Differences are paired, on the same samples, and seeds are averaged. 95 % intervals are over groups of the "
+        "test (images, articles, patients), ± is the standard deviation over seeds. The intervals do not cover "
+        "training with another seed. q is p under false discovery control over this table.",
         "",
-        *_table(lines),
+        markdown_table(head, lines, 3),
         "",
         "## Runs",
         "",
-        *_table(runs),
+        markdown_table(run_head, runs, 1),
     ]
-    if document["notes"]:
-        text += ["", "## Notes", "", *(f"- {note}" for note in document["notes"])]
-    return "\n".join(text) + "\n"
-
-
-def _set(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["benchmark"], row["subset"], row["metric"]
+    return "\n".join([*text, *bulleted_section("Notes", document["notes"])]) + "\n"
 
 
 def _difference(row: Mapping[str, Any]) -> list[str]:
     found = row["difference"]
-    inside = "" if found["low"] is None else f" [{found['low']:+.3f}, {found['high']:+.3f}]"
-    spread = "" if row["sd_over_seeds"] is None else f" ± {row['sd_over_seeds']:.3f}"
-    sure = ["" if found[name] is None else f"{found[name]:.4f}" for name in ("p", "q")]
-    return [f"{found['value']:+.3f}{inside}{spread}", *sure]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in rows]
+    p_and_q = ["" if found[name] is None else f"{found[name]:.4f}" for name in ("p", "q")]
+    return [with_interval(found, row["sd_over_seeds"], sign="+"), *p_and_q]

@@ -1,4 +1,4 @@
-"""Which models an ablation trains: on which sources, for how many steps, under one budget of tokens."""
+"""Plan the models of an ablation: their sources and steps under one token budget."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ from medmix.train.run.optim import total_steps
 
 FULL = "full"
 
-MEASURED = 1_000
-"""So many records of each source are rendered to know how long its records are."""
+N_MEASURED = 1_000
+"""Records of each source that are rendered to measure their length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Arm:
     """One set of sources to train on.
 
     Attributes:
-        name: `full`, `without-<source>` or `only-<source>`; of two that are the same the first one.
+        name: `full`, `without-<source>` or `only-<source>`; the first one if two are the same.
         sources: sorted.
-        steps: that take the budget of tokens.
+        steps: that use up the token budget.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All arms, and which of them shows what a source contributes.
+    """All arms of an ablation.
 
     Attributes:
         tokens: the budget of every arm.
         arms: the full one first; each set of sources once.
-        without, only: by source the name of the arm.
+        without, only: name of the arm by source.
     """
 
     tokens: int
@@ -50,88 +50,86 @@ class Plan:
     only: Mapping[str, str]
 
 
-def make(
-    split: stream.Split, recipe: Recipe, tokens_of: Mapping[str, float], wanted: Sequence[str], tokens: int | None
+def make_plan(
+    split: stream.Split, recipe: Recipe, mean_tokens: Mapping[str, float], wanted: Sequence[str], tokens: int | None
 ) -> Plan:
     """Plan an ablation.
 
-    A step takes a fixed number of records, and those of one source are longer than those of another. So the steps of
-    an arm are as many as take the budget of tokens by the mean length of its records, and every model is trained on as
-    many tokens, not on as many records.
+    A step takes a fixed number of records, and sources differ in the length of their records. So the number of steps of
+    an arm is the token budget divided by the mean tokens of a step: every model is trained on equally many tokens, not
+    records.
 
     Args:
-        split: the train split, of all sources that take part.
+        split: the train split of all sources of the ablation.
         recipe: of the full run.
-        tokens_of: mean tokens of a record of each source (`lengths`).
-        wanted: sources to look at; empty takes all.
-        tokens: the budget; None takes what the recipe trains on all sources.
+        mean_tokens: per record, by source (`measure_mean_tokens`).
+        wanted: sources to ablate; empty takes all.
+        tokens: the budget; None takes that of the recipe on all sources.
 
     Raises:
-        UsageError: a source is unknown, there are not two, or the budget has no more steps than the warm-up.
+        UsageError: a source is unknown, there are fewer than two, or the budget has no more steps than the warm-up.
     """
     known = list(split.epoch_counts())
     if unknown := [f"no {name!r}{nearest(name, known)}" for name in wanted if name not in known]:
         raise UsageError(f"the mix trains on {', '.join(known)}: {'; '.join(unknown)}")
     if len(known) < 2:
-        raise UsageError(f"{split.mix} trains on {', '.join(known)} alone; without it nothing is left to compare")
-    whole = _mean(split, tokens_of)
-    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.global_batch_size * whole)
+        raise UsageError(f"{split.mix} trains only on {', '.join(known)}; without it nothing is left to compare")
+    mean = _mean_tokens_of(split, mean_tokens)
+    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.batch * mean)
     arms: dict[tuple[str, ...], Arm] = {}
 
-    def name_of(name: str, sources: Sequence[str]) -> str:
+    def add_arm(name: str, sources: Sequence[str]) -> str:
         mine = tuple(sorted(sources))
-        mean = _mean(split.select(mine), tokens_of)
-        steps = max(1, round(budget / (recipe.run.global_batch_size * mean)))
-        return arms.setdefault(mine, Arm(name, mine, steps)).name
+        mean = _mean_tokens_of(split.only(mine), mean_tokens)
+        return arms.setdefault(mine, Arm(name, mine, max(1, round(budget / (recipe.run.batch * mean))))).name
 
-    name_of(FULL, known)
-    without = {one: name_of(f"without-{one}", [other for other in known if other != one]) for one in known}
-    only = {one: name_of(f"only-{one}", [one]) for one in known}  # named alike, whichever are looked at
-    looked_at = [name for name in known if name in (wanted or known)]
-    needed = {FULL, *(names[one] for one in looked_at for names in (without, only))}
+    add_arm(FULL, known)
+    without = {one: add_arm(f"without-{one}", [other for other in known if other != one]) for one in known}
+    only = {one: add_arm(f"only-{one}", [one]) for one in known}  # the same names, whichever are ablated
+    ablated = [name for name in known if name in (wanted or known)]
+    needed = {FULL, *(names[one] for one in ablated for names in (without, only))}
     used = tuple(arm for arm in arms.values() if arm.name in needed)
     short = [f"{arm.name} ({arm.steps})" for arm in used if arm.steps <= recipe.optim.warmup_steps]
     if short:
         raise UsageError(
-            f"{budget:,} tokens are no more steps than the {recipe.optim.warmup_steps} of the warm-up for "
+            f"{budget:,} tokens give no more steps than the {recipe.optim.warmup_steps} of the warm-up for "
             f"{', '.join(short)}; raise --tokens, or lower it with --set optim.warmup_steps=N"
         )
-    return Plan(budget, used, {one: without[one] for one in looked_at}, {one: only[one] for one in looked_at})
+    return Plan(budget, used, {one: without[one] for one in ablated}, {one: only[one] for one in ablated})
 
 
-def lengths(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[str, float]:
-    """Give the mean tokens of a record of each source, images and prompt included (`estimate.survey`).
+def measure_mean_tokens(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[str, float]:
+    """Return the mean tokens per record of each source, images and prompt included (`arithmetic.survey`).
 
     Args:
-        whole: the train split of the mix, on whose text a vocabulary is made where the recipe has none.
-        split: of the sources that take part.
+        whole: the train split of the mix; a tokenizer is trained on its text if the recipe has none.
+        split: of the sources of the ablation.
         recipe: of the full run.
 
     Raises:
         UsageError: as `loop.initial_tokenizer` and `estimate.meta_model`.
     """
-    words = loop.initial_tokenizer(whole, recipe)
-    image_tokens = estimate.meta_model(recipe, words).image_tokens
-    renderer = Renderer(words, recipe.text, image_tokens, recipe.vision.max_images)
-    sources = split.epoch_counts()
-    return {source: estimate.survey(split.select((source,)), renderer, MEASURED).tokens for source in sources}
+    tokenizer = loop.first_tokenizer(whole, recipe)
+    image_tokens = arithmetic.shape(recipe, tokenizer).image_tokens
+    renderer = Renderer(tokenizer, recipe.text, image_tokens, recipe.vision.max_images)
+    return {source: arithmetic.survey(split.only((source,)), renderer, N_MEASURED).tokens for source in split.epoch()}
 
 
 def recipe_of(recipe: Recipe, arm: Arm, seed: int) -> Recipe:
-    """Give the recipe of one run."""
+    """Return the recipe of one run."""
     return replace(recipe, seed=seed, sources=arm.sources, run=replace(recipe.run, steps=arm.steps, epochs=None))
 
 
-def described(plan: Plan, recipe: Recipe) -> dict[str, Any]:
-    """Say the budget in words and numbers."""
+def budget_as_dict(plan: Plan, recipe: Recipe) -> dict[str, Any]:
+    """Return the budget as plain data."""
     return {
         "tokens": plan.tokens,
-        "rule": "every run trains on so many tokens, prompts and images included, in steps of "
-        f"{recipe.run.global_batch_size} records; its steps follow from the mean length of its records",
+        "rule": "every run trains on this number of tokens, prompts and images included, in steps of "
+        f"{recipe.run.batch} records; the mean length of its records decides its number of steps",
         "steps": {arm.name: arm.steps for arm in plan.arms},
     }
 
 
-def _mean(split: stream.Split, tokens_of: Mapping[str, float]) -> float:
-    """Give the mean tokens of a record of an epoch."""
-    return sum(takes * tokens_of[source] for source, takes in split.epoch_counts().items()) / len(split)
+def _mean_tokens_of(split: stream.Split, mean_tokens: Mapping[str, float]) -> float:
+    """Return the mean tokens per record of an epoch."""
+    return sum(records * mean_tokens[source] for source, records in split.epoch().items()) / len(split)

@@ -1,4 +1,4 @@
-"""How the models of an ablation are scored: by the suites of `medmix eval`, all in the same way."""
+"""Score all models of an ablation in the same way, by the suites of `medmix eval`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,90 +8,93 @@ from typing import Any
 from medmix.curate.errors import UsageError
 from medmix.curate.write import manifest
 
-from ..answers import benchmarks, heldout, leaks, suite
-from ..answers.asking import Options
-from ..classification.prepare import read as read_set
+from ..answers import benchmarks, leaks, mix_split, suite
+from ..answers.loading import EvalOptions
+from ..classification.datasets import load as load_dataset_info
+from ..classification.prepare import read as read_dataset
 from ..classification.recipe import load as load_recipe
-from ..classification.sets import load as load_set
-from ..classification.suite import DEFAULT_SETS, evaluate
+from ..classification.suite import DEFAULT_DATASETS, evaluate
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """What the models are asked, as `medmix eval` takes it; `suite` is `vqa`, `classification` or `all`.
+    """How the models are scored, with the options of `medmix eval`.
 
     Attributes:
+        suite: `answers`, `classification` or `all`.
         root, split, benchmarks, limit, allow_leaks: of the questions; without a root those of a split of the mix.
-        sets, recipe, mode, workers: of classification, whose sets lie under `root`.
+        datasets, recipe, mode, workers: of classification, whose datasets are under `root`.
     """
 
-    suite: str = "vqa"
+    suite: str = "answers"
     root: Path | None = None
     split: str = "test"
     benchmarks: tuple[str, ...] = ()
     limit: int | None = None
     allow_leaks: bool = False
-    sets: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
     recipe: str = "transfer"
     mode: Any = "finetune"
     workers: int = 1
 
     @property
     def suites(self) -> tuple[str, ...]:
-        """The suites that are asked for."""
-        return ("vqa", "classification") if self.suite == "all" else (self.suite,)
+        """The suites to score by."""
+        return ("answers", "classification") if self.suite == "all" else (self.suite,)
 
 
 def identity(scoring: Scoring) -> Mapping[str, Any]:
-    """Give what decides on the scores, as plain data."""
+    """Return all settings that decide the scores, as plain data."""
     plain = asdict(scoring)
     plain["root"] = None if scoring.root is None else str(scoring.root.resolve())
     plain.pop("workers")
     if "classification" not in scoring.suites:
-        return {name: value for name, value in plain.items() if name not in ("sets", "recipe", "mode")}
+        return {name: value for name, value in plain.items() if name not in ("datasets", "recipe", "mode")}
     return plain
 
 
-def refuse_unscorable(scoring: Scoring, mix: Path) -> None:
-    """Raise now for what would else come to light when the first model is trained.
+def validate_scoring(scoring: Scoring, mix: Path) -> None:
+    """Raise before any training what scoring the first model would raise.
 
     Raises:
-        UsageError: questions or sets are not there, or all that may be asked leaks.
+        UsageError: questions or datasets are missing, or all benchmarks leaked.
     """
     if "classification" in scoring.suites:
         if scoring.root is None:
-            raise UsageError("classification needs its sets: give the folder that holds them with --root")
+            raise UsageError("classification needs datasets: give the folder that contains them as --root")
         load_recipe(scoring.recipe, ())
-        for name in scoring.sets or DEFAULT_SETS:
-            read_set(load_set(name), scoring.root)
-    if "vqa" not in scoring.suites:
+        for name in scoring.datasets or DEFAULT_DATASETS:
+            read_dataset(load_dataset_info(name), scoring.root)
+    if "answers" not in scoring.suites:
         return
-    if scoring.root is not None:
-        splits = {
-            entry.source: benchmarks.SPLITS[entry.source]
-            for entry in benchmarks.inputs(scoring.root, scoring.benchmarks)
-        }
-    else:
-        asking = heldout.sources(mix, scoring.split)
-        if unknown := [name for name in scoring.benchmarks if name not in asking]:
-            raise UsageError(
-                f"the {scoring.split} split of {mix} asks questions of {', '.join(asking) or 'nothing'}, not of "
-                f"{', '.join(unknown)}; name others with --benchmarks, or give --root"
-            )
-        splits = dict.fromkeys(scoring.benchmarks or asking, scoring.split)
+    splits = _splits(scoring, mix)
     if not splits:
-        raise UsageError(f"the {scoring.split} split of {mix} asks no questions; give benchmarks with --root")
+        raise UsageError(f"the {scoring.split} split of {mix} has no questions; give benchmarks with --root")
     document = manifest.read(mix)
-    spent = {name: lines for name, split in splits.items() if (lines := leaks.of_split(document, name, split))}
-    if spent and not scoring.allow_leaks and (scoring.benchmarks or len(spent) == len(splits)):
-        told = ". ".join(f"{name}: {'; '.join(lines)}" for name, lines in spent.items())
-        raise UsageError(f"{told}. To score it all the same: --allow-leaks")
+    found = {name: leaks.leaks_into_split(document, name, split) for name, split in splits.items()}
+    leaked = [f"{name}: {'; '.join(lines)}" for name, lines in found.items() if lines]
+    if leaked and not scoring.allow_leaks and (scoring.benchmarks or len(leaked) == len(splits)):
+        raise UsageError(f"{'. '.join(leaked)}. To score it anyway: --allow-leaks")
+
+
+def _splits(scoring: Scoring, mix: Path) -> dict[str, str]:
+    """Return the split of each benchmark."""
+    if scoring.root is not None:
+        found = benchmarks.find_benchmarks(scoring.root, scoring.benchmarks)
+        return {entry.source: benchmarks.SPLITS[entry.source] for entry in found}
+    sources = mix_split.sources_with_questions(mix, scoring.split)
+    if unknown := [name for name in scoring.benchmarks if name not in sources]:
+        raise UsageError(
+            f"the {scoring.split} split of {mix} has questions of {', '.join(sources) or 'no source'}, not of "
+            f"{', '.join(unknown)}; choose others with --benchmarks, or give --root"
+        )
+    return dict.fromkeys(scoring.benchmarks or sources, scoring.split)
 
 
 def score(run: Path, mix: Path, scoring: Scoring, cache: Path) -> None:
-    """Score a trained run into `scores/<suite>` in its folder; goes on where it stopped."""
-    if "vqa" in scoring.suites:
-        options = Options(
+    """Score a trained run into `scores/<suite>` in its folder; a stopped one resumes."""
+    if "answers" in scoring.suites:
+        options = EvalOptions(
             root=scoring.root,
             mix=None if scoring.root else mix,
             split=scoring.split,
@@ -99,15 +102,15 @@ def score(run: Path, mix: Path, scoring: Scoring, cache: Path) -> None:
             limit=scoring.limit,
             controls=False,
             allow_leaks=scoring.allow_leaks,
-            trained_on=mix,
+            train_dataset=mix,
         )
-        suite.evaluate(run, run / "scores" / "vqa", options)
+        suite.evaluate(run, run / "scores" / "answers", options)
     if "classification" in scoring.suites and scoring.root is not None:
         evaluate(
             [str(run)],
             run / "scores" / "classification",
             root=scoring.root,
-            sets=scoring.sets,
+            datasets=scoring.datasets,
             recipe=scoring.recipe,
             mode=scoring.mode,
             leaks="keep" if scoring.allow_leaks else None,

@@ -1,12 +1,13 @@
-"""Answers: a checkpoint and questions come in; answers, scores with intervals and controls go out.
+"""Answers: takes a checkpoint and questions; returns answers, scores with intervals, and controls.
 
-What is right reaches the scores and never a prompt. The wing knows no other model's results.
+Prompts never contain the gold answer. The package knows no results of other models.
 """
 
 __all__ = (
-    "asking",
     "benchmarks",
-    "heldout",
     "leaks",
+    "loading",
+    "mix_split",
+    "predictions",
     "suite",
 )

@@ -1,9 +1,9 @@
-"""What a score is worth: answers that do not look at the image, or at nothing at all.
+"""Baselines that do not see the image of a question, or not even the question.
 
 - `blank_image`: the model, each image replaced by the mean colour.
 - `shuffled_images`: the model, each image replaced by another one of the same benchmark.
 - `majority_answer`: always the answer that is most frequent in the benchmark's train split, in the question's language;
-  of multiple choice the place that is right most often.
+  for multiple choice, the most frequent letter.
 - `always_yes`: "yes", in Chinese 是, to questions without options and to those of PubMedQA.
 """
 
@@ -15,23 +15,23 @@ import numpy as np
 
 from medmix.train.data.stream import derive_seed
 
-from .questions import LABELS, Question
+from .questions import ANSWER_LABELS, Question
 
 YES = {"zh": "是"}
 
 Counts = dict[tuple[str, str], Counter[str]]
-"""How often each answer is right in training, by benchmark and language; of multiple choice each letter."""
+"""How often each answer is right in training, by benchmark and language; for multiple choice, each letter."""
 
 
-def shuffled(questions: Sequence[Question], seed: int) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """Give each list of images of a benchmark another list of as many images; none stays what it was.
+def shuffle_images(questions: Sequence[Question], seed: int) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Map each list of images of a benchmark to another list of as many images, never to itself.
 
-    All questions on one image get the same other one. The images go round in one ring of random order (Sattolo's
-    algorithm), so every image is used just once; where there is but one, it has no other and is left out.
+    All questions on one image get the same other image. The images form one random cycle (Sattolo's algorithm), so
+    every image is used once. A single image has no other and is left out.
 
     Args:
         questions: of one benchmark.
-        seed: with the benchmark's name it decides on the order.
+        seed: decides the order, together with the benchmark's name.
     """
     exchanged: dict[tuple[str, ...], tuple[str, ...]] = {}
     by_count: dict[int, list[tuple[str, ...]]] = defaultdict(list)
@@ -41,22 +41,22 @@ def shuffled(questions: Sequence[Question], seed: int) -> dict[tuple[str, ...], 
         if len(lists) < 2:
             continue
         random = np.random.default_rng(derive_seed(seed, questions[0].benchmark, count))
-        ring = [lists[place] for place in random.permutation(len(lists))]
+        ring = [lists[index] for index in random.permutation(len(lists))]
         exchanged.update(zip(ring, [*ring[1:], ring[0]], strict=True))
     return exchanged
 
 
-def count(questions: Iterable[Question]) -> Counts:
+def count_answers(questions: Iterable[Question]) -> Counts:
     """Count the right answers of training questions."""
     counts: Counts = defaultdict(Counter)
     for question in questions:
-        right = question.golds[0] if question.correct is None else ascii_uppercase[question.correct]
+        right = question.references[0] if question.correct is None else ascii_uppercase[question.correct]
         counts[question.benchmark, question.language][right] += 1
     return counts
 
 
 def majority_answer(question: Question, counts: Counts) -> str | None:
-    """Give the most frequent answer, the first in the alphabet of equals; None where none was counted."""
+    """Return the most frequent answer, the first in alphabetical order among equals; None if none was counted."""
     found = counts.get((question.benchmark, question.language))
     if not found:
         return None
@@ -67,7 +67,7 @@ def majority_answer(question: Question, counts: Counts) -> str | None:
 
 
 def always_yes(question: Question) -> str | None:
-    """Give yes in the question's language; None where it has options other than that."""
-    if question.options and question.benchmark not in LABELS:
+    """Return yes in the question's language; None if its options are other ones."""
+    if question.options and question.benchmark not in ANSWER_LABELS:
         return None
     return YES.get(question.language, "yes")

@@ -1,7 +1,7 @@
-"""Whether a model has seen a benchmark in training: what the manifest of its mix says of it.
+"""Whether a benchmark leaked into a model's training data, according to the manifest of its mix.
 
-Two things spend a benchmark: a mixture that trains on its split (`splits: {test: train}`), and one that only reports
-what training records share with it (`leaks: report`) where there was something to share.
+A benchmark leaked if the mixture trains on its split (`splits: {test: train}`), or if it only reports leaks
+(`leaks: report`) and there are some.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from medmix.curate.errors import UsageError
 from medmix.curate.write import manifest
 from medmix.train.data import stream
 
-NO_LEAK = ("source", "set", "group", "same-question-answer", "ngram-match")
-"""Columns of the leak matrix that count no leak (`curate/decide/leaks.py`: KINDS); whatever else it has does."""
+NO_LEAK = ("source", "set", "group", "wording", "passage")
+"""Columns of the leak matrix that are no leaks (`curate/decide/leaks.py`: KINDS); all others are."""
 
 
-def trained_on(mix: Path, digest: str) -> dict[str, Any] | None:
-    """Read the manifest of the mix that a checkpoint was trained on; None where it is no longer there.
+def load_training_manifest(mix: Path, digest: str) -> dict[str, Any] | None:
+    """Read the manifest of the mix that a checkpoint was trained on; None if it is gone.
 
     Raises:
-        UsageError: there is another mix in its place.
+        UsageError: the folder has another mix.
     """
     if not (mix / manifest.NAME).is_file():
         return None
@@ -28,32 +28,32 @@ def trained_on(mix: Path, digest: str) -> dict[str, Any] | None:
     if found != digest:
         raise UsageError(
             f"{mix} is not the mix that the checkpoint was trained on (digest {found[:12]}, then {digest[:12]}), so "
-            f"that nothing is known of leaks; give the folder where it lies now with --trained-on, or --allow-leaks"
+            f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
         )
     return manifest.read(mix)
 
 
-def of_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
-    """Say how training records of a mix have to do with a split of a source, a line each; empty for a clean one."""
-    return [*_spent(document, source, split), *_shared(document, source, split)]
+def leaks_into_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
+    """Describe how a split leaked into the training records of a mix, a line each; empty for a clean split."""
+    return [*_trained_on(document, source, split), *_shared(document, source, split)]
 
 
-def unguarded(document: Mapping[str, Any], sources: Sequence[str], split: Mapping[str, str]) -> list[str]:
-    """Name the sources that the mix was not kept clean of: not named by its mixture, or not there when it was built."""
-    kept = {
+def unchecked_sources(document: Mapping[str, Any], sources: Sequence[str], splits: Mapping[str, str]) -> list[str]:
+    """List the sources that the mix was not checked against: not in its mixture, or missing when it was built."""
+    checked = {
         (entry.get("source"), entry.get("split"))
         for entry in document.get("evaluation", [])
         if entry.get("items", 0) > entry.get("unreadable", 0)
     }
-    return [source for source in sources if (source, split[source]) not in kept]
+    return [source for source in sources if (source, splits[source]) not in checked]
 
 
-def rows(document: Mapping[str, Any], sources: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the rows of the leak matrix on these sources."""
+def leak_rows(document: Mapping[str, Any], sources: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the leak matrix for these sources."""
     return [row for row in document.get("leaks", []) if row["set"].split()[0] in sources]
 
 
-def _spent(document: Mapping[str, Any], source: str, split: str) -> list[str]:
+def _trained_on(document: Mapping[str, Any], source: str, split: str) -> list[str]:
     mixture = document.get("settings", {}).get("mixture", {})
     choice = mixture.get("sources", {}).get(source)
     if choice is None or source not in document["sources"]:

@@ -1,4 +1,4 @@
-"""How likely a model is to say each of several options after a prompt."""
+"""Log-likelihoods of several options after a prompt."""
 
 import inspect
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from medmix.train.run.checkpoint import Checkpoint
 def option_logliks(
     loaded: Checkpoint, samples: Sequence[Sample], options: Sequence[Sequence[Sequence[int]]]
 ) -> list[list[float]]:
-    """Give the log-probability, in nats, of each option's tokens after its prompt.
+    """Return the log-probability, in nats, of each option's tokens after its prompt.
 
-    A prompt passes the model once; its keys and values are then shared by its options, which follow as short rows.
+    Each prompt passes the model once; its options then share its keys and values as short rows.
 
     Args:
         loaded: the model.
         samples: prompts with their images, B.
-        options: token ids of the options of each prompt, none of them empty; their number may differ.
+        options: token ids of the options of each prompt, none empty; their number may differ.
 
     Returns:
-        A list for each prompt with a number for each option: the sum over the option's tokens.
+        A list for each prompt with the sum over each option's tokens.
     """
     model, pad = loaded.model, loaded.tokenizer.pad_token_id
     batch = collate(samples, pad, loaded.recipe.vision.size, side="left").to(model.device)
@@ -46,7 +46,7 @@ def option_logliks(
         use_cache=True,
         **_as_argument(decoder, cache),
     )
-    first = head(prompt.last_hidden_state[:, -1])[owners].unsqueeze(1)  # the prompt ends at the right edge
+    first = head(prompt.last_hidden_state[:, -1])[owners].unsqueeze(1)  # prompts are padded on the left
     scores = first
     if width > 1:
         cache.batch_select_indices(owners)
@@ -59,20 +59,20 @@ def option_logliks(
             **_as_argument(decoder, cache),
         )
         scores = torch.cat([first, head(rest.last_hidden_state)], dim=1)
-    sums = (_of_tokens(scores, ids) * real).sum(dim=1).tolist()
+    sums = (_token_logprobs(scores, ids) * real).sum(dim=1).tolist()
     found: list[list[float]] = [[] for _ in options]
     for owner, total in zip(owners.tolist(), sums, strict=True):
         found[owner].append(total)
     return found
 
 
-def _of_tokens(scores: Tensor, ids: Tensor) -> Tensor:
-    """Give the log-probability of each token, [B, T], from scores of the vocabulary, [B, T, V]."""
+def _token_logprobs(scores: Tensor, ids: Tensor) -> Tensor:
+    """Return the log-probability of each token, [B, T], from logits, [B, T, V]."""
     scores = scores.float()
     return scores.gather(2, ids.unsqueeze(2)).squeeze(2) - scores.logsumexp(dim=2)
 
 
 def _as_argument(decoder: Any, cache: DynamicCache) -> dict[str, DynamicCache]:
-    """Give the cache under its argument's name, which transformers 5.24 changed."""
+    """Return the cache under its argument's name, which transformers 5.24 changed."""
     known = inspect.signature(decoder.forward).parameters
     return {"cache" if "cache" in known else "past_key_values": cache}

@@ -1,19 +1,19 @@
-"""A question as a model is asked it, apart from what is right: prompts are made where no answer is at hand."""
+"""Questions, with the user's prompt apart from the gold answer: prompts never contain it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, NamedTuple
 
 from medmix.curate.measure import text
 from medmix.curate.record import QUESTION_TASKS, Record
 from medmix.curate.write.chat import messages
 
-LABELS: Mapping[str, tuple[str, ...]] = {"pubmedqa": ("yes", "no", "maybe")}
-"""What every question of a source is answered with, where upstream gives no options."""
+ANSWER_LABELS: Mapping[str, tuple[str, ...]] = {"pubmedqa": ("yes", "no", "maybe")}
+"""The possible answers to every question of a source, if upstream gives no options."""
 
-PER_LANGUAGE = ("slake",)
-"""Sources that ask in several languages; each is scored apart."""
+MULTILINGUAL = ("slake",)
+"""Sources with several languages; each language is scored separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Question:
     Attributes:
         id: of the record.
         benchmark: the source.
-        subsets: the parts of the benchmark that it is scored in: `all`, `closed`, `zh/open`, `modality/mri`, ...
-        group: image, patient or article; what intervals draw.
+        subsets: the subsets of the benchmark that it is scored in: `all`, `closed`, `zh/open`, `modality/mri`, ...
+        group: image, patient or article; intervals draw whole groups.
         language: ISO 639-1.
-        turn: what the user says, images and text, as in the chat form.
-        images: keys of its images in `Pictures`.
-        golds: the right answers, the first one first.
-        choices: the options' texts, as upstream has them; empty where there are none.
-        options: what the assistant says to choose each of them.
-        correct: place of the right one, None without options.
+        user_content: images and text of the user, as in the chat form.
+        images: keys of its images in `QuestionImages`.
+        references: the right answers, the first one first.
+        choices: the options' texts, as upstream has them; empty without options.
+        options: the assistant's text for each of them.
+        correct: index of the right option, None without options.
     """
 
     id: str
@@ -39,58 +39,59 @@ class Question:
     subsets: tuple[str, ...]
     group: str
     language: str
-    turn: tuple[Mapping[str, Any], ...]
+    user_content: tuple[Mapping[str, Any], ...]
     images: tuple[str, ...]
-    golds: tuple[str, ...]
+    references: tuple[str, ...]
     choices: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     correct: int | None = None
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the renderer makes the prompt of: the user's turn, and an assistant that has said nothing."""
-        said = [{"type": "text", "text": ""}]
+        """The record that the prompt is rendered from: the user's message, and an empty assistant message."""
+        empty = [{"type": "text", "text": ""}]
         return {
             "id": self.id,
-            "messages": [{"role": "user", "content": list(self.turn)}, {"role": "assistant", "content": said}],
+            "messages": [{"role": "user", "content": list(self.user_content)}, {"role": "assistant", "content": empty}],
         }
 
 
-def of_record(record: Record, language: str, images: Sequence[str]) -> Question:
-    """Make the question of a record as a reader gives it; its text is cleaned as a build cleans it."""
+def from_record(record: Record, language: str, images: Sequence[str]) -> Question:
+    """Make the question of a reader's record; its text is cleaned as a build cleans it."""
     cleaned = Record(**{name: _cleaned(getattr(record, name)) for name in Record.__dataclass_fields__})
-    return _question(
+    choices = _choices(record.source, (cleaned.answer, *cleaned.alternatives), cleaned.choices, record.correct)
+    language = record.language or language
+    part = _part(record.source, record.file, record.modality)
+    return Question(
         id=record.id,
         benchmark=record.source,
+        subsets=_subsets(record.source, language, "" if choices.options else record.answer_type, part),
         group=record.group or record.id,
-        language=record.language or language,
-        answer_type=record.answer_type,
-        part=_part(record.source, record.file, record.modality),
-        turn=messages(cleaned)[0]["content"],
-        images=images,
-        golds=(cleaned.answer, *cleaned.alternatives),
-        choices=cleaned.choices,
-        correct=record.correct,
+        language=language,
+        user_content=tuple(messages(cleaned)[0]["content"]),
+        images=tuple(images),
+        **choices._asdict(),
     )
 
 
-def of_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
-    """Make the question of a row of a mix, with the columns of `COLUMNS`."""
-    choices = tuple(row["choices"] or ())
+def from_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
+    """Make the question of a row of a mix, with the columns `COLUMNS`."""
+    texts = tuple(row["choices"] or ())
     reply = first_line("\n".join(part["text"] or "" for part in row["messages"][1]["content"]))
-    lettered = [first_line(f"{letter}. {choice}") for letter, choice in zip(ascii_uppercase, choices, strict=False)]
-    return _question(
+    lettered = [first_line(option) for option in _lettered(texts)]
+    correct = lettered.index(reply) if reply in lettered else None
+    choices = _choices(row["source"], (row["answer"], *(row["alternatives"] or ())), texts, correct)
+    language = row["language"] or ""
+    part = _part(row["source"], row["upstream"]["file"], row["modality"] or "")
+    return Question(
         id=row["id"],
         benchmark=row["source"],
+        subsets=_subsets(row["source"], language, "" if choices.options else row["answer_type"] or "", part),
         group=row["group"] or row["id"],
-        language=row["language"] or "",
-        answer_type=row["answer_type"] or "",
-        part=_part(row["source"], row["upstream"]["file"], row["modality"] or ""),
-        turn=row["messages"][0]["content"],
-        images=images,
-        golds=(row["answer"], *(row["alternatives"] or ())),
-        choices=choices,
-        correct=lettered.index(reply) if reply in lettered else None,
+        language=language,
+        user_content=tuple(row["messages"][0]["content"]),
+        images=tuple(images),
+        **choices._asdict(),
     )
 
 
@@ -108,75 +109,60 @@ COLUMNS = (
     "choices",
     "upstream",
 )
-"""The columns of a mix that questions are made of, images left aside."""
+"""The columns of a mix that questions are made of, without images."""
 
 
-def asks(task: str) -> bool:
-    """Tell whether records of a task ask something that has a short answer."""
-    return task in QUESTION_TASKS
+def has_question(task: str) -> bool:
+    """Return whether records of a task are questions with short answers."""
+    return task in ASKING_TASKS
 
 
-def first_line(said: str) -> str:
-    """Give the first line that is not blank, stripped, or ""."""
-    return next((line.strip() for line in said.splitlines() if line.strip()), "")
+def first_line(answer: str) -> str:
+    """Return the first line that is not blank, stripped, or ""."""
+    return next((line.strip() for line in answer.splitlines() if line.strip()), "")
 
 
-def _question(
-    *,
-    id: str,
-    benchmark: str,
-    group: str,
-    language: str,
-    answer_type: str,
-    part: str,
-    turn: Sequence[Mapping[str, Any]],
-    images: Sequence[str],
-    golds: Sequence[str],
-    choices: tuple[str, ...],
-    correct: int | None,
-) -> Question:
-    golds = tuple(first_line(gold) for gold in golds)
-    if choices:
-        options = tuple(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
-    elif golds[0] in LABELS.get(benchmark, ()):
-        choices = options = LABELS[benchmark]
-        correct = choices.index(golds[0])
-    else:
-        options = ()
-    chosen = correct is not None and bool(options)
-    return Question(
-        id=id,
-        benchmark=benchmark,
-        subsets=_subsets(benchmark, language, "" if chosen else answer_type, part),
-        group=group,
-        language=language,
-        turn=tuple(turn),
-        images=tuple(images),
-        golds=golds,
-        choices=choices if chosen else (),
-        options=options if chosen else (),
-        correct=correct if chosen else None,
-    )
+class _Choices(NamedTuple):
+    """Fields of a `Question`."""
+
+    references: tuple[str, ...]
+    choices: tuple[str, ...]
+    options: tuple[str, ...]
+    correct: int | None
+
+
+def _choices(benchmark: str, answers: Sequence[str], choices: tuple[str, ...], correct: int | None) -> _Choices:
+    references = tuple(first_line(answer) for answer in answers)
+    options = _lettered(choices)
+    if not choices and references[0] in ANSWER_LABELS.get(benchmark, ()):
+        choices = options = ANSWER_LABELS[benchmark]
+        correct = choices.index(references[0])
+    has_options = correct is not None and bool(options)
+    return _Choices(references, choices, options, correct) if has_options else _Choices(references, (), (), None)
+
+
+def _lettered(choices: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False))
 
 
 def _subsets(benchmark: str, language: str, answer_type: str, part: str) -> tuple[str, ...]:
-    whole = language if benchmark in PER_LANGUAGE else "all"
+    whole = language if benchmark in MULTILINGUAL else "all"
     if benchmark == "pmc_vqa":
         return (part,)
     named = [answer_type, part]
-    prefix = f"{whole}/" if benchmark in PER_LANGUAGE else ""
+    prefix = f"{whole}/" if benchmark in MULTILINGUAL else ""
     return (whole, *(f"{prefix}{name}" for name in named if name))
 
 
 def _part(source: str, file: str, modality: str) -> str:
-    """Give the part of a benchmark that is scored apart: its file or the modality, or ""."""
+    """Return the subset of a benchmark by file or modality, or ""."""
     if source == "pmc_vqa":  # test_clean.csv repeats rows of test.csv, so there is no whole
         return file.rpartition("/")[2].removesuffix(".csv")
     return f"modality/{modality}" if source in ("omnimedvqa", "ubench") and modality else ""
 
 
 def _cleaned(value: Any) -> Any:
-    """Clean the texts of a record; names and keys are not changed by it."""
+    """Clean the texts of a record; names and keys stay the same."""
     if isinstance(value, str):
         return text.clean(value)
     if isinstance(value, tuple) and value and isinstance(value[0], str):

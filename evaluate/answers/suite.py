@@ -1,11 +1,12 @@
-"""Score a checkpoint by what it answers: to the benchmarks as upstream has them, or to the questions of a mix."""
+"""Score a checkpoint by its answers to the benchmarks as upstream ships them, or to the questions of a mix."""
 
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -23,181 +24,174 @@ from medmix.train.run.loop import make_folder
 from medmix.train.run.ranks import pick_device
 
 from .. import intervals, metrics
-from . import asking, scores, tables
-from .asking import Options
-from .generation import Answerer
-from .journal import PREDICTIONS, Journal
+from . import results_table, scores
+from .batching import Batch, Prompts, plan_batches
+from .generation import AnswerGenerator
+from .images import QuestionImages
 from .likelihood import option_logliks
-from .pictures import Pictures
-from .plan import Batch, Prompts, batches
+from .loading import EvalOptions, load_questions
+from .predictions import PREDICTIONS, PredictionWriter
 from .questions import Question
 
-FORMAT = 1
+FORMAT = 2
+"""Of `results.json` and `predictions.jsonl`."""
 
-WHOLE = Options()
+DEFAULT_OPTIONS = EvalOptions()
 """All questions of the test split of the mix that a model was trained on, and all controls."""
 
 
-def evaluate(checkpoint: Path, out: Path, options: Options = WHOLE) -> dict[str, Any]:
-    """Ask a model, and write `predictions.jsonl` as it answers, then `results.json` and `table.md`.
+def evaluate(checkpoint: Path, out: Path, options: EvalOptions = DEFAULT_OPTIONS) -> dict[str, Any]:
+    """Write `predictions.jsonl` as a model answers, then `results.json` and `table.md`.
 
-    A run that was stopped goes on after its last whole line; the files are the same, byte for byte, as those of a run
-    that was not.
+    A stopped run resumes after its last complete line; its files are byte-identical to those of an uninterrupted run.
 
     Args:
-        checkpoint: one checkpoint, or a run, whose last one is taken.
+        checkpoint: one checkpoint, or a run, whose last checkpoint is used.
         out: folder to write to.
-        options: what is asked, and how.
+        options: which questions, and how.
 
     Returns:
-        What `results.json` holds.
+        The content of `results.json`.
 
     Raises:
-        UsageError: checkpoint, benchmarks or mix cannot be used; all questions leak; `out` holds another run.
-        WorkError: an image went while the work ran, or `out` cannot be written.
+        UsageError: checkpoint, benchmarks or mix are unusable; all questions leaked; `out` has another run.
+        WorkError: an image disappeared during the run, or `out` cannot be written.
     """
-    loaded = _load(checkpoint, options.batch)
+    loaded = _load(checkpoint, options.batch_size)
     make_folder(out)
-    with closing(Pictures(out / ".images", loaded.recipe.vision)) as pictures:
-        asked = asking.read(loaded, options, pictures)
+    with closing(QuestionImages(out / ".images", loaded.recipe.vision)) as image_store:
+        evaluated = load_questions(loaded, options, image_store)
         prompts = Prompts(
             Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
         )
-        counts = asked.counts if options.controls else None
-        plan = list(batches(asked.questions, prompts, loaded.recipe.generation.batch_size, options.seed, counts))
-        identity = _identity(loaded, plan, options)
-        journal = Journal(out, identity, options.fresh)
-        _answer(loaded, plan, prompts, pictures, journal, options.seed)
+        counts = evaluated.counts if options.controls else None
+        plan = list(plan_batches(evaluated.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
+        identity: dict[str, Any] = {
+            "format": FORMAT,
+            "checkpoint": checkpoints.digest(loaded.path),
+            "questions": _digest(plan),
+            "protocol": _protocol(loaded, options),
+            "versions": _versions(),
+        }
+        writer = PredictionWriter(out, identity, options.overwrite)
+        _Run(loaded, prompts, image_store, options.seed).complete(plan, writer)
     results = {
         "format": FORMAT,
-        "suite": "vqa",
+        "suite": "answers",
         "model": {
             "name": loaded.recipe.name,
             "path": str(loaded.path),
             "digest": identity["checkpoint"],
             "kind": "checkpoint",
             "step": loaded.state.step,
-            "recipe": _training(loaded.recipe),
+            "recipe": _recipe_digest(loaded.recipe),
             "seed": loaded.recipe.seed,
             "mix_digest": loaded.state.mix_digest,
         },
-        "mix": asked.mix,
-        "protocol": {"asked": asked.described, **identity["protocol"]},
+        "mix": evaluated.mix,
+        "protocol": {"dataset": evaluated.dataset, **identity["protocol"]},
         "versions": identity["versions"],
-        "scores": scores.of_lines(journal.done),
-        "notes": [*asked.notes, *_notes(plan, options)],
+        "scores": scores.score_predictions(writer.done),
+        "notes": [*evaluated.notes, *_notes(plan, options)],
         "files": {"predictions": PREDICTIONS},
     }
     write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / "table.md", tables.markdown(results))
+    write_text(out / "table.md", results_table.render_markdown(results))
     return results
 
 
-def _training(recipe: Recipe) -> str:
-    """Digest what is trained, and how, but for the seed: equal for models whose scores have a mean."""
+def _recipe_digest(recipe: Recipe) -> str:
+    """Digest the recipe without its seed: equal for models whose scores are averaged over seeds."""
     plain = {name: value for name, value in as_dict(recipe).items() if name not in ("seed", "generation")}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def _load(checkpoint: Path, batch: int | None) -> Checkpoint:
-    """Load a checkpoint onto the device, with another size of batches where one is given."""
+def _load(checkpoint: Path, batch_size: int | None) -> Checkpoint:
+    """Load a checkpoint onto the device, with another batch size if one is given."""
     loaded = checkpoints.load(checkpoint)
     loaded.model.to(pick_device())
-    if batch is None:
+    if batch_size is None:
         return loaded
-    generation = replace(loaded.recipe.generation, batch_size=batch)
+    generation = replace(loaded.recipe.generation, batch=batch_size)
     return replace(loaded, recipe=replace(loaded.recipe, generation=generation))
 
 
-def _identity(loaded: Checkpoint, plan: Sequence[Batch], options: Options) -> dict[str, Any]:
-    """Give all that predictions depend on."""
-    return {
-        "format": FORMAT,
-        "checkpoint": checkpoints.digest(loaded.path),
-        "questions": _digest(plan),
-        "protocol": _protocol(loaded, options),
-        "versions": _versions(),
-    }
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A model, the inputs of its questions, and the seed of the shuffled images."""
 
+    loaded: Checkpoint
+    prompts: Prompts
+    image_store: QuestionImages
+    seed: int
 
-def _answer(
-    loaded: Checkpoint, plan: Sequence[Batch], prompts: Prompts, pictures: Pictures, journal: Journal, seed: int
-) -> None:
-    """Answer what is not answered yet, whole batches at a time."""
-    journal.check([(batch.system, question.id) for batch in plan for question in batch.questions])
-    ends: list[int] = []
-    for batch in plan:
-        ends.append((ends[-1] if ends else 0) + len(batch.questions))
-    there = len(journal.done)
-    if 0 < there < (ends[-1] if ends else 0):
-        say(f"eval: going on after {there} of {ends[-1]} answers")
-    left = [(batch, end) for batch, end in zip(plan, ends, strict=True) if end > there]
-    answerer = Answerer(loaded) if left else None
-    total = sum(len(batch.questions) for batch, _ in left)
+    def complete(self, plan: Sequence[Batch], writer: PredictionWriter) -> None:
+        """Answer the questions that have no prediction yet, whole batches at a time."""
+        writer.validate_order([(batch.system, question.id) for batch in plan for question in batch.questions])
+        ends = list(accumulate(len(batch.questions) for batch in plan))
+        done = len(writer.done)
+        if 0 < done < ends[-1]:
+            say(f"eval: resuming after {done} of {ends[-1]} answers")
+        left = [(batch, end) for batch, end in zip(plan, ends, strict=True) if end > done]
+        generator = AnswerGenerator(self.loaded) if left else None
 
-    def lines() -> Iterator[dict[str, Any]]:
-        for batch, end in left:
-            made = _lines(loaded, batch, prompts, pictures, answerer, seed)
-            missing = made[max(0, there - (end - len(made))) :]
-            journal.append(missing)
-            yield from made
+        def written_lines() -> Iterator[dict[str, Any]]:
+            for batch, end in left:
+                lines = self._predict(batch, generator)
+                writer.append(lines[max(0, done - (end - len(lines))) :])
+                yield from lines
 
-    for _ in track(lines(), total, "eval"):
-        pass
+        for _ in track(written_lines(), sum(len(batch.questions) for batch, _ in left), "eval"):
+            pass
 
+    def _predict(self, batch: Batch, generator: AnswerGenerator | None) -> list[dict[str, Any]]:
+        """Return the lines of one batch."""
+        if batch.answers or generator is None:
+            return [self._line(batch, index, answer) for index, answer in enumerate(batch.answers)]
+        samples = []
+        for question, keys in zip(batch.questions, batch.images, strict=True):
+            ids = self.prompts.ids(question)
+            samples.append(Sample(question.id, ids, [IGNORE] * len(ids), self._pixels(question, keys)))
+        lines = [self._line(batch, index, answer) for index, answer in enumerate(generator(samples))]
+        if batch.questions[0].options:
+            self._add_logliks(lines, samples, [self.prompts.option_ids(question) for question in batch.questions])
+        return lines
 
-def _lines(
-    loaded: Checkpoint, batch: Batch, prompts: Prompts, pictures: Pictures, answerer: Answerer | None, seed: int
-) -> list[dict[str, Any]]:
-    """Answer one batch."""
-    if batch.answers or answerer is None:
-        return [_line(batch, place, answer, seed) for place, answer in enumerate(batch.answers)]
-    samples = []
-    for question, keys in zip(batch.questions, batch.images, strict=True):
-        ids = prompts.of(question)
-        samples.append(Sample(question.id, ids, [IGNORE_INDEX] * len(ids), _pixels(loaded, question, keys, pictures)))
-    lines = [_line(batch, place, answer, seed) for place, answer in enumerate(answerer(samples))]
-    if batch.questions[0].options:
-        options = [prompts.options(question) for question in batch.questions]
-        width = max(len(some) for some in options)
-        step = max(1, len(samples) // width)  # options multiply the rows
+    def _add_logliks(self, lines: list[dict[str, Any]], samples: list[Sample], options: list[list[list[int]]]) -> None:
+        step = max(1, len(samples) // max(map(len, options)))  # options multiply the rows
         for start in range(0, len(samples), step):
-            some = slice(start, start + step)
-            logliks = option_logliks(loaded, samples[some], options[some])
-            for line, found, tokens in zip(lines[some], logliks, options[some], strict=True):
-                line["loglik"], line["option_tokens"] = found, [len(option) for option in tokens]
-    return lines
+            part = slice(start, start + step)
+            logliks = option_logliks(self.loaded, samples[part], options[part])
+            for line, values, ids in zip(lines[part], logliks, options[part], strict=True):
+                line["loglik"], line["option_tokens"] = values, [len(option) for option in ids]
+
+    def _pixels(self, question: Question, keys: tuple[str, ...] | None) -> list[Tensor]:
+        vision = self.loaded.recipe.vision
+        if keys is None:
+            return [torch.zeros(3, vision.size, vision.size)] * len(question.images[: vision.max_images])
+        return [self.image_store.tensor(key) for key in keys[: vision.max_images]]
+
+    def _line(self, batch: Batch, index: int, answer: str) -> dict[str, Any]:
+        question = batch.questions[index]
+        return {
+            "id": question.id,
+            "benchmark": question.benchmark,
+            "subsets": list(question.subsets),
+            "group": question.group,
+            "system": batch.system,
+            "seed": self.seed if batch.system == "shuffled_images" else None,
+            "language": question.language,
+            "question": "\n".join(part["text"] for part in question.user_content if part["type"] == "text"),
+            "references": list(question.references),
+            "prediction": answer,
+            "choices": list(question.choices),
+            "options": list(question.options),
+            "correct": question.correct,
+        }
 
 
-def _pixels(loaded: Checkpoint, question: Question, keys: tuple[str, ...] | None, pictures: Pictures) -> list[Tensor]:
-    shown = loaded.recipe.vision.max_images
-    if keys is None:
-        size = loaded.recipe.vision.size
-        return [torch.zeros(3, size, size)] * len(question.images[:shown])
-    return [pictures.tensor(key) for key in keys[:shown]]
-
-
-def _line(batch: Batch, place: int, answer: str, seed: int) -> dict[str, Any]:
-    question = batch.questions[place]
-    return {
-        "id": question.id,
-        "benchmark": question.benchmark,
-        "subsets": list(question.subsets),
-        "group": question.group,
-        "system": batch.system,
-        "seed": seed if batch.system == "shuffled_images" else None,
-        "language": question.language,
-        "question": "\n".join(part["text"] for part in question.turn if part["type"] == "text"),
-        "golds": list(question.golds),
-        "prediction": answer,
-        "choices": list(question.choices),
-        "options": list(question.options),
-        "correct": question.correct,
-    }
-
-
-def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:
-    """Say all that decides on the numbers, besides the model and the questions."""
+def _protocol(loaded: Checkpoint, options: EvalOptions) -> dict[str, Any]:
+    """Return all settings that decide the numbers, besides the model and the questions."""
     recipe = loaded.recipe
     return {
         "split": "each benchmark's own" if options.root else options.split,
@@ -205,12 +199,12 @@ def _protocol(loaded: Checkpoint, options: Options) -> dict[str, Any]:
         "controls": options.controls,
         "decoding": "greedy, the first line that is not blank",
         "max_new_tokens": recipe.generation.max_new_tokens,
-        "batch": recipe.generation.batch_size,
+        "batch_size": recipe.generation.batch,
         "prompt": asdict(recipe.text),
-        "options": "scored as the assistant says them, letter and text, without the end token",
-        "images": {"size": recipe.vision.size, "at_most": recipe.vision.max_images},
+        "options": "scored as the assistant's text, letter and choice, without the end token",
+        "images": {"size": recipe.vision.size, "max_images": recipe.vision.max_images},
         "seed": options.seed,
-        "intervals": f"percentiles of {intervals.RESAMPLES} bootstrap draws of whole groups, seed 0",
+        "intervals": f"percentiles of {intervals.N_BOOTSTRAP} bootstrap draws of whole groups, seed 0",
     }
 
 
@@ -221,29 +215,33 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _notes(plan: Sequence[Batch], options: Options) -> list[str]:
+def _notes(plan: Sequence[Batch], options: EvalOptions) -> list[str]:
     notes = []
-    if absent := metrics.left_out():
-        notes.append(f"not computed for want of a library (pip install 'medmix[eval]'): {', '.join(absent)}")
+    if absent := metrics.unavailable_metrics():
+        notes.append(f"not computed without their library (pip install 'medmix[eval]'): {', '.join(absent)}")
     if options.controls:
-        for system in ("shuffled_images", "majority_answer"):
-            asked = {batch.questions[0].benchmark for batch in plan if batch.system == "model"}
-            seen = {batch.questions[0].benchmark for batch in plan if batch.images and any(batch.images)}
-            wanted = asked & seen if system == "shuffled_images" else asked
-            lacking = wanted - {batch.questions[0].benchmark for batch in plan if batch.system == system}
-            why = "one image alone" if system == "shuffled_images" else "no train split at hand"
-            if lacking:
-                notes.append(f"no {system} for {', '.join(sorted(lacking))}: {why}")
+        scored = _benchmarks(batch for batch in plan if batch.system == "model")
+        with_images = _benchmarks(batch for batch in plan if any(batch.images))
+        for system, wanted, reason in (
+            ("shuffled_images", scored & with_images, "it has only one image"),
+            ("majority_answer", scored, "its train split is missing"),
+        ):
+            if lacking := wanted - _benchmarks(batch for batch in plan if batch.system == system):
+                notes.append(f"no {system} for {', '.join(sorted(lacking))}: {reason}")
     return notes
 
 
+def _benchmarks(batches: Iterator[Batch]) -> set[str]:
+    return {batch.questions[0].benchmark for batch in batches}
+
+
 def _digest(plan: Sequence[Batch]) -> str:
-    """Digest what is asked, shown and right, in its order: 64 hex digits."""
+    """Digest questions, images and references in their order: 64 hex digits."""
     state = hashlib.sha256()
     for batch in plan:
-        for place, question in enumerate(batch.questions):
-            shown = batch.images[place] if batch.images else None
-            given = batch.answers[place] if batch.answers else None
-            row = [batch.system, asdict(question), shown, given]
+        for index, question in enumerate(batch.questions):
+            images = batch.images[index] if batch.images else None
+            answer = batch.answers[index] if batch.answers else None
+            row = [batch.system, asdict(question), images, answer]
             state.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
     return state.hexdigest()

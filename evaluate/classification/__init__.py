@@ -1,6 +1,12 @@
-"""Classification: an encoder and labelled sets come in; scores go out that say how well it transfers.
+"""Classification: takes an encoder and labelled datasets; returns scores of its transfer.
 
-One recipe serves all encoders, and sets are split by patient, slide or lesion. The wing knows nothing of answers.
+All encoders have one recipe, and datasets are split by patient, slide or lesion. It is independent of answers.
 """
 
-__all__ = ("prepare", "recipe", "scores", "sets", "suite")
+__all__ = (
+    "datasets",
+    "prepare",
+    "recipe",
+    "scores",
+    "suite",
+)

@@ -1,9 +1,8 @@
-"""A detached encoder: from images to one vector of 2d numbers each, the same way for every encoder of a kind.
+"""A detached encoder: one feature vector of width 2d per image, pooled in the same way for all encoders of a kind.
 
-Two vectors of width d are put one after the other. With a class token: the token, then the mean of the patch tokens.
-Without one, as in residual networks: the maximum, then the mean over the last map. So a linear head is in R^{2d x m}
-for every encoder, and no pooling with weights of its own (CLIP's attention pool) comes in that some have and some
-have not.
+Two vectors of width d are concatenated. With a class token: the token, then the mean of the patch tokens. Without one,
+as in residual networks: the maximum, then the mean over the last feature map. So a linear head is in R^{2d x m} for
+every encoder, and learned pooling (CLIP's attention pool), which only some encoders have, is not used.
 """
 
 from inspect import signature
@@ -18,8 +17,8 @@ CLASS_AND_MEAN: Pooling = "class token + mean of patches"
 MAX_AND_MEAN: Pooling = "maximum + mean of the map"
 
 
-NORMS_ITS_TOKEN_ALONE = ("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model")
-"""Models of transformers whose last norm is left out of `last_hidden_state`."""
+WITHOUT_FINAL_NORM = ("clip_vision_model", "chinese_clip_vision_model", "altclip_vision_model")
+"""Models of transformers whose `last_hidden_state` is without the last norm."""
 
 
 class Backbone(nn.Module):
@@ -28,7 +27,7 @@ class Backbone(nn.Module):
     Attributes:
         net: the encoder.
         pooling: how its tokens become a vector.
-        keep_statistics: batch norms keep the statistics that they came with, as in pretraining (`train.towers`).
+        keep_statistics: batch norms keep their pretrained statistics, as in pretraining (`train.model.towers`).
     """
 
     def __init__(
@@ -45,10 +44,10 @@ class Backbone(nn.Module):
 
         Args:
             net: the encoder.
-            library: whose way of giving tokens it has.
-            class_token: the first token is one.
-            prefix: how many tokens come before the patches, the class token among them.
-            channels_last: a map comes as [N, rows, columns, d], not [N, d, rows, columns].
+            library: of the encoder.
+            class_token: the first token is a class token.
+            prefix: number of tokens before the patches, with the class token.
+            channels_last: feature maps are [N, rows, columns, d], not [N, d, rows, columns].
             keep_statistics: see above.
         """
         super().__init__()
@@ -60,34 +59,34 @@ class Backbone(nn.Module):
         self.pooling: Pooling = CLASS_AND_MEAN if class_token else MAX_AND_MEAN
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the vectors, [N, 2d]."""
+        """Return the features, [N, 2d]."""
         tokens = self._tokens(images)
         patches = tokens[:, self.prefix :]
         first = tokens[:, 0] if self.pooling == CLASS_AND_MEAN else patches.amax(1)
         return torch.cat([first, patches.mean(1)], 1)
 
     def _tokens(self, images: Tensor) -> Tensor:
-        """Give the tokens of each image, [N, P, d], after the last norm."""
+        """Return the tokens of each image, [N, P, d], after the last norm."""
         net: Any = self.net
         if self.library == "timm":
             found: Tensor = net.forward_features(images)
         else:
-            found = net(images, **self._at_size(images)).last_hidden_state
-            if net.config.model_type in NORMS_ITS_TOKEN_ALONE:
+            found = net(images, **self._interpolation_argument(images)).last_hidden_state
+            if net.config.model_type in WITHOUT_FINAL_NORM:
                 found = net.post_layernorm(found)
         if found.ndim == 3:
             return found
         return found.flatten(1, 2) if self.channels_last else found.flatten(2).transpose(1, 2)
 
-    def _at_size(self, images: Tensor) -> dict[str, bool]:
-        """Ask transformers to resample its position embedding where the images are of another size."""
+    def _interpolation_argument(self, images: Tensor) -> dict[str, bool]:
+        """Return the argument that resamples the position embedding of transformers for another image size."""
         asked = "interpolate_pos_encoding"
         own = getattr(self.net.config, "image_size", images.shape[-1])
-        knows = asked in signature(self.net.forward).parameters  # DINOv2 does it unasked
+        knows = asked in signature(self.net.forward).parameters  # DINOv2 always does it
         return {asked: True} if knows and own != images.shape[-1] else {}
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Set the mode, of batch norms only where their statistics may change."""
+        """Set the mode; batch norms that keep their statistics stay in evaluation mode."""
         super().train(mode)
         if self.keep_statistics:
             for module in self.modules():
@@ -105,6 +104,6 @@ class Classifier(nn.Module):
         self.head = nn.Linear(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the logits, [N, K] float32."""
+        """Return the logits, [N, K] float32."""
         logits: Tensor = self.head(self.backbone(images)).float()
         return logits

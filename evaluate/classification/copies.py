@@ -1,4 +1,4 @@
-"""Copies of one image inside a set: which pairs there are, for splits to keep together and labels to be compared."""
+"""Pairs of copies of one image in a dataset, for splits and for the comparison of labels."""
 
 import json
 from collections import defaultdict
@@ -21,98 +21,100 @@ from medmix.curate.measure.images import decode_reduced
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
 
-from .pictures import CHUNK, Bytes, Pictures, contents
-from .sample import Sample
+from .image_cache import IMAGES_PER_TASK, Bytes, ImageCache, image_sources
+from .samples import Sample
 
 VERSION = "1"
-"""Of how copies are sought here; with the code of `curate/copies` it names what was found."""
+"""Of this search; cached pairs depend on it and on the code of `curate/copies`."""
 
-PART = 128
-"""Pairs that a worker compares at a time."""
+PAIRS_PER_TASK = 128
+"""Pairs per task of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
-    """Pairs of copies, places in the set, the smaller first.
+class CopyPairs:
+    """Pairs of copies, as indices in the dataset, the smaller first.
 
     Attributes:
         pairs: all of them.
-        blind: images on which altered copies cannot be seen (tiny or near-uniform), equal pixels apart.
+        n_unsearchable: images too small or uniform to find altered copies of; only equal pixels were found.
     """
 
     pairs: tuple[tuple[int, int], ...]
-    blind: int = 0
+    n_unsearchable: int = 0
 
 
-def find(
+def find_copies(
     samples: Sequence[Sample],
-    pictures: Pictures,
+    images: ImageCache,
     kind: Literal["altered", "exact", "none"],
     cache: Path,
     max_pixels: int,
     workers: int = 1,
-) -> Copies:
-    """Find the copies in a set: of equal pixels, and with `altered` those that `curate.copies` confirms."""
+) -> CopyPairs:
+    """Find the copies in a dataset: equal pixels, and for `altered` those that `curate.copies` confirms."""
     if kind == "none":
-        return Copies(())
-    exact = _exact(pictures.contents)
+        return CopyPairs(())
+    exact = _find_exact(images.pixel_digests)
     if kind == "exact":
-        return Copies(exact)
-    path = cache / f"copies-{pictures.digest[:16]}-{VERSION}-{code_version()}.json"
+        return CopyPairs(exact)
+    path = cache / f"copies-{images.digest[:16]}-{VERSION}-{code_version()}.json"
     if not path.is_file():
-        write_text(path, json.dumps(_altered(samples, max_pixels, workers)))
+        write_text(path, json.dumps(_find_altered(samples, max_pixels, workers)))
     known = json.loads(path.read_bytes())
     pairs = {(int(one), int(two)) for one, two in known["pairs"]} | set(exact)
-    return Copies(tuple(sorted(pairs)), known["blind"])
+    return CopyPairs(tuple(sorted(pairs)), known["blind"])
 
 
-def _exact(contents: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, content in enumerate(contents):
-        places[content].append(place)
-    return tuple(sorted(pair for same in places.values() for pair in pairwise(same)))
+def _find_exact(contents: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, content in enumerate(contents):
+        indices[content].append(index)
+    return tuple(sorted(pair for same in indices.values() for pair in pairwise(same)))
 
 
-def _altered(samples: Sequence[Sample], max_pixels: int, workers: int) -> dict[str, object]:
-    images = contents(samples)
-    tasks = [(tuple(images[start : start + CHUNK]), max_pixels) for start in range(0, len(images), CHUNK)]
+def _find_altered(samples: Sequence[Sample], max_pixels: int, workers: int) -> dict[str, object]:
+    images = image_sources(samples)
+    tasks = [
+        (tuple(images[start : start + IMAGES_PER_TASK]), max_pixels) for start in range(0, len(images), IMAGES_PER_TASK)
+    ]
     prints = np.zeros(len(images), FINGERPRINT)
     at = 0
-    for part in track(run(_fingerprints, tasks, workers), len(tasks), "seek copies"):
+    for part in track(run(_fingerprints, tasks, workers), len(tasks), "find copies"):
         prints[at : at + len(part)] = part
         at += len(part)
     proposed = [(one, other) for one, other in candidates(prints).tolist()]
-    parts = [proposed[start : start + PART] for start in range(0, len(proposed), PART)]
-    questions = [
-        _Question(tuple(part), {place: images[place] for pair in part for place in pair}, max_pixels) for part in parts
+    parts = [proposed[start : start + PAIRS_PER_TASK] for start in range(0, len(proposed), PAIRS_PER_TASK)]
+    pair_tasks = [
+        _PairTask(tuple(part), {index: images[index] for pair in part for index in pair}, max_pixels) for part in parts
     ]
-    answers = track(run(_compared, questions, workers), len(questions), "compare images") if questions else []
+    answers = track(run(_confirm_pairs, pair_tasks, workers), len(pair_tasks), "compare images") if pair_tasks else []
     return {"pairs": [pair for some in answers for pair in some], "blind": int((prints["width"] == 0).sum())}
 
 
 def _fingerprints(task: tuple[tuple[Path | Bytes, ...], int]) -> npt.NDArray[np.void]:
     images, max_pixels = task
     prints = np.zeros(len(images), FINGERPRINT)
-    for place, image in enumerate(images):
-        prints[place] = fingerprint(_grey(image, max_pixels))
+    for index, image in enumerate(images):
+        prints[index] = fingerprint(_to_grayscale(image, max_pixels))
     return prints
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """Pairs for one worker to compare, and the images that they are of."""
+class _PairTask:
+    """Pairs for one worker to compare, and their images."""
 
     pairs: tuple[tuple[int, int], ...]
     images: dict[int, Path | Bytes]
     max_pixels: int
 
 
-def _compared(question: _Question) -> list[tuple[int, int]]:
-    ready = {place: confirm.prepare(_grey(image, question.max_pixels)) for place, image in question.images.items()}
-    return [(one, other) for one, other in question.pairs if confirm.compare(ready[one], ready[other]).same]
+def _confirm_pairs(task: _PairTask) -> list[tuple[int, int]]:
+    ready = {index: confirm.prepare(_to_grayscale(image, task.max_pixels)) for index, image in task.images.items()}
+    return [(one, other) for one, other in task.pairs if confirm.compare(ready[one], ready[other]).same]
 
 
-def _grey(image: Path | Bytes, max_pixels: int) -> Bytes:
+def _to_grayscale(image: Path | Bytes, max_pixels: int) -> Bytes:
     if isinstance(image, Path):
         return decode_reduced(image.read_bytes(), max_pixels)
     return np.asarray(Image.fromarray(image).convert("L"))

@@ -1,13 +1,13 @@
-"""Encoders by name: a trained checkpoint, the published baselines, any of timm or transformers, a file, or none at all.
+"""Encoders by name: a trained checkpoint, published baselines, models of timm or transformers, or a weights file.
 
     runs/v1, runs/v1/step-00001000      the tower of a medmix checkpoint
     scratch                             the recipe's tower with random weights
     biomedclip, pubmedclip, pmc-clip    from `weights/<name>`, or biomedclip=PATH
-    timm:NAME, timm:NAME=PATH           weights of the Hub's cache on this machine, or of a file
+    timm:NAME, timm:NAME=PATH           weights in the Hub's cache on this machine, or in a file
     transformers:NAME_OR_PATH           a folder, or the Hub's cache on this machine
-    PATH                                a file with weights, whose tower is told by their names and shapes
+    PATH                                a weights file; the tower is inferred from names and shapes
 
-Mean, standard deviation and (where the recipe leaves it open) size of the pixels travel with the encoder.
+Each encoder has its own mean, standard deviation and (if the recipe has none) size of the pixels.
 """
 
 import hashlib
@@ -29,32 +29,42 @@ from medmix.train.recipe import Weights
 from medmix.train.run import checkpoint as checkpoints
 
 from .backbone import Backbone
-from .foreign import CLIP_MEAN, CLIP_STD, Triple, from_timm, from_transformers, guessed, make_net, timm_pixels, wrapped
+from .pretrained import (
+    CLIP_MEAN,
+    CLIP_STD,
+    RGB,
+    create_tower,
+    infer_tower,
+    load_timm,
+    load_transformers,
+    timm_preprocessing,
+    wrap_timm,
+)
 from .recipe import TransferRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """A published encoder: the timm model that its tower is, where its weights are looked for, how to get them."""
+class PublishedEncoder:
+    """A published encoder: the timm model of its tower, the path of its weights, the command that downloads them."""
 
     timm: str
     path: str
-    get: str
+    download: str
 
 
 PUBLISHED = {
-    "biomedclip": Published(
+    "biomedclip": PublishedEncoder(
         "vit_base_patch16_224",
         "weights/biomedclip/open_clip_pytorch_model.bin",
         "hf download microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224 open_clip_pytorch_model.bin "
         "--local-dir weights/biomedclip",
     ),
-    "pubmedclip": Published(
+    "pubmedclip": PublishedEncoder(
         "vit_base_patch32_clip_quickgelu_224",
         "weights/pubmedclip",
         "hf download flaviagiammarino/pubmed-clip-vit-base-patch32 --local-dir weights/pubmedclip",
     ),
-    "pmc-clip": Published(
+    "pmc-clip": PublishedEncoder(
         "resnet50_clip",
         "weights/pmc-clip/checkpoint.pt",
         "hf download axiong/pmc_oa checkpoint.pt --repo-type dataset --local-dir weights/pmc-clip",
@@ -64,18 +74,18 @@ PUBLISHED = {
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """An encoder that is ready to be detached.
+    """An encoder ready for transfer.
 
     Attributes:
-        name: as it was asked for.
+        name: as given by the user.
         kind: `checkpoint` of medmix, or another `encoder`.
         path: of its weights; None for random ones.
-        digest: SHA-256 of all its tensors and their names; None where each seed draws others.
-        size, mean, std: of the pixels that it sees.
-        width: length of its vectors, 2d.
-        pooling: how they are made.
-        about: what else is known of it, as plain data.
-        build: gives a fresh copy; the seed decides random weights.
+        digest: SHA-256 of all its tensors and their names; None if they depend on the seed.
+        size, mean, std: of its input pixels.
+        width: of its features, 2d.
+        pooling: of its features.
+        metadata: further facts, as plain data.
+        build: returns a fresh copy; the seed decides random weights.
     """
 
     name: str
@@ -83,49 +93,49 @@ class Encoder:
     path: str | None
     digest: str | None
     size: int
-    mean: Triple
-    std: Triple
+    mean: RGB
+    std: RGB
     width: int
     pooling: str
     build: Callable[[int], Backbone]
-    about: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def open_encoder(name: str, recipe: TransferRecipe) -> Encoder:
     """Load an encoder onto the CPU.
 
     Raises:
-        UsageError: it is unknown, not on this machine (says how to get it), or its keys do not fit (the first ten
-            are named).
+        UsageError: it is unknown, missing on this machine (prints how to download it), or its keys do not fit (lists
+            the first ten).
     """
-    word, _, place = name.partition("=")
-    if word == "scratch":
+    key, _, place = name.partition("=")
+    if key == "scratch":
         return _scratch(recipe)
-    if word in PUBLISHED:
-        return _published(name, PUBLISHED[word], place, recipe)
-    if word.startswith("timm:"):
-        model = word.removeprefix("timm:")
-        mean, std, own = timm_pixels(model)
-        net, file = from_timm(model, recipe.size or own, place)
-        return _encoder(name, wrapped(net), file, recipe.size or own, mean, std)
+    if key in PUBLISHED:
+        return _published(name, PUBLISHED[key], place, recipe)
+    if key.startswith("timm:"):
+        model = key.removeprefix("timm:")
+        mean, std, own = timm_preprocessing(model)
+        net, file = load_timm(model, recipe.size or own, place)
+        return _encoder(name, wrap_timm(net), file, recipe.size or own, mean, std)
     if name.startswith("transformers:"):
-        return _of_transformers(name, name.removeprefix("transformers:"), recipe)
+        return _from_transformers(name, name.removeprefix("transformers:"), recipe)
     path = Path(name)
     if path.suffix in STATE_DICTS and path.is_file():
-        return _of_file(name, path, recipe)
+        return _from_file(name, path, recipe)
     if (path / "config.json").is_file():
-        return _of_transformers(name, name, recipe)
+        return _from_transformers(name, name, recipe)
     if path.is_dir():
-        return _of_checkpoint(name, path, recipe)
+        return _from_checkpoint(name, path, recipe)
     known = ["scratch", *PUBLISHED]
     raise UsageError(
-        f"encoder {name!r} is neither a path nor known{nearest(name, known)}; there are {', '.join(known)}, timm:NAME, "
-        "timm:NAME=PATH, transformers:NAME_OR_PATH, or give the path of a checkpoint or of a file with weights"
+        f"encoder {name!r} is neither a path nor a known name{nearest(name, known)}; known are {', '.join(known)}, "
+        "timm:NAME, timm:NAME=PATH, transformers:NAME_OR_PATH, or the path of a checkpoint or of a weights file"
     )
 
 
 def state_digest(state: dict[str, Tensor]) -> str:
-    """Give the SHA-256 over the names, types, shapes and bytes of tensors, 64 hex digits."""
+    """Return the SHA-256 over names, types, shapes and bytes of tensors, 64 hex digits."""
     total = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -134,9 +144,7 @@ def state_digest(state: dict[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def _encoder(
-    name: str, backbone: Backbone, path: str | None, size: int, mean: Triple, std: Triple, **more: Any
-) -> Encoder:
+def _encoder(name: str, backbone: Backbone, path: str | None, size: int, mean: RGB, std: RGB, **more: Any) -> Encoder:
     width = _width(backbone, size)
     digest = state_digest(backbone.state_dict())
     kind = more.pop("kind", "encoder")
@@ -152,15 +160,15 @@ def _width(backbone: Backbone, size: int) -> int:
 
 def _scratch(recipe: TransferRecipe) -> Encoder:
     scratch = recipe.scratch
-    size = recipe.size or timm_pixels(scratch.timm)[2]
+    size = recipe.size or timm_preprocessing(scratch.timm)[2]
 
     def build(seed: int) -> Backbone:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "scratch"))
-            return wrapped(make_net(scratch.timm, size, scratch.kwargs), keep_statistics=False)
+            return wrap_timm(create_tower(scratch.timm, size, scratch.kwargs), keep_statistics=False)
 
     first = build(0)
-    about = {"timm": scratch.timm, "kwargs": scratch.kwargs}
+    metadata = {"timm": scratch.timm, "kwargs": scratch.kwargs}
     return Encoder(
         "scratch",
         "encoder",
@@ -172,44 +180,44 @@ def _scratch(recipe: TransferRecipe) -> Encoder:
         _width(first, size),
         first.pooling,
         build,
-        about,
+        metadata,
     )
 
 
-def _published(name: str, published: Published, place: str, recipe: TransferRecipe) -> Encoder:
+def _published(name: str, published: PublishedEncoder, place: str, recipe: TransferRecipe) -> Encoder:
     path = Path(place or published.path)
     if not path.exists():
-        raise UsageError(f"{name}: {path} is not there; type: {published.get}, or give {name.split('=')[0]}=PATH")
+        raise UsageError(f"{name}: {path} is missing; run: {published.download}, or give {name.split('=')[0]}=PATH")
     size = recipe.size or 224
-    net = make_net(published.timm, size, {})
+    net = create_tower(published.timm, size, {})
     load_tower(net, Weights("", str(path)))
-    return _encoder(name, wrapped(net), str(path), size, CLIP_MEAN, CLIP_STD, timm=published.timm)
+    return _encoder(name, wrap_timm(net), str(path), size, CLIP_MEAN, CLIP_STD, timm=published.timm)
 
 
-def _of_file(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
-    model, kwargs, mean, std = guessed(path)
+def _from_file(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+    model, kwargs, mean, std = infer_tower(path)
     size = recipe.size or 224
-    net = make_net(model, size, kwargs)
+    net = create_tower(model, size, kwargs)
     load_tower(net, Weights("", str(path)))
-    return _encoder(name, wrapped(net), str(path), size, mean, std, timm=model, kwargs=kwargs)
+    return _encoder(name, wrap_timm(net), str(path), size, mean, std, timm=model, kwargs=kwargs)
 
 
-def _of_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder:
-    backbone, mean, std, own = from_transformers(place)
+def _from_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder:
+    backbone, mean, std, own = load_transformers(place)
     return _encoder(name, backbone, place, recipe.size or own, mean, std)
 
 
-def _of_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
+def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
     path = checkpoints.find(path)
     trained, state = checkpoints.read(path)
     vision = trained.vision
     size = recipe.size or vision.size
-    net = make_net(vision.timm, size, vision.kwargs)
+    net = create_tower(vision.timm, size, vision.kwargs)
     load_tower(net, Weights("", str(path / "tower.safetensors")))
-    mix = {"path": state.mix, "digest": state.mix_digest, "leaks": _leaks(Path(state.mix))}
+    mix = {"path": state.mix, "digest": state.mix_digest, "leaks": _leak_matrix(Path(state.mix))}
     return _encoder(
         name,
-        wrapped(net),
+        wrap_timm(net),
         str(path),
         size,
         vision.mean,
@@ -225,8 +233,8 @@ def _of_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
     )
 
 
-def _leaks(mix: Path) -> list[Any] | None:
-    """Give the leak matrix of the mix that a checkpoint was trained on, or None where the mix is not here any more."""
+def _leak_matrix(mix: Path) -> list[Any] | None:
+    """Return the leak matrix of a training mix, or None if the mix is missing."""
     try:
         found: list[Any] | None = manifest.read(mix).get("leaks")
     except UsageError:

@@ -1,4 +1,4 @@
-"""A set made ready: read, decoded, its copies found, split; what was found on the way is said in sentences."""
+"""Prepare a dataset: read, decode, find copies, split; describe what to know before trusting its scores."""
 
 import hashlib
 from collections import Counter
@@ -12,176 +12,197 @@ import torch
 from torch import Tensor
 
 from medmix.curate.errors import UsageError
+from medmix.train.data import stream
 
-from . import copies, partition, pictures, readers
-from .copies import Copies
-from .partition import Leaks, Partition
-from .readers.naming import some
+from . import copies, image_cache, readers, splitting
+from .copies import CopyPairs
+from .datasets import DatasetInfo
 from .recipe import TransferRecipe
-from .sample import Sample
-from .scores import Bools, indicators, left_out
-from .sets import EvalSet
+from .samples import Sample, first_ten
+from .scores import BoolArray, classes_without_positives, multi_hot
+from .splitting import DatasetSplit, Leaks
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A set ready for any encoder.
+class PreparedDataset:
+    """A dataset ready for any encoder.
 
     Attributes:
-        facts: what is known of it.
+        info: facts about it.
         samples: sorted by key.
-        pictures: their pixels.
-        partition: which of them lie in which split.
-        truth: which classes each has, [N, K].
-        copies: which of them are copies of one another.
-        cache: folder of what is kept of the set between runs.
-        digest: of images, labels and splits: all of the set that decides a score, 64 hex digits.
+        images: their pixels.
+        split: the splits of the samples.
+        truth: the classes of each sample, [N, K].
+        copies: pairs of copies among the samples.
+        cache: folder of the dataset's caches.
+        digest: of images, labels and splits, which decide the scores, 64 hex digits.
     """
 
-    facts: EvalSet
+    info: DatasetInfo
     samples: list[Sample]
-    pictures: pictures.Pictures
-    partition: Partition
-    truth: Bools
-    copies: Copies
+    images: image_cache.ImageCache
+    split: DatasetSplit
+    truth: BoolArray
+    copies: CopyPairs
     cache: Path
     digest: str
 
     @property
     def targets(self) -> Tensor:
-        """What is learnt: int64 [N], the class, or float32 [N, K] with several labels."""
-        if self.facts.labels == "multi":
+        """The training targets: int64 [N], the class, or float32 [N, K] with several labels."""
+        if self.info.labels == "multi":
             return torch.from_numpy(self.truth.astype(np.float32))
         return torch.tensor([sample.labels[0] for sample in self.samples])
 
-    def places(self, split: str) -> npt.NDArray[np.int64]:
-        """Give the places of a split's samples, ascending."""
-        return np.array(self.partition.places[split], np.int64)
+    def indices(self, split: str) -> npt.NDArray[np.int64]:
+        """Return the indices of a split's samples, ascending."""
+        return np.array(self.split.indices[split], np.int64)
 
-    def few(self, split: str, shots: int | None, seed: int) -> npt.NDArray[np.int64]:
-        """Give the places of so many units of each class in a split; of all of them without `shots`."""
+    def few_shot(self, split: str, shots: int | None, seed: int) -> npt.NDArray[np.int64]:
+        """Return the indices of `shots` units of each class in a split, or of all units for None."""
         if shots is None:
-            return self.places(split)
-        mine = self.partition.places[split]
-        return np.array(partition.few(self.samples, self.partition.units, mine, shots, seed), np.int64)
+            return self.indices(split)
+        mine = self.split.indices[split]
+        return np.array(splitting.few_shot(self.samples, self.split.units, mine, shots, seed), np.int64)
 
 
 def prepare(
-    facts: EvalSet,
+    info: DatasetInfo,
     root: Path,
     size: int,
     recipe: TransferRecipe,
     leaks: Leaks | None,
     cache: Path,
     workers: int = 1,
-) -> Prepared:
-    """Make a set ready at a size of pixels.
+) -> PreparedDataset:
+    """Prepare a dataset at an image size.
 
     Raises:
-        UsageError: it is not laid out as its YAML says, images cannot be decoded, or its test leaks into training.
+        UsageError: its layout differs from its YAML, images cannot be decoded, or its test leaks into training.
     """
-    samples = read(facts, root)
-    home = cache / facts.id
-    decoded = pictures.load(samples, size, home, recipe.max_pixels, workers)
-    found = copies.find(samples, decoded, facts.splits.copies, home, recipe.max_pixels, workers)
-    split = partition.split(facts, samples, found, recipe.split_seed, leaks)
-    truth = indicators([sample.labels for sample in samples], len(facts.classes))
-    return Prepared(facts, samples, decoded, split, truth, found, home, _digest(facts, samples, decoded.digest, split))
+    samples = read(info, root)
+    cache = cache / info.id
+    decoded = image_cache.load(samples, size, cache, recipe.max_pixels, workers)
+    found = copies.find_copies(samples, decoded, info.splits.copies, cache, recipe.max_pixels, workers)
+    split = splitting.split_dataset(info, samples, found, recipe.split_seed, leaks)
+    truth = multi_hot([sample.labels for sample in samples], len(info.classes))
+    return PreparedDataset(
+        info, samples, decoded, split, truth, found, cache, _digest(info, samples, decoded.digest, split)
+    )
 
 
-def read(facts: EvalSet, root: Path) -> list[Sample]:
-    """Read a set from its folder below the root.
+def read(info: DatasetInfo, root: Path) -> list[Sample]:
+    """Read a dataset from its folder below the root.
 
     Raises:
-        UsageError: it is not there, or is not laid out as its YAML says.
+        UsageError: it is missing, or its layout differs from its YAML.
     """
     if not root.is_dir():
-        raise UsageError(f"{root} is not there; give the folder that holds a folder for each set (--root)")
-    return readers.read(facts, root / (facts.folder or facts.id))
+        raise UsageError(f"{root} is missing; give the folder with one folder per dataset (--root)")
+    return readers.read(info, root / (info.folder or info.id))
 
 
-def describe(ready: Prepared) -> dict[str, Any]:
-    """Give what decides the set's numbers, as plain data for the protocol."""
-    facts, split = ready.facts, ready.partition
-    test = ready.truth[split.places["test"]]
+def describe(dataset: PreparedDataset) -> dict[str, Any]:
+    """Return what decides the dataset's scores, as plain data for the protocol."""
+    info, split = dataset.info, dataset.split
+    test = dataset.truth[split.indices["test"]]
     return {
-        "title": facts.title,
-        "labels": facts.labels,
-        "classes": list(facts.classes),
-        "classes_left_out": [facts.classes[k] for k in left_out(test)],
-        "split_by": facts.splits.by,
-        "images": {name: len(places) for name, places in split.places.items()},
-        "units": {name: len({split.units[p] for p in places}) for name, places in split.places.items()},
-        "positives_in_test": dict(zip(facts.classes, test.sum(axis=0).tolist(), strict=True)),
-        "copies": len(ready.copies.pairs),
-        "contradictory": list(split.contradictory),
+        "title": info.title,
+        "labels": info.labels,
+        "classes": list(info.classes),
+        "excluded_classes": [info.classes[k] for k in classes_without_positives(test)],
+        "group_by": info.splits.group_by,
+        "images": {name: len(indices) for name, indices in split.indices.items()},
+        "units": {name: len({split.units[p] for p in indices}) for name, indices in split.indices.items()},
+        "positives_in_test": dict(zip(info.classes, test.sum(axis=0).tolist(), strict=True)),
+        "copies": len(dataset.copies.pairs),
+        "conflicting": list(split.conflicting),
         "leaked": split.leaked,
-        "digest": ready.digest,
-        "outside_of_the_mix": None if facts.outside is None else facts.outside.overlap,
-        "licence": None if facts.licence is None else facts.licence.id,
+        "digest": dataset.digest,
+        "pretraining_overlap": None if info.pretraining_overlap is None else info.pretraining_overlap.status,
+        "licence": None if info.licence is None else info.licence.id,
     }
 
 
-def notes(ready: Prepared, shots: int | None = None) -> list[str]:
-    """Say what one must know before trusting a score on this set."""
-    facts, split = ready.facts, ready.partition
-    lines = [*_sample_note(ready)]
-    shared = "a copy" if facts.splits.by == "copies" else f"the {facts.splits.by} or a copy"
-    if split.contradictory:
+def notes(dataset: PreparedDataset, shots: int | None = None) -> list[str]:
+    """List what to know before trusting a score on this dataset."""
+    info, split = dataset.info, dataset.split
+    lines = [*_size_note(dataset)]
+    shared = "a copy" if info.splits.group_by == "copies" else f"the {info.splits.group_by} or a copy"
+    if split.conflicting:
         lines.append(
-            f"{len(split.contradictory)} images were left out, because a copy of theirs has another label: "
-            f"{some(split.contradictory)}"
+            f"{len(split.conflicting)} images were excluded, because a copy has another label: "
+            f"{first_ten(split.conflicting)}"
         )
     if "dropped" in split.leaked:
         lines.append(
             f"{split.leaked['dropped']} images of upstream's training or validation were dropped, because {shared} "
-            "stands in the test as well"
+            "is in the test too"
         )
     if "kept" in split.leaked:
         lines.append(
-            f"{split.leaked['kept']} images of training or validation, of which {shared} stands in the test as well, "
-            "were kept as asked: the scores are too high"
+            f"{split.leaked['kept']} images of training or validation, of which {shared} is in the test too, "
+            "were kept as requested: the scores are too high"
         )
-    lost = describe(ready)["classes_left_out"]
-    if lost:
-        lines.append(f"no positive in the test, so left out of every mean: {', '.join(lost)}")
+    excluded = describe(dataset)["excluded_classes"]
+    if excluded:
+        lines.append(f"no positive in the test, so excluded from every mean: {', '.join(excluded)}")
     if shots is not None:
         lines += [
-            f"{name} has {count} units to train on, fewer than the {shots} shots asked for"
-            for name, count in _units_by_class(ready).items()
+            f"{name} has {count} training units, fewer than the {shots} shots requested"
+            for name, count in _train_units_by_class(dataset).items()
             if count < shots
         ]
-    if ready.copies.blind:
+    if dataset.copies.n_unsearchable:
         lines.append(
-            f"{ready.copies.blind} of {len(ready.samples)} images are too small or too even for altered copies to be "
-            "seen; only equal pixels were found on them"
+            f"{dataset.copies.n_unsearchable} of {len(dataset.samples)} images are too small or too uniform "
+            "to find altered copies of; only equal pixels were found"
         )
-    if facts.outside is not None and facts.outside.overlap != "none":
-        lines.append(f"overlap with the mix is {facts.outside.overlap}: {facts.outside.evidence}")
-    return [f"{facts.id}: {line}" for line in lines]
+    overlap = info.pretraining_overlap
+    if overlap is not None and overlap.status != "none":
+        lines.append(f"overlap with the mix is {overlap.status}: {overlap.evidence}")
+    return [f"{info.id}: {line}" for line in lines]
 
 
-def _units_by_class(ready: Prepared) -> dict[str, int]:
-    mine = ready.partition.places["train"]
+def training_image_digests(mix: Path) -> frozenset[str] | None:
+    """Return the SHA-256 of the bytes of every training image of a mix; None if the mix is missing."""
+    try:
+        rows = stream.rows(stream.open_split(mix, "train"), ("image_sha256",))
+        return frozenset(digest for row in rows for digest in row.get("image_sha256") or ())
+    except UsageError:
+        return None
+
+
+def test_images_in(dataset: PreparedDataset, digests: frozenset[str]) -> list[str]:
+    """Return the keys of the test images with one of these digests.
+
+    Equal bytes are the least to check: `medmix leaks` finds re-encoded, cropped and rotated copies.
+    """
+    own = dataset.images.file_digests
+    return [dataset.samples[index].key for index in dataset.split.indices["test"] if own[index] in digests]
+
+
+def _train_units_by_class(dataset: PreparedDataset) -> dict[str, int]:
+    mine = dataset.split.indices["train"]
     return {
-        name: len({ready.partition.units[place] for place in mine if ready.truth[place, k]})
-        for k, name in enumerate(ready.facts.classes)
+        name: len({dataset.split.units[index] for index in mine if dataset.truth[index, k]})
+        for k, name in enumerate(dataset.info.classes)
     }
 
 
-def _sample_note(ready: Prepared) -> list[str]:
-    expected = ready.facts.images
-    read_ = Counter(sample.split or "all" for sample in ready.samples)
+def _size_note(dataset: PreparedDataset) -> list[str]:
+    expected = dataset.info.images
+    counts = Counter(sample.split or "all" for sample in dataset.samples)
     if "all" in expected:
-        read_ = Counter(all=len(ready.samples))
-    different = [f"{name} {read_[name]:,} of {count:,}" for name, count in expected.items() if read_[name] != count]
+        counts = Counter(all=len(dataset.samples))
+    different = [f"{name} {counts[name]:,} of {count:,}" for name, count in expected.items() if counts[name] != count]
     return [f"a sample, or another edition: {', '.join(different)} images"] if different else []
 
 
-def _digest(facts: EvalSet, samples: list[Sample], images: str, split: Partition) -> str:
-    home = {place: name for name, places in split.places.items() for place in places}
+def _digest(info: DatasetInfo, samples: list[Sample], images: str, split: DatasetSplit) -> str:
+    split_of = {index: name for name, indices in split.indices.items() for index in indices}
     lines = [
-        f"{sample.key}\t{sample.labels}\t{home.get(place, '')}\t{split.units[place]}"
-        for place, sample in enumerate(samples)
+        f"{sample.key}\t{sample.labels}\t{split_of.get(index, '')}\t{split.units[index]}"
+        for index, sample in enumerate(samples)
     ]
-    return hashlib.sha256("\n".join([images, *facts.classes, facts.labels, *lines]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([images, *info.classes, info.labels, *lines]).encode()).hexdigest()

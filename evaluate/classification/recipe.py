@@ -1,49 +1,54 @@
-"""The transfer recipe: how an encoder is fine-tuned or probed. Loads `recipes/eval/transfer.yaml` and its like."""
+"""The transfer recipe: how an encoder is fine-tuned or probed. Loads `recipes/eval/transfer.yaml` and others."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from medmix.curate.config import find_yaml, override, parse, read_yaml
 from medmix.curate.errors import UsageError
 
-from .sets import NOT_SETS
+from .datasets import RECIPE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
 class Optim:
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), linear warm-up, half a cosine down to 0.
 
-    `lr` is the encoder's rate, `head_lr` that of the head; `clip` bounds the norm of the whole gradient.
+    `lr` is the encoder's rate, `head_lr` that of the head; `max_grad_norm` clips the whole gradient.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"clip": "max_grad_norm"}
 
     lr: float
     head_lr: float
     weight_decay: float
     warmup_epochs: int
-    clip: float
+    max_grad_norm: float
 
 
 @dataclass(frozen=True, slots=True)
 class Augment:
-    """What is done to training images at random.
+    """Random augmentation of training images.
 
     Attributes:
-        crop: least share of the area that is shown, 0..1; 1 shows all.
-        rotate: degrees either way.
-        flip: share of the images mirrored left to right.
-        tone: how much brightness and contrast change either way, as a share.
+        crop: smallest fraction of the area that a crop keeps, 0..1; 1 crops nothing.
+        rotate: largest angle in degrees, either way.
+        hflip: probability of a horizontal flip.
+        color_jitter: largest relative change of brightness and contrast, either way.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"flip": "hflip", "tone": "color_jitter"}
 
     crop: float = 1.0
     rotate: float = 0.0
-    flip: float = 0.0
-    tone: float = 0.0
+    hflip: float = 0.0
+    color_jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The tower that starts at random: a timm model, and how its pixels are normalised."""
+    """The randomly initialised tower: a timm model, and the normalisation of its pixels."""
 
     timm: str
     mean: tuple[float, float, float]
@@ -53,7 +58,7 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Logistic regression on frozen features; `c` are inverse strengths of the penalty to choose from."""
+    """Logistic regression on frozen features; `c` are the inverse regularisation strengths to choose from."""
 
     c: tuple[float, ...]
     max_iter: int
@@ -61,25 +66,27 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class TransferRecipe:
-    """A recipe as its YAML says it.
+    """A recipe as in its YAML file.
 
     Attributes:
         size: side of the square that images are fitted into, in pixels; None takes each encoder's own.
-        epochs: over the training images; the last one counts.
-        batch: images a step.
+        epochs: over the training images; the last one is evaluated.
+        batch_size: images per step.
         precision: of the forward pass.
         seeds: of head, order, augmentation and shots; one run for each.
-        split_seed: of the cuts that upstream does not make; the same for all seeds.
-        thresholds: `validation`, for each class that of the best F1 there; `half`, 0.5 for all.
-        resamples: draws behind each interval.
-        max_pixels: an image whose header claims more is refused.
+        split_seed: of the splits that upstream does not have; the same for all seeds.
+        thresholds: `validation`, for each class the one with the best F1 there; `half`, 0.5 for all.
+        n_bootstrap: draws behind each interval.
+        max_pixels: images whose header claims more are rejected.
         shots: units of each class to train on, and as many to validate on; None takes all.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"batch": "batch_size", "resamples": "n_bootstrap"}
 
     name: str
     size: int | None
     epochs: int
-    batch: int
+    batch_size: int
     optim: Optim
     scratch: Scratch
     probe: Probe
@@ -88,18 +95,25 @@ class TransferRecipe:
     seeds: tuple[int, ...] = (0,)
     split_seed: int = 0
     thresholds: Literal["validation", "half"] = "validation"
-    resamples: int = 2000
+    n_bootstrap: int = 2000
     max_pixels: int = 200_000_000
     shots: int | None = None
 
 
 def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> TransferRecipe:
-    """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, the value in YAML.
+    """Load a recipe by name, or from a YAML file; each override is `key.sub=value`, with a YAML value.
 
     Raises:
-        UsageError: there is no such recipe, or it has problems; all of them are named at once.
+        UsageError: the name is unknown, or the recipe has problems; lists all problems.
     """
-    path = find_yaml("recipes/eval", "recipe", name_or_path, NOT_SETS)
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(name_or_path) not in RECIPE_NAMES:
+            raise UsageError(
+                f"unknown recipe {str(name_or_path)!r}{nearest(str(name_or_path), RECIPE_NAMES)}; "
+                f"known are {', '.join(RECIPE_NAMES)}, or give a path that ends in .yaml"
+            )
+        path = Path(str(files("medmix.recipes") / "eval" / f"{name_or_path}.yaml"))
     data = read_yaml(path)
     for change in overrides:
         override(data, change)
@@ -110,29 +124,23 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> TransferR
     return recipe
 
 
-def as_dict(recipe: TransferRecipe) -> dict[str, Any]:
-    """Give the resolved recipe as plain data."""
-    plain: dict[str, Any] = asdict(recipe)
-    return plain
-
-
 def _problems(recipe: TransferRecipe) -> list[str]:
     optim, augment = recipe.optim, recipe.augment
     rules = [
         (recipe.size is not None and recipe.size < 8, "size: must be 8 or more"),
         (recipe.epochs < 1, "epochs: must be 1 or more"),
-        (recipe.batch < 1, "batch: must be 1 or more"),
+        (recipe.batch_size < 1, "batch_size: must be 1 or more"),
         (not recipe.seeds or len(set(recipe.seeds)) < len(recipe.seeds), "seeds: must be one or more, each once"),
         (optim.lr <= 0 or optim.head_lr <= 0, "optim: rates must be above 0"),
         (optim.weight_decay < 0, "optim.weight_decay: must be 0 or more"),
         (not 0 <= optim.warmup_epochs < recipe.epochs, "optim.warmup_epochs: must be 0 or more and below epochs"),
-        (optim.clip <= 0, "optim.clip: must be above 0"),
+        (optim.max_grad_norm <= 0, "optim.max_grad_norm: must be above 0"),
         (not 0 < augment.crop <= 1, "augment.crop: must be above 0 and at most 1"),
-        (not 0 <= augment.flip <= 1, "augment.flip: must be 0..1"),
-        (not 0 <= augment.tone < 1, "augment.tone: must be 0 or more and below 1"),
+        (not 0 <= augment.hflip <= 1, "augment.hflip: must be 0..1"),
+        (not 0 <= augment.color_jitter < 1, "augment.color_jitter: must be 0 or more and below 1"),
         (not recipe.probe.c or min(recipe.probe.c) <= 0, "probe.c: must be one or more, above 0"),
         (recipe.probe.max_iter < 1, "probe.max_iter: must be 1 or more"),
-        (recipe.resamples < 1, "resamples: must be 1 or more"),
+        (recipe.n_bootstrap < 1, "n_bootstrap: must be 1 or more"),
         (recipe.shots is not None and recipe.shots < 1, "shots: must be 1 or more"),
     ]
     return [problem for broken, problem in rules if broken]

@@ -1,7 +1,7 @@
-"""Scores of a classifier, in the forms that intervals over units need: from sums, and under weights.
+"""Scores and thresholds of a classifier; scores are functions of sums or weights, as the bootstrap needs.
 
-Equal to scikit-learn's `f1_score` and `roc_auc_score` (held against them in the tests); written anew since those take
-some milliseconds a call and an interval takes thousands of calls.
+Equal to scikit-learn's `f1_score` and `roc_auc_score` (compared in the tests), which take milliseconds per call; an
+interval takes thousands of calls.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,62 +10,65 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Bools: TypeAlias = npt.NDArray[np.bool_]
+from ..intervals import FloatArray
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+HALF = 0.5
 
 
-def parts(predicted: Bools, truth: Bools) -> Floats:
-    """Give what each sample adds to the true positives, false positives and false negatives of each class, [n, 3K]."""
+def confusion_counts(predicted: BoolArray, truth: BoolArray) -> FloatArray:
+    """Return each sample's true positives, false positives and false negatives of each class, [n, 3K]."""
     counts = [predicted & truth, predicted & ~truth, ~predicted & truth]
     return np.concatenate(counts, axis=1).astype(np.float64)
 
 
-def f1(sums: Floats) -> Floats:
-    """Give the F1 of each class, [..., K], from sums of `parts`, [..., 3K].
+def f1(sums: FloatArray) -> FloatArray:
+    """Return the F1 of each class, [..., K], from sums of `confusion_counts`, [..., 3K].
 
-    2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen 1979). NaN where a class is
-    neither there nor predicted.
+    2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall (van Rijsbergen 1979). NaN if a class is
+    neither present nor predicted.
     """
     hits, false, missed = np.split(np.asarray(sums, np.float64), 3, axis=-1)
     whole = 2 * hits + false + missed
     return np.divide(2 * hits, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
-def macro_f1(kept: Bools) -> Callable[[Floats], Floats]:
-    """Give the statistic: the plain mean of the F1 of the classes in `kept`, [K].
+def macro_f1(kept: BoolArray) -> Callable[[FloatArray], FloatArray]:
+    """Return the statistic: the unweighted mean F1 of the classes in `kept`, [K].
 
-    In a draw a class that is neither there nor predicted is left out of the mean.
+    A class that is neither present nor predicted in a draw is excluded from its mean.
     """
 
-    def statistic(sums: Floats) -> Floats:
+    def statistic(sums: FloatArray) -> FloatArray:
         return _mean(f1(sums)[..., kept])
 
     return statistic
 
 
-def over_seeds(statistic: Callable[[Floats], Floats], seeds: int) -> Callable[[Floats], Floats]:
-    """Give the mean of a statistic over runs whose sums stand one after the other, [..., seeds * M]."""
+def mean_over_seeds(statistic: Callable[[FloatArray], FloatArray], seeds: int) -> Callable[[FloatArray], FloatArray]:
+    """Return the mean of a statistic over runs with concatenated sums, [..., seeds * M]."""
 
-    def mean(sums: Floats) -> Floats:
+    def mean(sums: FloatArray) -> FloatArray:
         return np.mean([statistic(part) for part in np.split(sums, seeds, axis=-1)], axis=0)
 
     return mean
 
 
 class Auroc:
-    """The area under the ROC curve of each class against the others, and its mean, for samples that weigh differently.
+    """The area under the ROC curve of each class against the others, and its mean, for weighted samples.
 
-    The chance that a positive gets a higher score than a negative, equal scores counting half (Hanley and McNeil
+    The probability that a positive has a higher score than a negative, ties counting half (Hanley and McNeil
     1982).
     """
 
-    def __init__(self, scores: npt.ArrayLike, truth: Bools, kept: Bools) -> None:
-        """Sort once, so that each call is a few sums.
+    def __init__(self, scores: npt.ArrayLike, truth: BoolArray, kept: BoolArray) -> None:
+        """Sort once, so that each call only takes sums.
 
         Args:
             scores: [n, K].
             truth: [n, K].
-            kept: the classes that count, [K].
+            kept: the classes to score, [K].
         """
         values = np.asarray(scores, np.float64)
         self._classes = []
@@ -74,17 +77,17 @@ class Auroc:
             starts = np.flatnonzero(np.diff(values[order, k], prepend=np.nan))
             self._classes.append((order, starts, truth[order, k]))
 
-    def each(self, weights: npt.ArrayLike) -> Floats:
-        """Give the area of each class that counts, NaN where it lacks positives or negatives; `weights` is [n]."""
+    def each(self, weights: npt.ArrayLike) -> FloatArray:
+        """Return the area of each scored class, NaN without positives or negatives; `weights` is [n]."""
         weight = np.asarray(weights, np.float64)
         return np.array([_area(weight[order], starts, truth) for order, starts, truth in self._classes])
 
     def __call__(self, weights: npt.ArrayLike) -> float:
-        """Give the plain mean of the areas; classes without one are left out."""
+        """Return the unweighted mean of the areas that are defined."""
         return float(_mean(self.each(weights)))
 
 
-def _area(weight: Floats, starts: npt.NDArray[np.intp], truth: Bools) -> float:
+def _area(weight: FloatArray, starts: npt.NDArray[np.intp], truth: BoolArray) -> float:
     positive = np.add.reduceat(weight * truth, starts)
     negative = np.add.reduceat(weight * ~truth, starts)
     whole = positive.sum() * negative.sum()
@@ -94,27 +97,64 @@ def _area(weight: Floats, starts: npt.NDArray[np.intp], truth: Bools) -> float:
     return float((positive * below).sum() / whole)
 
 
-def _mean(values: Floats) -> Floats:
+def _mean(values: FloatArray) -> FloatArray:
     known = ~np.isnan(values)
     count = known.sum(-1)
     total = np.where(known, values, 0).sum(-1)
     return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
 
 
-def accuracy(sums: Floats) -> Floats:
-    """Give the share of the samples whose one class is predicted, from sums of `parts` of single-label samples."""
+def accuracy(sums: FloatArray) -> FloatArray:
+    """Return the accuracy of single-label samples, from sums of `confusion_counts`."""
     hits, _, missed = np.split(np.asarray(sums, np.float64), 3, axis=-1)
     return np.asarray(hits.sum(-1) / (hits + missed).sum(-1))
 
 
-def left_out(truth: Bools) -> list[int]:
-    """Give the classes without a positive among these samples: their F1 and AUROC mean nothing here."""
-    return [int(place) for place in np.flatnonzero(~truth.any(axis=0))]
+def classes_without_positives(truth: BoolArray) -> list[int]:
+    """List the classes without a positive among these samples: their F1 and AUROC are undefined."""
+    return [int(index) for index in np.flatnonzero(~truth.any(axis=0))]
 
 
-def indicators(labels: Sequence[Sequence[int]], classes: int) -> Bools:
-    """Give which classes each sample has, bool [n, K]."""
+def multi_hot(labels: Sequence[Sequence[int]], classes: int) -> BoolArray:
+    """Return the classes of each sample as multi-hot vectors, bool [n, K]."""
     found = np.zeros((len(labels), classes), bool)
-    for place, mine in enumerate(labels):
-        found[place, list(mine)] = True
+    for index, mine in enumerate(labels):
+        found[index, list(mine)] = True
     return found
+
+
+def best_thresholds(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> FloatArray:
+    """Return the threshold with the best F1 for each class, [K]; from the threshold up an image has the class.
+
+    It is the midpoint of two neighbouring probabilities; among equally good ones the highest. A class without positives
+    gets 0.5, and so does one that is best never predicted.
+
+    Args:
+        probabilities: [n, K].
+        labels: 0 and 1, [n, K].
+    """
+    scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels, bool)
+    return np.array([_best_threshold(scores[:, k], truth[:, k]) for k in range(scores.shape[1])])
+
+
+def _best_threshold(scores: FloatArray, truth: BoolArray) -> float:
+    positives = int(truth.sum())
+    if not positives:
+        return HALF
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(truth[order])
+    last = np.flatnonzero(np.diff(ranked, append=-np.inf))  # ties are taken together
+    f1 = 2 * hits[last] / (last + 1 + positives)
+    best = last[int(np.argmax(f1))]
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
+def predicted_classes(probabilities: npt.ArrayLike, thresholds: npt.ArrayLike | None) -> BoolArray:
+    """Return the predicted classes, bool [n, K]: from the thresholds up, or the most likely one without thresholds."""
+    scores = np.asarray(probabilities, np.float64)
+    if thresholds is not None:
+        return np.asarray(scores >= np.asarray(thresholds, np.float64))
+    chosen = np.zeros(scores.shape, bool)
+    chosen[np.arange(len(scores)), scores.argmax(1)] = True
+    return chosen

@@ -1,8 +1,9 @@
-"""The suite: every encoder on every set under one recipe, written as `results.json`, predictions and a table."""
+"""Score every encoder on every dataset by one recipe; write `results.json`, predictions and a table."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,22 @@ from medmix.curate.shards import replacing, write_text
 from medmix.train.run.loop import make_folder
 from medmix.train.run.ranks import pick_device
 
+from ..formatting import markdown_table, with_interval
 from . import recipe as recipes
 from .backbone import CLASS_AND_MEAN
+from .datasets import load as load_dataset_info
 from .encoders import Encoder, open_encoder
-from .job import MODES, Mode, Run, run, versions
-from .partition import Leaks
-from .prepare import Prepared, describe, notes, prepare, read
-from .readers.naming import some
-from .recipe import TransferRecipe, as_dict
-from .rows import ALL, predictions, rows
-from .seen import of_test, trained_on
-from .sets import load as load_set
+from .prepare import PreparedDataset, describe, notes, prepare, read, test_images_in, training_image_digests
+from .recipe import TransferRecipe
+from .result_rows import ALL, prediction_lines, score_rows
+from .runs import MODES, Mode, Run, RunSpec, load_or_run, versions
+from .samples import first_ten
+from .splitting import Leaks
 
-FORMAT = 1
-"""Of `results.json`, which all suites share."""
+FORMAT = 2
+"""Of `results.json`, the same for all suites."""
 
-DEFAULT_SETS = (
+DEFAULT_DATASETS = (
     "cxr8",
     "medfmc_chest",
     "medfmc_endo",
@@ -38,7 +39,7 @@ DEFAULT_SETS = (
     "kvasir",
     "bach",
 )
-"""Five that the paper names, or is thought to mean, and three whose images stand in no source of the mix by name."""
+"""Five that the paper names or probably means, and three whose images no source of the mix names."""
 
 
 def evaluate(
@@ -46,7 +47,7 @@ def evaluate(
     out: Path,
     *,
     root: Path,
-    sets: Sequence[str] = (),
+    datasets: Sequence[str] = (),
     recipe: str = "transfer",
     mode: Mode = "finetune",
     shots: int | None = None,
@@ -56,58 +57,60 @@ def evaluate(
     cache: Path | None = None,
     workers: int = 1,
 ) -> dict[str, dict[str, Any]]:
-    """Transfer encoders to labelled sets and score them.
+    """Transfer encoders to labelled datasets and score them.
 
-    Runs are kept in `out`, each as it ends, so that the same call goes on where it stopped, and does not repeat what is
-    done. On one process of a CPU the numbers are the same however often it was killed.
+    Each finished run is saved in `out`, so the same call resumes and repeats nothing. In one process on a CPU the
+    numbers do not depend on interruptions.
 
     Args:
         encoders: names as in `encoders`.
-        out: folder of `results.json`, `predictions.jsonl` and `table.md`; with several encoders of one folder for each,
-            and of one table for all.
-        root: folder with a folder for each set.
-        sets: names, or paths of YAML files; none takes `DEFAULT_SETS`.
+        out: folder of `results.json`, `predictions.jsonl` and `table.md`; several encoders get a folder each, and one
+            common table.
+        root: folder with one folder per dataset.
+        datasets: names, or paths of YAML files; empty takes `DEFAULT_DATASETS`.
         recipe: name, or path of a YAML file.
         mode: `finetune` encoder and head, or `linear-probe` the frozen encoder.
-        shots: train on so many units (patients, slides, lesions) of each class, not images; None takes the recipe's.
+        shots: units (patients, slides, lesions), not images, of each class to train on; None takes the recipe's.
         seeds: None takes the recipe's.
         overrides: `key.sub=value` of the recipe.
-        leaks: what to do about a test that leaks into training, for all sets; None takes each set's own rule.
-        cache: folder for decoded images and vectors, which runs may share; None takes `out/cache`.
+        leaks: what to do if a test leaks into training, for all datasets; None takes each dataset's own rule.
+        cache: folder for decoded images and features, which calls may share; None takes `out/cache`.
         workers: processes that decode.
 
     Returns:
-        By encoder what its `results.json` holds.
+        The content of `results.json` by encoder.
 
     Raises:
-        UsageError: an encoder, set, recipe or mode is unknown or cannot be used; raised before work starts, as far as
-            that can be told without decoding images.
+        UsageError: an encoder, dataset, recipe or mode is unknown or unusable; raised before any work if decoding is
+            not needed to find out.
         WorkError: a loss is not finite.
     """
     settings = _settings(recipe, overrides, shots, seeds)
     if mode not in MODES:
         raise UsageError(f"mode {mode!r} is none of {', '.join(MODES)}{nearest(mode, MODES)}")
     if not encoders:
-        raise UsageError("name one encoder at least")
-    known = [load_set(name) for name in sets or DEFAULT_SETS]
+        raise UsageError("name at least one encoder")
+    known = [load_dataset_info(name) for name in datasets or DEFAULT_DATASETS]
     twice = [name for name in {*encoders} if list(encoders).count(name) > 1]
-    twice += [facts.id for facts in known if sum(other.id == facts.id for other in known) > 1]
+    twice += [info.id for info in known if sum(other.id == info.id for other in known) > 1]
     names = [_folder(name) for name in encoders]
     twice += [name for name in {*names} if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{twice[0]} is named twice, or two go by that name; score them one at a time")
-    for facts in known:
-        read(facts, root)
+        raise UsageError(f"{twice[0]} is named twice, or two have that name; score them one at a time")
+    for info in known:
+        read(info, root)
     opened = [open_encoder(name, settings) for name in encoders]
     make_folder(out)
     cache = cache or out / "cache"
-    ready: dict[int, list[Prepared]] = {}
+    prepared: dict[int, list[PreparedDataset]] = {}
     found = {}
     for encoder, name in zip(opened, names, strict=True):
         size = encoder.size
-        if size not in ready:
-            ready[size] = [prepare(facts, root, size, settings, leaks, cache, workers) for facts in known]
-        found[encoder.name] = _evaluate_one(encoder, ready[size], settings, mode, out / name if len(names) > 1 else out)
+        if size not in prepared:
+            prepared[size] = [prepare(info, root, size, settings, leaks, cache, workers) for info in known]
+        found[encoder.name] = _evaluate_one(
+            encoder, prepared[size], settings, mode, out / name if len(names) > 1 else out
+        )
     write_text(out / "table.md", table(found))
     return found
 
@@ -119,37 +122,39 @@ def _settings(name: str, overrides: Sequence[str], shots: int | None, seeds: Seq
 
 
 def _evaluate_one(
-    encoder: Encoder, ready: Sequence[Prepared], recipe: TransferRecipe, mode: Mode, folder: Path
+    encoder: Encoder, prepared: Sequence[PreparedDataset], recipe: TransferRecipe, mode: Mode, folder: Path
 ) -> dict[str, Any]:
     device = pick_device()
     runs = {
-        one.facts.id: [run(one, encoder, recipe, mode, seed, folder / "runs", device) for seed in recipe.seeds]
-        for one in ready
+        one.info.id: [
+            load_or_run(RunSpec(one, encoder, recipe, mode, seed), folder / "runs", device) for seed in recipe.seeds
+        ]
+        for one in prepared
     }
-    mix = encoder.about.get("mix")
-    known = trained_on(Path(mix["path"])) if mix else None
-    seen = {one.facts.id: of_test(one, known) for one in ready} if known is not None else {}
-    scored = chain.from_iterable(rows(one, runs[one.facts.id], recipe.resamples) for one in ready)
+    mix = encoder.metadata.get("mix")
+    digests = training_image_digests(Path(mix["path"])) if mix else None
+    seen = {one.info.id: test_images_in(one, digests) for one in prepared} if digests is not None else {}
+    scored = chain.from_iterable(score_rows(one, runs[one.info.id], recipe.n_bootstrap) for one in prepared)
     results = {
         "format": FORMAT,
         "suite": "classification",
         "model": _model(encoder),
         "mix": mix,
-        "protocol": _protocol(encoder, ready, runs, recipe, mode, seen),
+        "protocol": _protocol(encoder, prepared, runs, recipe, mode, seen),
         "versions": versions(mode),
         "scores": list(scored),
         "notes": [
             *_encoder_note(encoder),
-            *(note for one in ready for note in [*notes(one, recipe.shots), *_seen_note(one, seen)]),
+            *(note for one in prepared for note in [*notes(one, recipe.shots), *_overlap_note(one, seen)]),
         ],
         "files": {"predictions": "predictions.jsonl"},
     }
     with replacing(folder / "predictions.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
-        for one in ready:
-            file.writelines(predictions(one, runs[one.facts.id]))
+        for one in prepared:
+            file.writelines(prediction_lines(one, runs[one.info.id]))
     text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
     write_text(folder / "results.json", text)
-    found: dict[str, Any] = json.loads(text)  # as who reads the file has it
+    found: dict[str, Any] = json.loads(text)  # as it is read from the file
     return found
 
 
@@ -162,13 +167,13 @@ def _model(encoder: Encoder) -> dict[str, Any]:
         "pooling": encoder.pooling,
         "width": encoder.width,
         "pixels": {"size": encoder.size, "mean": list(encoder.mean), "std": list(encoder.std)},
-        **{key: value for key, value in encoder.about.items() if key != "mix"},
+        **{key: value for key, value in encoder.metadata.items() if key != "mix"},
     }
 
 
 def _protocol(
     encoder: Encoder,
-    ready: Sequence[Prepared],
+    prepared: Sequence[PreparedDataset],
     runs: Mapping[str, Sequence[Run]],
     recipe: TransferRecipe,
     mode: Mode,
@@ -176,64 +181,63 @@ def _protocol(
 ) -> dict[str, Any]:
     return {
         "mode": mode,
-        "recipe": as_dict(recipe),
+        "recipe": asdict(recipe),
         "head": f"linear, {encoder.width} to the classes, on {encoder.pooling}",
         "early_stopping": False,
-        "intervals": "95 %, bootstrap over the units of the test (evaluate/intervals.py); means over seeds share draws",
-        "macro": "plain mean over the classes that have positives in the test",
-        "sets": {
-            one.facts.id: {
+        "intervals": "95 %, bootstrap over the units of the test (evaluate/intervals.py); all seeds share the draws",
+        "macro": "unweighted mean over the classes with positives in the test",
+        "datasets": {
+            one.info.id: {
                 **describe(one),
-                "test_images_trained_on": len(seen[one.facts.id]) if one.facts.id in seen else None,
+                "test_images_in_training": len(seen[one.info.id]) if one.info.id in seen else None,
                 "runs": [
                     {
                         "seed": made.seed,
-                        "trained_on": made.trained_on[0],
-                        "validated_on": made.trained_on[1],
+                        "n_train": made.n_train,
+                        "n_validation": made.n_validation,
                         "thresholds": None if made.thresholds is None else made.thresholds.tolist(),
                         "c": made.c,
                     }
-                    for made in runs[one.facts.id]
+                    for made in runs[one.info.id]
                 ],
             }
-            for one in ready
+            for one in prepared
         },
     }
 
 
 def _encoder_note(encoder: Encoder) -> list[str]:
-    if encoder.about.get("class_token_trained", True) or encoder.pooling != CLASS_AND_MEAN:
+    if encoder.metadata.get("class_token_trained", True) or encoder.pooling != CLASS_AND_MEAN:
         return []
     return [
-        f"{encoder.name}: its class token did not go to the language model in pretraining (vision.cls_token: false), "
-        "so the half of each vector that is that token was shaped by the patches alone"
+        f"{encoder.name}: its class token was not input to the language model in pretraining (vision.cls_token: "
+        "false), so that half of each feature vector was trained only through the patches"
     ]
 
 
-def _seen_note(ready: Prepared, seen: Mapping[str, list[str]]) -> list[str]:
-    keys = seen.get(ready.facts.id, [])
-    count = f"{len(keys)} of {len(ready.partition.places['test'])} test images"
-    return [f"{ready.facts.id}: the encoder was trained on {count}, by their bytes: {some(keys)}"] if keys else []
+def _overlap_note(prepared: PreparedDataset, seen: Mapping[str, list[str]]) -> list[str]:
+    keys = seen.get(prepared.info.id, [])
+    count = f"{len(keys)} of {len(prepared.split.indices['test'])} test images"
+    return [f"{prepared.info.id}: the encoder was trained on {count} (equal bytes): {first_ten(keys)}"] if keys else []
 
 
 def table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay the macro-F1 out in Markdown: a row for each set, a column for each encoder and the majority class."""
+    """Return the macro-F1 as a Markdown table: a row per dataset, a column per encoder and for the majority class."""
     first = next(iter(results.values()))
     names = list(dict.fromkeys(row["benchmark"] for row in first["scores"]))
-    head = ["set", "test images", "units", *results, "majority class"]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    head = ["dataset", "test images", "units", *results, "majority class"]
+    rows = []
     for name in names:
         own = [_row(document, name, "model") for document in results.values()]
         counts = [f"{own[0]['n']:,}", f"{own[0]['groups']:,}"]
         spreads = [_row(document, name, "model", "macro_f1_sd_over_seeds") for document in results.values()]
         cells = [_cell(row, spread) for row, spread in zip(own, spreads, strict=True)]
-        lines.append([name, *counts, *cells, _cell(_row(first, name, "majority_class"), None)])
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append([name, *counts, *cells, _cell(_row(first, name, "majority_class"), None)])
     protocol = first["protocol"]
     return (
         f"Macro-F1 by {protocol['mode']} under {protocol['recipe']['name']}, seeds "
         f"{', '.join(map(str, protocol['recipe']['seeds']))}: mean over seeds [95 % interval over units] "
-        f"± spread over seeds.\n\n{body}\n"
+        f"± standard deviation over seeds.\n\n{markdown_table(head, rows, 1)}\n"
     )
 
 
@@ -243,13 +247,10 @@ def _row(document: Mapping[str, Any], benchmark: str, system: str, metric: str =
 
 
 def _cell(row: Any, spread: Any) -> str:
-    if row is None or row["value"] is None:
-        return ""
-    inside = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return f"{row['value']:.3f}{inside}" + ("" if spread is None else f" ± {spread['value']:.3f}")
+    return "" if row is None else with_interval(row, spread and spread["value"])
 
 
 def _folder(name: str) -> str:
-    """Name the folder of an encoder's results: as its file or folder is called, else as it was asked for."""
+    """Return the folder name of an encoder's results: that of its file or folder, else its given name."""
     shown = Path(name).resolve().name if Path(name).exists() else name.partition("=")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.") or "encoder"

@@ -1,6 +1,10 @@
-"""Comparison: results of several models come in; tables beside controls and published numbers go out.
+"""Comparison: takes results of several models; returns tables with controls and published numbers.
 
-The wing scores nothing anew: it checks scores against the predictions beside them.
+It computes no new scores: it checks scores against the predictions next to them.
 """
 
-__all__ = ("measures", "pages", "results")
+__all__ = (
+    "rendering",
+    "results",
+    "sample_scores",
+)

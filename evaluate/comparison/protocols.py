@@ -1,34 +1,33 @@
-"""What must be equal before two scores may stand in one table."""
+"""The settings that must be equal for two scores to be in one table."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from medmix.curate.config import flatten
-
-from .measures import CHOICES, Key, Measure
+from ..answers.predictions import flat
 from .results import Result
+from .sample_scores import CHOICES, Key, SampleScores
 
-_OF_THE_MODEL: Mapping[str, tuple[str, ...]] = {
-    "vqa": ("asked", "batch", "controls", "images"),
-    "classification": ("head", "sets", "recipe.name", "recipe.scratch"),
+_MODEL_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "answers": ("dataset", "batch_size", "controls", "images"),
+    "classification": ("head", "datasets", "recipe.name", "recipe.scratch"),
 }
-"""Parts of a protocol that are the model's own, or change no score; what is asked is compared by itself."""
+"""Parts of a protocol that belong to the model or change no score; samples are compared separately."""
 
 
-def compared(result: Result) -> dict[str, Any]:
-    """Give what decides on the scores besides model and samples, by whole names as `recipe.epochs`."""
-    left_out = _OF_THE_MODEL[result.suite]
+def comparable_settings(result: Result) -> dict[str, Any]:
+    """Return the settings that decide the scores besides model and samples, by full names as `recipe.epochs`."""
+    excluded = _MODEL_SETTINGS[result.suite]
     return {
         name: value
-        for name, value in sorted(flatten(dict(result.protocol)).items())
-        if not any(name == part or name.startswith(f"{part}.") for part in left_out)
+        for name, value in sorted(flat(dict(result.protocol)).items())
+        if not any(name == part or name.startswith(f"{part}.") for part in excluded)
     }
 
 
-def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Say in what a protocol is not the first one, a line each."""
+def setting_differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Describe how a protocol differs from the first one, a line each."""
     return [
         f"{name} is {json.dumps(other.get(name))}, not {json.dumps(first.get(name))}"
         for name in sorted({*first, *other})
@@ -36,15 +35,14 @@ def differences(first: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]
     ]
 
 
-def samples(result: Result, measures: Mapping[Key, Measure], key: Key) -> str:
-    """Digest the samples of a score, what is right of them, and on how many others an encoder was tuned."""
-    benchmark, subset, metric = key
-    options = metric in CHOICES
+def samples_digest(result: Result, scores: Mapping[Key, SampleScores], key: Key) -> str:
+    """Digest the samples of a score, their references, and the sizes of the splits that an encoder was tuned on."""
+    has_options = key.metric in CHOICES
     same = next(
-        measure
-        for (name, part, other), measure in measures.items()
-        if (name, part, other in CHOICES) == (benchmark, subset, options)
+        mine
+        for other, mine in scores.items()
+        if (other.benchmark, other.subset, other.metric in CHOICES) == (key.benchmark, key.subset, has_options)
     )
-    about = result.protocol.get("sets", {}).get(benchmark, {})
-    known = [same.ids, same.right, *(about.get(name) for name in ("images", "units", "split_by"))]
+    info = result.protocol.get("datasets", {}).get(key.benchmark, {})
+    known = [same.ids, same.references, *(info.get(name) for name in ("images", "units", "group_by"))]
     return hashlib.sha256(json.dumps(known, ensure_ascii=False).encode()).hexdigest()

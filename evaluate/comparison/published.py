@@ -1,16 +1,16 @@
-"""Numbers that papers have published, as data. Loads `recipes/published/*.yaml`."""
+"""Numbers published in papers. Loads `recipes/published/*.yaml`."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from medmix.curate.config import nearest, parse, read_yaml, yaml_names, yaml_path
 from medmix.curate.errors import UsageError
 
-from .measures import CHOICES, CLASSES, CLOSED, WORDS
+from .sample_scores import CHOICES, CLASSES, CLOSED, SHORT_ANSWER
 
 KNOWN = (
-    *WORDS,
+    *SHORT_ANSWER,
     *CLOSED,
     *CHOICES,
     *CLASSES,
@@ -26,12 +26,12 @@ KNOWN = (
     "bleu4_vqamed2019_nltk325",
     "bleu4_vqamed2019_nltk33",
 )
-"""The metrics of ours that a published number may stand beside."""
+"""Our metrics that a published number may be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """The score of ours that comes closest to what was published."""
+class ComparableScore:
+    """Our score that is closest to a published number."""
 
     benchmark: str
     subset: str
@@ -43,31 +43,38 @@ class Number:
     """One published number.
 
     Attributes:
-        model, set, metric: as the paper calls them.
+        model, dataset, metric: named as in the paper.
         value: as printed.
-        of: what a perfect model would have, 1 or 100.
-        protocol: how it was measured, as far as that is stated; what is not is said too.
-        evidence: `read` where the number stands in what was read, or `from memory`.
-        beside: the score of ours that it is shown beside; None where there is none.
-        samples: of the test, by its files; None where that is not told.
-        differs: in what the two protocols differ, or may; shown as warnings beside the numbers.
+        max_value: of a perfect model, 1 or 100.
+        protocol: how it was measured, and what of that is not stated.
+        evidence: `read` if the consulted text has the number, or `from memory`.
+        comparable: our score that it is compared with, if any.
+        samples: of the test, by its files; None if unknown.
+        differences: known or possible differences of the protocols, shown as warnings next to the numbers.
     """
 
+    RENAMED: ClassVar[dict[str, str]] = {
+        "set": "dataset",
+        "of": "max_value",
+        "beside": "comparable",
+        "differs": "differences",
+    }
+
     model: str
-    set: str
+    dataset: str
     metric: str
     value: float
-    of: Literal[1, 100]
+    max_value: Literal[1, 100]
     protocol: str
     evidence: Literal["read", "from memory"]
-    differs: tuple[str, ...]
-    beside: Beside | None = None
+    differences: tuple[str, ...]
+    comparable: ComparableScore | None = None
     samples: int | None = None
 
     @property
-    def share(self) -> float:
-        """The value in 0..1, as ours are."""
-        return self.value / self.of
+    def fraction(self) -> float:
+        """The value in 0..1, as our scores."""
+        return self.value / self.max_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +82,37 @@ class Paper:
     """The numbers of one source.
 
     Attributes:
-        id: as the file is called.
+        id: the file's stem.
         paper: authors, title, year, where to find it.
-        read: what of it was at hand when the numbers were written down.
-        numbers: those that stand there.
+        consulted: which parts of it were available when the numbers were entered.
+        numbers: that it reports.
     """
+
+    RENAMED: ClassVar[dict[str, str]] = {"read": "consulted"}
 
     id: str
     paper: str
-    read: str
+    consulted: str
     numbers: tuple[Number, ...]
 
 
 def load_all() -> list[Paper]:
-    """Load all that come with medmix, sorted by file."""
-    return [load(yaml_path("recipes/published", name)) for name in yaml_names("recipes/published")]
+    """Load the files that come with medmix, sorted by name."""
+    folder = Path(str(files("medmix.recipes") / "published"))
+    return [load(path) for path in sorted(folder.glob("*.yaml"))]
 
 
 def load(path: Path) -> Paper:
     """Load one file.
 
     Raises:
-        UsageError: keys, types or values are wrong; all problems are named at once.
+        UsageError: keys, types or values are wrong; lists all problems.
     """
     paper = parse(Paper, read_yaml(path), path.name)
     problems = [] if paper.id == path.stem else [f"id: is {paper.id!r}, but the file is called {path.stem!r}"]
     problems += [] if paper.numbers else ["numbers: there are none"]
-    for place, number in enumerate(paper.numbers):
-        problems += [f"numbers[{place}].{problem}" for problem in _problems(number)]
+    for index, number in enumerate(paper.numbers):
+        problems += [f"numbers[{index}].{problem}" for problem in _problems(number)]
     if problems:
         raise UsageError("; ".join(f"{path.name}: {problem}" for problem in problems))
     return paper
@@ -110,10 +120,12 @@ def load(path: Path) -> Paper:
 
 def _problems(number: Number) -> list[str]:
     found = []
-    if not 0 <= number.value <= number.of:
-        found.append(f"value: {number.value} is not between 0 and {number.of}")
-    if not number.differs:
-        found.append("differs: say in what its protocol differs from ours, or that nothing of it is stated")
-    if number.beside and number.beside.metric not in KNOWN:
-        found.append(f"beside.metric: no metric {number.beside.metric!r}{nearest(number.beside.metric, KNOWN)}")
+    if not 0 <= number.value <= number.max_value:
+        found.append(f"value: {number.value} is not between 0 and {number.max_value}")
+    if not number.differences:
+        found.append("differences: describe how its protocol differs from ours, or that it is not stated")
+    if number.comparable and number.comparable.metric not in KNOWN:
+        found.append(
+            f"comparable.metric: no metric {number.comparable.metric!r}{nearest(number.comparable.metric, KNOWN)}"
+        )
     return found

@@ -1,4 +1,4 @@
-"""The files that `medmix eval` writes, read again and checked: `results.json` and the predictions beside it."""
+"""Read and validate the files of `medmix eval`: `results.json` and its predictions."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ from typing import Any
 from medmix.curate.errors import UsageError
 
 NAME = "results.json"
-FORMAT = 1
-SUITES = ("vqa", "classification")
+FORMAT = 2
+SUITES = ("answers", "classification")
 
-AGAIN = "score the model again: medmix eval"
+REMEDY = "score the model again: medmix eval"
 
 _PARTS: Mapping[str, type | tuple[type, ...]] = {
     "suite": str,
@@ -41,10 +41,10 @@ _SCORE: Mapping[str, type | tuple[type, ...]] = {
 }
 
 Row = Mapping[str, Any]
-"""One score, as `results.json` has it."""
+"""A score of `results.json`."""
 
-Line = Mapping[str, Any]
-"""One prediction, as `predictions.jsonl` has it."""
+Prediction = Mapping[str, Any]
+"""A line of `predictions.jsonl`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Result:
 
     Attributes:
         path: of `results.json`.
-        suite, model, mix, protocol, versions, scores, notes: as the file has them.
-        lines: the model's own predictions.
+        suite, model, mix, protocol, versions, scores, notes: of the file.
+        predictions: of the model, without its controls.
     """
 
     path: Path
@@ -65,52 +65,47 @@ class Result:
     versions: Mapping[str, Any]
     scores: tuple[Row, ...]
     notes: tuple[str, ...]
-    lines: tuple[Line, ...]
+    predictions: tuple[Prediction, ...]
 
     @property
     def identity(self) -> str:
-        """What tells the model from others: the digest of its weights, or of its description where it has none."""
+        """The digest of the model's weights, or of its description if it has none."""
         described = json.dumps(self.model, sort_keys=True, ensure_ascii=False)
         return str(self.model.get("digest") or hashlib.sha256(described.encode()).hexdigest())
 
-    @property
-    def benchmarks(self) -> list[str]:
-        """The benchmarks, as they come."""
-        return list(dict.fromkeys(row["benchmark"] for row in self.scores))
 
-
-def find(places: Sequence[Path]) -> list[Path]:
-    """List the `results.json` that are named or lie below the folders that are; each once, sorted below a folder.
+def find(paths: Sequence[Path]) -> list[Path]:
+    """List each `results.json` among these files and below these folders once, sorted within a folder.
 
     Raises:
-        UsageError: a place is not there, or a folder holds none.
+        UsageError: a path does not exist, or a folder has none.
     """
     found: dict[Path, Path] = {}
-    for place in places:
-        if not place.exists():
-            raise UsageError(f"{place}: is not there; give a {NAME} of medmix eval, or a folder that holds some")
-        mine = sorted(place.rglob(NAME)) if place.is_dir() else [place]
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: does not exist; give a {NAME} of medmix eval, or a folder that contains some")
+        mine = sorted(path.rglob(NAME)) if path.is_dir() else [path]
         if not mine:
-            raise UsageError(f"{place}: holds no {NAME}; make one: medmix eval CHECKPOINT --out {place}")
-        for path in mine:
-            found.setdefault(path.resolve(), path)
+            raise UsageError(f"{path}: contains no {NAME}; make one: medmix eval MODEL --out {path}")
+        for file in mine:
+            found.setdefault(file.resolve(), file)
     return list(found.values())
 
 
 def read(path: Path) -> Result:
-    """Read one file with the predictions beside it.
+    """Read one file with its predictions.
 
     Raises:
-        UsageError: it is none of medmix eval, has another format, or its predictions are cut or are not its own.
+        UsageError: it is not of medmix eval, has another format, or its predictions are incomplete or of another run.
     """
     document = _document(path)
     scores = tuple(document["scores"])
     for number, row in enumerate(scores, 1):
-        _check(row, _SCORE, f"{path}: score {number}")
+        _validate_fields(row, _SCORE, f"{path}: score {number}")
     if not isinstance(document["model"].get("name"), str):
-        raise UsageError(f"{path}: names no model; {AGAIN}")
-    predictions = path.parent / str(document["files"].get("predictions"))
-    lines = _lines(predictions)
+        raise UsageError(f"{path}: has no model name; {REMEDY}")
+    predictions_path = path.parent / str(document["files"].get("predictions"))
+    predictions = _read_predictions(predictions_path)
     result = Result(
         path=path,
         suite=document["suite"],
@@ -120,49 +115,49 @@ def read(path: Path) -> Result:
         versions=document["versions"],
         scores=scores,
         notes=tuple(map(str, document["notes"])),
-        lines=tuple(line for line in lines if line["system"] == "model"),
+        predictions=tuple(line for line in predictions if line["system"] == "model"),
     )
-    _count(result, lines, predictions)
+    _validate_counts(result, predictions, predictions_path)
     return result
 
 
 def _document(path: Path) -> dict[str, Any]:
-    what = f"give a {NAME} of medmix eval"
+    remedy = f"give a {NAME} of medmix eval"
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); {what}") from None
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except ValueError:
-        raise UsageError(f"{path}: is no JSON, or cut; {what}") from None
+        raise UsageError(f"{path}: is not JSON, or incomplete; {remedy}") from None
     if not isinstance(document, dict) or "format" not in document or "suite" not in document:
-        raise UsageError(f"{path}: is not a file of results; {what}")
+        raise UsageError(f"{path}: is not a results file; {remedy}")
     if document["format"] != FORMAT:
-        raise UsageError(f"{path}: has format {document['format']!r}, this medmix reads format {FORMAT}; {AGAIN}")
+        raise UsageError(f"{path}: has format {document['format']!r}, this version reads format {FORMAT}; {REMEDY}")
     if document["suite"] not in SUITES:
-        raise UsageError(f"{path}: is of suite {document['suite']!r}, known are {', '.join(SUITES)}; {AGAIN}")
-    _check(document, _PARTS, str(path))
+        raise UsageError(f"{path}: is of suite {document['suite']!r}, known are {', '.join(SUITES)}; {REMEDY}")
+    _validate_fields(document, _PARTS, str(path))
     return document
 
 
-def _check(entry: Any, parts: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+def _validate_fields(entry: Any, parts: Mapping[str, type | tuple[type, ...]], where: str) -> None:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where}: is no mapping; {AGAIN}")
+        raise UsageError(f"{where}: is not a mapping; {REMEDY}")
     for name, kind in parts.items():
         if name not in entry:
-            raise UsageError(f"{where}: lacks {name!r}; {AGAIN}")
+            raise UsageError(f"{where}: lacks {name!r}; {REMEDY}")
         if not isinstance(entry[name], kind) or isinstance(entry[name], bool):
-            raise UsageError(f"{where}: {name!r} is {entry[name]!r:.60}; {AGAIN}")
+            raise UsageError(f"{where}: {name!r} is {entry[name]!r:.60}; {REMEDY}")
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """Read the predictions; a line that is not whole is not left out, since a run that goes on would add it."""
+def _read_predictions(path: Path) -> list[dict[str, Any]]:
+    """Read the predictions; an incomplete last line is an error, because a resumed run would complete it."""
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}), and scores are checked by it; {AGAIN}") from None
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from None
     whole, _, rest = text.rpartition(b"\n")
     if rest:
-        raise UsageError(f"{path}: its last line is cut; go on with the same command of medmix eval")
+        raise UsageError(f"{path}: its last line is incomplete; resume with the same command of medmix eval")
     lines = []
     for number, data in enumerate(whole.split(b"\n") if whole else [], 1):
         try:
@@ -170,17 +165,17 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             line = None
         if not isinstance(line, dict) or not {"id", "benchmark", "group", "system"} <= line.keys():
-            raise UsageError(f"{path}, line {number}: is no prediction; {AGAIN}")
+            raise UsageError(f"{path}, line {number}: is not a prediction; {REMEDY}")
         lines.append(line)
     return lines
 
 
-def _count(result: Result, lines: Sequence[Line], path: Path) -> None:
-    """Compare how many predictions there are with what the scores say they are of."""
-    if result.suite == "vqa":
+def _validate_counts(result: Result, predictions: Sequence[Prediction], path: Path) -> None:
+    """Compare the number of predictions with the `n` of the scores."""
+    if result.suite == "answers":
         counts = Counter(
             (line["system"], line["benchmark"], subset, line.get("correct") is None)
-            for line in lines
+            for line in predictions
             for subset in line.get("subsets", ())
         )
         wanted = {
@@ -188,7 +183,7 @@ def _count(result: Result, lines: Sequence[Line], path: Path) -> None:
             for row in result.scores
         }
     else:
-        counts = Counter(("model", line["benchmark"], str(line.get("seed")), True) for line in lines)
+        counts = Counter(("model", line["benchmark"], str(line.get("seed")), True) for line in predictions)
         wanted = {
             ("model", row["benchmark"], str(row["seed"]), True): row["n"]
             for row in result.scores
@@ -198,6 +193,6 @@ def _count(result: Result, lines: Sequence[Line], path: Path) -> None:
         if counts[key] != n:
             system, benchmark, part, _ = key
             raise UsageError(
-                f"{path}: holds {counts[key]} predictions of {system} on {benchmark} {part}, the scores beside it are "
-                f"of {n}; it is cut, or of another run: go on with the same command of medmix eval"
+                f"{path}: has {counts[key]} predictions of {system} on {benchmark} {part}, its scores are "
+                f"of {n}; it is incomplete or of another run: resume with the same command of medmix eval"
             )

@@ -1,54 +1,38 @@
-"""Scores of answers, each under an exact name with its definition in its docstring; all lie in 0..1.
+"""Scores of answers in 0..1, each under an exact name with its definition in its docstring.
 
-A score of one answer takes prediction and gold; of several right answers the best score counts (`best`). A score of a
-corpus takes all of them at once. No two definitions share a name: "BLEU-1" alone says nothing.
+A score of one answer takes a prediction and a reference; with several references the best score counts
+(`best_over_references`). A corpus score takes all answers at once. No two definitions share a name: "BLEU-1" alone is
+ambiguous.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from . import bleu, bleu_libraries, bleu_scripts
+from . import bleu_libraries
 from .bleu import Counts, bleu1_corpus_word_counts, bleu1_of_counts, bleu1_sentence_word
 from .bleu_libraries import bleu1_nltk_sentence, missing_libraries
 from .bleu_scripts import bleu1_prefix_tuning_char, bleu4_vqamed2019_nltk33, bleu4_vqamed2019_nltk325
-from .choice import choice_by_loglik, choice_by_loglik_per_char, choice_by_loglik_per_token, parse_choice
-from .closed import closed_accuracy, closed_unparseable, label_of, parse_closed
+from .closed import closed_accuracy, closed_unparseable
 from .exact import exact_match
-from .tokens import token_f1, token_precision, token_recall
-from .words import normalise, words
+from .multiple_choice import choice_by_loglik, choice_by_loglik_per_char, choice_by_loglik_per_token, parse_choice
+from .token_overlap import token_f1, token_precision, token_recall
 
 __all__ = [
     "ANSWER",
     "CLOSED",
     "Counts",
-    "best",
-    "bleu",
+    "answer_metrics",
+    "best_over_references",
     "bleu1_corpus_word_counts",
-    "bleu1_nltk_sentence",
     "bleu1_of_counts",
-    "bleu1_prefix_tuning_char",
-    "bleu1_sentence_word",
-    "bleu4_vqamed2019_nltk33",
-    "bleu4_vqamed2019_nltk325",
-    "bleu_libraries",
-    "bleu_scripts",
     "choice_by_loglik",
     "choice_by_loglik_per_char",
     "choice_by_loglik_per_token",
-    "closed_accuracy",
-    "closed_unparseable",
     "corpus_metrics",
     "exact_match",
-    "label_of",
-    "left_out",
-    "normalise",
-    "of_each",
+    "missing_libraries",
     "parse_choice",
-    "parse_closed",
-    "token_f1",
-    "token_precision",
-    "token_recall",
-    "words",
+    "unavailable_metrics",
 ]
 
 Metric = Callable[[str, str], float]
@@ -61,7 +45,7 @@ ANSWER: dict[str, Metric] = {
     "token_precision": token_precision,
     "bleu1_prefix_tuning_char": bleu1_prefix_tuning_char,
 }
-"""Scores of one answer against one gold answer, by the names that they bear in results."""
+"""Scores of one answer against one reference, by their names in results."""
 
 CLOSED: dict[str, Metric] = {"closed_accuracy": closed_accuracy, "closed_unparseable": closed_unparseable}
 """Scores of answers to closed questions."""
@@ -71,26 +55,28 @@ _BY_NLTK: dict[str, Metric] = {
     "bleu4_vqamed2019_nltk33": bleu4_vqamed2019_nltk33,
 }
 
-OfAll = Callable[[str, Sequence[str]], float]
-"""A score of one answer against all its right answers."""
+ReferencesMetric = Callable[[str, Sequence[str]], float]
+"""A score of one answer against all its references."""
 
 
-def best(metric: Metric, prediction: str, golds: Sequence[str]) -> float:
-    """Give the best score over the right answers."""
-    return max(metric(prediction, gold) for gold in golds)
+def best_over_references(metric: Metric, prediction: str, references: Sequence[str]) -> float:
+    """Return the best score over the references."""
+    return max(metric(prediction, reference) for reference in references)
 
 
-def of_each() -> dict[str, OfAll]:
-    """Give the scores of single answers that the installed libraries allow, each against all right answers."""
-    chosen: dict[str, OfAll] = {name: partial(best, metric) for name, metric in ANSWER.items()}
+def answer_metrics() -> dict[str, ReferencesMetric]:
+    """Return the scores of single answers that the installed libraries can compute, each against all references."""
+    chosen: dict[str, ReferencesMetric] = {
+        name: partial(best_over_references, metric) for name, metric in ANSWER.items()
+    }
     if "nltk" not in missing_libraries():
-        chosen |= {name: partial(best, metric) for name, metric in _BY_NLTK.items()}
+        chosen |= {name: partial(best_over_references, metric) for name, metric in _BY_NLTK.items()}
         chosen["bleu1_nltk_sentence"] = bleu1_nltk_sentence
     return chosen
 
 
 def corpus_metrics(chinese: bool) -> dict[str, bleu_libraries.CorpusMetric]:
-    """Give the scores of a corpus by libraries that are installed; the one for Chinese only where it is asked for."""
+    """Return the corpus scores of installed libraries; the one for Chinese only on request."""
     return {
         name: entry
         for name, entry in bleu_libraries.CORPUS.items()
@@ -98,8 +84,8 @@ def corpus_metrics(chinese: bool) -> dict[str, bleu_libraries.CorpusMetric]:
     }
 
 
-def left_out() -> list[str]:
-    """Name the metrics that are not computed because their library is not installed."""
+def unavailable_metrics() -> list[str]:
+    """List the metrics whose library is not installed."""
     absent = missing_libraries()
     corpus = [name for name, entry in bleu_libraries.CORPUS.items() if entry[0] in absent]
     return sorted([*corpus, *([*_BY_NLTK, "bleu1_nltk_sentence"] if "nltk" in absent else [])])

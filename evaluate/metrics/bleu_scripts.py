@@ -1,6 +1,6 @@
-"""BLEU as scripts of the field compute it, for comparison with numbers that were published by them; not to be aimed at.
+"""BLEU as published scripts compute it, only for comparison with the numbers that they gave.
 
-Both score a perfect sheet of answers below 1.
+Both score perfect answers below 1.
 """
 
 import math
@@ -29,8 +29,8 @@ STOP_WORDS = frozenset(_WORDS.split())
 ORDERS = 4
 
 
-def bleu4_vqamed2019_nltk33(prediction: str, gold: str) -> float:
-    """Give the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK 3.3 or newer.
+def bleu4_vqamed2019_nltk33(prediction: str, reference: str) -> float:
+    """Return the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK 3.3 or newer.
 
     Lower case; ASCII punctuation removed; `nltk.word_tokenize`; English stop words removed; Snowball stems;
     `sentence_bleu` with its default weights of a quarter for each order up to 4, without smoothing. 1 when nothing is
@@ -39,26 +39,26 @@ def bleu4_vqamed2019_nltk33(prediction: str, gold: str) -> float:
     """
     from nltk.translate.bleu_score import sentence_bleu
 
-    said, wanted = _stems(prediction), _stems(gold)
-    if not said and not wanted:
+    predicted, expected = _stems(prediction), _stems(reference)
+    if not predicted and not expected:
         return 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of orders without a match
-        return float(sentence_bleu([wanted], said))
+        return float(sentence_bleu([expected], predicted))
 
 
-def bleu4_vqamed2019_nltk325(prediction: str, gold: str) -> float:
-    """Give the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK up to 3.2.5, as the leaderboard of 2019 was.
+def bleu4_vqamed2019_nltk325(prediction: str, reference: str) -> float:
+    """Return the BLEU of the ImageCLEF VQA-Med 2019 evaluator, run with NLTK up to 3.2.5, as for the 2019 leaderboard.
 
     As `bleu4_vqamed2019_nltk33`, but the orders from the first one without a match on are left out, the weights of the
     others staying a quarter each (`SmoothingFunction.method0` of NLTK 3.2.5).
     """
-    said, wanted = _stems(prediction), _stems(gold)
-    if not said and not wanted:
+    predicted, expected = _stems(prediction), _stems(reference)
+    if not predicted and not expected:
         return 1.0
     total = 0.0
     for order in range(1, ORDERS + 1):
-        precision = _precision(said, wanted, order)
+        precision = _precision(predicted, expected, order)
         if not precision:
             break
         total += math.log(precision) / ORDERS
@@ -66,28 +66,28 @@ def bleu4_vqamed2019_nltk325(prediction: str, gold: str) -> float:
         order = ORDERS + 1
     if order == 1:
         return 0.0
-    return math.exp(min(0.0, 1 - len(wanted) / len(said))) * math.exp(total)
+    return math.exp(min(0.0, 1 - len(expected) / len(predicted))) * math.exp(total)
 
 
-def bleu1_prefix_tuning_char(prediction: str, gold: str) -> float:
-    """Give the "BLEU-1" of the script behind prefix tuning's numbers (van Sonsbeek et al. 2023, arXiv 2303.05977).
+def bleu1_prefix_tuning_char(prediction: str, reference: str) -> float:
+    """Return the "BLEU-1" of the script behind prefix tuning's numbers (van Sonsbeek et al. 2023, arXiv 2303.05977).
 
     Its `predict.py` calls NLTK's `sentence_bleu(reference, candidate, weights=(1, 0, 0, 0))` on two strings. NLTK takes
-    every character of the gold for a reference of its own with one token, and every character of the prediction for a
-    token. So a character of the prediction counts once at most, if it stands anywhere in the gold; there is no brevity
-    penalty; case and punctuation count; `no` is perfect for `nodule`, and a perfect sheet on PathVQA scores 0.867.
-    Empty predictions or golds score 0.
+    every character of the gold answer for a reference of one token, and every character of the prediction for a token.
+    So a character of the prediction counts once at most, if the gold answer has it anywhere. There is no brevity
+    penalty; case and punctuation count; `no` is perfect for `nodule`, and perfect answers on PathVQA score 0.867.
+    Empty predictions or references score 0.
     """
-    return len(set(prediction) & set(gold)) / len(prediction) if prediction else 0.0
+    return len(set(prediction) & set(reference)) / len(prediction) if prediction else 0.0
 
 
-def _precision(said: list[str], wanted: list[str], order: int) -> Fraction:
-    there, allowed = _ngrams(said, order), _ngrams(wanted, order)
-    return Fraction((there & allowed).total(), max(1, there.total()))
+def _precision(predicted: list[str], expected: list[str], order: int) -> Fraction:
+    found, allowed = _ngrams(predicted, order), _ngrams(expected, order)
+    return Fraction((found & allowed).total(), max(1, found.total()))
 
 
 def _ngrams(words: list[str], order: int) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(words[place : place + order]) for place in range(len(words) - order + 1))
+    return Counter(tuple(words[index : index + order]) for index in range(len(words) - order + 1))
 
 
 def _stems(text: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""The share of answers that are just the gold answer."""
+"""Exact match of the normalised texts."""
 
-from .words import normalise
+from .normalization import normalise
 
 
-def exact_match(prediction: str, gold: str) -> float:
-    """Give 1 when the normalised texts are equal, else 0."""
-    return float(normalise(prediction) == normalise(gold))
+def exact_match(prediction: str, reference: str) -> float:
+    """Return 1 if the normalised texts are equal, else 0."""
+    return float(normalise(prediction) == normalise(reference))

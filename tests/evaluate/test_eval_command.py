@@ -62,12 +62,32 @@ def test_both_suites_of_a_checkpoint(
     upstream.class_folders(root / "colours", ("red", "blue"), 12)
     (tmp_path / "colours.yaml").write_text(
         "id: colours\ntitle: Colours\nlabels: single\nclasses: [red, blue]\nreader:\n  folders: {path: '{class}'}\n"
-        "splits: {by: copies, copies: exact, test: 0.4, validation: 0.2}\n"
+        "splits: {group_by: copies, copies: exact, test_fraction: 0.4, validation_fraction: 0.2}\n"
     )
-    asked = ("--limit", "3", "--no-controls", "--sets", tmp_path / "colours.yaml", "--recipe", "smoke")
+    asked = ("--limit", "3", "--no-controls", "--datasets", tmp_path / "colours.yaml", "--recipe", "smoke")
     settings = [part for setting in (*TINY, "epochs=2", "seeds=[0]") for part in ("--set", setting)]
     status, out, _ = call(capsys, run, "--suite", "all", "--root", root, *asked, *settings, "--out", tmp_path, "--json")
     assert status == 0
-    assert [result["suite"] for result in json.loads(out)] == ["vqa", "classification"]
-    assert json.loads((tmp_path / "vqa/results.json").read_text())["protocol"]["limit"] == 3
+    assert [result["suite"] for result in json.loads(out)] == ["answers", "classification"]
+    assert json.loads((tmp_path / "answers/results.json").read_text())["protocol"]["limit"] == 3
     assert json.loads((tmp_path / "classification/results.json").read_text())["model"]["kind"] == "checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sets", "busi"), "--sets is now called --datasets"),
+        (("--fresh",), "--fresh is now called --overwrite"),
+        (("--batch", "4"), "--batch is now called --batch-size"),
+        (("--leave-out-broken",), "--leave-out-broken is now called --skip-broken"),
+        (("--trained-on", "mix"), "--trained-on is now called --train-dataset"),
+        (("--suite", "vqa"), "'vqa' is now called 'answers'"),
+    ],
+)
+def test_a_renamed_option_or_choice_is_an_error_that_names_the_new_one(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = call(capsys, "run", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1

@@ -1,7 +1,7 @@
-"""Readers by layout, from a set's folder to its samples.
+"""Readers by layout, from a dataset's folder to its samples.
 
-A set is read whole or not at all: a score over the images that happened to be there is not the set's. So what is
-missing, unknown or contradictory raises, with the first ten of it named.
+A dataset is read completely or not at all: a score over some of its images is not comparable. So missing files, unknown
+labels and contradictions raise, with the first ten listed.
 """
 
 from collections import Counter
@@ -9,61 +9,62 @@ from pathlib import Path
 
 from medmix.curate.errors import InputError, UsageError
 
-from ..sample import Sample
-from ..sets import EvalSet
+from ..datasets import DatasetInfo
+from ..samples import Sample, first_ten
 from .arrays import read_arrays
 from .folders import read_folders
 from .lists import read_lists
-from .naming import some
 from .table import read_table
 
 
-def read(facts: EvalSet, folder: Path) -> list[Sample]:
-    """Read a set, sorted by key.
+def read(info: DatasetInfo, folder: Path) -> list[Sample]:
+    """Read a dataset, sorted by key.
 
     Raises:
-        UsageError: the folder is not there or is not laid out as the YAML says; an image of a table or list is
-            missing; a class has no images; one image has two lines.
+        UsageError: the folder is missing or has another layout than the YAML; an image of a table or list is missing; a
+            class has no images; an image is listed twice.
     """
     if not folder.is_dir():
-        get = f"; {facts.fetch}" if facts.fetch else ""
-        raise UsageError(f"{folder} is not there{get}; put {facts.title} there, or leave {facts.id} out of the sets")
-    reader = facts.reader
+        download = f"; {info.download}" if info.download else ""
+        raise UsageError(
+            f"{folder} is missing{download}; put {info.title} there, or leave {info.id} out of the datasets"
+        )
+    reader = info.reader
     if reader.folders is not None:
-        samples = read_folders(facts, reader.folders, folder)
+        samples = read_folders(info, reader.folders, folder)
     elif reader.table is not None:
-        samples = read_table(facts, reader.table, folder)
+        samples = read_table(info, reader.table, folder)
     elif reader.lists is not None:
-        samples = read_lists(facts, reader.lists, folder)
+        samples = read_lists(info, reader.lists, folder)
     else:
-        assert reader.arrays is not None  # noqa: S101 - sets.load sees to it
-        samples = read_arrays(facts, reader.arrays, folder)
-    _refuse_twice(samples, folder)
-    _refuse_missing(samples, folder)
-    _refuse_absent_class(facts, samples, folder)
+        assert reader.arrays is not None  # noqa: S101 - datasets.load guarantees it
+        samples = read_arrays(info, reader.arrays, folder)
+    _validate_unique(samples, folder)
+    _validate_files(samples, folder)
+    _validate_classes(info, samples, folder)
     return sorted(samples, key=lambda sample: sample.key)
 
 
-def _refuse_twice(samples: list[Sample], folder: Path) -> None:
+def _validate_unique(samples: list[Sample], folder: Path) -> None:
     twice = [key for key, count in Counter(sample.key for sample in samples).items() if count > 1]
     if twice:
-        raise InputError(folder, f"{len(twice)} images stand twice: {some(twice)}", "leave one line of each")
+        raise InputError(folder, f"{len(twice)} images are listed twice: {first_ten(twice)}", "keep one line of each")
 
 
-def _refuse_missing(samples: list[Sample], folder: Path) -> None:
+def _validate_files(samples: list[Sample], folder: Path) -> None:
     lost = [sample.key for sample in samples if isinstance(sample.image, Path) and not sample.image.is_file()]
     if lost:
         raise InputError(
             folder,
-            f"{len(lost)} of {len(samples)} images are not there: {some(lost)}",
-            "complete the download, or take their lines out of the list",
+            f"{len(lost)} of {len(samples)} images are missing: {first_ten(lost)}",
+            "complete the download, or remove their lines from the list",
         )
 
 
-def _refuse_absent_class(facts: EvalSet, samples: list[Sample], folder: Path) -> None:
+def _validate_classes(info: DatasetInfo, samples: list[Sample], folder: Path) -> None:
     seen = {label for sample in samples for label in sample.labels}
-    absent = [name for place, name in enumerate(facts.classes) if place not in seen]
+    absent = [name for number, name in enumerate(info.classes) if number not in seen]
     if absent:
         raise InputError(
-            folder, f"no image is of class {some(absent)}", f"check the classes and values of {facts.id}.yaml"
+            folder, f"no image is of class {first_ten(absent)}", f"check classes and class_aliases of {info.id}.yaml"
         )

@@ -1,4 +1,4 @@
-"""Sets in an npz file, as those of MedMNIST (Yang et al. 2023, https://medmnist.com)."""
+"""Datasets in an npz file, as those of MedMNIST (Yang et al. 2023, https://medmnist.com)."""
 
 import zipfile
 from pathlib import Path
@@ -8,15 +8,15 @@ import numpy.typing as npt
 
 from medmix.curate.errors import InputError
 
-from ..sample import Element, Sample
-from ..sets import Arrays, EvalSet
+from ..datasets import Arrays, DatasetInfo
+from ..samples import Element, Sample
 
 
-def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:
-    """Read the labels of every split, and where each image stands.
+def read_arrays(info: DatasetInfo, layout: Arrays, folder: Path) -> list[Sample]:
+    """Read the labels and the location of every image.
 
     Raises:
-        InputError: the file cannot be read, an array is missing or of another shape, or a label is no class's number.
+        InputError: the file cannot be read, an array is missing or of another shape, or a label is no class number.
     """
     path = folder / layout.file
     samples = []
@@ -29,9 +29,7 @@ def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:
                         path, f"{name}_images is {images.dtype} {images.shape}", "expected uint8 [N, H, W]"
                     )
                 samples += [
-                    Sample(
-                        f"{name}/{row:06d}", Element(path, f"{name}_images", row), _labels(facts, label, path), split
-                    )
+                    Sample(f"{name}/{row:06d}", Element(path, f"{name}_images", row), _labels(info, label, path), split)
                     for row, label in enumerate(labels.reshape(len(labels), -1))
                 ]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -39,10 +37,10 @@ def read_arrays(facts: EvalSet, layout: Arrays, folder: Path) -> list[Sample]:
     return samples
 
 
-def _labels(facts: EvalSet, label: npt.NDArray[np.generic], path: Path) -> tuple[int, ...]:
-    if facts.labels == "multi":
-        if len(label) == len(facts.classes):
+def _labels(info: DatasetInfo, label: npt.NDArray[np.generic], path: Path) -> tuple[int, ...]:
+    if info.labels == "multi":
+        if len(label) == len(info.classes):
             return tuple(np.flatnonzero(label).tolist())
-    elif len(label) == 1 and 0 <= int(label[0]) < len(facts.classes):
+    elif len(label) == 1 and 0 <= int(label[0]) < len(info.classes):
         return (int(label[0]),)
-    raise InputError(path, f"label {label.tolist()} is none of {len(facts.classes)} classes", f"mend {facts.id}.yaml")
+    raise InputError(path, f"label {label.tolist()} is none of {len(info.classes)} classes", f"fix {info.id}.yaml")

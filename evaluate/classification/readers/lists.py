@@ -1,16 +1,15 @@
-"""Sets whose text files hold an image and its labels a line, as those of MedFMC (`openmedlab/MedFM`)."""
+"""Datasets whose text files have an image and its labels per line, as those of MedFMC (`openmedlab/MedFM`)."""
 
 from pathlib import Path
 
 from medmix.curate.errors import InputError
 from medmix.curate.tables import text_lines
 
-from ..sample import Sample
-from ..sets import EvalSet, Lists
-from .naming import group_of, is_inside
+from ..datasets import DatasetInfo, Lists
+from ..samples import Sample, group_of, is_inside
 
 
-def read_lists(facts: EvalSet, layout: Lists, folder: Path) -> list[Sample]:
+def read_lists(info: DatasetInfo, layout: Lists, folder: Path) -> list[Sample]:
     """Read the lines of every list.
 
     Raises:
@@ -19,30 +18,34 @@ def read_lists(facts: EvalSet, layout: Lists, folder: Path) -> list[Sample]:
     samples = []
     for file, split in layout.files.items():
         for row, line in text_lines(folder / file):
-            name, labels = _parsed(facts, layout, line.strip(), folder / file, row)
+            name, labels = _parse_line(info, layout, line.strip(), folder / file, row)
             if not is_inside(name):
-                raise InputError(folder / file, f"{name!r} is no file name", "mend it", row=row)
+                raise InputError(folder / file, f"{name!r} is no file name", "fix the line", row=row)
             image = folder / layout.folder / name
             key = f"{layout.folder}/{name}"
-            samples.append(Sample(key, image, labels, split, group_of(facts, name)))
+            samples.append(Sample(key, image, labels, split, group_of(info, name)))
     return samples
 
 
-def _parsed(facts: EvalSet, layout: Lists, line: str, path: Path, row: int) -> tuple[str, tuple[int, ...]]:
-    count = len(facts.classes)
+def _parse_line(info: DatasetInfo, layout: Lists, line: str, path: Path, row: int) -> tuple[str, tuple[int, ...]]:
+    count = len(info.classes)
     if layout.labels == "index":
         name, *words = line.rsplit(" ", 1)
         if len(words) == 1 and words[0].isdecimal() and int(words[0]) < count:
             return name, (int(words[0]),)
-        raise InputError(path, f"{line!r} does not end in the number of a class, 0 to {count - 1}", "mend it", row=row)
+        raise InputError(
+            path, f"{line!r} does not end in the number of a class, 0 to {count - 1}", "fix the line", row=row
+        )
     if layout.separator == ",":
         name, *rest = line.rsplit(" ", 1)
         words = rest[0].split(",") if rest else []
     else:
         name, *words = line.rsplit(" ", count)
     if len(words) != count or not set(words) <= {"0", "1"}:
-        raise InputError(path, f"{line!r} does not end in {count} labels of 0 or 1", "mend it", row=row)
-    labels = tuple(place for place, word in enumerate(words) if word == "1")
-    if facts.labels == "single" and len(labels) != 1:
-        raise InputError(path, f"{line!r} has {len(labels)} classes, the set is single-label", "mend it", row=row)
+        raise InputError(path, f"{line!r} does not end in {count} labels of 0 or 1", "fix the line", row=row)
+    labels = tuple(number for number, word in enumerate(words) if word == "1")
+    if info.labels == "single" and len(labels) != 1:
+        raise InputError(
+            path, f"{line!r} has {len(labels)} classes, the dataset is single-label", "fix the line", row=row
+        )
     return name, labels

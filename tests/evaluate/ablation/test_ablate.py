@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from medmix.cli import main
 from medmix.curate.errors import UsageError
 from medmix.evaluate.ablation import runs
 from medmix.evaluate.ablation.scoring import Scoring
-from medmix.evaluate.classification import recipe as transfer
 from medmix.evaluate.comparison import results
 from medmix.train.run import checkpoint, loop
 
@@ -59,7 +59,7 @@ def test_contributions_are_paired_differences_of_what_was_scored(done: Path) -> 
     rows = {(row["source"], row["kind"], row["benchmark"]): row for row in document["contributions"]}
     value = {}
     for arm in ("full", "without-colours"):
-        result = results.read(done / "runs" / arm / "seed-0/scores/vqa/results.json")
+        result = results.read(done / "runs" / arm / "seed-0/scores/answers/results.json")
         found = {(row["benchmark"], row["metric"]): row["value"] for row in result.scores}
         value[arm] = found["colours", "bleu1_sentence_word"], found["texts", "choice_accuracy_loglik"]
     row = rows["colours", "without", "colours"]
@@ -71,7 +71,7 @@ def test_contributions_are_paired_differences_of_what_was_scored(done: Path) -> 
     assert mean["full"] == pytest.approx(sum(value["full"]) / 2)
     assert (mean["difference"]["n"], row["difference"]["n"]) == (12, 6)
     table = (done / "table.md").read_text()
-    assert f"{document['budget']['tokens']:,} tokens: every run trains on so many tokens" in table
+    assert f"{document['budget']['tokens']:,} tokens: every run trains on this number of tokens" in table
     assert table.count("\n| colours | ") == 3
 
 
@@ -98,7 +98,7 @@ def test_what_is_done_is_not_done_again_and_what_was_begun_goes_on(
 
 
 def test_another_ablation_in_the_folder_is_refused(done: Path, mix: Path) -> None:
-    with pytest.raises(UsageError, match=r"holds another ablation: scoring\.limit was null, is 3; give another --out"):
+    with pytest.raises(UsageError, match=r"has another ablation: scoring\.limit was null, is 3; choose another --out"):
         runs.ablate(mix, RECIPE, done, Scoring(limit=3))
 
 
@@ -106,10 +106,10 @@ def test_what_cannot_be_scored_is_told_before_anything_is_trained(
     mix: Path, sample_mix: Path, sources: Path, tmp_path: Path
 ) -> None:
     for asked, told in (
-        (Scoring(benchmarks=("colour",)), "asks questions of colours, texts, not of colour"),
+        (Scoring(benchmarks=("colour",)), "has questions of colours, texts, not of colour"),
         (Scoring(root=tmp_path / "no"), "no is not a folder"),
-        (Scoring(suite="classification"), "give the folder that holds them with --root"),
-        (Scoring(split="validation"), r"the validation split of .* asks no questions"),
+        (Scoring(suite="classification"), "give the folder that contains them as --root"),
+        (Scoring(split="validation"), r"the validation split of .* has no questions"),
     ):
         with pytest.raises(UsageError, match=told):
             runs.ablate(mix, RECIPE, tmp_path / "out", asked)
@@ -126,11 +126,20 @@ def test_the_command(done: Path, mix: Path, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
-    assert "'x' is no list of whole numbers, as in 0,1,2" in capsys.readouterr().err
+    assert "'x' is not a list of whole numbers such as 0,1,2" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         main([*arguments[:-4], "--out", str(done)])  # another recipe
     assert stop.value.code == 2
-    assert "holds another ablation: recipe." in capsys.readouterr().err.splitlines()[-1]
+    assert "has another ablation: recipe." in capsys.readouterr().err.splitlines()[-1]
+
+    for renamed, message in (
+        (["--sets", "x"], "--sets is now called --datasets"),
+        (["--suite", "vqa"], "'vqa' is now called 'answers'"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(["ablate", *renamed])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_the_card_of_a_run_names_the_sources_that_it_took(sample_mix: Path, tmp_path: Path) -> None:
@@ -145,8 +154,10 @@ def test_the_card_of_a_run_names_the_sources_that_it_took(sample_mix: Path, tmp_
 def test_encoders_are_transferred_as_well(mix: Path, tmp_path: Path) -> None:
     upstream.medfmc_endo(tmp_path / "sets")
     path = tmp_path / "smoke.yaml"
-    path.write_text(yaml.safe_dump(transfer.as_dict(tiny_transfer())))
-    asked = Scoring("classification", tmp_path / "sets", sets=("medfmc_endo",), recipe=str(path), mode="linear-probe")
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(asdict(tiny_transfer())))))
+    asked = Scoring(
+        "classification", tmp_path / "sets", datasets=("medfmc_endo",), recipe=str(path), mode="linear-probe"
+    )
     recipe = tiny_recipe("run.steps=3", "sources=[colours, texts]")
     document = runs.ablate(mix, recipe, tmp_path / "out", asked, sources=("texts",), seeds=(0, 1))
     assert [(run["arm"], run["seed"]) for run in document["runs"]] == [

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.evaluate.answers.controls import always_yes, count, majority_answer, shuffled
+from medmix.evaluate.answers.controls import always_yes, count_answers, majority_answer, shuffle_images
 from medmix.evaluate.answers.questions import Question
 
 
@@ -12,9 +12,9 @@ def question(number: int, *images: str, gold: str = "yes", benchmark: str = "sla
         subsets=("all",),
         group=str(number),
         language=language,
-        turn=(),
+        user_content=(),
         images=images,
-        golds=(gold,),
+        references=(gold,),
     )
 
 
@@ -26,9 +26,9 @@ def choice(number: int, correct: int, benchmark: str = "medqa") -> Question:
         subsets=("all",),
         group=str(number),
         language="en",
-        turn=(),
+        user_content=(),
         images=(),
-        golds=(options[correct][3:],),
+        references=(options[correct][3:],),
         choices=("heart", "lung", "liver"),
         options=options,
         correct=correct,
@@ -38,8 +38,8 @@ def choice(number: int, correct: int, benchmark: str = "medqa") -> Question:
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 5))
 def test_no_image_stays_and_each_is_used_once(images: list[int], seed: int) -> None:
     questions = [question(place, str(image)) for place, image in enumerate(images)]
-    exchanged = shuffled(questions, seed)
-    assert exchanged == shuffled(questions[::-1], seed)
+    exchanged = shuffle_images(questions, seed)
+    assert exchanged == shuffle_images(questions[::-1], seed)
     if len(set(images)) == 1:
         assert exchanged == {}
     else:
@@ -49,24 +49,24 @@ def test_no_image_stays_and_each_is_used_once(images: list[int], seed: int) -> N
 
 def test_seeds_and_benchmarks_give_other_orders() -> None:
     many = [question(number, str(number)) for number in range(20)]
-    assert shuffled(many, 0) != shuffled(many, 1)
+    assert shuffle_images(many, 0) != shuffle_images(many, 1)
     others = [question(number, str(number), benchmark="pathvqa") for number in range(20)]
-    assert shuffled(many, 0) != shuffled(others, 0)
+    assert shuffle_images(many, 0) != shuffle_images(others, 0)
 
 
 def test_lists_of_images_go_to_lists_of_as_many() -> None:
     questions = [question(0, "a"), question(1, "b"), question(2, "a", "b"), question(3, "c", "d"), question(4)]
-    assert shuffled(questions, 0) == {
+    assert shuffle_images(questions, 0) == {
         ("a",): ("b",),
         ("b",): ("a",),
         ("a", "b"): ("c", "d"),
         ("c", "d"): ("a", "b"),
     }
-    assert shuffled([question(4)], 0) == {}
+    assert shuffle_images([question(4)], 0) == {}
 
 
 def test_the_majority_is_counted_by_benchmark_and_language() -> None:
-    counts = count(
+    counts = count_answers(
         [
             *(question(number, gold=gold) for number, gold in enumerate(["no", "no", "yes", "ct", "ct"])),
             question(9, gold="左", language="zh"),

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from medmix.evaluate.answers.generation import Answerer
-from medmix.evaluate.answers.heldout import read
-from medmix.evaluate.answers.pictures import Pictures
-from medmix.evaluate.answers.plan import Prompts
+from medmix.evaluate.answers.batching import Prompts
+from medmix.evaluate.answers.generation import AnswerGenerator
+from medmix.evaluate.answers.images import QuestionImages
+from medmix.evaluate.answers.mix_split import read_questions
 from medmix.evaluate.answers.questions import Question, first_line
 from medmix.train.data.collate import Sample, collate
 from medmix.train.data.render import IGNORE_INDEX, Renderer
@@ -18,18 +18,16 @@ from medmix.train.run.checkpoint import Checkpoint
 @pytest.fixture(scope="module")
 def samples(mix: Path, loaded: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     """The prompts of the mix's test split, of several lengths, with and without an image."""
-    pictures = Pictures(tmp_path_factory.mktemp("images"), loaded.recipe.vision)
-    return prompts_of(loaded, read(mix, "test", (), pictures), pictures)
+    image_store = QuestionImages(tmp_path_factory.mktemp("images"), loaded.recipe.vision)
+    return prompts_of(loaded, read_questions(mix, "test", (), image_store), image_store)
 
 
-def prompts_of(loaded: Checkpoint, questions: list[Question], pictures: Pictures) -> list[Sample]:
+def prompts_of(loaded: Checkpoint, questions: list[Question], image_store: QuestionImages) -> list[Sample]:
     renderer = Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, 4)
     prompts, made = Prompts(renderer), []
     for question in questions:
-        ids = prompts.of(question)
-        made.append(
-            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [pictures.tensor(key) for key in question.images])
-        )
+        ids = prompts.ids(question)
+        made.append(Sample(question.id, ids, [IGNORE] * len(ids), [image_store.tensor(key) for key in question.images]))
     return made
 
 
@@ -54,7 +52,7 @@ def test_batches_of_any_size_answer_as_a_loop_without_a_cache_does(loaded: Check
         first_line(loaded.tokenizer.decode(without_cache(loaded, sample, steps), skip_special_tokens=True))
         for sample in samples
     ]
-    answerer = Answerer(loaded)
+    answerer = AnswerGenerator(loaded)
     assert len(set(slow)) > 3
     assert answerer(samples) == slow
     assert [answer for sample in samples for answer in answerer([sample])] == slow
@@ -73,7 +71,7 @@ def test_a_step_computes_one_token_a_row(
         return forward(*arguments, **named)
 
     monkeypatch.setattr(decoder, "forward", watched)
-    Answerer(loaded)(samples)
+    AnswerGenerator(loaded)(samples)
     longest = max(len(sample.input_ids) for sample in samples)
     assert seen[0] == (len(samples), longest)
     assert len(seen) > 2
@@ -83,9 +81,9 @@ def test_a_step_computes_one_token_a_row(
 def test_a_row_ends_with_its_first_line_and_says_the_same(loaded: Checkpoint, samples: list[Sample]) -> None:
     texts = [sample for sample in samples if sample.id.startswith("texts/")]
     batch = collate(texts, loaded.tokenizer.pad_token_id, 64, side="left")
-    answerer = Answerer(loaded)
+    answerer = AnswerGenerator(loaded)
     whole = loaded.model.generate(batch, 16)
-    ended = loaded.model.generate(batch, 16, stop=answerer._line)
+    ended = loaded.model.generate(batch, 16, stop=answerer._stop)
     decoded = loaded.tokenizer.batch_decode(whole, skip_special_tokens=True)
     assert any("\nIt is." in text for text in decoded)
     assert [first_line(text) for text in decoded] == answerer(texts)

@@ -29,35 +29,35 @@ def manifest(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_split_that_is_trained_on_is_spent() -> None:
-    assert leaks.of_split(manifest(), "omnimedvqa", "test") == [
+    assert leaks.leaks_into_split(manifest(), "omnimedvqa", "test") == [
         "the mix trains on its test split (splits: {test: train}): 72 records of it"
     ]
-    assert leaks.of_split(manifest(), "omnimedvqa", "validation") == []
-    assert leaks.of_split(manifest(), "medqa", "test") == []
+    assert leaks.leaks_into_split(manifest(), "omnimedvqa", "validation") == []
+    assert leaks.leaks_into_split(manifest(), "medqa", "test") == []
 
 
 def test_the_rule_of_the_whole_mixture_counts_where_a_source_has_none() -> None:
     settings = {"mixture": {"splits": {"test": "train"}, "sources": {"vqa_rad": {"splits": None}}}}
-    assert leaks.of_split(manifest(settings=settings, evaluation=[]), "vqa_rad", "test") == [
+    assert leaks.leaks_into_split(manifest(settings=settings, evaluation=[]), "vqa_rad", "test") == [
         "the mix trains on its test split (splits: {test: train}): 5 records of it"
     ]
 
 
 def test_leaks_that_are_only_reported_are_counted_by_whatever_kind_the_matrix_has() -> None:
-    assert leaks.of_split(manifest(), "vqa_rad", "test") == [
+    assert leaks.leaks_into_split(manifest(), "vqa_rad", "test") == [
         "training records of vqa_rad share something with it (6 by image)",
         "training records of roco share something with it (2 by near-duplicate)",
     ]
     harmless = manifest(leaks=[{"source": "roco", **ROW, "image": 0}])
-    assert leaks.of_split(harmless, "vqa_rad", "test") == []  # a shared group, or question and answer, is no leak
+    assert leaks.leaks_into_split(harmless, "vqa_rad", "test") == []  # a shared group or wording is no leak
 
 
 def test_leaks_that_were_dropped_are_none() -> None:
     dropped = manifest(evaluation=[{"source": "vqa_rad", "split": "test", "leaks": "drop"}])
-    assert leaks.of_split(dropped, "vqa_rad", "test") == []
+    assert leaks.leaks_into_split(dropped, "vqa_rad", "test") == []
 
 
 def test_what_the_mix_was_not_kept_clean_of_is_named() -> None:
     splits = {"vqa_rad": "test", "slake": "validation", "medqa": "test", "pathvqa": "test"}
-    assert leaks.unguarded(manifest(), list(splits), splits) == ["slake", "medqa", "pathvqa"]
-    assert [row["source"] for row in leaks.rows(manifest(), ["vqa_rad"])] == ["vqa_rad", "roco"]
+    assert leaks.unchecked_sources(manifest(), list(splits), splits) == ["slake", "medqa", "pathvqa"]
+    assert [row["source"] for row in leaks.leak_rows(manifest(), ["vqa_rad"])] == ["vqa_rad", "roco"]

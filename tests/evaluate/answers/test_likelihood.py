@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from medmix.evaluate.answers.heldout import read
+from medmix.evaluate.answers.images import QuestionImages
 from medmix.evaluate.answers.likelihood import option_logliks
-from medmix.evaluate.answers.pictures import Pictures
+from medmix.evaluate.answers.mix_split import read_questions
 from medmix.train.data.collate import Sample, collate
 from medmix.train.run.checkpoint import Checkpoint
 
@@ -26,8 +26,8 @@ def naive(loaded: Checkpoint, sample: Sample, option: list[int]) -> float:
 def test_options_that_share_a_prompt_are_as_likely_as_each_alone(
     mix: Path, loaded: Checkpoint, tmp_path: Path, size: int
 ) -> None:
-    pictures = Pictures(tmp_path, loaded.recipe.vision)
-    samples = prompts_of(loaded, read(mix, "test", (), pictures), pictures)
+    image_store = QuestionImages(tmp_path, loaded.recipe.vision)
+    samples = prompts_of(loaded, read_questions(mix, "test", (), image_store), image_store)
     words = loaded.tokenizer("yes no red A. yes B. no, it is not even", add_special_tokens=False)["input_ids"]
     options = [[words[: 1 + place % 3], words[2 : 4 + place % 5], words[5:6]][: 2 + place % 2] for place in range(12)]
     found = []

@@ -2,11 +2,12 @@ from typing import Any
 
 import pytest
 
-from medmix.evaluate import intervals
-from medmix.evaluate.answers import scores, tables
+from medmix.evaluate.answers import results_table, scores
+
+from ..test_intervals import mean
 
 
-def line(number: int, prediction: str, *golds: str, **fields: Any) -> dict[str, Any]:
+def line(number: int, prediction: str, *references: str, **fields: Any) -> dict[str, Any]:
     base = {
         "id": f"slake/{number}",
         "benchmark": "slake",
@@ -16,7 +17,7 @@ def line(number: int, prediction: str, *golds: str, **fields: Any) -> dict[str, 
         "seed": None,
         "language": "en",
         "prediction": prediction,
-        "golds": list(golds),
+        "references": list(references),
         "choices": [],
         "options": [],
         "correct": None,
@@ -32,7 +33,7 @@ def choice(number: int, prediction: str, correct: int, loglik: list[float] | Non
 
 
 def rows(lines: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
-    found = scores.of_lines(lines)
+    found = scores.score_predictions(lines)
     keyed = {(row["benchmark"], row["subset"], row["system"], row["metric"]): row for row in found}
     assert len(keyed) == len(found)
     return keyed
@@ -41,7 +42,7 @@ def rows(lines: list[dict[str, Any]]) -> dict[tuple[str, ...], dict[str, Any]]:
 def test_every_row_has_the_shared_form() -> None:
     found = rows([line(0, "yes", "yes"), line(1, "no", "yes"), line(2, "ct", "mri", "CT")])
     row = found["slake", "en", "model", "exact_match"]
-    expected = intervals.mean([1.0, 0.0, 1.0], ["image-0", "image-1", "image-0"])
+    expected = mean([1.0, 0.0, 1.0], ["image-0", "image-1", "image-0"])
     assert row == {
         "benchmark": "slake",
         "subset": "en",
@@ -115,13 +116,13 @@ def test_the_table_shows_the_model_beside_its_controls() -> None:
     lines = [line(0, "yes", "yes"), line(1, "no", "yes"), line(0, "yes", "yes", system="always_yes")]
     results = {
         "model": {"name": "tiny", "path": "run/step-1", "step": 1},
-        "protocol": {"asked": "the benchmarks in sources"},
-        "scores": scores.of_lines([*lines, choice(0, "A", 0, [-1.0, -2.0])]),
-        "notes": ["no majority_answer for slake: no train split at hand"],
+        "protocol": {"dataset": "the benchmarks in sources"},
+        "scores": scores.score_predictions([*lines, choice(0, "A", 0, [-1.0, -2.0])]),
+        "notes": ["no majority_answer for slake: its train split is missing"],
     }
-    text = tables.markdown(results)
+    text = results_table.render_markdown(results)
     assert "run/step-1 (step 1) on the benchmarks in sources." in text
     assert "| slake | en | 2 | 2 | exact_match | 0.500 [0.000, 1.000] |  |  |  | 1.000 |" in text
     assert "| slake | en/closed | 2 | 2 | closed_accuracy | 0.500 [0.000, 1.000] |  |  |  | 1.000 |" in text
     assert "| medqa | all | 1 | 1 | choice_accuracy_loglik | 1.000 |  |  |  |  |" in text
-    assert text.endswith("## Notes\n\n- no majority_answer for slake: no train split at hand\n")
+    assert text.endswith("## Notes\n\n- no majority_answer for slake: its train split is missing\n")

@@ -7,8 +7,8 @@ import pytest
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.answers import suite
-from medmix.evaluate.answers.asking import Options
-from medmix.evaluate.answers.journal import Journal
+from medmix.evaluate.answers.loading import EvalOptions
+from medmix.evaluate.answers.predictions import PredictionWriter
 from medmix.train.data import stream
 from medmix.train.run import checkpoint, loop
 
@@ -21,7 +21,7 @@ FILES = ("predictions.jsonl", "results.json", "table.md")
 def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_path: Path) -> None:
     results = suite.evaluate(run, tmp_path)
     assert json.loads((tmp_path / "results.json").read_text()) == results
-    assert (results["format"], results["suite"]) == (1, "vqa")
+    assert (results["format"], results["suite"]) == (2, "answers")
     assert results.keys() == {"format", "suite", "model", "mix", "protocol", "versions", "scores", "notes", "files"}
     assert value(results, "colours", "all", "exact_match") == 1.0
     assert value(results, "colours", "all", "exact_match", "blank_image") <= 0.5
@@ -33,13 +33,13 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
     assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.mix_digest(mix)
     assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm", "nltk", "sacrebleu"}
     assert results["notes"] == [
-        "colours: the mix of the training was not kept clean of it, leaks were not looked for",
-        "texts: the mix of the training was not kept clean of it, leaks were not looked for",
+        "colours: the training mix was not checked against it for leaks",
+        "texts: the training mix was not checked against it for leaks",
     ]
     said = lines(tmp_path)
     assert [line["system"] for line in said[:12]] == ["model"] * 12  # captions ask nothing
     assert len({(line["system"], line["id"]) for line in said}) == len(said)
-    gold = {line["id"]: line["golds"] for line in said}
+    gold = {line["id"]: line["references"] for line in said}
     assert gold["texts/test-1"] == ["yes"]  # neither the letter nor the explanation on the next line
     texts = next(line for line in said if line["benchmark"] == "texts")
     assert (texts["options"], len(texts["loglik"])) == (["A. yes", "B. no"], 2)
@@ -50,7 +50,7 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
 
 
 def test_the_shuffled_system_is_shown_another_image(run: Path, tmp_path: Path) -> None:
-    suite.evaluate(run, tmp_path, Options(seed=1))
+    suite.evaluate(run, tmp_path, EvalOptions(seed=1))
     said = lines(tmp_path)
     model = {line["id"]: line["prediction"] for line in said if line["system"] == "model"}
     shuffled = {line["id"]: line for line in said if line["system"] == "shuffled_images"}
@@ -87,15 +87,15 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(run: Path, whole: Path,
 def test_a_run_is_stopped_between_batches_and_keeps_what_it_has(
     run: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, calls = Journal.append, []
+    append, calls = PredictionWriter.append, []
 
-    def stopping(journal: Journal, some: list[dict[str, object]]) -> None:
+    def stopping(writer: PredictionWriter, some: list[dict[str, object]]) -> None:
         if len(calls) == 2:
             raise KeyboardInterrupt
         calls.append(len(some))
-        append(journal, some)
+        append(writer, some)
 
-    monkeypatch.setattr(Journal, "append", stopping)
+    monkeypatch.setattr(PredictionWriter, "append", stopping)
     with pytest.raises(KeyboardInterrupt):
         suite.evaluate(run, tmp_path)
     assert len(lines(tmp_path)) == sum(calls) > 0
@@ -109,18 +109,18 @@ def test_predictions_of_another_run_are_refused(run: Path, whole: Path, tmp_path
     tmp_path = tmp_path / "eval"
     shutil.copytree(whole, tmp_path)
     with pytest.raises(
-        UsageError, match=r"is of another run: protocol\.batch was 5, is 3; give another --out, or begin"
+        UsageError, match=r"is of another run: protocol\.batch_size was 5, is 3; choose another --out, or start"
     ):
-        suite.evaluate(run, tmp_path, Options(batch=3))
+        suite.evaluate(run, tmp_path, EvalOptions(batch_size=3))
     with pytest.raises(UsageError, match=r"protocol\.limit was null, is 4; questions was "):
-        suite.evaluate(run, tmp_path, Options(limit=4))
-    suite.evaluate(run, tmp_path, Options(limit=4, fresh=True))
+        suite.evaluate(run, tmp_path, EvalOptions(limit=4))
+    suite.evaluate(run, tmp_path, EvalOptions(limit=4, overwrite=True))
     assert {line["benchmark"] for line in lines(tmp_path)} == {"colours", "texts"}
     assert sum(line["system"] == "model" for line in lines(tmp_path)) == 4
 
 
 def test_batches_of_any_size_say_the_same(run: Path, whole: Path, tmp_path: Path) -> None:
-    suite.evaluate(run, tmp_path, Options(batch=1))
+    suite.evaluate(run, tmp_path, EvalOptions(batch_size=1))
 
     def said(folder: Path) -> dict[tuple[str, str], tuple[str, list[float] | None]]:
         return {(line["system"], line["id"]): (line["prediction"], line.get("loglik")) for line in lines(folder)}
@@ -138,14 +138,14 @@ def test_what_is_right_does_not_reach_what_is_said(run: Path, whole: Path, tmp_p
         row["messages"][1]["content"][0]["text"] = "something else\nbecause"
         row["answer"], row["answer_type"], row["choices"] = "something else", "closed", []
     mix = write_mix(tmp_path / "mix", {"test": rows, "train": records(1, "train")})
-    results = suite.evaluate(run, tmp_path / "eval", Options(mix=mix))
+    results = suite.evaluate(run, tmp_path / "eval", EvalOptions(mix=mix))
     assert value(results, "colours", "all", "exact_match") == 0.0
     said = {line["id"]: line["prediction"] for line in lines(tmp_path / "eval") if line["system"] == "model"}
     assert said == {line["id"]: line["prediction"] for line in lines(whole) if line["system"] == "model"}
 
 
 def test_the_benchmarks_of_a_root(sample_run: Path, sources: Path, tmp_path: Path) -> None:
-    asked = Options(root=sources, benchmarks=("vqa_rad", "slake", "vqa_med_2019", "pubmedqa", "pmc_vqa"))
+    asked = EvalOptions(root=sources, benchmarks=("vqa_rad", "slake", "vqa_med_2019", "pubmedqa", "pmc_vqa"))
     results = suite.evaluate(sample_run, tmp_path, asked)
     found = {(row["benchmark"], row["subset"]) for row in results["scores"]}
     assert found >= {("slake", "en/open"), ("slake", "zh/closed"), ("pmc_vqa", "test_clean"), ("vqa_rad", "closed")}
@@ -159,13 +159,13 @@ def test_the_benchmarks_of_a_root(sample_run: Path, sources: Path, tmp_path: Pat
 def test_a_benchmark_that_was_trained_on_is_refused_unless_told_otherwise(
     sample_run: Path, sources: Path, tmp_path: Path
 ) -> None:
-    asked = Options(root=sources, benchmarks=("omnimedvqa",), leave_out_broken=True, controls=False)
+    asked = EvalOptions(root=sources, benchmarks=("omnimedvqa",), skip_broken=True, controls=False)
     with pytest.raises(UsageError) as refused:
         suite.evaluate(sample_run, tmp_path, asked)
     assert str(refused.value).startswith("omnimedvqa: the mix trains on its test split (splits: {test: train}): ")
-    assert str(refused.value).endswith(" records of it. To score it all the same: --allow-leaks")
+    assert str(refused.value).endswith(" records of it. To score it anyway: --allow-leaks")
     results = suite.evaluate(sample_run, tmp_path, replace(asked, allow_leaks=True))
-    assert results["notes"][0].startswith("leaks, scored all the same: omnimedvqa: the mix trains on its test split")
+    assert results["notes"][0].startswith("leaks, scored anyway: omnimedvqa: the mix trains on its test split")
     assert value(results, "omnimedvqa", "all", "choice_accuracy_loglik") >= 0.0
 
 
@@ -175,7 +175,7 @@ def test_a_benchmark_that_leaks_is_left_out_of_all_and_that_is_said(
     root = tmp_path / "sources"
     for name in ("omnimedvqa", "pathvqa"):
         shutil.copytree(sources / name, root / name)
-    results = suite.evaluate(sample_run, tmp_path / "eval", Options(root=root, controls=False))
+    results = suite.evaluate(sample_run, tmp_path / "eval", EvalOptions(root=root, controls=False))
     assert {row["benchmark"] for row in results["scores"]} == {"pathvqa"}
     assert (
         "note: not scored, because it leaks (--allow-leaks): omnimedvqa: the mix trains on" in capsys.readouterr().err
@@ -185,30 +185,30 @@ def test_a_benchmark_that_leaks_is_left_out_of_all_and_that_is_said(
 def test_the_mix_of_the_training_may_have_moved_but_must_be_the_same(
     sample_run: Path, sample_mix: Path, mix: Path, sources: Path, tmp_path: Path
 ) -> None:
-    asked = Options(root=sources, benchmarks=("vqa_rad",), controls=False, limit=3)
+    asked = EvalOptions(root=sources, benchmarks=("vqa_rad",), controls=False, limit=3)
     moved = tmp_path / "moved"
     shutil.copytree(sample_mix, moved, ignore=shutil.ignore_patterns(".work"))
-    assert suite.evaluate(sample_run, tmp_path / "1", replace(asked, trained_on=moved))["mix"]["path"] == str(moved)
+    assert suite.evaluate(sample_run, tmp_path / "1", replace(asked, train_dataset=moved))["mix"]["path"] == str(moved)
     with pytest.raises(UsageError, match="is not the mix that the checkpoint was trained on"):
-        suite.evaluate(sample_run, tmp_path / "2", replace(asked, trained_on=mix))
-    gone = suite.evaluate(sample_run, tmp_path / "3", replace(asked, trained_on=tmp_path / "nowhere"))
+        suite.evaluate(sample_run, tmp_path / "2", replace(asked, train_dataset=mix))
+    gone = suite.evaluate(sample_run, tmp_path / "3", replace(asked, train_dataset=tmp_path / "nowhere"))
     assert gone["mix"] is None
-    assert gone["notes"][0].startswith("nothing is known of leaks: the mix of the training is no longer at")
+    assert gone["notes"][0].startswith("leaks are unknown: the mix of the training is no longer at")
 
 
 def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
     mix = write_mix(tmp_path / "mix", {"train": records(1, "train")})
-    with pytest.raises(UsageError, match="has no questions in its test split; give another split or mix"):
-        suite.evaluate(run, tmp_path / "eval", Options(mix=mix))
+    with pytest.raises(UsageError, match="has no questions in its test split; choose another split or mix"):
+        suite.evaluate(run, tmp_path / "eval", EvalOptions(mix=mix))
     with pytest.raises(UsageError, match=r"has colours, pictures, texts: no 'colour' \(did you mean 'colours'\?\)"):
-        suite.evaluate(run, tmp_path / "eval", Options(benchmarks=("colour",)))
-    for other in (Options(root=tmp_path, mix=mix), Options(root=tmp_path, split="validation")):
-        with pytest.raises(UsageError, match="--root asks the benchmarks' own splits; leave out --mix and --split"):
+        suite.evaluate(run, tmp_path / "eval", EvalOptions(benchmarks=("colour",)))
+    for other in (EvalOptions(root=tmp_path, mix=mix), EvalOptions(root=tmp_path, split="validation")):
+        with pytest.raises(UsageError, match="--root takes the benchmarks' own splits; leave out --mix and --split"):
             suite.evaluate(run, tmp_path / "eval", other)
-    with pytest.raises(UsageError, match="has no checkpoint; type: medmix train"):
-        suite.evaluate(tmp_path / "nowhere", tmp_path / "eval", Options(mix=mix))
+    with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
+        suite.evaluate(tmp_path / "nowhere", tmp_path / "eval", EvalOptions(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):
-        suite.evaluate(run, tmp_path / "eval", Options(mix=tmp_path / "nowhere"))
+        suite.evaluate(run, tmp_path / "eval", EvalOptions(mix=tmp_path / "nowhere"))
 
 
 def test_a_broken_checkpoint_is_a_usage_error(mix: Path, tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from . import upstream
 TINY = (
     "size=32",
     "epochs=8",
-    "batch=8",
+    "batch_size=8",
     "seeds=[0, 1]",
     "optim.lr=0.002",
     "optim.warmup_epochs=1",
-    "augment={flip: 0.0, crop: 0.95, rotate: 2.0, tone: 0.05}",
+    "augment={hflip: 0.0, crop: 0.95, rotate: 2.0, color_jitter: 0.05}",
     "scratch.kwargs={patch_size: 8, embed_dim: 32, depth: 1, num_heads: 2}",
-    "resamples=50",
+    "n_bootstrap=50",
     "probe={c: [0.01, 1.0], max_iter: 100}",
 )
 """Overrides that make the smoke recipe train in a moment."""

@@ -24,7 +24,7 @@ from transformers import (
 
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification.encoders import open_encoder
-from medmix.evaluate.classification.foreign import wrapped
+from medmix.evaluate.classification.pretrained import wrap_timm
 from medmix.train.recipe import Recipe
 from medmix.train.run import checkpoint, loop
 
@@ -53,7 +53,7 @@ def test_a_vector_is_the_class_token_and_the_mean_of_the_patches(tmp_path: Path)
         expected = torch.cat([tokens[:, 0], tokens[:, 1:].mean(1)], 1)
         assert torch.equal(encoder.build(0).eval()(images()), expected)
     assert (encoder.width, encoder.pooling) == (128, "class token + mean of patches")
-    assert encoder.about == {"timm": "vit_base_patch16_224", "kwargs": {**VIT}}
+    assert encoder.metadata == {"timm": "vit_base_patch16_224", "kwargs": {**VIT}}
 
 
 def test_biomedclips_layout_is_told_by_its_names_and_brings_its_pixels(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_other_kinds_of_timm_are_pooled_by_maximum_and_mean(name: str, shape: tu
     side = 224 if "swin" in name else 64
     with torch.no_grad():
         states = net.eval().forward_features(images(side))
-        found = wrapped(net)(images(side))
+        found = wrap_timm(net)(images(side))
     assert shape is None or states.shape[1:] == shape
     axes = (1, 2) if "swin" in name else (1,) if shape is None else (2, 3)
     assert torch.allclose(found, torch.cat([states.amax(axes), states.mean(axes)], 1), atol=1e-6)
@@ -202,10 +202,10 @@ def test_a_trained_checkpoint_gives_its_tower(mix: Path, tiny: Recipe, tmp_path:
     encoder = open_encoder(str(tmp_path / "run"), RECIPE)
     assert encoder.kind == "checkpoint"
     assert encoder.mean == tiny.vision.mean
-    assert encoder.about["step"] == 6
-    assert encoder.about["mix"]["path"] == str(mix)
+    assert encoder.metadata["step"] == 6
+    assert encoder.metadata["mix"]["path"] == str(mix)
     assert encoder.width == 64
-    assert encoder.about["class_token_trained"] is False
+    assert encoder.metadata["class_token_trained"] is False
     same = open_encoder(str(tmp_path / "run"), conftest.tiny("size=32"))  # the size of its pretraining
     with torch.no_grad():
         patches = checkpoint.load(tmp_path / "run").model.tower(images(32))
@@ -215,10 +215,10 @@ def test_a_trained_checkpoint_gives_its_tower(mix: Path, tiny: Recipe, tmp_path:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("biomedclib", r"encoder 'biomedclib' is neither a path nor known \(did you mean 'biomedclip'\?\)"),
-        ("biomedclip", r"weights/biomedclip/open_clip_pytorch_model.bin is not there; type: hf download microsoft/"),
-        ("pubmedclip", r"type: hf download flaviagiammarino/pubmed-clip-vit-base-patch32 --local-dir"),
-        ("pmc-clip=no.pt", r"no.pt is not there; type: hf download axiong/pmc_oa checkpoint.pt --repo-type dataset"),
+        ("biomedclib", r"encoder 'biomedclib' is neither a path nor a known name \(did you mean 'biomedclip'\?\)"),
+        ("biomedclip", r"weights/biomedclip/open_clip_pytorch_model.bin is missing; run: hf download microsoft/"),
+        ("pubmedclip", r"run: hf download flaviagiammarino/pubmed-clip-vit-base-patch32 --local-dir"),
+        ("pmc-clip=no.pt", r"no.pt is missing; run: hf download axiong/pmc_oa checkpoint.pt --repo-type dataset"),
         ("timm:resnet18", r"timm:resnet18 is not on this machine; type: hf download timm/resnet18\.\S+ model"),
         ("timm:resnet1", r"timm does not know resnet1"),
         (
@@ -237,5 +237,5 @@ def test_what_is_not_here_says_how_to_get_it(
 
 def test_a_file_that_tells_nothing_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(1)}, tmp_path / "a.pt")
-    with pytest.raises(UsageError, match=r"the names in it do not tell which tower it is; give timm:NAME="):
+    with pytest.raises(UsageError, match=r"cannot infer the tower from its weight names; give timm:NAME="):
         open_encoder(str(tmp_path / "a.pt"), RECIPE)

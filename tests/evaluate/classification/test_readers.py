@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from medmix.curate.errors import InputError, UsageError
-from medmix.evaluate.classification import readers, sets
-from medmix.evaluate.classification.sample import Element, Sample
+from medmix.evaluate.classification import datasets, readers
+from medmix.evaluate.classification.samples import Element, Sample
 
 from . import upstream
 
 
 def read(name: str, folder: Path) -> list[Sample]:
-    return readers.read(sets.load(name), folder)
+    return readers.read(datasets.load(name), folder)
 
 
 def counts(samples: list[Sample]) -> Counter[tuple[str, int]]:
@@ -60,13 +60,13 @@ id: nih1000
 title: 1,000 films
 labels: single
 classes: [normal, abnormal]
-values: {0_normal: normal, 1_abnormal: abnormal}
+class_aliases: {0_normal: normal, 1_abnormal: abnormal}
 reader:
   folders: {path: "{split}/{class}", splits: {train: train, valid: validation, test: test}}
-splits: {by: patient, group: '^(\\d{8})_', copies: exact}
+splits: {group_by: patient, group_pattern: '^(\\d{8})_', copies: exact}
 """
     )
-    samples = readers.read(sets.load(tmp_path / "nih1000.yaml"), real_data / "chestxray14_nih1000_64px")
+    samples = readers.read(datasets.load(tmp_path / "nih1000.yaml"), real_data / "chestxray14_nih1000_64px")
     assert Counter(sample.split for sample in samples) == {"train": 600, "validation": 200, "test": 200}
     assert all(sample.key.split("/")[-1].startswith(sample.group) for sample in samples)
 
@@ -111,15 +111,17 @@ def test_neojaundice_is_cut_at_the_papers_limit(sets_root: Path) -> None:
 def test_folders_read_a_set_of_ones_own(tmp_path: Path) -> None:
     upstream.class_folders(tmp_path / "mine", ("benign", "malignant"), 3)
     (tmp_path / "mine" / "benign" / "Thumbs.db").write_bytes(b"x")
-    facts = replace(sets.load("busi"), classes=("benign", "malignant"), reader=sets.Reader(sets.Folders("{class}")))
-    assert len(readers.read(facts, tmp_path / "mine")) == 6
+    info = replace(
+        datasets.load("busi"), classes=("benign", "malignant"), reader=datasets.Reader(datasets.Folders("{class}"))
+    )
+    assert len(readers.read(info, tmp_path / "mine")) == 6
 
 
 def test_a_class_without_its_folder_is_named(tmp_path: Path) -> None:
     upstream.class_folders(tmp_path / "Dataset_BUSI_with_GT", ("benign", "malign", "normal"), 1)
     with pytest.raises(InputError) as caught:
         read("busi", tmp_path)
-    assert "has no folder malignant (did you mean 'malign'?); there are benign, malign, normal" in str(caught.value)
+    assert "has no folder malignant (did you mean 'malign'?); found benign, malign, normal" in str(caught.value)
 
 
 def test_a_folder_of_no_class_is_named(tmp_path: Path) -> None:
@@ -136,14 +138,14 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
 
 
 def test_a_set_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"busi is not there; get Dataset_BUSI_with_GT.zip from scholar.cu.edu.eg"):
+    with pytest.raises(UsageError, match=r"busi is missing; get Dataset_BUSI_with_GT.zip from scholar.cu.edu.eg"):
         read("busi", tmp_path / "busi")
 
 
 def test_an_image_of_the_list_that_is_missing_is_named(tmp_path: Path) -> None:
     upstream.medfmc_endo(tmp_path)
     (tmp_path / "medfmc_endo" / "images" / "13333_2021.01_0000_51688926.png").unlink()
-    with pytest.raises(InputError, match=r"1 of 60 images are not there: images/13333_2021.01_0000_51688926.png"):
+    with pytest.raises(InputError, match=r"1 of 60 images are missing: images/13333_2021.01_0000_51688926.png"):
         read("medfmc_endo", tmp_path / "medfmc_endo")
 
 
@@ -154,7 +156,7 @@ def test_an_image_of_the_list_that_is_missing_is_named(tmp_path: Path) -> None:
         ("medfmc_endo", "trainval.txt", "a.png 0 0 2 0", "row 40: 'a.png 0 0 2 0' does not end in 4 labels of 0 or 1"),
         ("medfmc_colon", "trainval.txt", "a b.png 2", "does not end in the number of a class, 0 to 1"),
         ("medfmc_colon", "trainval.txt", "../../a.png 1", "'../../a.png' is no file name"),
-        ("medfmc_endo", "trainval.txt", "b.png 0 0 0 0", "the name 'b.png' tells no case by splits.group"),
+        ("medfmc_endo", "trainval.txt", "b.png 0 0 0 0", "no case in the name 'b.png' by splits.group_pattern"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, name: str, file: str, line: str, message: str) -> None:
@@ -180,7 +182,7 @@ def test_a_film_in_no_list_is_named(tmp_path: Path) -> None:
     upstream.cxr8(tmp_path)
     test = tmp_path / "cxr8" / "test_list.txt"
     test.write_text(test.read_text().replace("00000004_000.png\n", ""))
-    with pytest.raises(InputError, match=r"00000004_000.png stands in none of train_val_list.txt, test_list.txt"):
+    with pytest.raises(InputError, match=r"00000004_000.png is in none of train_val_list.txt, test_list.txt"):
         read("cxr8", tmp_path / "cxr8")
 
 

@@ -7,8 +7,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from medmix.evaluate.classification.scores import Auroc, accuracy, f1, indicators, left_out, macro_f1, over_seeds, parts
-from medmix.evaluate.classification.thresholds import best_f1, decide
+from medmix.evaluate.classification.scores import (
+    Auroc,
+    accuracy,
+    best_thresholds,
+    classes_without_positives,
+    confusion_counts,
+    f1,
+    macro_f1,
+    mean_over_seeds,
+    multi_hot,
+    predicted_classes,
+)
 
 ALL = np.ones(3, bool)
 truths = arrays(bool, (20, 3))
@@ -20,7 +30,7 @@ quick = settings(max_examples=30, deadline=None)
 @quick
 @given(truths, truths, weights)
 def test_f1_is_scikit_learns_under_any_weights(truth, predicted, weight):
-    sums = (parts(predicted, truth) * weight[:, None]).sum(axis=0)
+    sums = (confusion_counts(predicted, truth) * weight[:, None]).sum(axis=0)
     expected = f1_score(truth, predicted, average=None, sample_weight=weight, zero_division=np.nan)
     assert f1(sums) == pytest.approx(expected, abs=1e-12, nan_ok=True)
     if not np.isnan(expected).any():
@@ -45,7 +55,7 @@ def test_macro_auroc_of_single_labels_is_one_against_the_rest():
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 50)
     score = random.dirichlet(np.ones(3), 50)
-    truth = indicators([[label] for label in labels], 3)
+    truth = multi_hot([[label] for label in labels], 3)
     theirs = roc_auc_score(labels, score, multi_class="ovr", average="macro")
     assert Auroc(score, truth, ALL)(np.ones(50)) == pytest.approx(theirs, abs=1e-12)
 
@@ -53,30 +63,30 @@ def test_macro_auroc_of_single_labels_is_one_against_the_rest():
 def test_accuracy_is_scikit_learns():
     random = np.random.default_rng(0)
     labels, said = random.integers(0, 3, 50), random.integers(0, 3, 50)
-    sums = parts(indicators(said[:, None], 3), indicators(labels[:, None], 3)).sum(axis=0)
+    sums = confusion_counts(multi_hot(said[:, None], 3), multi_hot(labels[:, None], 3)).sum(axis=0)
     assert float(accuracy(sums)) == pytest.approx(accuracy_score(labels, said), abs=1e-12)
 
 
 def test_a_class_without_positives_is_left_out_of_the_mean():
     truth = np.array([[1, 0, 0], [0, 1, 0]], bool)
     predicted = np.array([[1, 0, 1], [0, 1, 1]], bool)
-    assert left_out(truth) == [2]
-    sums = parts(predicted, truth).sum(axis=0)
+    assert classes_without_positives(truth) == [2]
+    sums = confusion_counts(predicted, truth).sum(axis=0)
     assert float(macro_f1(np.array([True, True, False]))(sums)) == 1.0
     assert float(macro_f1(ALL)(sums)) == pytest.approx(2 / 3)
 
 
 def test_the_mean_over_seeds_is_that_of_each_seeds_score():
     truth = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
-    right, wrong = parts(truth, truth), parts(~truth, truth)
+    right, wrong = confusion_counts(truth, truth), confusion_counts(~truth, truth)
     both = np.concatenate([right, wrong], axis=1).sum(axis=0)
-    assert float(over_seeds(macro_f1(ALL), 2)(both)) == 0.5
+    assert float(mean_over_seeds(macro_f1(ALL), 2)(both)) == 0.5
 
 
 @quick
 @given(truths, scores)
 def test_no_threshold_has_a_better_f1(truth, score):
-    found = best_f1(score, truth)
+    found = best_thresholds(score, truth)
     for k in range(3):
         if not truth[:, k].any():
             assert found[k] == 0.5
@@ -86,9 +96,9 @@ def test_no_threshold_has_a_better_f1(truth, score):
 
 
 def test_the_highest_of_equally_good_thresholds_is_taken():
-    assert best_f1([[0.9], [0.6], [0.2]], [[1], [0], [0]]).tolist() == [0.75]
+    assert best_thresholds([[0.9], [0.6], [0.2]], [[1], [0], [0]]).tolist() == [0.75]
 
 
 def test_without_thresholds_the_likeliest_class_is_chosen():
-    assert decide([[0.2, 0.5, 0.3]], None).tolist() == [[False, True, False]]
-    assert decide([[0.2, 0.5, 0.3]], [0.2, 0.6, 0.3]).tolist() == [[True, False, True]]
+    assert predicted_classes([[0.2, 0.5, 0.3]], None).tolist() == [[False, True, False]]
+    assert predicted_classes([[0.2, 0.5, 0.3]], [0.2, 0.6, 0.3]).tolist() == [[True, False, True]]

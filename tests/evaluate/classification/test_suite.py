@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.classification import finetune, job, pictures
+from medmix.evaluate.classification import finetune, image_cache, runs
 from medmix.evaluate.classification.suite import evaluate
 
 from . import upstream
@@ -21,7 +21,7 @@ ROW = {"benchmark", "subset", "system", "metric", "value", "low", "high", "n", "
 
 
 def run(out: Path, root: Path, *sets: str, more: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
-    found = evaluate(["scratch"], out, root=root, sets=sets, recipe="smoke", overrides=(*TINY, *more), **options)
+    found = evaluate(["scratch"], out, root=root, datasets=sets, recipe="smoke", overrides=(*TINY, *more), **options)
     return found["scratch"]
 
 
@@ -40,7 +40,7 @@ def own_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "mine" / "cat" / f"copy of cat ({number}).png").write_bytes(copy)
     (root / "mine.yaml").write_text(
         "id: mine\ntitle: Mine\nlabels: single\nclasses: [cat, dog]\nreader:\n  folders: {path: '{class}'}\n"
-        "splits: {by: copies, copies: exact, test: 0.4, validation: 0.2}\n"
+        "splits: {group_by: copies, copies: exact, test_fraction: 0.4, validation_fraction: 0.2}\n"
     )
     return root
 
@@ -65,14 +65,14 @@ def test_results_are_in_the_form_that_all_suites_share(own: tuple[Path, dict[str
     out, results = own
     assert json.loads((out / "results.json").read_text()) == results
     assert results.keys() == {"format", "suite", "model", "mix", "protocol", "versions", "scores", "notes", "files"}
-    assert (results["format"], results["suite"], results["mix"]) == (1, "classification", None)
+    assert (results["format"], results["suite"], results["mix"]) == (2, "classification", None)
     assert results["model"]["kind"] == "encoder"
     assert results["protocol"]["recipe"]["epochs"] == 8
     assert results["protocol"]["early_stopping"] is False
-    mine = results["protocol"]["sets"]["mine"]
+    mine = results["protocol"]["datasets"]["mine"]
     assert mine["images"] == {"train": 21, "validation": 5, "test": 17}
     assert mine["copies"] == 3
-    assert mine["runs"][0] == {"seed": 0, "trained_on": 21, "validated_on": 5, "thresholds": None, "c": None}
+    assert mine["runs"][0] == {"seed": 0, "n_train": 21, "n_validation": 5, "thresholds": None, "c": None}
     assert (out / "table.md").read_text().splitlines()[4].startswith("| mine | 17 | ")
 
 
@@ -102,7 +102,7 @@ def test_what_is_done_is_not_done_again(
     own: tuple[Path, dict[str, Any]], own_set: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, results = own
-    for module, name in ((finetune, "fine_tune"), (pictures, "_decode")):
+    for module, name in ((finetune, "fine_tune"), (image_cache, "_decode")):
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("done again"))
     assert run(out, own_set, str(own_set / "mine.yaml")) == results
 
@@ -114,7 +114,7 @@ def test_another_recipe_is_run(own: tuple[Path, dict[str, Any]], own_set: Path, 
         (tmp_path / "runs" / file.name).write_bytes(file.read_bytes())
     results = run(tmp_path, own_set, str(own_set / "mine.yaml"), more=("epochs=2",), seeds=[0], cache=out / "cache")
     assert results["protocol"]["recipe"]["epochs"] == 2
-    assert "made with other images, encoder or recipe, so made again" in capsys.readouterr().err
+    assert "of other images, encoder or recipe; running again" in capsys.readouterr().err
 
 
 def test_a_cut_file_of_a_run_is_made_again(
@@ -127,7 +127,7 @@ def test_a_cut_file_of_a_run_is_made_again(
         (tmp_path / "runs" / file.name).write_bytes(data[: len(data) // 2] if "seed-1" in file.name else data)
     again = run(tmp_path, own_set, str(own_set / "mine.yaml"), cache=out / "cache")
     assert again["scores"] == results["scores"]
-    assert "seed-1.npz: cannot be read, so made again" in capsys.readouterr().err
+    assert "seed-1.npz: cannot be read; running again" in capsys.readouterr().err
 
 
 def test_killed_within_a_run_it_gives_the_same_numbers(
@@ -163,7 +163,7 @@ def test_several_encoders_get_a_folder_each_and_one_table(own_set: Path, tmp_pat
         names,
         tmp_path / "out",
         root=own_set,
-        sets=[str(own_set / "mine.yaml")],
+        datasets=[str(own_set / "mine.yaml")],
         recipe="smoke",
         overrides=(*TINY, "epochs=2", "seeds=[0]"),
     )
@@ -171,7 +171,7 @@ def test_several_encoders_get_a_folder_each_and_one_table(own_set: Path, tmp_pat
     folders = [path for path in (tmp_path / "out").iterdir() if (path / "results.json").is_file()]
     assert sorted(json.loads((path / "results.json").read_text())["model"]["name"] for path in folders) == sorted(names)
     head = (tmp_path / "out" / "table.md").read_text().splitlines()[2]
-    assert head == f"| set | test images | units | scratch | {names[1]} | majority class |"
+    assert head == f"| dataset | test images | units | scratch | {names[1]} | majority class |"
 
 
 def test_an_encoder_that_does_not_fit_stops_all_before_work(own_set: Path, tmp_path: Path) -> None:
@@ -179,15 +179,17 @@ def test_an_encoder_that_does_not_fit_stops_all_before_work(own_set: Path, tmp_p
     torch.save(tower.state_dict(), tmp_path / "tower.pt")
     name = f"timm:vit_base_patch16_224={tmp_path / 'tower.pt'}"
     with pytest.raises(UsageError, match="does not fit the tower"):
-        evaluate(["scratch", name], tmp_path / "out", root=own_set, sets=[str(own_set / "mine.yaml")], recipe="smoke")
+        evaluate(
+            ["scratch", name], tmp_path / "out", root=own_set, datasets=[str(own_set / "mine.yaml")], recipe="smoke"
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_multi_label_sets_cut_by_thresholds_of_validation(sets_root: Path, tmp_path: Path) -> None:
     results = run(tmp_path, sets_root, "medfmc_endo", more=("epochs=4", "seeds=[0]"))
-    mine = results["protocol"]["sets"]["medfmc_endo"]
-    assert mine["classes_left_out"] == ["tumor"]
-    assert "medfmc_endo: no positive in the test, so left out of every mean: tumor" in results["notes"]
+    mine = results["protocol"]["datasets"]["medfmc_endo"]
+    assert mine["excluded_classes"] == ["tumor"]
+    assert "medfmc_endo: no positive in the test, so excluded from every mean: tumor" in results["notes"]
     assert not [row for row in results["scores"] if row["subset"] == "class/tumor"]
     assert len([row for row in results["scores"] if row["metric"] == "f1"]) == 3
     thresholds = mine["runs"][0]["thresholds"]
@@ -207,18 +209,18 @@ def test_multi_label_sets_cut_by_thresholds_of_validation(sets_root: Path, tmp_p
 def test_a_linear_probe_takes_features_once(own_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = run(tmp_path, own_set, str(own_set / "mine.yaml"), mode="linear-probe", more=("seeds=[0]",))
     assert value(results, metric="macro_f1", subset="all", system="model", seed=None)["value"] > 0.6
-    assert results["protocol"]["sets"]["mine"]["runs"][0]["c"] in (0.01, 1.0)
+    assert results["protocol"]["datasets"]["mine"]["runs"][0]["c"] in (0.01, 1.0)
     assert "scikit-learn" in results["versions"]
     assert len(list((tmp_path / "cache" / "mine").glob("features-*.npy"))) == 1
-    monkeypatch.setattr(job.features, "_take", lambda *_: pytest.fail("taken again"))
+    monkeypatch.setattr(runs.features, "_extract", lambda *_: pytest.fail("taken again"))
     run(tmp_path, own_set, str(own_set / "mine.yaml"), mode="linear-probe", shots=2, more=("seeds=[0]",))
 
 
 def test_few_shots_train_and_validate_on_so_many_units(own_set: Path, tmp_path: Path) -> None:
     results = run(tmp_path, own_set, str(own_set / "mine.yaml"), shots=2, more=("epochs=2",), seeds=[0])
-    only = results["protocol"]["sets"]["mine"]["runs"][0]
-    assert 4 <= only["trained_on"] <= 6  # two units of each class, one of which may be an image and its copy
-    assert only["validated_on"] >= 2
+    only = results["protocol"]["datasets"]["mine"]["runs"][0]
+    assert 4 <= only["n_train"] <= 6  # two units of each class, one of which may be an image and its copy
+    assert only["n_validation"] >= 2
     assert results["protocol"]["recipe"]["shots"] == 2
     assert not [note for note in results["notes"] if "shots" in note]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-finetune-2-shots-seed-0.npz"]
@@ -226,7 +228,7 @@ def test_few_shots_train_and_validate_on_so_many_units(own_set: Path, tmp_path: 
 
 def test_a_class_with_fewer_units_than_shots_is_said(own_set: Path, tmp_path: Path) -> None:
     results = run(tmp_path, own_set, str(own_set / "mine.yaml"), shots=99, more=("epochs=2",), seeds=[0])
-    assert results["notes"][-1] == "mine: dog has 10 units to train on, fewer than the 99 shots asked for"
+    assert results["notes"][-1] == "mine: dog has 10 training units, fewer than the 99 shots requested"
 
 
 def test_a_test_that_leaks_is_refused_when_told_so(sets_root: Path, tmp_path: Path) -> None:
@@ -251,7 +253,7 @@ def test_what_may_not_be_asked(options: dict[str, Any], message: str, own_set: P
 
 
 def test_a_set_that_is_not_there_is_said_before_work(own_set: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="busi is not there; get Dataset_BUSI"):
+    with pytest.raises(UsageError, match="busi is missing; get Dataset_BUSI"):
         run(tmp_path / "out", own_set, str(own_set / "mine.yaml"), "busi")
-    with pytest.raises(UsageError, match=r"nowhere is not there; give the folder that holds a folder for each set"):
+    with pytest.raises(UsageError, match=r"nowhere is missing; give the folder with one folder per dataset"):
         run(tmp_path / "out", own_set / "nowhere", "busi")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medmix.evaluate.classification import sets
+from medmix.evaluate.classification import datasets
 
 SIDE = 32
 
@@ -91,7 +91,7 @@ def medfmc_colon(root: Path, slides: int = 12, tiles: int = 4) -> None:
 
 def cxr8(root: Path, patients: int = 40, films: int = 2) -> None:
     """The table with its two split headings and empty last column, two folders of images, the official lists."""
-    folder, classes = root / "cxr8", sets.load("cxr8").classes
+    folder, classes = root / "cxr8", datasets.load("cxr8").classes
     heading = (
         "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
         "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"

@@ -26,13 +26,13 @@ def answers(folder: Path, digest: str, said: Sequence[str], **changed: Any) -> P
     ]
     lines += [_line(name, gold, kind, group, "always_yes", "yes") for name, (gold, kind, group) in GOLDS.items()]
     document = {
-        "format": 1,
-        "suite": "vqa",
+        "format": 2,
+        "suite": "answers",
         "model": {"name": "tiny", "path": f"runs/{digest}/step-00000002", "digest": digest * 8, "kind": "checkpoint"},
         "mix": {"path": "mixes/small", "digest": "d" * 64, "leaks": [LEAK]},
-        "protocol": {"asked": str(folder), "split": "each benchmark's own", "limit": None, "batch": 4},
+        "protocol": {"dataset": str(folder), "split": "each benchmark's own", "limit": None, "batch_size": 4},
         "versions": {"medmix": "0.1.0"},
-        "scores": scores.of_lines(lines),
+        "scores": scores.score_predictions(lines),
         "notes": [],
         "files": {"predictions": "predictions.jsonl"},
     }
@@ -59,13 +59,13 @@ def classes(folder: Path, name: str, predicted: Mapping[int, Sequence[str]], mac
     row = {"benchmark": "busi", "subset": "all", "system": "model", "metric": "macro_f1", "low": None, "high": None}
     row |= {"n": 4, "groups": 2}
     rows = [{**row, "seed": seed, "value": 0.0} for seed in predicted]
-    about = {"classes": ["benign", "malignant"], "classes_left_out": [], "images": {"test": 4}, "units": {"test": 2}}
+    about = {"classes": ["benign", "malignant"], "excluded_classes": [], "images": {"test": 4}, "units": {"test": 2}}
     document = {
-        "format": 1,
+        "format": 2,
         "suite": "classification",
         "model": {"name": name, "path": None, "digest": None, "kind": "encoder"},
         "mix": None,
-        "protocol": {"mode": "finetune", "recipe": {"name": "transfer", "epochs": 100}, "sets": {"busi": about}},
+        "protocol": {"mode": "finetune", "recipe": {"name": "transfer", "epochs": 100}, "datasets": {"busi": about}},
         "versions": {"medmix": "0.1.0"},
         "scores": [*rows, {**row, "seed": None, "value": macro_f1}],
         "notes": ["busi: a sample"],
@@ -91,7 +91,7 @@ def _line(name: str, gold: str, kind: str, group: str, system: str, said: str) -
         "seed": None,
         "language": "en",
         "question": "?",
-        "golds": [gold],
+        "references": [gold],
         "prediction": said,
         "choices": [],
         "options": [],

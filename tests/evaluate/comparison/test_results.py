@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.evaluate.comparison import measures, results
+from medmix.evaluate.comparison import results, sample_scores
 
 from .conftest import answers
 
@@ -21,8 +21,8 @@ def test_files_are_found_by_name_and_below_folders_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("nowhere", "nowhere: is not there; give a results.json of medmix eval, or a folder that holds some"),
-        ("empty", "empty: holds no results.json; make one: medmix eval CHECKPOINT --out"),
+        ("nowhere", "nowhere: does not exist; give a results.json of medmix eval, or a folder that contains some"),
+        ("empty", "empty: contains no results.json; make one: medmix eval MODEL --out"),
     ],
 )
 def test_places_without_results(tmp_path: Path, name: str, told: str) -> None:
@@ -34,12 +34,12 @@ def test_places_without_results(tmp_path: Path, name: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        (None, "is no JSON, or cut; give a results.json of medmix eval"),
-        ({"format": 2}, "has format 2, this medmix reads format 1; score the model again"),
-        ({"suite": "speech"}, "is of suite 'speech', known are vqa, classification"),
+        (None, "is not JSON, or incomplete; give a results.json of medmix eval"),
+        ({"format": 1}, "has format 1, this version reads format 2; score the model again"),
+        ({"suite": "speech"}, "is of suite 'speech', known are answers, classification"),
         ({"scores": {}}, "'scores' is {}; score the model again"),
         ({"scores": [{"benchmark": "pathvqa"}]}, "score 1: lacks 'subset'"),
-        ({"model": {}}, "names no model"),
+        ({"model": {}}, "has no model name"),
         ({"files": {"predictions": "none.jsonl"}}, "none.jsonl: cannot be read (No such file or directory)"),
     ],
 )
@@ -55,7 +55,7 @@ def test_files_that_are_none_of_ours(tmp_path: Path, changes: dict[str, Any] | N
 def test_some_other_json_is_no_result(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     path.write_text(json.dumps({"accuracy": 1.0}))
-    with pytest.raises(UsageError, match="is not a file of results; give a"):
+    with pytest.raises(UsageError, match="is not a results file; give a"):
         results.read(path)
 
 
@@ -64,11 +64,11 @@ def test_some_other_json_is_no_result(tmp_path: Path) -> None:
     [
         (
             lambda lines: "".join(lines[:3]),
-            "holds 3 predictions of model on pathvqa all, the scores beside it are of 4",
+            "has 3 predictions of model on pathvqa all, its scores are of 4",
         ),
-        (lambda lines: "".join(lines)[:-9], "its last line is cut; go on with the same command"),
-        (lambda lines: "".join(["{]\n", *lines]), "line 1: is no prediction"),
-        (lambda lines: "", "holds 0 predictions of model on pathvqa all"),
+        (lambda lines: "".join(lines)[:-9], "its last line is incomplete; resume with the same command"),
+        (lambda lines: "".join(["{]\n", *lines]), "line 1: is not a prediction"),
+        (lambda lines: "", "has 0 predictions of model on pathvqa all"),
     ],
 )
 def test_cut_predictions(tmp_path: Path, cut: Any, told: str) -> None:
@@ -83,7 +83,5 @@ def test_predictions_that_do_not_give_the_score(tmp_path: Path) -> None:
     path = answers(tmp_path / "a", "a", RIGHT)
     predictions = path.with_name("predictions.jsonl")
     predictions.write_text(predictions.read_text().replace('"prediction": "spleen"', '"prediction": "liver"'))
-    with pytest.raises(
-        UsageError, match=r"its predictions give 0.750000 for pathvqa all exact_match, .* says 1.000000"
-    ):
-        measures.of_result(results.read(path))
+    with pytest.raises(UsageError, match=r"its predictions give 0.750000 for pathvqa all exact_match, .* has 1.000000"):
+        sample_scores.scores_by_sample(results.read(path))

@@ -12,25 +12,18 @@ from nltk.translate.bleu_score import corpus_bleu, sentence_bleu
 from torchmetrics.functional.text import bleu_score, squad
 
 from medmix.evaluate import metrics
-from medmix.evaluate.metrics import (
-    best,
-    bleu1_corpus_word_counts,
-    bleu1_of_counts,
+from medmix.evaluate.metrics import best_over_references, bleu1_corpus_word_counts, bleu1_of_counts, parse_choice
+from medmix.evaluate.metrics.bleu import bleu1_sentence_word
+from medmix.evaluate.metrics.bleu_libraries import CORPUS
+from medmix.evaluate.metrics.bleu_scripts import (
     bleu1_prefix_tuning_char,
-    bleu1_sentence_word,
     bleu4_vqamed2019_nltk33,
     bleu4_vqamed2019_nltk325,
-    closed_accuracy,
-    closed_unparseable,
-    exact_match,
-    normalise,
-    parse_choice,
-    parse_closed,
-    token_f1,
-    token_precision,
-    token_recall,
 )
-from medmix.evaluate.metrics.bleu_libraries import CORPUS
+from medmix.evaluate.metrics.closed import closed_accuracy, closed_unparseable, parse_closed
+from medmix.evaluate.metrics.exact import exact_match
+from medmix.evaluate.metrics.normalization import normalise, words
+from medmix.evaluate.metrics.token_overlap import token_f1, token_precision, token_recall
 
 VOCABULARY = ["no", "yes", "the", "nodule", "T2-weighted", "x-ray", "+", "left", "Lung", "lobe.", "ct"]
 texts = st.lists(st.sampled_from(VOCABULARY), max_size=8).map(" ".join)
@@ -81,66 +74,70 @@ def test_bleu1_sentence_word(prediction: str, gold: str, expected: float) -> Non
 
 
 def test_the_best_of_several_right_answers_counts() -> None:
-    assert best(exact_match, "cta", ["ct angiogram", "CTA"]) == 1.0
-    assert best(bleu1_sentence_word, "left lung", ["left lung lobe", "lung"]) == pytest.approx(math.exp(-0.5))
+    assert best_over_references(exact_match, "cta", ["ct angiogram", "CTA"]) == 1.0
+    assert best_over_references(bleu1_sentence_word, "left lung", ["left lung lobe", "lung"]) == pytest.approx(
+        math.exp(-0.5)
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_bleu1_sentence_word_is_that_of_nltk(seed: int) -> None:
-    for prediction, golds in zip(*random_sheet(seed), strict=True):
-        said, wanted = metrics.words(prediction), metrics.words(golds[0])
+    for prediction, references in zip(*random_sheet(seed), strict=True):
+        said, wanted = words(prediction), words(references[0])
         theirs = sentence_bleu([wanted], said, weights=(1.0,))
-        assert bleu1_sentence_word(prediction, golds[0]) == pytest.approx(theirs, abs=1e-9)
+        assert bleu1_sentence_word(prediction, references[0]) == pytest.approx(theirs, abs=1e-9)
 
 
 def corpus(rows: Sequence[tuple[str, Sequence[str]]]) -> float:
-    sums = np.sum([bleu1_corpus_word_counts(prediction, golds) for prediction, golds in rows], axis=0)
+    sums = np.sum([bleu1_corpus_word_counts(prediction, references) for prediction, references in rows], axis=0)
     return float(bleu1_of_counts(sums))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_bleu1_corpus_word_is_that_of_nltk(seed: int) -> None:
-    said, golds = random_sheet(seed)
+    said, references = random_sheet(seed)
     theirs = corpus_bleu(
-        [[metrics.words(gold) for gold in some] for some in golds], [metrics.words(text) for text in said], (1.0,)
+        [[words(gold) for gold in some] for some in references], [words(text) for text in said], (1.0,)
     )
-    assert corpus(list(zip(said, golds, strict=True))) == pytest.approx(theirs, abs=1e-9)
+    assert corpus(list(zip(said, references, strict=True))) == pytest.approx(theirs, abs=1e-9)
     assert theirs > 0.2
 
 
 @given(sheets)
 def test_bleu1_corpus_word_is_that_of_sacrebleu_on_any_sheet(rows: list[tuple[str, list[str]]]) -> None:
-    rows = [(normalise(text), [normalise(gold or "ct") for gold in golds]) for text, golds in rows]
-    width = max(len(golds) for _, golds in rows)
-    references = [[golds[place] if place < len(golds) else None for _, golds in rows] for place in range(width)]
+    rows = [(normalise(text), [normalise(gold or "ct") for gold in references]) for text, references in rows]
+    width = max(len(references) for _, references in rows)
+    references = [
+        [references[place] if place < len(references) else None for _, references in rows] for place in range(width)
+    ]
     theirs = UNIGRAMS.corpus_score([text for text, _ in rows], references).score / 100
     assert corpus(rows) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_library_scores_are_those_of_the_libraries() -> None:
-    said, golds = random_sheet(11)
+    said, references = random_sheet(11)
     lower = [text.lower() for text in said]
-    lower_golds = [[gold.lower() for gold in some] for some in golds]
-    found = {name: entry[1](said, golds) for name, entry in CORPUS.items()}
+    lower_golds = [[gold.lower() for gold in some] for some in references]
+    found = {name: entry[1](said, references) for name, entry in CORPUS.items()}
     assert found["bleu1_torchmetrics"] == float(bleu_score(lower, lower_golds, n_gram=1))
     split = [text.split() for text in lower]
     assert found["bleu1_nltk_corpus"] == corpus_bleu([[g.split() for g in some] for some in lower_golds], split, (1.0,))
-    one = [some[0] for some in golds]
+    one = [some[0] for some in references]
     theirs = sacrebleu.BLEU(max_ngram_order=1, lowercase=True).corpus_score(said, [one]).score / 100
     assert CORPUS["bleu1_sacrebleu"][1](said, [[gold] for gold in one]) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_five_scores_called_bleu_1_on_one_sheet() -> None:
     said = ["yes", "left lung.", "ct", "right upper lobe", "axial"]
-    golds = [["yes"], ["left lung"], ["ct with contrast"], ["upper lobe of the right lung"], ["axial plane"]]
-    found = {name: round(entry[1](said, golds), 4) for name, entry in CORPUS.items()}
+    references = [["yes"], ["left lung"], ["ct with contrast"], ["upper lobe of the right lung"], ["axial plane"]]
+    found = {name: round(entry[1](said, references), 4) for name, entry in CORPUS.items()}
     assert found == {
         "bleu1_nltk_corpus": 0.4133,  # `lung.` is another word than `lung`
         "bleu1_torchmetrics": 0.4133,
         "bleu1_sacrebleu": 0.51,  # the full stop is a word
         "bleu1_sacrebleu_zh": 0.51,
     }
-    rows = list(zip(said, golds, strict=True))
+    rows = list(zip(said, references, strict=True))
     assert round(corpus(rows), 4) == 0.4724
     assert round(sum(bleu1_sentence_word(text, some[0]) for text, some in rows) / 5, 4) == 0.5742
     assert round(sum(bleu1_prefix_tuning_char(text, some[0]) for text, some in rows) / 5, 4) == 0.87
@@ -150,11 +147,11 @@ def test_five_scores_called_bleu_1_on_one_sheet() -> None:
 @given(rows=sheets)
 def test_draws_of_samples_are_scored_as_the_library_scores_them(name: str, rows: list[tuple[str, list[str]]]) -> None:
     _, score, counted = CORPUS[name]
-    said, golds = [text for text, _ in rows], [some for _, some in rows]
+    said, references = [text for text, _ in rows], [some for _, some in rows]
     if name.startswith("bleu1_sacrebleu"):  # it knows no empty reference
-        golds = [[gold or "ct" for gold in some] for some in golds]
-    sums = np.sum([counted(text, some) for text, some in zip(said, golds, strict=True)], axis=0)
-    assert float(bleu1_of_counts(sums)) == pytest.approx(score(said, golds), abs=1e-6 if "torch" in name else 1e-9)
+        references = [[gold or "ct" for gold in some] for some in references]
+    sums = np.sum([counted(text, some) for text, some in zip(said, references, strict=True)], axis=0)
+    assert float(bleu1_of_counts(sums)) == pytest.approx(score(said, references), abs=1e-6 if "torch" in name else 1e-9)
 
 
 def test_chinese_is_scored_by_characters_where_the_name_says_so() -> None:
@@ -229,15 +226,21 @@ def test_token_scores() -> None:
 
 
 @given(texts, st.lists(texts.filter(bool), min_size=1, max_size=3))
-def test_token_f1_and_exact_match_are_those_of_squad(prediction: str, golds: list[str]) -> None:
-    said, golds = prediction.replace("the", "one"), [gold.replace("the", "one") for gold in golds]  # it drops articles
-    said, golds = said.replace("+", "ct"), [gold.replace("+", "ct") for gold in golds]  # and signs that stand alone
-    answers = {"answer_start": [0] * len(golds), "text": golds}
+def test_token_f1_and_exact_match_are_those_of_squad(prediction: str, references: list[str]) -> None:
+    said, references = (
+        prediction.replace("the", "one"),
+        [gold.replace("the", "one") for gold in references],
+    )  # it drops articles
+    said, references = (
+        said.replace("+", "ct"),
+        [gold.replace("+", "ct") for gold in references],
+    )  # and signs that stand alone
+    answers = {"answer_start": [0] * len(references), "text": references}
     theirs = squad([{"prediction_text": said, "id": "1"}], [{"answers": answers, "id": "1"}])
-    assert best(token_f1, said, golds) == pytest.approx(
+    assert best_over_references(token_f1, said, references) == pytest.approx(
         float(theirs["f1"]) / 100, abs=1e-6
     )  # it is in single precision
-    assert best(exact_match, said, golds) == float(theirs["exact_match"]) / 100
+    assert best_over_references(exact_match, said, references) == float(theirs["exact_match"]) / 100
 
 
 @pytest.mark.parametrize(
@@ -308,11 +311,11 @@ def test_an_option_is_chosen_by_likelihood() -> None:
 
 
 @given(texts, st.lists(texts, min_size=1, max_size=3))
-def test_scores_lie_between_0_and_1(prediction: str, golds: list[str]) -> None:
-    for metric in metrics.of_each().values():
-        assert 0.0 <= metric(prediction, golds) <= 1.0
+def test_scores_lie_between_0_and_1(prediction: str, references: list[str]) -> None:
+    for metric in metrics.answer_metrics().values():
+        assert 0.0 <= metric(prediction, references) <= 1.0
     for closed in metrics.CLOSED.values():
-        assert 0.0 <= best(closed, prediction, golds) <= 1.0
+        assert 0.0 <= best_over_references(closed, prediction, references) <= 1.0
 
 
 @given(st.text())
@@ -322,9 +325,9 @@ def test_a_perfect_answer_scores_1(text: str) -> None:
 
 
 def test_metrics_without_their_library_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert metrics.left_out() == []
+    assert metrics.unavailable_metrics() == []
     monkeypatch.setattr(metrics, "missing_libraries", lambda: ("nltk", "sacrebleu"))
-    assert metrics.left_out() == [
+    assert metrics.unavailable_metrics() == [
         "bleu1_nltk_corpus",
         "bleu1_nltk_sentence",
         "bleu1_sacrebleu",
@@ -333,4 +336,4 @@ def test_metrics_without_their_library_are_named(monkeypatch: pytest.MonkeyPatch
         "bleu4_vqamed2019_nltk33",
     ]
     assert metrics.corpus_metrics(True).keys() == {"bleu1_torchmetrics"}
-    assert "bleu1_nltk_sentence" not in metrics.of_each()
+    assert "bleu1_nltk_sentence" not in metrics.answer_metrics()

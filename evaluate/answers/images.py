@@ -1,0 +1,88 @@
+"""The images of the questions by the digest of their pixels; each is decoded once before work starts."""
+
+import shutil
+from functools import lru_cache
+from pathlib import Path
+
+from torch import Tensor
+
+from medmix.curate.errors import RowError, WorkError
+from medmix.curate.measure.images import decode_rgb, pixel_digest
+from medmix.curate.read.image_store import ImageStore
+from medmix.curate.record import ImageRef
+from medmix.curate.shards import replacing
+from medmix.train.data.collate import to_tensor
+from medmix.train.recipe import Vision
+
+CACHED = 128
+"""Decoded images kept in memory."""
+
+
+class QuestionImages:
+    """Images with random access.
+
+    Files and members of archives are read in place. Bytes from tables are copied to `folder`, because tables are read
+    in row order only; `close` removes them.
+
+    Attributes:
+        folder: of the copied bytes.
+        vision: how pixels are preprocessed.
+    """
+
+    def __init__(self, folder: Path, vision: Vision) -> None:
+        self.folder, self.vision = folder, vision
+        self._locations: dict[str, tuple[Path, ImageRef]] = {}
+        self._keys: dict[tuple[Path, ImageRef], str] = {}
+        self._stores: dict[Path, ImageStore] = {}
+        self._tensor = lru_cache(CACHED)(self._decode)
+
+    def add(self, root: Path, ref: ImageRef) -> str:
+        """Add an image of an upstream folder and return its key, 64 hex digits.
+
+        Raises:
+            RowError: it is missing, or cannot be decoded.
+        """
+        if (root, ref) not in self._keys:
+            data = self._store(root).read(ref)
+            key = self.add_bytes(data) if ref.row is not None else _digest(data, self.vision.max_pixels)
+            self._keys[root, ref] = key
+            if ref.row is None:
+                self._locations.setdefault(key, (root, ref))
+        return self._keys[root, ref]
+
+    def add_bytes(self, data: bytes) -> str:
+        """Add an image by its bytes and return its key, 64 hex digits.
+
+        Raises:
+            RowError: it cannot be decoded.
+        """
+        key = pixel_digest(data, self.vision.max_pixels)
+        if not (self.folder / key).exists():
+            with replacing(self.folder / key) as temporary:
+                temporary.write_bytes(data)
+        self._locations.setdefault(key, (self.folder, ImageRef(key)))
+        return key
+
+    def tensor(self, key: str) -> Tensor:
+        """Return the pixels of an image as model input, [3, S, S] float32.
+
+        Raises:
+            WorkError: it can no longer be read.
+        """
+        return self._tensor(key)
+
+    def close(self) -> None:
+        """Remove the copied bytes, and close open files."""
+        for store in self._stores.values():
+            store.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _decode(self, key: str) -> Tensor:
+        root, ref = self._locations[key]
+        try:
+            return to_tensor(decode_rgb(self._store(root).read(ref), self.vision.max_pixels), self.vision)
+        except RowError as error:
+            raise WorkError(f"{root / str(ref)}: the image disappeared during the run ({error}); restore it") from error
+
+    def _store(self, root: Path) -> ImageStore:
+        return self._stores.setdefault(root, ImageStore(root))
