@@ -68,7 +68,7 @@ def prompts(
     for question in ordered:
         ids = made.ids(question)
         samples.append(
-            Sample(question.id, ids, [IGNORE] * len(ids), [image_store.tensor(key) for key in question.images])
+            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [image_store.tensor(key) for key in question.images])
         )
     return samples, [made.option_ids(question) for question in ordered]
 

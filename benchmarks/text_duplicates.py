@@ -27,7 +27,7 @@ from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.evaluationsets import external_sets
 from medmix.curate.measure import minhash
 from medmix.curate.measure.scans import ScanFile
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
 from medmix.curate.mixture import EvaluationSet
 
 PIECE = 50_000
@@ -66,7 +66,7 @@ def write_scans(folder: Path, records: int) -> tuple[list[ScanFile], float]:
         for start in range(piece, min(piece + PIECE, records), 256):
             batch = [next(source) for _ in range(min(256, piece + PIECE - start, records - start))]
             started = time.perf_counter()
-            keys = measure([Texts(text, "", "", ()) for text in batch])
+            keys = measure_texts([Texts(text, "", "", ()) for text in batch])
             seconds += time.perf_counter() - started
             rows["question"] += batch
             for name in COLUMNS:
@@ -118,7 +118,7 @@ def stages(records: int) -> None:
         scans, measured = write_scans(Path(scratch), records)
         before = _peak()
         rows, scanned = table(scans), ScanTexts(scans, {})
-        seconds = {"measure": measured}
+        seconds = {"measure_texts": measured}
         drops = {}
         is_evaluation = leaks.is_evaluation(EVALUATION)
         copies, external = pl.DataFrame(schema=COPIES), external_sets.number_items({}, rows.height, rows.height)
@@ -178,7 +178,7 @@ def main() -> None:
         stages(arguments.child)
         return
     peers()
-    print("records    measure s  texts/s  overlap s  exact s  near s  dropped: overlap  exact  near  peak MiB")
+    print("records    measure_texts s  texts/s  overlap s  exact s  near s  dropped: overlap  exact  near  peak MiB")
     for records in arguments.records:
         done = subprocess.run(
             [sys.executable, __file__, "--child", str(records)], check=True, stdout=subprocess.PIPE, text=True
@@ -186,7 +186,7 @@ def main() -> None:
         found = json.loads(done.stdout.splitlines()[-1])
         seconds, drops = found["seconds"], found["drops"]
         print(
-            f"{records:9,}  {seconds['measure']:9.1f}  {records / seconds['measure']:7,.0f}  {seconds['overlap']:9.1f}"
+            f"{records:9,}  {seconds['measure_texts']:9.1f}  {records / seconds['measure_texts']:7,.0f}  {seconds['overlap']:9.1f}"
             f"  {seconds['exact']:7.1f}  {seconds['near']:6.1f}  {drops['overlap']:16,}  {drops['exact']:5,}"
             f"  {drops['near']:5,}  {found['peak']:8,.0f}"
         )

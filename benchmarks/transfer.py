@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from medmix.curate.measure.images import canonical  # noqa: E402
+from medmix.curate.measure.images import decode_rgb  # noqa: E402
 from medmix.evaluate.classification import features, finetune, image_cache, recipe  # noqa: E402
 from medmix.evaluate.classification.backbone import Classifier  # noqa: E402
 from medmix.evaluate.classification.encoders import open_encoder  # noqa: E402

@@ -90,7 +90,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         with _timed(seconds, "scan"):
             context = _scan(mixture, options, root, work, inputs, language_model)
         notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
-        complete = expectations.complete(inputs)
+        complete = row_counts.complete_sources(inputs)
         settings = _settings(mixture, options)
         digest = _digest(context, settings, complete)
         finished = None if options.fresh else manifest.read_finished(out, digest)
@@ -102,8 +102,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
             records, differences = _load(context, complete)
-        notes += _say_all("note", expectations.notes(differences))
-        warnings = _say_all("warning", expectations.warnings(differences))
+        notes += _say_all("note", row_counts.notes(differences))
+        warnings = _say_all("warning", row_counts.warnings(differences))
         with _timed(seconds, "compare"):
             copies, external_items = _compare(records, context)
         with _timed(seconds, "decide"):
@@ -171,20 +171,20 @@ def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[s
     dependencies = {
         **settings,
         "complete": complete,
-        "articles": articles.digest(context.root),
+        "articles": articles.table_digest(context.root),
         "facts": {source: asdict(facts) for source, facts in context.facts.items()},
         "external_evaluation_sets": [[place, file.sha256] for place, file in context.external_evaluation_sets.items()],
     }
     return manifest.inputs_digest(dependencies, [scan.path for scan in context.scans])
 
 
-def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[expectations.Difference]]:
+def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[row_counts.RowCountMismatch]]:
     """Load the table of records, with splits and licences; compare the numbers of rows with upstream's."""
     mixture, limit = context.mixture, context.options.limit
     records = candidates.load(context.scans, limit, mixture.sections())
     is_sample = mixture.sample_data or limit is not None
-    differences = [] if is_sample else expectations.differences(records, context.inputs, complete)
-    records = articles.add_wordings(records, articles.table(context.root), context.facts)
+    differences = [] if is_sample else row_counts.find_mismatches(records, context.inputs, complete)
+    records = articles.add_article_licences(records, articles.load_table(context.root), context.facts)
     return policy.resolve(splits.assign(records, mixture), context.facts), differences
 
 

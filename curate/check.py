@@ -151,10 +151,10 @@ def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iter
 
 def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
     licence, verdict, evidence = row["license"], row["license_verdict"], row["license_evidence"]
-    if licence not in wordings.TERMS or verdict not in VERDICTS:
+    if licence not in terms.TERMS or verdict not in VERDICTS:
         yield f"has licence {licence!r} with verdict {verdict!r}"
-    elif verdict not in (wordings.verdict(licence), "unclear"):
-        yield f"is {verdict}, but {licence} is {wordings.verdict(licence)}"
+    elif verdict not in (terms.verdict(licence), "unclear"):
+        yield f"is {verdict}, but {licence} is {terms.verdict(licence)}"
     if not evidence["evidence"] or not evidence["read"]:
         yield f"does not say where and when its licence {licence!r} was read"
     if (folder == "data") != (verdict == "redistributable"):

@@ -51,7 +51,7 @@ def _general_problems(mixture: Mixture, stem: str) -> list[str]:
          "licence_policy: contradicts itself: `use: commercial` cannot keep records whose licence is unclear; "
          "set `unclear: exclude`, or `use: research`"),
         (mixture.shard_megabytes < 1, "shard_megabytes: must be 1 or more"),
-        (about.published and not is_day(about.published),
+        (about.published and not is_iso_date(about.published),
          f"about.published: {about.published!r} is no day; write YYYY-MM-DD"),
     ]  # fmt: skip
     return [problem for broken, problem in rules if broken]

@@ -59,7 +59,11 @@ def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> p
     text_bytes = pl.sum_horizontal(pl.col(name).str.len_bytes() for name in ("question", "answer", "context"))
     width, height = pl.col("image_width").list.min(), pl.col("image_height").list.min()
     return (
-        (reports.taught(pl.read_parquet(scan.path), section).lazy() if section else pl.scan_parquet(scan.path))
+        (
+            report_sections.select_section(pl.read_parquet(scan.path), section).lazy()
+            if section
+            else pl.scan_parquet(scan.path)
+        )
         .select(
             *("task", "group", "stage", "reason", "evidence", "language", "member", "third_party"),
             *("text_key", "question_answer_key", "question_key", "near_key"),

@@ -24,8 +24,8 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
-from ..read.originals import ImageStore
-from ..shards import leftovers, replacing
+from ..read.image_store import ImageStore
+from ..shards import replacing, temporary_files
 from .scan_images import ImageLocation
 
 CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "copies")
@@ -99,7 +99,7 @@ def confirm_copies(
     Args:
         pairs: as `CANDIDATE_PAIRS`; at most `other` is sketched.
         by_number: the images of the pairs.
-        max_pixels: budget of `images.canonical`.
+        max_pixels: budget of `images.decode_rgb`.
         folder: cache of the verdicts.
         workers: processes; the result does not depend on them.
 
@@ -149,7 +149,7 @@ def _merge_files(verdicts: pl.DataFrame, folder: Path) -> None:
     if others:
         with replacing(whole) as temporary:
             verdicts.sort("one", "two").write_parquet(temporary, compression="zstd")
-    for path in (*others, *leftovers(folder)):
+    for path in (*others, *temporary_files(folder)):
         path.unlink()
 
 
@@ -175,8 +175,8 @@ def compare(task: ComparisonTask) -> Path:
         def prepare(image: Image, for_sketch: bool) -> confirm.Prepared | None:
             if isinstance(image, SketchedImage):
                 return confirm.prepare_sketch(image.sketch) if image.sketch else None
-            grey = images.reduced(read(image), task.max_pixels)
-            return confirm.prepare_whitened(grey) if for_sketch else confirm.prepare(grey)
+            grey = images.decode_reduced(read(image), task.max_pixels)
+            return confirm.prepare(grey, for_sketch)
 
         @lru_cache(maxsize=PAIRS_PER_TASK)
         def digest(image: Image) -> str:

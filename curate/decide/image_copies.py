@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..copies.clusters import stars
+from ..copies.clusters import greedy_clusters
 from ..copies.fingerprints import FINGERPRINT
 from ..copies.neighbours import candidates
 from .candidates import by_precedence
@@ -97,7 +97,7 @@ def add_clusters(rows: pl.DataFrame, copies: pl.DataFrame, is_eligible: pl.Expr)
     count = int(images.max() or 0) + 1 if images.len() else 0  # type: ignore[arg-type]
     inside = copies.filter(pl.col("image").is_in(images.implode()) & pl.col("other").is_in(images.implode()))
     absent = np.setdiff1d(np.arange(count), images.to_numpy())
-    representative = stars(
+    representative = greedy_clusters(
         inside.select("image", "other").to_numpy().astype(np.int64),
         np.concatenate([images.to_numpy().astype(np.int64), absent]),
     )

@@ -55,7 +55,7 @@ class ItemGrams:
 
     def _shares(self, texts: pl.DataFrame) -> pl.DataFrame:
         owners, tokens = _tokens(texts)
-        flat, starts = hashed(tokens)
+        flat, starts = hash_words(tokens)
         grams = pl.concat([pl.DataFrame(schema=_OWNED), *(_grams(flat, starts, owners, n) for n in self._lengths)])
         return (
             grams.join(self._grams, on=["n", "gram"])
@@ -81,7 +81,7 @@ def _grams_of_items(items: pl.DataFrame) -> pl.DataFrame:
         lengths = np.minimum(list(map(len, tokens)), N) if tokens else np.empty(0, int)
         for n in range(MIN_WORDS, N + 1):
             chosen = np.flatnonzero(lengths == n)
-            flat, starts = hashed([tokens[place] for place in chosen])
+            flat, starts = hash_words([tokens[place] for place in chosen])
             owned = _grams(flat, starts, items["index"].to_numpy()[chosen], n)
             frames.append(owned.select(item="index", field=pl.lit(field), n="n", gram="gram"))
     return pl.concat(frames)

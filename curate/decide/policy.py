@@ -50,7 +50,7 @@ def _reason() -> pl.Expr:
     """Give the rest of a drop's evidence, after the licence: the text that made it unclear, if any."""
     credit = pl.format(": the caption says '{}'", "third_party")
     row_text = pl.format(": the row says '{}'", "wording")
-    is_unclear = pl.col("licence") == wordings.UNCLEAR
+    is_unclear = pl.col("licence") == terms.UNCLEAR
     return (
         pl.when(is_unclear & (pl.col("third_party") != ""))
         .then(credit)
@@ -88,7 +88,7 @@ def unknown_licence_notes(counts: Mapping[LicenceFields, int], sources: Mapping[
 
 def _unknown(source: Facts, wording: str, member: str) -> str:
     if wording:
-        return "" if wordings.is_known(wording) else f"the licence {wording!r} is unknown and counts as unclear"
+        return "" if terms.is_known(wording) else f"the licence {wording!r} is unknown and counts as unclear"
     if member and source.licence.members:
         known = member_statement(source.licence, member) is not None
         return "" if known else f"the licence of {member!r} is unknown; {source.licence.id} applies"

@@ -9,7 +9,8 @@ import polars as pl
 from .. import record
 from ..measure import report_sections
 from ..measure.scans import ScanFile
-from ..measure.textkeys import Texts
+from ..measure.text_keys import Texts
+from ..measure.text_similarity import Text
 from .candidates import read_rows
 
 _COMPARED = ("question", "answer", "context", "choices")
@@ -48,7 +49,7 @@ class ScanTexts:
         frames += [scanned for _, scanned in self._read(rows.filter(~has_section), ["minhash"])]
         for section, scanned in self._read(rows.filter(has_section), _COMPARED):
             if section:
-                frames.append(reports.taught(scanned, section).select("index", "minhash"))
+                frames.append(report_sections.select_section(scanned, section).select("index", "minhash"))
         return pl.concat(frames)
 
     def _read(self, rows: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[record.Section | None, pl.DataFrame]]:

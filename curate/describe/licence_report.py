@@ -179,7 +179,7 @@ def _rows(
 
 
 def _said(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.LicenceFields:
-    credit = third_party.credit(record.answer) if record.task == "caption" else ""
-    article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
+    credit = third_party.find_credit(record.answer) if record.task == "caption" else ""
+    article = record.group.removeprefix(articles.GROUP_PREFIX) if source.article_licences else ""
     wording = record.licence or of_articles.get(article, "")
     return policy.LicenceFields(record.source, wording, record.member, credit)

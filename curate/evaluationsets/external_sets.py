@@ -17,7 +17,7 @@ from ..decide.comparisons import code_version
 from ..decide.leaks import ITEMS, ExternalItems
 from ..errors import RowError, UsageError
 from ..measure import images
-from ..measure.textkeys import Texts
+from ..measure.text_keys import Texts
 from ..mixture import EvaluationSet, FileFilter
 from ..progress import track
 from ..write import manifest
@@ -75,7 +75,7 @@ def _image_columns(pictures: Iterable[bytes], max_pixels: int) -> dict[str, Any]
     rows, problem = [], ""
     for data in pictures:
         try:
-            grey = images.reduced(data, max_pixels)
+            grey = images.decode_reduced(data, max_pixels)
             digests = hashlib.sha256(data).hexdigest(), images.pixel_digest(data, max_pixels)
         except RowError as error:
             problem = error.evidence

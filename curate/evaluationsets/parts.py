@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from ..measure.textkeys import Texts, measure
+from ..measure.text_keys import Texts, measure_texts
 from ..mixture import FileFilter
-from ..record import ASKING_TASKS, ImageRef
+from ..record import QUESTION_TASKS, ImageRef
 from ..write import manifest
 from ..write.chat import context_of
 from .file_filter import paths
@@ -89,7 +89,7 @@ def read(part: Part) -> Iterator[list[Item]]:
                     for number, image in enumerate(row["images"])
                 },
             )
-            for place, (row, text, keys) in enumerate(zip(records, texts, measure(texts), strict=True))
+            for place, (row, text, keys) in enumerate(zip(records, texts, measure_texts(texts), strict=True))
         ]
         first += len(records)
 
@@ -97,4 +97,4 @@ def read(part: Part) -> Iterator[list[Item]]:
 def _explanation(row: Mapping[str, Any]) -> str:
     """Give the text after the answer in the assistant's turn; captions and reports have none."""
     reply: str = row["messages"][1]["content"][0]["text"]
-    return reply.partition("\n")[2] if row["task"] in ASKING_TASKS else ""
+    return reply.partition("\n")[2] if row["task"] in QUESTION_TASKS else ""

@@ -14,11 +14,11 @@ from .. import engine, record
 from ..errors import WorkError
 from ..facts import Facts
 from ..licences.rulings import rule
-from ..measure import reports
+from ..measure import report_sections
 from ..measure.scans import ScanFile
 from ..progress import track
+from ..read.image_store import ImageStore
 from ..read.inputs import Input
-from ..read.originals import ImageStore
 from ..record import ImageRef, Record
 from ..shards import write_rows
 from .chat import messages

@@ -75,13 +75,15 @@ def make_plan(
     if len(known) < 2:
         raise UsageError(f"{split.mix} trains only on {', '.join(known)}; without it nothing is left to compare")
     mean = _mean_tokens_of(split, mean_tokens)
-    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.batch * mean)
+    budget = tokens or round(total_steps(recipe.run, len(split)) * recipe.run.global_batch_size * mean)
     arms: dict[tuple[str, ...], Arm] = {}
 
     def add_arm(name: str, sources: Sequence[str]) -> str:
         mine = tuple(sorted(sources))
-        mean = _mean_tokens_of(split.only(mine), mean_tokens)
-        return arms.setdefault(mine, Arm(name, mine, max(1, round(budget / (recipe.run.batch * mean))))).name
+        mean = _mean_tokens_of(split.select(mine), mean_tokens)
+        return arms.setdefault(
+            mine, Arm(name, mine, max(1, round(budget / (recipe.run.global_batch_size * mean))))
+        ).name
 
     add_arm(FULL, known)
     without = {one: add_arm(f"without-{one}", [other for other in known if other != one]) for one in known}
@@ -99,7 +101,7 @@ def make_plan(
 
 
 def measure_mean_tokens(whole: stream.Split, split: stream.Split, recipe: Recipe) -> dict[str, float]:
-    """Return the mean tokens per record of each source, images and prompt included (`arithmetic.survey`).
+    """Return the mean tokens per record of each source, images and prompt included (`estimate.survey`).
 
     Args:
         whole: the train split of the mix; a tokenizer is trained on its text if the recipe has none.
@@ -109,10 +111,12 @@ def measure_mean_tokens(whole: stream.Split, split: stream.Split, recipe: Recipe
     Raises:
         UsageError: as `loop.initial_tokenizer` and `estimate.meta_model`.
     """
-    tokenizer = loop.first_tokenizer(whole, recipe)
-    image_tokens = arithmetic.shape(recipe, tokenizer).image_tokens
+    tokenizer = loop.initial_tokenizer(whole, recipe)
+    image_tokens = estimate.meta_model(recipe, tokenizer).image_tokens
     renderer = Renderer(tokenizer, recipe.text, image_tokens, recipe.vision.max_images)
-    return {source: arithmetic.survey(split.only((source,)), renderer, N_MEASURED).tokens for source in split.epoch()}
+    return {
+        source: estimate.survey(split.select((source,)), renderer, N_MEASURED).tokens for source in split.epoch_counts()
+    }
 
 
 def recipe_of(recipe: Recipe, arm: Arm, seed: int) -> Recipe:
@@ -125,11 +129,11 @@ def budget_as_dict(plan: Plan, recipe: Recipe) -> dict[str, Any]:
     return {
         "tokens": plan.tokens,
         "rule": "every run trains on this number of tokens, prompts and images included, in steps of "
-        f"{recipe.run.batch} records; the mean length of its records decides its number of steps",
+        f"{recipe.run.global_batch_size} records; the mean length of its records decides its number of steps",
         "steps": {arm.name: arm.steps for arm in plan.arms},
     }
 
 
 def _mean_tokens_of(split: stream.Split, mean_tokens: Mapping[str, float]) -> float:
     """Return the mean tokens per record of an epoch."""
-    return sum(records * mean_tokens[source] for source, records in split.epoch().items()) / len(split)
+    return sum(records * mean_tokens[source] for source, records in split.epoch_counts().items()) / len(split)

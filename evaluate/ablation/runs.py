@@ -15,7 +15,6 @@ from medmix.train.data import stream
 from medmix.train.recipe import Recipe, as_dict
 from medmix.train.run import checkpoint, loop
 
-from ..answers.predictions import differences
 from . import contributions, plan, scoring
 from .plan import Arm, Plan
 from .scoring import Scoring
@@ -88,7 +87,7 @@ def ablate(
     if len({*seeds}) < len(seeds) or len({*sources}) < len(sources):
         raise UsageError("a seed or a source is named twice; name each once")
     whole = stream.open_split(mix, "train")
-    split = whole.only(recipe.sources)
+    split = whole.select(recipe.sources)
     scoring.validate_scoring(scored_by, mix)
     identity = _identity(mix, replace(recipe, seed=0), scored_by, tokens)
     mean_tokens = _load_mean_tokens(out, identity) or plan.measure_mean_tokens(whole, split, recipe)

@@ -44,7 +44,7 @@ class QuestionImages:
         """
         if (root, ref) not in self._keys:
             data = self._store(root).read(ref)
-            key = self.add_bytes(data) if ref.row is not None else _digest(data, self.vision.max_pixels)
+            key = self.add_bytes(data) if ref.row is not None else pixel_digest(data, self.vision.max_pixels)
             self._keys[root, ref] = key
             if ref.row is None:
                 self._locations.setdefault(key, (root, ref))

@@ -98,7 +98,7 @@ def load_questions(loaded: Checkpoint, options: EvalOptions, image_store: Questi
 
 
 def _of_mix(loaded: Checkpoint, options: EvalOptions, mix: Path, image_store: QuestionImages) -> EvalQuestions:
-    sources = stream.open_split(mix, options.split).sources()
+    sources = stream.open_split(mix, options.split).record_counts()
     if unknown := [name for name in options.benchmarks if name not in sources]:
         hints = "; ".join(f"no {name!r}{nearest(name, list(sources))}" for name in unknown)
         raise UsageError(f"the {options.split} split of {mix} has {', '.join(sources) or 'nothing'}: {hints}")

@@ -90,28 +90,6 @@ def _validate_identity(folder: Path, identity: Mapping[str, Any]) -> None:
         raise UsageError(f"{folder / PREDICTIONS} is of another run: {'; '.join(found)}; {REMEDY}")
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in what two nested mappings differ, as `protocol.batch was 8, is 16`."""
-    first, other = flat(before), flat(json.loads(json.dumps(now)))
-    return [
-        f"{name} was {_short(first.get(name))}, is {_short(other.get(name))}"
-        for name in sorted({*first, *other})
-        if first.get(name) != other.get(name)
-    ]
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Give nested values by their whole names, `protocol.batch`."""
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {k: v for key, item in value.items() for k, v in flat(item, f"{prefix}.{key}".strip(".")).items()}
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text[:12] if len(text) == 64 else text
-
-
 def _read_complete_lines(path: Path) -> list[dict[str, Any]]:
     """Read the lines; truncate the file after the last complete one.
 

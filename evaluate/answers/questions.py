@@ -114,7 +114,7 @@ COLUMNS = (
 
 def has_question(task: str) -> bool:
     """Return whether records of a task are questions with short answers."""
-    return task in ASKING_TASKS
+    return task in QUESTION_TASKS
 
 
 def first_line(answer: str) -> str:

@@ -65,7 +65,9 @@ def evaluate(checkpoint: Path, out: Path, options: EvalOptions = DEFAULT_OPTIONS
             Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
         )
         counts = evaluated.counts if options.controls else None
-        plan = list(plan_batches(evaluated.questions, prompts, loaded.recipe.generation.batch, options.seed, counts))
+        plan = list(
+            plan_batches(evaluated.questions, prompts, loaded.recipe.generation.batch_size, options.seed, counts)
+        )
         identity: dict[str, Any] = {
             "format": FORMAT,
             "checkpoint": checkpoints.digest(loaded.path),
@@ -112,7 +114,7 @@ def _load(checkpoint: Path, batch_size: int | None) -> Checkpoint:
     loaded.model.to(pick_device())
     if batch_size is None:
         return loaded
-    generation = replace(loaded.recipe.generation, batch=batch_size)
+    generation = replace(loaded.recipe.generation, batch_size=batch_size)
     return replace(loaded, recipe=replace(loaded.recipe, generation=generation))
 
 
@@ -151,7 +153,7 @@ class _Run:
         samples = []
         for question, keys in zip(batch.questions, batch.images, strict=True):
             ids = self.prompts.ids(question)
-            samples.append(Sample(question.id, ids, [IGNORE] * len(ids), self._pixels(question, keys)))
+            samples.append(Sample(question.id, ids, [IGNORE_INDEX] * len(ids), self._pixels(question, keys)))
         lines = [self._line(batch, index, answer) for index, answer in enumerate(generator(samples))]
         if batch.questions[0].options:
             self._add_logliks(lines, samples, [self.prompts.option_ids(question) for question in batch.questions])
@@ -199,7 +201,7 @@ def _protocol(loaded: Checkpoint, options: EvalOptions) -> dict[str, Any]:
         "controls": options.controls,
         "decoding": "greedy, the first line that is not blank",
         "max_new_tokens": recipe.generation.max_new_tokens,
-        "batch_size": recipe.generation.batch,
+        "batch_size": recipe.generation.batch_size,
         "prompt": asdict(recipe.text),
         "options": "scored as the assistant's text, letter and choice, without the end token",
         "images": {"size": recipe.vision.size, "max_images": recipe.vision.max_images},

@@ -1,7 +1,6 @@
 """The transfer recipe: how an encoder is fine-tuned or probed. Loads `recipes/eval/transfer.yaml` and others."""
 
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -106,14 +105,7 @@ def load(name_or_path: str | Path, overrides: tuple[str, ...] = ()) -> TransferR
     Raises:
         UsageError: the name is unknown, or the recipe has problems; lists all problems.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in RECIPE_NAMES:
-            raise UsageError(
-                f"unknown recipe {str(name_or_path)!r}{nearest(str(name_or_path), RECIPE_NAMES)}; "
-                f"known are {', '.join(RECIPE_NAMES)}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "eval" / f"{name_or_path}.yaml"))
+    path = find_yaml("recipes/eval", "recipe", name_or_path, RECIPE_NAMES)
     data = read_yaml(path)
     for change in overrides:
         override(data, change)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..answers.predictions import flat
+from medmix.curate.config import flatten
 from .results import Result
 from .sample_scores import CHOICES, Key, SampleScores
 
@@ -21,7 +21,7 @@ def comparable_settings(result: Result) -> dict[str, Any]:
     excluded = _MODEL_SETTINGS[result.suite]
     return {
         name: value
-        for name, value in sorted(flat(dict(result.protocol)).items())
+        for name, value in sorted(flatten(dict(result.protocol)).items())
         if not any(name == part or name.startswith(f"{part}.") for part in excluded)
     }
 

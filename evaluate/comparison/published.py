@@ -98,8 +98,7 @@ class Paper:
 
 def load_all() -> list[Paper]:
     """Load the files that come with medmix, sorted by name."""
-    folder = Path(str(files("medmix.recipes") / "published"))
-    return [load(path) for path in sorted(folder.glob("*.yaml"))]
+    return [load(yaml_path("recipes/published", name)) for name in yaml_names("recipes/published")]
 
 
 def load(path: Path) -> Paper:

@@ -10,7 +10,7 @@ from medmix.curate.decide.leaks import ITEMS, ExternalItems
 from medmix.curate.decide.overlap import GRAMS
 from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.measure.scans import ScanFile
-from medmix.curate.measure.textkeys import COLUMNS, Texts, measure
+from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
 
 DEFAULTS: dict[str, Any] = {
     "scan": 0,
@@ -99,7 +99,7 @@ def texts(folder: Path, *rows: dict[str, Any]) -> tuple[pl.DataFrame, ScanTexts]
     """Make a table of records with texts (`question`, `answer`, `context`, `choices`, `explanation`) and their scan."""
     full = [{"question": "", "answer": "", "context": "", "choices": [], "explanation": "", **row} for row in rows]
     fields = ("question", "answer", "context", "choices")
-    keys = measure([Texts(*(row[field] for field in fields)) for row in full])
+    keys = measure_texts([Texts(*(row[field] for field in fields)) for row in full])
     scan = pl.DataFrame(
         {
             **{field: [row[field] for row in full] for field in (*fields, "explanation")},

@@ -27,7 +27,9 @@ def prompts_of(loaded: Checkpoint, questions: list[Question], image_store: Quest
     prompts, made = Prompts(renderer), []
     for question in questions:
         ids = prompts.ids(question)
-        made.append(Sample(question.id, ids, [IGNORE] * len(ids), [image_store.tensor(key) for key in question.images]))
+        made.append(
+            Sample(question.id, ids, [IGNORE_INDEX] * len(ids), [image_store.tensor(key) for key in question.images])
+        )
     return made
 
 

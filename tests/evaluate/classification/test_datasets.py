@@ -6,7 +6,7 @@ import pytest
 
 from medmix.curate.config import parse
 from medmix.curate.errors import UsageError
-from medmix.curate.licences import wordings
+from medmix.curate.licences import terms
 from medmix.evaluate.classification import datasets, readers, recipe, splitting
 from medmix.evaluate.classification.copies import CopyPairs
 from medmix.evaluate.classification.suite import DEFAULT_DATASETS
@@ -37,7 +37,7 @@ def own(folder: Path, text: str = OWN) -> Path:
 def test_every_set_says_where_it_is_from_and_whether_the_mix_has_seen_it(name: str) -> None:
     info = datasets.load(name)
     assert info.licence is not None
-    assert info.licence.id == "LicenseRef-unclear" or wordings.is_known(info.licence.id)
+    assert info.licence.id == "LicenseRef-unclear" or terms.is_known(info.licence.id)
     assert info.pretraining_overlap is not None
     assert info.pretraining_overlap.evidence
     assert info.citation.startswith("@")
