@@ -198,7 +198,7 @@ def test_scratch_draws_other_weights_for_each_seed() -> None:
 
 
 def test_a_trained_checkpoint_gives_its_tower(mix: Path, tiny: Recipe, tmp_path: Path) -> None:
-    loop.train(mix, tiny, tmp_path / "run", progress=False)
+    loop.train(mix, tiny, tmp_path / "run", progress_bar=False)
     encoder = open_encoder(str(tmp_path / "run"), RECIPE)
     assert encoder.kind == "checkpoint"
     assert encoder.mean == tiny.vision.mean

@@ -28,7 +28,7 @@ def test_test_images_that_were_trained_on_are_counted(tiny: Recipe, tmp_path: Pa
         table = pq.read_table(file)
         column = [[hashlib.sha256(shown[number % 5].read_bytes()).hexdigest()]] * len(table)
         pq.write_table(table.append_column("image_sha256", pa.array(column, pa.list_(pa.string()))), file)
-    loop.train(mix, tiny, tmp_path / "run", progress=False)
+    loop.train(mix, tiny, tmp_path / "run", progress_bar=False)
     found = evaluate(
         [str(tmp_path / "run")],
         tmp_path / "out",
