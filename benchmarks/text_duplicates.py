@@ -186,7 +186,7 @@ def main() -> None:
         found = json.loads(done.stdout.splitlines()[-1])
         seconds, drops = found["seconds"], found["drops"]
         print(
-            f"{records:9,}  {seconds['measure_texts']:9.1f}  {records / seconds['measure_texts']:7,.0f}  {seconds['overlap']:9.1f}"
+            f"{records:9,}  {seconds['measure']:9.1f}  {records / seconds['measure']:7,.0f}  {seconds['overlap']:9.1f}"
             f"  {seconds['exact']:7.1f}  {seconds['near']:6.1f}  {drops['overlap']:16,}  {drops['exact']:5,}"
             f"  {drops['near']:5,}  {found['peak']:8,.0f}"
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medmix.curate.config import flatten
+
 from .results import Result
 from .sample_scores import CHOICES, Key, SampleScores
 
