@@ -118,7 +118,7 @@ def stages(records: int) -> None:
         scans, measured = write_scans(Path(scratch), records)
         before = _peak()
         rows, scanned = table(scans), ScanTexts(scans, {})
-        seconds = {"measure_texts": measured}
+        seconds = {"measure": measured}
         drops = {}
         is_evaluation = leaks.is_evaluation(EVALUATION)
         copies, external = pl.DataFrame(schema=COPIES), external_sets.number_items({}, rows.height, rows.height)

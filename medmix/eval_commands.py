@@ -100,6 +100,7 @@ def evaluate(
         raise UsageError("several models need a common output folder; name it with --out")
     if suite != "answers" and root is None:
         raise UsageError("classification needs datasets: give the folder that contains them as --root")
+    _check_arguments(models, suite, datasets, recipe, overrides)
     results: list[dict[str, Any]] = []
     if suite in ("answers", "all"):
         out = folder / "answers" if suite == "all" else folder
@@ -129,6 +130,24 @@ def evaluate(
     say(f"the scores are in {folder}")
 
 
+def _check_arguments(
+    models: Sequence[str], suite: str, datasets: Sequence[str], recipe: str, overrides: tuple[str, ...]
+) -> None:
+    """Raise for unusable models, datasets or recipes before torch is imported, which takes seconds."""
+    from medmix.evaluate.classification.datasets import load as load_dataset
+    from medmix.evaluate.classification.recipe import load as load_recipe
+    from medmix.train.run.state import find_checkpoint
+
+    if suite != "classification":
+        _folder_names(models)
+        for model in models:
+            find_checkpoint(Path(model))
+    if suite != "answers":
+        load_recipe(recipe, overrides)
+        for dataset in datasets:
+            load_dataset(dataset)
+
+
 def _show_table(folder: Path, as_json: bool) -> None:
     """Print the table of a results folder, unless the results are printed as JSON."""
     if not as_json:
@@ -140,10 +159,14 @@ def _score_answers(models: Sequence[str], out: Path, options: dict[str, Any]) ->
     from medmix.evaluate.answers import suite
     from medmix.evaluate.answers.loading import EvalOptions
 
+    return {
+        name: suite.evaluate(Path(model), out / name, EvalOptions(**options))
+        for name, model in zip(_folder_names(models), models, strict=True)
+    }
+
+
+def _folder_names(models: Sequence[str]) -> list[str]:
     names = [Path(model).resolve().name for model in models] if len(models) > 1 else [""]
     if len(set(names)) < len(names):
         raise UsageError(f"several models have the same name ({', '.join(sorted(names))}); score them one at a time")
-    return {
-        name: suite.evaluate(Path(model), out / name, EvalOptions(**options))
-        for name, model in zip(names, models, strict=True)
-    }
+    return names

@@ -44,11 +44,12 @@ def build(
       medmix build --mixture sample --out mixes/sample
       medmix build --mixture v1 --root /data/sources --allow-missing mimic_cxr
     """
-    from medmix.curate.build import BuildOptions
-    from medmix.curate.build import build as build_mix
     from medmix.curate.mixtures import load
 
     mixture = load(mixture_name)
+    from medmix.curate.build import BuildOptions
+    from medmix.curate.build import build as build_mix
+
     if root is None and not mixture.sample_data:
         root = Path("sources")
     out = out or Path("mixes") / mixture.name
@@ -115,14 +116,16 @@ def licences(
       medmix licences --mixture v1
     """
     from medmix.curate import mixtures
-    from medmix.curate.describe import licence_report
 
     if (mix is None) == (mixture_name is None) or (root is not None and mixture_name is None):
         raise UsageError("give either the folder of a mix, or --mixture NAME, optionally with --root")
-    if mix is not None:
-        report = licence_report.of_mix(mix, use)
+    mixture = mixtures.load(mixture_name) if mixture_name is not None else None
+    from medmix.curate.describe import licence_report
+
+    if mixture is not None:
+        report = licence_report.of_mixture(mixture, root, use)
     else:
-        report = licence_report.of_mixture(mixtures.load(str(mixture_name)), root, use)
+        report = licence_report.of_mix(Path(str(mix)), use)
     for note in report["notes"]:
         say(f"note: {note}")
     if as_json:

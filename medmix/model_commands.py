@@ -35,10 +35,11 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     mix = mix_folder(mixture_name)
     needs_train()
     from medmix.train import recipes
+
+    resolved = recipes.load(recipe, overrides)
     from medmix.train.rank_zero import is_rank_zero
     from medmix.train.run import loop
 
-    resolved = recipes.load(recipe, overrides)
     out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
     summary = loop.train(mix, resolved, out, progress_bar=sys.stderr.isatty())
     if not is_rank_zero():
@@ -62,6 +63,9 @@ def export(checkpoint: Path, out: Path) -> None:
       medmix export runs/sample-smoke-cpu --out models/sample
     """
     needs_train()
+    from medmix.train.run.state import find_checkpoint
+
+    checkpoint = find_checkpoint(checkpoint)
     from medmix.train.export.llava import export as export_model
 
     export_model(checkpoint, out)
@@ -76,15 +80,15 @@ def mix_folder(name_or_path: str) -> Path:
     built = Path("mixes") / name_or_path
     if built.is_dir():
         return built
-    from medmix.curate.publish import hub_mix
-
-    on_the_hub = hub_mix.parse_id(name_or_path)
-    if on_the_hub and not Path(path.parts[0]).exists() and path.parts[0] != built.parts[0]:
-        try:
-            return hub_mix.open_mix(*on_the_hub)
-        except WorkError as error:
-            raise WorkError(f"there is no folder {path}, and from the Hub: {error}") from error
     if len(path.parts) > 1:
+        from medmix.curate.publish import hub_mix
+
+        on_the_hub = hub_mix.parse_id(name_or_path)
+        if on_the_hub and not Path(path.parts[0]).exists() and path.parts[0] != built.parts[0]:
+            try:
+                return hub_mix.open_mix(*on_the_hub)
+            except WorkError as error:
+                raise WorkError(f"there is no folder {path}, and from the Hub: {error}") from error
         raise UsageError(f"no mix at {path}; build one first: medmix build --mixture NAME --out {path}")
     raise UsageError(
         f"no mix at {path} or {built}; build it first: medmix build --mixture {name_or_path} --out {built}"

@@ -82,11 +82,12 @@ def ablate(
     """
     mix = mix_folder(mixture_name)
     needs_train()
-    from medmix.evaluate.ablation import runs
-    from medmix.evaluate.ablation.scoring import Scoring
     from medmix.train import recipes
 
     resolved = recipes.load(recipe, overrides)
+    from medmix.evaluate.ablation import runs
+    from medmix.evaluate.ablation.scoring import Scoring
+
     out = out or Path("ablations") / f"{mix.name}-{Path(recipe).stem}"
     document = runs.ablate(
         mix,

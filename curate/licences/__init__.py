@@ -4,10 +4,4 @@
 a record, `effective` sums up what a whole mix allows. The wing reads neither rows nor source files.
 """
 
-__all__ = (
-    "effective",
-    "rulings",
-    "spdx",
-    "statements",
-    "terms",
-)
+__all__ = ("effective", "rulings", "spdx", "statements", "terms")

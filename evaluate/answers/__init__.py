@@ -3,11 +3,4 @@
 Prompts never contain the gold answer. The package knows no results of other models.
 """
 
-__all__ = (
-    "benchmarks",
-    "leaks",
-    "loading",
-    "mix_split",
-    "predictions",
-    "suite",
-)
+__all__ = ("benchmarks", "leaks", "loading", "mix_split", "suite")

@@ -3,10 +3,4 @@
 All encoders have one recipe, and datasets are split by patient, slide or lesion. It is independent of answers.
 """
 
-__all__ = (
-    "datasets",
-    "prepare",
-    "recipe",
-    "scores",
-    "suite",
-)
+__all__ = ("datasets", "prepare", "recipe", "scores", "suite")

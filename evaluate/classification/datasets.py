@@ -2,11 +2,10 @@
 
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from medmix.curate.config import nearest, parse, read_yaml
+from medmix.curate.config import find_yaml, nearest, parse, read_yaml, yaml_names
 from medmix.curate.errors import UsageError
 
 Split = Literal["train", "validation", "test"]
@@ -220,9 +219,7 @@ class DatasetInfo:
 
 def dataset_names() -> list[str]:
     """List the datasets that come with medmix."""
-    entries = (files("medmix.recipes") / "eval").iterdir()
-    names = sorted(Path(entry.name).stem for entry in entries if entry.name.endswith(".yaml"))
-    return [name for name in names if name not in RECIPE_NAMES]
+    return [name for name in yaml_names("recipes/eval") if name not in RECIPE_NAMES]
 
 
 def load(name_or_path: str | Path) -> DatasetInfo:
@@ -231,15 +228,7 @@ def load(name_or_path: str | Path) -> DatasetInfo:
     Raises:
         UsageError: the name is unknown, or the file has problems; lists all problems.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        known = dataset_names()
-        if str(name_or_path) not in known:
-            raise UsageError(
-                f"unknown dataset {str(name_or_path)!r}{nearest(str(name_or_path), known)}; known are "
-                f"{', '.join(known)}, or give a path that ends in .yaml"
-            )
-        path = Path(str(files("medmix.recipes") / "eval" / f"{name_or_path}.yaml"))
+    path = find_yaml("recipes/eval", "dataset", name_or_path, dataset_names())
     info = parse(DatasetInfo, read_yaml(path), path.name)
     found = _problems(info, path.stem)
     if found:

@@ -27,6 +27,7 @@ from medmix.train.data.stream import derive_seed
 from medmix.train.model.weights import STATE_DICTS, load_tower
 from medmix.train.recipe import Weights
 from medmix.train.run import checkpoint as checkpoints
+from medmix.train.run.state import find_checkpoint
 
 from .backbone import Backbone
 from .pretrained import (
@@ -208,7 +209,7 @@ def _from_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder
 
 
 def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
-    path = checkpoints.find(path)
+    path = find_checkpoint(path)
     trained, state = checkpoints.read(path)
     vision = trained.vision
     size = recipe.size or vision.size

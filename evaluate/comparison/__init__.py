@@ -3,8 +3,4 @@
 It computes no new scores: it checks scores against the predictions next to them.
 """
 
-__all__ = (
-    "rendering",
-    "results",
-    "sample_scores",
-)
+__all__ = ("rendering", "results", "sample_scores")

@@ -42,7 +42,7 @@ from ..recipe import Recipe, as_dict
 from ..recipes import from_dict
 from . import model_card
 from .metrics_logger import LOG_NAME
-from .state import TrainerState
+from .state import TrainerState, find_checkpoint, list_checkpoints
 
 DISK_FULL_BYTES = 1_000_000
 """A failed write is blamed on a full disk if the disk has fewer free bytes."""
@@ -102,29 +102,6 @@ def save(
     return path
 
 
-def list_checkpoints(run: Path) -> list[Path]:
-    """List the checkpoints in a run's folder, from the first to the latest."""
-    return sorted(path for path in run.glob("step-*") if (path / "checkpoint.json").is_file())
-
-
-def latest(run: Path) -> Path | None:
-    """Give the latest checkpoint in a run's folder; None if there is none."""
-    found = list_checkpoints(run)
-    return found[-1] if found else None
-
-
-def find(path: Path) -> Path:
-    """Give a checkpoint by its own path, or the latest one of a run.
-
-    Raises:
-        UsageError: there is none.
-    """
-    found = path if (path / "checkpoint.json").is_file() else latest(path)
-    if not found:
-        raise UsageError(f"{path} has no checkpoint; type: medmix train --mixture NAME --out {path}")
-    return found
-
-
 def read(path: Path) -> tuple[Recipe, TrainerState]:
     """Read a checkpoint's recipe and state, without its weights.
 
@@ -145,7 +122,7 @@ def load(path: Path) -> Checkpoint:
         UsageError: there is none, a file of it is missing or broken, or the weights of its pretrained language model
             are missing.
     """
-    path = find(path)
+    path = find_checkpoint(path)
     recipe, state = read(path)
     tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
     model = VisionLanguageModel(recipe, tokenizer)

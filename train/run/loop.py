@@ -29,7 +29,7 @@ from .metrics_logger import LOG_NAME, MetricsLogger
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, full_optimizer_state, full_state_dict, load_optimizer_state, process_group, wrap_parallel
 from .resume import validate_resume
-from .state import TrainerState
+from .state import TrainerState, latest_checkpoint
 from .step import NotFiniteError, train_step
 from .step_reporter import StepReporter
 
@@ -73,7 +73,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
     last_step, epoch_counts, mix_digest = _last_step(recipe, split), split.epoch_counts(), stream.mix_digest(mix)
     make_folder(out)
 
-    saved = checkpoint.latest(out)
+    saved = latest_checkpoint(out)
     if saved:
         validate_resume(saved, recipe, mix_digest, epoch_counts)
         tokenizer = tokenizers.load(saved / "tokenizer", recipe.language)

@@ -1,6 +1,9 @@
-"""The state of a run at a checkpoint, stored in `checkpoint.json`."""
+"""The checkpoints in a run's folder, and the state stored in each; reads no weights and needs no torch."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from medmix.curate.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,26 @@ class TrainerState:
     mix_digest: str
     sources: dict[str, int]
     versions: dict[str, str]
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """List the checkpoints in a run's folder, from the first to the latest."""
+    return sorted(path for path in run.glob("step-*") if (path / "checkpoint.json").is_file())
+
+
+def latest_checkpoint(run: Path) -> Path | None:
+    """Give the latest checkpoint in a run's folder; None if there is none."""
+    found = list_checkpoints(run)
+    return found[-1] if found else None
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Give a checkpoint by its own path, or the latest one of a run.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = path if (path / "checkpoint.json").is_file() else latest_checkpoint(path)
+    if not found:
+        raise UsageError(f"{path} has no checkpoint; type: medmix train --mixture NAME --out {path}")
+    return found

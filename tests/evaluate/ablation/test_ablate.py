@@ -15,6 +15,7 @@ from medmix.evaluate.ablation import runs
 from medmix.evaluate.ablation.scoring import Scoring
 from medmix.evaluate.comparison import results
 from medmix.train.run import checkpoint, loop
+from medmix.train.run.state import find_checkpoint
 
 from ...train.conftest import tiny_recipe
 from ..classification import upstream
@@ -48,7 +49,7 @@ def test_each_run_has_its_sources_and_the_budget(done: Path) -> None:
         assert run["tokens"] == pytest.approx(budget, rel=0.12)
         assert run["steps"] == document["budget"]["steps"][run["arm"]]
         folder = done / "runs" / run["arm"] / "seed-0"
-        recipe, _ = checkpoint.read(checkpoint.find(folder))
+        recipe, _ = checkpoint.read(find_checkpoint(folder))
         assert recipe.sources == tuple(run["sources"])
     tokenizers = {path.read_bytes() for path in done.rglob("step-*/tokenizer/tokenizer.json")}
     assert len(tokenizers) == 1
@@ -145,7 +146,7 @@ def test_the_command(done: Path, mix: Path, capsys: pytest.CaptureFixture[str]) 
 def test_the_card_of_a_run_names_the_sources_that_it_took(sample_mix: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe("run.steps=1", "language.vocab_size=600", "sources=[slake]")
     loop.train(sample_mix, recipe, tmp_path / "run", False)
-    card = (checkpoint.find(tmp_path / "run") / "README.md").read_text()
+    card = (find_checkpoint(tmp_path / "run") / "README.md").read_text()
     table = [line for line in card.splitlines() if line.startswith("| ")]
     assert any("slake" in line for line in table)
     assert not any("vqa_rad" in line or "pubmedqa" in line for line in table)

@@ -11,6 +11,7 @@ from medmix.evaluate.answers.loading import EvalOptions
 from medmix.evaluate.answers.predictions import PredictionWriter
 from medmix.train.data import stream
 from medmix.train.run import checkpoint, loop
+from medmix.train.run.state import find_checkpoint
 
 from ...train.conftest import records, tiny_recipe, write_mix
 from ..conftest import lines, value
@@ -29,7 +30,7 @@ def test_evaluate_writes_predictions_scores_and_table(mix: Path, run: Path, tmp_
     assert value(results, "colours", "all", "exact_match", "majority_answer") == pytest.approx(1 / 3)
     assert value(results, "colours", "all", "exact_match", "always_yes") == 0.0
     assert value(results, "texts", "all", "choice_accuracy_generated", "majority_answer") == 0.5
-    assert results["model"]["digest"] == checkpoint.digest(checkpoint.find(run))
+    assert results["model"]["digest"] == checkpoint.digest(find_checkpoint(run))
     assert results["model"]["mix_digest"] == results["mix"]["digest"] == stream.mix_digest(mix)
     assert results["versions"].keys() >= {"medmix", "torch", "transformers", "peft", "timm", "nltk", "sacrebleu"}
     assert results["notes"] == [
@@ -213,7 +214,7 @@ def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
 
 def test_a_broken_checkpoint_is_a_usage_error(mix: Path, tmp_path: Path) -> None:
     loop.train(mix, tiny_recipe("run.steps=1"), tmp_path / "run", False)
-    folder = checkpoint.find(tmp_path / "run")
+    folder = find_checkpoint(tmp_path / "run")
     tower = folder / "tower.safetensors"
     tower.write_bytes(tower.read_bytes()[:100])
     with pytest.raises(UsageError, match="cannot be read as a checkpoint"):

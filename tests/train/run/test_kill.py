@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from medmix.train.run import checkpoint, loop
+from medmix.train.run.state import find_checkpoint
 
 from ..conftest import TINY, tiny_recipe
 
@@ -60,7 +61,7 @@ def test_it_resumes_bit_for_bit(mix: Path, tmp_path: Path) -> None:
     for key in ("step", "epoch", "loss", "loss_by_source", "grad_norm", "learning_rate", "tokens"):
         assert [entry[key] for entry in logs[0]] == [entry[key] for entry in logs[1]], key
     assert min(entry["tokens"] for entry in logs[0]) > 160  # more than one pack, so more than one round
-    one, other = (checkpoint.find(path) for path in (run, whole))
+    one, other = (find_checkpoint(path) for path in (run, whole))
     files = sorted(path.relative_to(one) for path in one.rglob("*.safetensors"))
     assert len(files) == 4
     for file in files:

@@ -19,6 +19,7 @@ from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Recipe
 from medmix.train.recipes import load
 from medmix.train.run import checkpoint, loop
+from medmix.train.run.state import find_checkpoint
 from medmix.train.run.step_reporter import StepReporter
 
 from ..conftest import png, records, tiny_recipe, write_mix
@@ -35,7 +36,7 @@ def losses(run: Path) -> list[float]:
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    folder = checkpoint.find(run)
+    folder = find_checkpoint(run)
     files = sorted(folder.rglob("*.safetensors"))
     return {f"{file.relative_to(folder)}:{key}": value for file in files for key, value in load_file(file).items()}
 
@@ -122,7 +123,7 @@ def test_ctrl_c_finishes_the_step(
         with pytest.raises(KeyboardInterrupt):
             loop.train(mix, dropout, run, False)
     assert signal.getsignal(signal.SIGINT) is before
-    assert checkpoint.find(run).name == "step-00000003"
+    assert find_checkpoint(run).name == "step-00000003"
     loop.train(mix, dropout, run, False)
     assert same(run, uninterrupted)
 
@@ -242,7 +243,7 @@ def test_a_mix_with_other_text_but_as_many_records_is_refused(mix: Path, tmp_pat
 
 
 def test_the_files_of_a_checkpoint(mix: Path, uninterrupted: Path, dropout: Recipe) -> None:
-    folder = checkpoint.find(uninterrupted)
+    folder = find_checkpoint(uninterrupted)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert found == {
         "README.md", "checkpoint.json", "recipe.yaml", "preprocessor_config.json", "optimizer.pt",
@@ -268,7 +269,7 @@ def test_a_checkpoint_with_a_former_key_names_the_new_one(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(uninterrupted, run)
-    file = checkpoint.find(run) / "recipe.yaml"
+    file = find_checkpoint(run) / "recipe.yaml"
     file.write_text(file.read_text().replace("global_batch_size:", "batch:"))
     line = f"{file}: run.batch: is now called 'global_batch_size'; {file}: run.global_batch_size: is missing"
     for use in (lambda: checkpoint.load(run), lambda: loop.train(mix, dropout, run, False)):
@@ -282,7 +283,7 @@ def test_a_checkpoint_with_a_former_key_names_the_new_one(
 
 
 def test_the_image_processor_of_a_checkpoint_prepares_pixels_as_training_does(uninterrupted: Path) -> None:
-    folder = checkpoint.find(uninterrupted)
+    folder = find_checkpoint(uninterrupted)
     with Image.open(io.BytesIO(png((10, 120, 240), (53, 31)))) as image:
         theirs = AutoImageProcessor.from_pretrained(folder, backend="pil")(image, return_tensors="pt").pixel_values[0]
         assert torch.allclose(theirs, to_tensor(image, checkpoint.read(folder)[0].vision), atol=1e-6)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from medmix.train.run import checkpoint, loop
+from medmix.train.run import loop
+from medmix.train.run.state import find_checkpoint
 
 from ..conftest import TINY, tiny_recipe
 
@@ -54,12 +55,12 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
         for mine, theirs in zip(log(run), log(alone), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
     for file in ("tower.safetensors", "projector.safetensors", "adapter/adapter_model.safetensors"):
-        one, other = (load_file(checkpoint.find(folder) / file) for folder in (run, alone))
+        one, other = (load_file(find_checkpoint(folder) / file) for folder in (run, alone))
         assert one.keys() == other.keys()
         assert all((one[key] - other[key]).abs().max() < 1e-3 for key in one)
 
     # one process resumes the run of two
-    shutil.rmtree(checkpoint.find(run))
+    shutil.rmtree(find_checkpoint(run))
     loop.train(mix, tiny_recipe(*STEPS), run, False)
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
@@ -74,7 +75,7 @@ def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
     for key in ("loss", "grad_norm"):
         for mine, theirs in zip(log(tmp_path / "run"), log(tmp_path / "alone"), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=5e-3), key
-    file = checkpoint.find(tmp_path / "run") / "language" / "weights.safetensors"
+    file = find_checkpoint(tmp_path / "run") / "language" / "weights.safetensors"
     assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
