@@ -17,7 +17,7 @@ from medmix.curate import build as builds
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
-from medmix.curate.describe import card_header, cards
+from medmix.curate.describe import card_metadata, cards
 from medmix.curate.describe.plots import BAR_WIDTH, bars
 from medmix.curate.errors import UsageError
 from medmix.curate.licences import spdx
@@ -44,7 +44,7 @@ def test_the_hub_reads_the_head_of_the_card(mix, document):
     assert (mix / data["license_link"]).is_file()
     assert data["language"] == ["en", "zh"]
     assert data["size_categories"] == ["1K<n<10K"]
-    assert set(data["task_categories"]) == set(card_header.TASK_CATEGORIES.values())
+    assert set(data["task_categories"]) == set(card_metadata.TASK_CATEGORIES.values())
     configs = [config["config_name"] for config in data["configs"]]
     assert configs == ["default", *sorted(document["sources"])]
 
@@ -60,7 +60,7 @@ def test_columns_and_sizes_in_the_head_are_those_of_the_shards(mix, document):
 
 def test_a_card_may_cover_some_shards_only(document):
     shards = [shard for shard in manifest.shards_of(document) if shard.startswith("data/vqa_rad/")]
-    data = card_header.header(document, shards)
+    data = card_metadata.metadata(document, shards)
     assert data["license"] == "cc0-1.0"
     assert data["language"] == ["en"]
     assert [config["config_name"] for config in data["configs"]] == ["default", "vqa_rad"]
@@ -70,7 +70,7 @@ def test_a_card_may_cover_some_shards_only(document):
 
 
 def test_all_questions_of_datasheets_for_datasets_are_asked():
-    assert {section: len(questions) for section, questions in cards.asset("questions.yaml").items()} == SECTIONS
+    assert {section: len(questions) for section, questions in cards.load_asset("questions.yaml").items()} == SECTIONS
 
 
 def test_every_question_is_answered_for_the_mix_and_each_source(mix, document):

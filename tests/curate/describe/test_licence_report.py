@@ -114,19 +114,19 @@ def test_a_commercial_mix_that_holds_other_records_breaks_its_policy(commercial,
     shard = "data/vqa_rad/train-00000-of-00001.parquet"
     change(tmp_path / "mix" / shard, license="CC-BY-NC-4.0", license_verdict="research-only")
     assert of_mix(tmp_path / "mix")["findings"][:2] == [
-        f"{shard}: 1 records may not be redistributed (CC-BY-NC-4.0, research-only) and lie in data/",
+        f"{shard}: 1 records may not be redistributed (CC-BY-NC-4.0, research-only) but are in data/",
         "vqa_rad: 1 records are research-only (CC-BY-NC-4.0), which the mixture's licence policy "
-        "(use: commercial) leaves out",
+        "(use: commercial) excludes",
     ]
 
 
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"license": "CC-BY-NC-4.0"}, "1 records are said to be redistributable, but CC-BY-NC-4.0 is research-only"),
+        ({"license": "CC-BY-NC-4.0"}, "1 records have the verdict redistributable, but CC-BY-NC-4.0 is research-only"),
         ({"license": "CC-BY-4.0"}, "vqa_rad: the records' licences are"),
-        ({"license_verdict": "unclear"}, "1 records may not be redistributed (CC0-1.0, unclear) and lie in data/"),
-        ({"license_verdict": "fine"}, "1 records are said to be fine, but CC0-1.0 is redistributable"),
+        ({"license_verdict": "unclear"}, "1 records may not be redistributed (CC0-1.0, unclear) but are in data/"),
+        ({"license_verdict": "fine"}, "1 records have the verdict fine, but CC0-1.0 is redistributable"),
     ],
 )
 def test_a_changed_licence_is_found(copy, changes, finding):
@@ -138,10 +138,10 @@ def test_a_changed_policy_is_found(copy):
     document = json.loads((copy / manifest.NAME).read_text())
     document["settings"]["mixture"]["licence_policy"]["use"] = "commercial"
     (copy / manifest.NAME).write_text(json.dumps(document))
-    assert of_mix(copy)["findings"] == [manifest.TOUCHED]
+    assert of_mix(copy)["findings"] == [manifest.MODIFIED]
     manifest.write(copy, document)
     findings = of_mix(copy)["findings"]
-    assert any("which the mixture's licence policy (use: commercial) leaves out" in line for line in findings)
+    assert any("which the mixture's licence policy (use: commercial) excludes" in line for line in findings)
 
 
 def change(shard: Path, **changes: str) -> None:
@@ -159,7 +159,7 @@ def test_a_mixture_is_told_by_facts_alone():
     assert (by_source["slake"]["licence"], by_source["slake"]["records"]) == ("CC-BY-4.0", 14_028)
     assert kept(report)["mimic_cxr"] == 0
     assert report["notes"] == [
-        "seen only with --root or in a mix, record by record: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
+        "licences of single records are known only with --root or in a mix: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
     ]
 
 
@@ -201,5 +201,5 @@ def test_the_real_samples_by_licence(real_data):
 
 
 def test_a_folder_that_is_no_mix_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="is no finished mix"):
+    with pytest.raises(UsageError, match="is not a finished mix"):
         of_mix(tmp_path)

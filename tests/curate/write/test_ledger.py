@@ -42,9 +42,9 @@ def test_a_row_without_a_fate_is_never_counted_away():
     ("row", "problem"),
     [
         ({"outcome": "lost"}, "'s/1' (and 0 more) is neither kept nor dropped"),
-        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept and yet has a reason to be dropped"),
-        (dropped("bad luck"), "'s/1' (and 0 more) is dropped for no known reason"),
-        ({"id": "s/0"}, "id 's/0' stands in more than one row"),
+        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept but has a reason for being dropped"),
+        (dropped("bad luck"), "'s/1' (and 0 more) is dropped for an unknown reason"),
+        ({"id": "s/0"}, "id 's/0' is in more than one row"),
     ],
 )
 def test_what_a_ledger_may_not_say(row, problem):
