@@ -93,7 +93,7 @@ def test_sources_print_a_table_or_one_json_document(run):
 def test_licences_of_a_mixture_are_told_without_any_data(run):
     status, out, err = run("licences", "--mixture", "v1", "--use", "commercial")
     assert status == 0
-    assert err.startswith("note: licences of single records are known only with --root or in a mix: slake, roco")
+    assert err.startswith("note: record licences are known only with --root or in a mix: slake, roco")
     assert re.search(
         r"^slake +CC-BY-4.0 +14028 +redistributable +redistribute, derivatives, commercial +attr", out, re.M
     )

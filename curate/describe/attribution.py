@@ -23,8 +23,8 @@ _PMID = re.compile(r"PMID (\d+)\b")
 
 HEAD = """# Attribution
 
-The required credits for the records of this mix, by source and licence. The column `attribution` of each record contains
-the same credit. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and texts
+The required credits for the records of this mix, by source and licence. Each record has its credit in the column
+`attribution`. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and texts
 were formatted as conversations.
 """
 
@@ -47,11 +47,8 @@ def _credits(mix: Path, shards: Sequence[str], source_credit: str) -> Iterator[s
             columns = ["license", "license_verdict", "attribution"]
             for batch in pq.ParquetFile(mix / shard).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
                 rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
-                counter.add(
-                    Counter(
-                        f"{licence}\t{_credit(credit, verdict, source_credit)}" for licence, verdict, credit in rows
-                    )
-                )
+                credits = (f"{licence}\t{_credit(credit, verdict, source_credit)}" for licence, verdict, credit in rows)
+                counter.add(Counter(credits))
         previous = None
         for text, count in counter:
             licence, _, credit = text.partition("\t")

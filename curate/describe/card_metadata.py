@@ -46,9 +46,7 @@ def metadata(document: Mapping[str, Any], shards: Sequence[str]) -> dict[str, An
         "pretty_name": f"{document['mixture']['name']} {document['mixture']['version']}",
         **_licence({licence for source in covered for licence in sources[source]["kept_by_licence"]}),
         "language": _values(sources, covered, "kept_by_language"),
-        "task_categories": sorted(
-            {TASK_CATEGORIES[task] for task in _values(sources, covered, "kept_by_task")},
-        ),
+        "task_categories": sorted({TASK_CATEGORIES[task] for task in _values(sources, covered, "kept_by_task")}),
         "size_categories": [next((name for limit, name in SIZE_CATEGORIES if kept < limit), "n>1M")],
         "tags": ["medical", "vision-language", "medmix"],
         **_gate(document),
@@ -65,7 +63,7 @@ def _gate(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _licence(ids: set[str]) -> dict[str, str]:
-    """Return the licence for the Hub: a single licence id that it has, or `other` with a link to the list of licences."""
+    """Return the licence for the Hub: its id of a single licence, or `other` with a link to the list of licences."""
     if len(ids) == 1 and (known := HUB_LICENCES.get(next(iter(ids)))):
         return {"license": known}
     return {"license": "other", "license_name": "per-record", "license_link": "LICENSE.md"}
@@ -95,10 +93,8 @@ def by_config(shards: Sequence[str]) -> dict[str, list[str]]:
 
 def by_split(shards: Sequence[str]) -> dict[str, list[str]]:
     """Group shards by the split in their name, in the order of `record.SPLITS`; empty splits are left out."""
-    by_name = {
-        split: [shard for shard in shards if shard.rsplit("/", 1)[1].startswith(f"{split}-")] for split in SPLITS
-    }
-    return {split: files for split, files in by_name.items() if files}
+    found = {split: [shard for shard in shards if shard.rsplit("/", 1)[1].startswith(f"{split}-")] for split in SPLITS}
+    return {split: files for split, files in found.items() if files}
 
 
 def _dataset_info(document: Mapping[str, Any], configs: Mapping[str, Sequence[str]]) -> dict[str, Any]:

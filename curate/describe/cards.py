@@ -75,9 +75,7 @@ def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[s
 
 
 def _context(document: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = json.loads(
-        json.dumps(document, sort_keys=True)
-    )  # the order of a manifest on disk, which `check` renders
+    manifest = json.loads(json.dumps(document, sort_keys=True))  # sorted as on disk, so that `check` can compare
     sources = manifest["sources"]
     shards = shards_of(manifest)
     return {

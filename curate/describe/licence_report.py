@@ -67,9 +67,7 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
         entries = [facts.load(source) for source in mixture.sources]
         counts = Counter({(entry.id, entry.licence.id, entry.licence.verdict): entry.samples for entry in entries})
         mixed = [entry.id for entry in entries if entry.licence.per_record or entry.licence.members]
-        notes = (
-            [f"licences of single records are known only with --root or in a mix: {', '.join(mixed)}"] if mixed else []
-        )
+        notes = [f"record licences are known only with --root or in a mix: {', '.join(mixed)}"] if mixed else []
     report = _report(_to_holdings(counts), mixture.licence_policy, use)
     return {"mixture": mixture.name, **report, "notes": notes, "findings": []}
 
@@ -160,9 +158,7 @@ def _count_rows(
         read = next(layout.read for layout in layouts(entry.source) if layout.name == entry.layout)
         for shard in entry.shards:
             rows = read(entry.folder, shard)
-            statements.update(
-                _licence_statement(row, entry.facts, of_articles) for row in rows if isinstance(row, Record)
-            )
+            statements.update(_statement(row, entry.facts, of_articles) for row in rows if isinstance(row, Record))
     sources = {entry.source: entry.facts for entry in found}
     counts: Counter[tuple[str, str, str]] = Counter()
     for (source, wording, member, credit), records in statements.items():
@@ -171,7 +167,7 @@ def _count_rows(
     return counts, policy.notes(statements, sources)
 
 
-def _licence_statement(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
+def _statement(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
     credit = third_party.credit(record.answer) if record.task == "caption" else ""
     article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
     return record.source, record.licence or of_articles.get(article, ""), record.member, credit

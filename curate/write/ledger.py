@@ -41,10 +41,8 @@ def problems(ledger: pl.DataFrame) -> list[str]:
         found.append(f"id {repeated!r} is in more than one row")
     kept, dropped = pl.col("outcome") == "kept", pl.col("outcome") == "dropped"
     found += _problem(ledger.filter(~kept & ~dropped), "is neither kept nor dropped")
-    found += _problem(ledger.filter(kept & (pl.col("reason") != "")), "is kept but has a reason for being dropped")
-    found += _problem(
-        ledger.filter(dropped & ~pl.col("reason").is_in(list(REASONS))), "is dropped for an unknown reason"
-    )
+    found += _problem(ledger.filter(kept & (pl.col("reason") != "")), "is kept but has a drop reason")
+    found += _problem(ledger.filter(dropped & ~pl.col("reason").is_in(list(REASONS))), "has an unknown reason")
     return found
 
 

@@ -56,7 +56,7 @@ LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
 
 def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
-    """Digest everything that a mix depends on: the settings, the scans, and the versions of medmix and its libraries."""
+    """Digest everything that a mix depends on: the settings, the scans, the versions of medmix and its libraries."""
     parts = {
         "settings": settings,
         "scans": [[path.name, file_sha256(path)] for path in scans],
@@ -169,7 +169,7 @@ def shards_of(document: Mapping[str, Any]) -> list[str]:
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the manifest with its own digest, and return it. The digest is in `timings` and covers the other timings."""
+    """Write the manifest with its own digest in `timings`, and return it; the digest covers the other timings."""
     signed = {**document, "timings": {**document["timings"], DIGEST_KEY: content_digest(document)}}
     write_text(mix / NAME, _text(signed))
     return signed

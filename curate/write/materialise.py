@@ -117,14 +117,8 @@ def _with_scanned(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[d
 
 def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> dict[str, Any]:
     record = _record(scanned, task)
-    statement = (
-        decided["wording"],
-        scanned["member"],
-        scanned["third_party"],
-        decided["article"],
-        decided["article_read"],
-    )
-    ruling = rule(task.facts.licence, *statement)
+    terms = decided["wording"], scanned["member"], scanned["third_party"], decided["article"], decided["article_read"]
+    ruling = rule(task.facts.licence, *terms)
     return {
         "id": decided["id"],
         "source": record.source,

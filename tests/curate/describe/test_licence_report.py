@@ -159,7 +159,7 @@ def test_a_mixture_is_told_by_facts_alone():
     assert (by_source["slake"]["licence"], by_source["slake"]["records"]) == ("CC-BY-4.0", 14_028)
     assert kept(report)["mimic_cxr"] == 0
     assert report["notes"] == [
-        "licences of single records are known only with --root or in a mix: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
+        "record licences are known only with --root or in a mix: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
     ]
 
 

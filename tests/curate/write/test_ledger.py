@@ -42,8 +42,8 @@ def test_a_row_without_a_fate_is_never_counted_away():
     ("row", "problem"),
     [
         ({"outcome": "lost"}, "'s/1' (and 0 more) is neither kept nor dropped"),
-        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept but has a reason for being dropped"),
-        (dropped("bad luck"), "'s/1' (and 0 more) is dropped for an unknown reason"),
+        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept but has a drop reason"),
+        (dropped("bad luck"), "'s/1' (and 0 more) has an unknown reason"),
         ({"id": "s/0"}, "id 's/0' is in more than one row"),
     ],
 )
