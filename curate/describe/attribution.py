@@ -24,8 +24,8 @@ _PMID = re.compile(r"PMID (\d+)\b")
 HEAD = """# Attribution
 
 The required credits for the records of this mix, by source and licence. Each record has its credit in the column
-`attribution`. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and texts
-were formatted as conversations.
+`attribution`. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and
+texts were formatted as conversations.
 """
 
 
