@@ -106,12 +106,12 @@ def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
 def _with_scanned(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Pair each decided row with its scanned row; read each scan once, sequentially."""
     for (scan,), part in rows.group_by("scan", maintain_order=True):
-        wanted = {row["scan_row"]: row for row in part.iter_rows(named=True)}
+        decided = {row["scan_row"]: row for row in part.iter_rows(named=True)}
         first = 0
         for batch in pq.ParquetFile(scans[int(str(scan))]).iter_batches(batch_size=1024):
-            places = [place for place in range(first, first + batch.num_rows) if place in wanted]
-            scanned = batch.take(pa.array([place - first for place in places], pa.int64())).to_pylist()
-            yield from zip((wanted[place] for place in places), scanned, strict=True)
+            selected = [number for number in range(first, first + batch.num_rows) if number in decided]
+            scanned = batch.take(pa.array([number - first for number in selected], pa.int64())).to_pylist()
+            yield from zip((decided[number] for number in selected), scanned, strict=True)
             first += batch.num_rows
 
 
