@@ -83,7 +83,7 @@ def test_one_changed_byte_of_the_manifest_is_found(copy):
             assert findings == [manifest.MODIFIED]
 
 
-def test_the_manifest_is_untouched_only_as_it_was_written(copy):
+def test_the_manifest_is_unmodified_only_as_it_was_written(copy):
     path = copy / manifest.NAME
     assert manifest.is_unmodified(copy)
     good = path.read_text()
