@@ -21,7 +21,7 @@ from .record import TASKS, VERDICTS
 from .shards import file_sha256
 from .write import ledger, manifest
 from .write.features import mix_schema
-from .write.stored import original_sha256
+from .write.image_encoding import original_sha256
 
 MAX_FINDINGS_PER_FILE = 20
 
@@ -33,8 +33,8 @@ def check(mix: Path) -> list[str]:
         UsageError: the folder is no finished mix.
     """
     document = manifest.read(mix)
-    if not manifest.is_untouched(mix):
-        return [manifest.TOUCHED]
+    if not manifest.is_unmodified(mix):
+        return [manifest.MODIFIED]
     findings = list(_files(mix, document))
     shards = manifest.shards_of(document)
     groups: dict[str, str] | None = None if _allows_split_groups(document) else {}

@@ -93,7 +93,7 @@ def test_sources_print_a_table_or_one_json_document(run):
 def test_licences_of_a_mixture_are_reported_without_any_data(run):
     status, out, err = run("licences", "--mixture", "v1", "--use", "commercial")
     assert status == 0
-    assert err.startswith("note: seen only with --root or in a mix, record by record: slake, roco")
+    assert err.startswith("note: record licences are known only with --root or in a mix: slake, roco")
     assert re.search(
         r"^slake +CC-BY-4.0 +14028 +redistributable +redistribute, derivatives, commercial +attr", out, re.M
     )
@@ -126,15 +126,18 @@ def one_error(err: str) -> str:
         ),
         (["build", "--mixture", "no.yaml"], "no.yaml: cannot be read (No such file or directory); check the path"),
         (["build", "--root", "nowhere"], "nowhere is not a folder; give the folder that holds one folder per source"),
-        (["check", "nowhere"], "nowhere is no finished mix (no manifest.json); make one: medmix build --out nowhere"),
-        (["licences", "nowhere"], "nowhere is no finished mix (no manifest.json); make one"),
-        (["licences"], "give either the folder of a mix, or --mixture NAME, optionally with --root"),
-        (["licences", "mix", "--mixture", "v1"], "give either the folder of a mix, or --mixture NAME"),
-        (["licences", "mix", "--root", "sources"], "give either the folder of a mix, or --mixture NAME"),
+        (
+            ["check", "nowhere"],
+            "nowhere is not a finished mix (no manifest.json); build one: medmix build --out nowhere",
+        ),
+        (["licences", "nowhere"], "nowhere is not a finished mix (no manifest.json); build one"),
+        (["licences"], "give the folder of a mix, or --mixture NAME, which --root may go with"),
+        (["licences", "mix", "--mixture", "v1"], "give the folder of a mix, or --mixture NAME"),
+        (["licences", "mix", "--root", "sources"], "give the folder of a mix, or --mixture NAME"),
         (["licences", "--mixture", "v1", "--use", "fun"], "Invalid value for '--use'"),
         (["licences", "--mixture", "smaple"], "mixture 'smaple' is unknown (did you mean 'sample'?)"),
         (["licences", "--mixture", "v1", "--root", "nowhere"], "nowhere is not a folder"),
-        (["rehydrate", ".", "--root", ".", "--out", "r"], ". is no finished mix (no manifest.json); make one"),
+        (["rehydrate", ".", "--root", ".", "--out", "r"], ". is not a finished mix (no manifest.json); build one"),
         (["leaks", "nowhere", "--against", "something"], "something is not a folder; give a finished mix, a folder of"),
         (["leaks", ".", "--against", "."], ".: no images match **/*; give another folder, or `files`"),
         (["leaks", "."], "Missing option '--against'"),
@@ -214,7 +217,7 @@ def test_build_and_check_in_one_json_document_each(run, tmp_path):
     (out / "manifest.json").write_text(settings.replace('"use": "research"', '"use": "commercial"'))
     status, stdout, _ = run("licences", out)
     assert status == 1
-    assert "\nfinding: manifest.json: its bytes are not those that the build wrote, so that " in stdout
+    assert "\nfinding: manifest.json: changed since the build wrote it, so " in stdout
     (out / "manifest.json").write_text(settings)
     (out / "README.md").write_text("changed")
     status, stdout, _ = run("check", out)

@@ -1,6 +1,6 @@
-"""Describing: a manifest and its shards come in; cards, datasheets, plots, reports and Croissant go out.
+"""Render cards, datasheets, plots, reports and Croissant metadata from the manifest and the shards of a mix.
 
-Every number and statement is taken from there. The wing reads no upstream file for a card and decides nothing.
+Every number and statement comes from there. For cards, the wing reads no upstream files. It decides nothing.
 """
 
 __all__ = ("attribution", "cards", "croissant", "licence_report", "report", "statistics")

@@ -1,7 +1,7 @@
-"""Whom to credit for each record that is kept: ATTRIBUTION.md, line by line.
+"""ATTRIBUTION.md: the required credit for each kept record.
 
-Creative Commons BY asks for the creators, the source, the licence and a note of changes, as far as is reasonable by
-a link to where they stand (https://creativecommons.org/licenses/by/4.0/legalcode, section 3(a)). The records of a
+Creative Commons BY requires the creators, the source, the licence and a note of changes; a link to this information
+satisfies it where reasonable (https://creativecommons.org/licenses/by/4.0/legalcode, section 3(a)). The records of a
 PubMed Central article share one line.
 """
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..licences import spdx
 from ..write.manifest import shards_of
-from .tally import Tally
+from .text_counter import TextCounter
 
 _BATCH_ROWS = 8192
 _PMC = re.compile(r"(PMC\d+)\b")
@@ -23,14 +23,14 @@ _PMID = re.compile(r"PMID (\d+)\b")
 
 HEAD = """# Attribution
 
-Whom to credit for each record of this mix, by source and licence. The column `attribution` of a record says the same.
-Images are unchanged unless the card says otherwise; texts were cleaned of control characters and arranged as
-conversations.
+The required credits for the records of this mix, by source and licence. Each record has its credit in the column
+`attribution`. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and
+texts were formatted as conversations.
 """
 
 
 def lines(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
-    """Give the text in pieces; memory does not grow with the number of records or articles."""
+    """Yield the text in pieces; memory use does not grow with the number of records or articles."""
     yield HEAD
     for source, entry in sorted(document["sources"].items()):
         shards = [shard for shard in shards_of(document) if shard.split("/")[1] == source]
@@ -41,25 +41,26 @@ def lines(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
         yield from _credits(mix, shards, facts["attribution"])
 
 
-def _credits(mix: Path, shards: Sequence[str], own: str) -> Iterator[str]:
-    with Tally() as tally:
+def _credits(mix: Path, shards: Sequence[str], source_credit: str) -> Iterator[str]:
+    with TextCounter() as counter:
         for shard in shards:
             columns = ["license", "license_verdict", "attribution"]
             for batch in pq.ParquetFile(mix / shard).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
                 rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
-                tally.add(Counter(f"{licence}\t{_credit(credit, verdict, own)}" for licence, verdict, credit in rows))
-        above = None
-        for text, count in tally:
+                credits = (f"{licence}\t{_credit(credit, verdict, source_credit)}" for licence, verdict, credit in rows)
+                counter.add(Counter(credits))
+        previous = None
+        for text, count in counter:
             licence, _, credit = text.partition("\t")
-            if licence != above:
+            if licence != previous:
                 yield f"\n### {_licence_link(licence)}\n\n"
-                above = licence
+                previous = licence
             yield f"- {credit or 'the source as a whole'}: {count} record{'s' if count > 1 else ''}\n"
 
 
-def _credit(attribution: str, verdict: str, own: str) -> str:
-    """Give what a record adds to its source's line, "" for nothing; of credentialed ones nothing is told."""
-    credit = attribution.removesuffix(own).removesuffix("; ")
+def _credit(attribution: str, verdict: str, source_credit: str) -> str:
+    """Return the credit of a record beyond its source's, or ""; always "" for credentialed records."""
+    credit = attribution.removesuffix(source_credit).removesuffix("; ")
     if verdict == "credentialed":
         return ""
     if article := _PMC.match(credit):

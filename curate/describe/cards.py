@@ -1,4 +1,4 @@
-"""The texts of a mix that people read; every number in them comes from the manifest, and so from the run."""
+"""Render the dataset card, datasheets and plots of a mix; every number comes from the manifest."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from ..shards import replacing, write_text
 from ..sources import layouts
 from ..write.manifest import README, shards_of
 from . import attribution
-from .card_header import header
-from .plots import PLOTS, bars, largest_first, united
+from .card_metadata import metadata
+from .plots import PLOTS, bars, largest_first, total_counts
 
 ATTRIBUTION = "ATTRIBUTION.md"
 CITATION = "CITATION.bib"
@@ -26,7 +26,7 @@ DATASHEET = "datasheet.md"
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
-    """Write the cards of a mix from its manifest and shards; give their names."""
+    """Write the cards of a mix from its manifest and shards; return their names."""
     texts = render(document)
     for name, text in texts.items():
         write_text(mix / name, text)
@@ -36,13 +36,13 @@ def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
 
 
 def render(document: Mapping[str, Any]) -> dict[str, str]:
-    """Give the text of every card but the attribution, by its path in the mix; a pure function of the manifest.
+    """Return the text of every card except the attribution, by path in the mix; a pure function of the manifest.
 
-    The manifest must hold `statistics`, and `files` at least of the shards.
+    The manifest must contain `statistics`, and `files` with at least the shards.
     """
     environment = templates()
     context = _context(document)
-    context |= {name: sentences(f"{name}.jinja", document) for name in ("biases", "limitations")}
+    context |= {name: render_lines(f"{name}.jinja", document) for name in ("biases", "limitations")}
     texts = {
         README: environment.get_template("README.md.jinja").render(context),
         LICENSE: environment.get_template("LICENSE.md.jinja").render(context),
@@ -50,36 +50,36 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
         DATASHEET: _datasheet(environment, "answers_mix.jinja", context),
     }
     for source, entry in context["sources"].items():
-        own = {**context, "source": source, "entry": entry, "facts": entry["facts"]}
-        texts[f"datasheets/{source}.md"] = _datasheet(environment, "answers_source.jinja", own)
+        source_context = {**context, "source": source, "entry": entry, "facts": entry["facts"]}
+        texts[f"datasheets/{source}.md"] = _datasheet(environment, "answers_source.jinja", source_context)
     for name, plot in PLOTS.items():
-        drawn = bars(plot.rows(context["manifest"]))
-        texts[f"plots/{name}.svg"] = environment.get_template("bars.svg.jinja").render(title=plot.title, bars=drawn)
+        chart = bars(plot.rows(context["manifest"]))
+        texts[f"plots/{name}.svg"] = environment.get_template("bars.svg.jinja").render(title=plot.title, bars=chart)
     return texts
 
 
-def sentences(template: str, document: Mapping[str, Any]) -> list[str]:
-    """Give the sentences of a template that has one a line."""
-    return [line.strip() for line in fill(template, document).splitlines() if line.strip()]
+def render_lines(template: str, document: Mapping[str, Any]) -> list[str]:
+    """Render a template and return its lines, without empty ones."""
+    return [line.strip() for line in render_template(template, document).splitlines() if line.strip()]
 
 
-def fill(template: str, document: Mapping[str, Any], **further: Any) -> str:
-    """Give the text of one template."""
-    return templates().get_template(template).render(_context(document) | further)
+def render_template(template: str, document: Mapping[str, Any], **variables: Any) -> str:
+    """Render one template from the manifest and further variables."""
+    return templates().get_template(template).render(_context(document) | variables)
 
 
 def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[str, Any]) -> str:
-    """Put the questions of a datasheet and their answers together; every question has a macro of its name."""
+    """Render a datasheet: its questions and their answers; each question has a macro of the same name."""
     template = environment.get_template("datasheet.md.jinja")
     return template.render({**context, "answers": environment.get_template(answers).make_module(dict(context))})
 
 
 def _context(document: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = json.loads(json.dumps(document, sort_keys=True))  # as it is read again, so that `check` can compare
+    manifest = json.loads(json.dumps(document, sort_keys=True))  # sorted as on disk, so that `check` can compare
     sources = manifest["sources"]
     shards = shards_of(manifest)
     return {
-        "header": yaml.safe_dump(header(manifest, shards), sort_keys=False, allow_unicode=True, width=100),
+        "metadata": yaml.safe_dump(metadata(manifest, shards), sort_keys=False, allow_unicode=True, width=100),
         "manifest": manifest,
         "mixture": manifest["mixture"],
         "about": manifest["mixture"]["about"],
@@ -87,8 +87,8 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
         "statistics": manifest["statistics"],
         "totals": manifest["totals"],
         "split_names": [split for split in SPLITS if split in manifest["totals"]["kept_by_split"]],
-        "columns": asset("columns.yaml"),
-        "questions": asset("questions.yaml"),
+        "columns": load_asset("columns.yaml"),
+        "questions": load_asset("questions.yaml"),
         "plots": PLOTS,
         "published": manifest.get("published"),
         "withheld": manifest.get("withheld", []),
@@ -102,14 +102,14 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_converted(source: str, layout: str) -> bool:
-    """Tell whether upstream's images are of a kind that a mix holds as PNG."""
-    return any(one.images for one in layouts(source) if one.name == layout)
+def _is_converted(source: str, layout_name: str) -> bool:
+    """Return whether a mix stores the images of a layout as PNG."""
+    return any(layout.images for layout in layouts(source) if layout.name == layout_name)
 
 
 @cache
-def asset(name: str) -> Any:
-    """Give the content of a YAML file among the templates."""
+def load_asset(name: str) -> Any:
+    """Load a YAML file of `cards/`."""
     return yaml.safe_load(_text(name))
 
 
@@ -118,7 +118,7 @@ def _text(name: str) -> str:
 
 
 def templates() -> jinja2.Environment:
-    """Give what fills the templates of `cards/`, with the filters that they use."""
+    """Return the Jinja environment of `cards/`, with the filters that its templates use."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=False,  # noqa: S701 - Markdown; the SVG template escapes by itself
@@ -132,17 +132,17 @@ def templates() -> jinja2.Environment:
         number=_number,
         share=_share,
         licence_url=spdx.url,
-        united=united,
+        total_counts=total_counts,
         largest_first=largest_first,
     )
     return environment
 
 
 def _cell(text: object) -> str:
-    """Make a text from upstream safe for a cell of a Markdown table: one line, no markup."""
+    """Escape a text for a cell of a Markdown table: one line, no markup."""
     line = " ".join(str(text).split())
-    for sign in "\\`*_[]|<>":
-        line = line.replace(sign, "\\" + sign)
+    for character in "\\`*_[]|<>":
+        line = line.replace(character, "\\" + character)
     return line
 
 
@@ -150,5 +150,5 @@ def _number(value: int) -> str:
     return f"{value:,}"
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f}%" if whole else "none"
+def _share(part: int, total: int) -> str:
+    return f"{100 * part / total:.1f}%" if total else "none"

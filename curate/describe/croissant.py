@@ -1,8 +1,8 @@
-"""croissant.json: a mix described for machines, from its manifest.
+"""croissant.json: machine-readable metadata of a mix, from its manifest.
 
 The format is Croissant 1.1 (http://mlcommons.org/croissant/1.1) with its Responsible AI vocabulary 1.0
 (http://mlcommons.org/croissant/RAI/1.0), provenance in W3C PROV-O and conditions of use in ODRL and the Data Use
-Ontology. One record set for each config of the dataset card, over the same files.
+Ontology. Each config of the dataset card has one record set, over the same files.
 """
 
 import json
@@ -17,8 +17,8 @@ from ..record import SPLITS
 from ..shards import write_text
 from ..write.features import FEATURES
 from ..write.manifest import shards_of
-from .card_header import by_config
-from .cards import asset, fill, sentences
+from .card_metadata import by_config
+from .cards import load_asset, render_lines, render_template
 
 NAME = "croissant.json"
 
@@ -60,19 +60,19 @@ _SPLIT_TERMS = {"train": "cr:TrainingSplit", "validation": "cr:ValidationSplit",
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
-    """Write the description of a mix; give its name."""
+    """Write croissant.json; return its name."""
     write_text(mix / NAME, text(document))
     return [NAME]
 
 
 def text(document: Mapping[str, Any]) -> str:
-    """Give the description as text, a pure function of the manifest."""
+    """Return the content of croissant.json, a pure function of the manifest."""
     manifest = json.loads(json.dumps(document, sort_keys=True))
     return json.dumps(describe(manifest), indent=1, ensure_ascii=False) + "\n"
 
 
 def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the description as JSON-LD; `statistics`, and `files` of the shards, must be in the manifest."""
+    """Return the metadata as JSON-LD; the manifest must contain `statistics`, and `files` with the shards."""
     mixture, shards = manifest["mixture"], shards_of(manifest)
     about = mixture["about"]
     configs = by_config(shards)
@@ -91,7 +91,7 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         **{key: value for key, value in optional.items() if value},
         "license": _licences(manifest["sources"].values()),
         "usageInfo": _usage(manifest["totals"]["kept_by_verdict"]),
-        "citeAs": fill("CITATION.bib.jinja", manifest).split("\n\n")[0],
+        "citeAs": render_template("CITATION.bib.jinja", manifest).split("\n\n")[0],
         "inLanguage": sorted({code for entry in manifest["sources"].values() for code in entry["kept_by_language"]}),
         "keywords": ["medical", "vision-language"],
         **_responsible(manifest),
@@ -102,13 +102,13 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _licences(sources: Any) -> list[Any]:
-    """Give the page of each licence, or its name where it has none."""
+    """Return the URL of each licence, or its name where it has none."""
     ids = sorted({licence for entry in sources for licence in entry["kept_by_licence"]})
     return [spdx.url(id_) or {"@type": "CreativeWork", "name": id_} for id_ in ids]
 
 
 def _usage(verdicts: Mapping[str, int]) -> dict[str, Any]:
-    """Give the conditions under which all of some records may be used together, as an ODRL offer in DUO's terms."""
+    """Return the conditions for using all these records together, as an ODRL offer in DUO terms."""
     actions = {
         "general": {"@id": "duo:0000042", "name": "General research use"},
         "non-commercial": {"@id": "duo:0000046", "name": "Non-commercial use only"},
@@ -137,23 +137,23 @@ def _usage(verdicts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _responsible(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the Responsible AI properties, in the words of the cards."""
-    told = {
-        "rai:dataCollection": sentences("rai_collection.jinja", manifest),
-        "rai:dataPreprocessingProtocol": sentences("rai_preprocessing.jinja", manifest),
-        "rai:dataBiases": sentences("biases.jinja", manifest),
-        "rai:dataLimitations": sentences("limitations.jinja", manifest),
-        "rai:personalSensitiveInformation": sentences("rai_personal.jinja", manifest),
-        "rai:dataUseCases": sentences("rai_uses.jinja", manifest),
-        "rai:dataSocialImpact": sentences("rai_impact.jinja", manifest),
-        "rai:dataReleaseMaintenancePlan": sentences("rai_maintenance.jinja", manifest),
+    """Return the Responsible AI properties, rendered from the templates of the cards."""
+    properties = {
+        "rai:dataCollection": render_lines("rai_collection.jinja", manifest),
+        "rai:dataPreprocessingProtocol": render_lines("rai_preprocessing.jinja", manifest),
+        "rai:dataBiases": render_lines("biases.jinja", manifest),
+        "rai:dataLimitations": render_lines("limitations.jinja", manifest),
+        "rai:personalSensitiveInformation": render_lines("rai_personal.jinja", manifest),
+        "rai:dataUseCases": render_lines("rai_uses.jinja", manifest),
+        "rai:dataSocialImpact": render_lines("rai_impact.jinja", manifest),
+        "rai:dataReleaseMaintenancePlan": render_lines("rai_maintenance.jinja", manifest),
     }
     single = {"rai:dataCollection", "rai:dataSocialImpact", "rai:dataReleaseMaintenancePlan"}
-    return {key: " ".join(lines) if key in single else lines for key, lines in told.items() if lines}
+    return {key: " ".join(lines) if key in single else lines for key, lines in properties.items() if lines}
 
 
 def _provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Say from what at which revision the mix was made, and by which software."""
+    """Return the upstream datasets, their revisions, and the software that built the mix."""
     derived = [
         {
             "@type": "prov:Entity",
@@ -236,15 +236,15 @@ def _record_set(config: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _field(config: str, column: str, feature: Any) -> dict[str, Any]:
     """Describe a column: a text or number, a list of those, a list of images, a struct, or the conversation."""
     if column == "messages":
-        # The reference reader yields no list inside a list, so a turn's parts are told by their text, the last of them.
+        # The reference reader yields no list inside a list, so a turn is described by its last part, the text.
         parts = {"role": "role", "text": "content[-1].text"}
         inner = [_leaf(config, column, _TYPES["string"], name, path) for name, path in parts.items()]
-        return {**_named(config, column), "isArray": True, "arrayShape": "-1", "subField": inner}
+        return {**_field_base(config, column), "isArray": True, "arrayShape": "-1", "subField": inner}
     if isinstance(feature, dict):
         inner = [_leaf(config, column, _TYPES[value.dtype], name, name) for name, value in feature.items()]
-        return {**_named(config, column), "subField": inner}
+        return {**_field_base(config, column), "subField": inner}
     if isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
-        # `repeated` is the older word for `isArray`, and the only one by which the reference reader opens each image.
+        # `repeated` is the older name of `isArray`; the reference reader opens each image only with it.
         images = _leaf(config, column, "sc:ImageObject", path="bytes")
         return {**images, "isArray": True, "arrayShape": "-1", "repeated": True}
     if isinstance(feature, datasets.List):
@@ -255,15 +255,15 @@ def _field(config: str, column: str, feature: Any) -> dict[str, Any]:
 
 
 def _split_field(config: str) -> dict[str, Any]:
-    """Take the split from the file's name, so that a reader that wants one split opens no other file.
+    """Take the split from the file name, so that a reader of one split opens no other file.
 
-    A reference to the record set `splits` would say the same as the type; but for it the reference reader joins
-    tables, and holds all of them in memory, where it otherwise goes file by file.
+    A reference to the record set `splits` would be equivalent to the type. With it, the reference reader joins all
+    tables in memory; without it, it reads file by file.
     """
     folder = "[dr].*" if config == "default" else f"[dr].*/{config}"  # below data and restricted, as glob and as regex
     regex = f"{folder}/(train|validation|test)-.*\\.parquet$"
     return {
-        **_named(config, "split"),
+        **_field_base(config, "split"),
         "dataType": ["sc:Text", "cr:Split"],
         "source": {
             "fileSet": {"@id": f"files/{config}"},
@@ -277,13 +277,13 @@ def _leaf(config: str, column: str, type_: str, inner: str = "", path: str = "")
     source: dict[str, Any] = {"fileSet": {"@id": f"files/{config}"}, "extract": {"column": column}}
     if path:
         source["transform"] = {"jsonPath": path}
-    return {**_named(config, f"{column}/{inner}" if inner else column), "dataType": type_, "source": source}
+    return {**_field_base(config, f"{column}/{inner}" if inner else column), "dataType": type_, "source": source}
 
 
-def _named(config: str, column: str) -> dict[str, Any]:
+def _field_base(config: str, column: str) -> dict[str, Any]:
     return {
         "@type": "cr:Field",
         "@id": f"{config}/{column}",
         "name": column.rsplit("/", 1)[-1],
-        "description": asset("columns.yaml")[column],
+        "description": load_asset("columns.yaml")[column],
     }

@@ -1,4 +1,4 @@
-"""What `medmix licences` tells: the licences of a mix, of a mixture by facts, or of the rows that it would read."""
+"""The report of `medmix licences`: the licences of a mix, of a mixture's sources, or of the rows that it would read."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,41 +26,34 @@ Use = Literal["research", "commercial"]
 
 
 def of_mix(mix: Path, use: Use | None = None) -> dict[str, Any]:
-    """Report on a finished mix, by the licences that its records bear.
+    """Report on a finished mix, from the licences of its records.
 
-    `findings` lists where the mix breaks its own policy or its licences, empty when nowhere.
+    `findings` lists violations of its policy or of its licences.
 
     Raises:
-        UsageError: the folder is no finished mix.
+        UsageError: the folder is not a finished mix.
     """
     document = manifest.read(mix)
-    if not manifest.is_untouched(mix):
-        counts, findings = _shards(mix, sorted(_found(mix)))
-        return _told(mix, _holdings(counts), LicencePolicy(), use, [manifest.TOUCHED, *findings])
-    own = parse(LicencePolicy, document["settings"]["mixture"]["licence_policy"], f"{mix / manifest.NAME}")
-    counts, findings = _shards(mix, [file for file in document["files"] if _is_shard(file)])
-    holdings = _holdings(counts)
-    findings += _breaches(holdings, own)
-    findings += _differences(holdings, document["sources"])
-    return _told(mix, holdings, own, use, findings)
-
-
-def _told(
-    mix: Path, holdings: Sequence[SourceLicence], own: LicencePolicy, use: Use | None, findings: list[str]
-) -> dict[str, Any]:
-    return {"mix": str(mix), **_report(holdings, own, use), "notes": [], "findings": findings}
-
-
-def _found(mix: Path) -> Iterable[str]:
-    files = (path.relative_to(mix).as_posix() for path in mix.rglob("*.parquet"))
-    return filter(_is_shard, files)
+    if not manifest.is_unmodified(mix):
+        on_disk = (path for folder in ("data", "restricted") for path in sorted((mix / folder).rglob("*.parquet")))
+        counts, findings = _count_shards(mix, (path.relative_to(mix).as_posix() for path in on_disk))
+        holdings, mix_policy = _to_holdings(counts), LicencePolicy()
+        findings.insert(0, manifest.MODIFIED)
+    else:
+        mix_policy = parse(LicencePolicy, document["settings"]["mixture"]["licence_policy"], f"{mix / manifest.NAME}")
+        counts, findings = _count_shards(mix, manifest.shards_of(document))
+        holdings = _to_holdings(counts)
+        findings += _policy_violations(holdings, mix_policy)
+        findings += _manifest_differences(holdings, document["sources"])
+    return {"mix": str(mix), **_report(holdings, mix_policy, use), "notes": [], "findings": findings}
 
 
 def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = None) -> dict[str, Any]:
-    """Report on a mixture before it is built: by facts alone or, with a root, by every row; no image is read.
+    """Report on a mixture before a build: from the facts of its sources or, with a root, from every row.
 
-    By facts alone a source counts with all its samples under its own licence; `notes` names those whose records
-    have licences of their own. With a root the sources that lie there are counted, before anything is dropped.
+    From facts, all samples of a source count under its own licence; `notes` names the sources whose records have
+    individual licences. With a root, the rows of the sources in it are counted before any is dropped. Images are
+    not read.
 
     Raises:
         UsageError: the root cannot be used.
@@ -68,27 +61,23 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
     """
     if root is not None:
         found, missing = inputs.find(mixture, root, allow_missing=tuple(mixture.sources))
-        counts, notes = _rows(found, dict(articles.load_table(root).select("article", "licence").iter_rows()))
+        counts, notes = _count_rows(found, dict(articles.table(root).select("article", "licence").iter_rows()))
         notes += [f"not read: {', '.join(missing)}"] if missing else []
     else:
         entries = [facts.load(source) for source in mixture.sources]
         counts = Counter({(entry.id, entry.licence.id, entry.licence.verdict): entry.samples for entry in entries})
         mixed = [entry.id for entry in entries if entry.licence.per_record or entry.licence.members]
-        notes = [f"seen only with --root or in a mix, record by record: {', '.join(mixed)}"] if mixed else []
-    report = _report(_holdings(counts), mixture.licence_policy, use)
+        notes = [f"record licences are known only with --root or in a mix: {', '.join(mixed)}"] if mixed else []
+    report = _report(_to_holdings(counts), mixture.licence_policy, use)
     return {"mixture": mixture.name, **report, "notes": notes, "findings": []}
 
 
-def _is_shard(file: str) -> bool:
-    return file.split("/")[0] in ("data", "restricted")
+def _to_holdings(counts: Mapping[tuple[str, str, str], int]) -> list[Holding]:
+    return [Holding(*key, records) for key, records in sorted(counts.items())]
 
 
-def _holdings(counts: Mapping[tuple[str, str, str], int]) -> list[SourceLicence]:
-    return [SourceLicence(*key, records) for key, records in sorted(counts.items())]
-
-
-def _shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, str]], list[str]]:
-    """Count the records of a mix by source, licence and verdict, and list what lies in the wrong folder."""
+def _count_shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, str]], list[str]]:
+    """Count the records of a mix by source, licence and verdict, and list inconsistent verdicts and wrong folders."""
     counts: Counter[tuple[str, str, str]] = Counter()
     findings = []
     for shard in shards:
@@ -97,34 +86,35 @@ def _shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, s
         except (pa.ArrowException, OSError) as error:
             findings.append(f"{shard}: cannot be read ({str(error).splitlines()[0]})")
             continue
-        mine = Counter(zip(*(map(str, column.to_pylist()) for column in table.columns), strict=True))
-        for (source, licence, verdict), records in sorted(mine.items()):
-            findings += [f"{shard}: {records} records {wrong}" for wrong in _wrongs(shard, licence, verdict)]
+        shard_counts = Counter(zip(*(map(str, column.to_pylist()) for column in table.columns), strict=True))
+        for (source, licence, verdict), records in sorted(shard_counts.items()):
+            problems = _verdict_problems(shard, licence, verdict)
+            findings += [f"{shard}: {records} records {problem}" for problem in problems]
             counts[source, licence, verdict if verdict in VERDICTS else "unclear"] += records
     return counts, findings
 
 
-def _wrongs(shard: str, licence: str, verdict: str) -> list[str]:
-    follows = terms.verdict(licence)
-    found = []
-    if verdict not in (follows, "unclear"):
-        found.append(f"are said to be {verdict}, but {licence} is {follows}")
-    if shard.startswith("data/") and (verdict, follows) != ("redistributable", "redistributable"):
-        found.append(f"may not be redistributed ({licence}, {verdict}) and lie in data/")
-    return found
+def _verdict_problems(shard: str, licence: str, verdict: str) -> list[str]:
+    expected = wordings.verdict(licence)
+    problems = []
+    if verdict not in (expected, "unclear"):
+        problems.append(f"have the verdict {verdict}, but {licence} is {expected}")
+    if shard.startswith("data/") and (verdict, expected) != ("redistributable", "redistributable"):
+        problems.append(f"may not be redistributed ({licence}, {verdict}) but are in data/")
+    return problems
 
 
-def _breaches(holdings: Sequence[SourceLicence], own: LicencePolicy) -> list[str]:
+def _policy_violations(holdings: Sequence[Holding], mix_policy: LicencePolicy) -> list[str]:
     return [
         f"{holding.source}: {holding.records} records are {holding.verdict} ({holding.licence}), "
-        f"which the mixture's licence policy (use: {own.use}) leaves out"
+        f"which the mixture's licence policy (use: {mix_policy.use}) excludes"
         for holding in holdings
-        if not policy.permits(own, holding.licence, holding.verdict)
+        if not policy.permits(mix_policy, holding.licence, holding.verdict)
     ]
 
 
-def _differences(holdings: Sequence[SourceLicence], claimed: Mapping[str, Any]) -> list[str]:
-    """List the sources whose records do not bear the licences that the manifest counts."""
+def _manifest_differences(holdings: Sequence[Holding], claimed: Mapping[str, Any]) -> list[str]:
+    """List the sources whose records have other licences than the manifest counts."""
     found: dict[str, Counter[str]] = {source: Counter() for source in claimed}
     for holding in holdings:
         found.setdefault(holding.source, Counter())[holding.licence] += holding.records
@@ -137,8 +127,8 @@ def _differences(holdings: Sequence[SourceLicence], claimed: Mapping[str, Any]) 
     ]
 
 
-def _report(holdings: Sequence[SourceLicence], own: LicencePolicy, use: Use | None) -> dict[str, Any]:
-    asked = own if use in (None, own.use) else replace(own, use=use, unclear=None)
+def _report(holdings: Sequence[Holding], mix_policy: LicencePolicy, use: Use | None) -> dict[str, Any]:
+    asked = mix_policy if use in (None, mix_policy.use) else replace(mix_policy, use=use, unclear=None)
     return {
         "use": asked.use,
         **summary(holdings),
@@ -148,38 +138,36 @@ def _report(holdings: Sequence[SourceLicence], own: LicencePolicy, use: Use | No
     }
 
 
-def _remaining(source: str, holdings: Sequence[SourceLicence], asked: LicencePolicy) -> dict[str, Any]:
-    mine = [holding for holding in holdings if holding.source == source]
-    kept = sum(part.records for part in mine if policy.permits(asked, part.licence, part.verdict))
-    left_out = {part.licence for part in mine if not policy.permits(asked, part.licence, part.verdict)}
+def _remaining(source: str, holdings: Sequence[Holding], asked: LicencePolicy) -> dict[str, Any]:
+    of_source = [holding for holding in holdings if holding.source == source]
+    permitted = [holding for holding in of_source if policy.permits(asked, holding.licence, holding.verdict)]
     return {
         "source": source,
-        "records": sum(part.records for part in mine),
-        "remain": kept,
-        "left_out": sorted(left_out),
+        "records": sum(holding.records for holding in of_source),
+        "remain": sum(holding.records for holding in permitted),
+        "left_out": sorted({holding.licence for holding in of_source if holding not in permitted}),
     }
 
 
-def _rows(
+def _count_rows(
     found: Sequence[inputs.Input], of_articles: Mapping[str, str]
 ) -> tuple[Counter[tuple[str, str, str]], list[str]]:
-    """Count the upstream rows by source, licence and verdict, and say which licences are not known."""
-    said: Counter[policy.LicenceFields] = Counter()
+    """Count the upstream rows by source, licence and verdict, and list unknown licences as notes."""
+    statements: Counter[policy.Said] = Counter()
     for entry in found:
         read = next(layout.read for layout in layouts(entry.source) if layout.name == entry.layout)
         for shard in entry.shards:
             rows = read(entry.folder, shard)
-            said.update(_said(row, entry.facts, of_articles) for row in rows if isinstance(row, Record))
+            statements.update(_statement(row, entry.facts, of_articles) for row in rows if isinstance(row, Record))
     sources = {entry.source: entry.facts for entry in found}
     counts: Counter[tuple[str, str, str]] = Counter()
-    for (source, wording, member, credit), records in said.items():
+    for (source, wording, member, credit), records in statements.items():
         ruling = rule(sources[source].licence, wording, member, credit)
         counts[source, ruling.licence, ruling.verdict] += records
-    return counts, policy.unknown_licence_notes(said, sources)
+    return counts, policy.notes(statements, sources)
 
 
-def _said(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.LicenceFields:
-    credit = third_party.find_credit(record.answer) if record.task == "caption" else ""
-    article = record.group.removeprefix(articles.GROUP_PREFIX) if source.article_licences else ""
-    wording = record.licence or of_articles.get(article, "")
-    return policy.LicenceFields(record.source, wording, record.member, credit)
+def _statement(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
+    credit = third_party.credit(record.answer) if record.task == "caption" else ""
+    article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
+    return record.source, record.licence or of_articles.get(article, ""), record.member, credit

@@ -1,4 +1,4 @@
-"""The report of a build, a page to look at: what was kept and dropped, and why, from manifest and ledger."""
+"""The build report, an HTML page: counts of kept and dropped records, and examples, from manifest and ledger."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,40 +8,40 @@ import polars as pl
 
 from ..decide.leaks import KINDS, LEAKS
 from ..shards import write_text
-from .cards import fill
+from .cards import render_template
 
 NAME = "report/index.html"
 EXAMPLES = 3
-"""Records shown for each reason and source."""
+"""The number of records shown for each reason and source."""
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
-    """Write the page and give its name."""
+    """Write the page and return its name."""
     write_text(mix / NAME, text(mix, document))
     return [NAME]
 
 
 def text(mix: Path, document: Mapping[str, Any]) -> str:
-    """Give the page; a pure function of manifest and ledger."""
-    return fill("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS, leaks=LEAKS)
+    """Return the page, a pure function of manifest and ledger."""
+    return render_template("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS, leaks=LEAKS)
 
 
 def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Give the first drops of each reason, the commonest reason first."""
-    closed = [
+    """Return the first dropped records of each reason, the most frequent reason first."""
+    credentialed = [
         source
         for source, entry in document["sources"].items()
         if entry["facts"]["licence"]["effective"]["verdict"] == "credentialed"
     ]
-    told = pl.col("source").is_in(list(document["sources"]))  # a published ledger has others too
-    ledger = pl.read_parquet(mix / "ledger.parquet").filter(told & (pl.col("outcome") == "dropped"))
+    of_mix = pl.col("source").is_in(list(document["sources"]))  # a published ledger also has other sources
+    ledger = pl.read_parquet(mix / "ledger.parquet").filter(of_mix & (pl.col("outcome") == "dropped"))
     reasons = ledger["reason"].value_counts().sort("count", "reason", descending=[True, False])["reason"]
-    named = ledger.filter(~pl.col("source").is_in(closed) & ~pl.col("evidence").str.contains(_any_of(closed)))
+    hidden = pl.col("source").is_in(credentialed) | pl.col("evidence").str.contains(_id_pattern(credentialed))
     columns = ["id", "evidence", "score", "transformation"]
-    first = named.group_by("source", "reason", maintain_order=True).head(EXAMPLES)
+    first = ledger.filter(~hidden).group_by("source", "reason", maintain_order=True).head(EXAMPLES)
     return {reason: first.filter(pl.col("reason") == reason)[columns].to_dicts() for reason in reasons}
 
 
-def _any_of(sources: list[str]) -> str:
-    """Give a pattern of the ids of sources; one that matches nothing where there are none."""
+def _id_pattern(sources: list[str]) -> str:
+    """Return a pattern that matches the record ids of the sources, or nothing if there are no sources."""
     return "|".join(f"^{source}/" for source in sources) or "$^"

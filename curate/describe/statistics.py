@@ -1,4 +1,4 @@
-"""What the records of a mix look like in numbers, counted once from the written shards."""
+"""Statistics of the records of a mix, counted from the written shards."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from ..record import QUESTION_TASKS
-from .tally import Tally
+from ..record import ASKING_TASKS
+from .text_counter import TextCounter
 
 NEAR_EMPTY_CHARACTERS = 20
-"""A caption or report with fewer characters says next to nothing."""
+"""A caption or report with fewer characters is near-empty."""
 
 SHOWN_ANSWERS = 10
 SHOWN_ANSWER_CHARACTERS = 60
@@ -34,17 +34,17 @@ _COUNTED = {
     "correct_option": "option",
     "near_empty": "near_empty",
 }
-"""What is counted -> the column of `_measured` with its values."""
+"""Name of a count -> column of `_with_features` that has its values."""
 
 
 def measure(mix: Path, shards: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Count what the records of each source look like; sources sorted, memory holds one batch of rows.
+    """Compute the statistics of each source, sorted by source, with one batch of rows in memory.
 
     For each source: `records`; counts by value of `tasks`, `modalities`, `languages`, `answer_types`,
-    `images_per_record`; `yes_no`, the answers that are just that; `correct_option`, the letters of right options
-    as trained on; `near_empty`, captions and reports under `NEAR_EMPTY_CHARACTERS`; `question_characters` and
-    `answer_characters`, each with `minimum`, `median`, `p95`, `maximum` and `histogram`; of the tasks that ask,
-    `distinct_answers` and `frequent_answers`, (answer, count) pairs of those given more than once.
+    `images_per_record`; `yes_no`, the yes/no answers; `correct_option`, the letters of correct options in the
+    assistant turn; `near_empty`, captions and reports under `NEAR_EMPTY_CHARACTERS`; `question_characters` and
+    `answer_characters`, each with `minimum`, `median`, `p95`, `maximum` and `histogram`; for tasks with a question,
+    `distinct_answers` and `frequent_answers`, (answer, count) pairs of answers that occur more than once.
     """
     sources = sorted({shard.split("/")[1] for shard in shards})
     return {
@@ -55,17 +55,17 @@ def measure(mix: Path, shards: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _source(shards: Iterator[Path]) -> dict[str, Any]:
     counts: dict[str, Counter[Any]] = {name: Counter() for name in _COUNTED}
     records = 0
-    with Tally() as answers, Tally() as showable:
+    with TextCounter() as answers, TextCounter() as public_answers:
         for shard in shards:
             for batch in pq.ParquetFile(shard).iter_batches(batch_size=_BATCH_ROWS, columns=_COLUMNS):
-                rows = _measured(pl.DataFrame(batch))
+                rows = _with_features(pl.DataFrame(batch))
                 records += rows.height
                 for name, column in _COUNTED.items():
                     counts[name].update(_count(rows[column]))
                 asked = rows.filter(pl.col("task").is_in(QUESTION_TASKS))
                 answers.add(_count(asked["answer"]))
-                showable.add(_count(asked.filter(_may_be_shown())["answer"]))
-        frequent = showable.most_common(SHOWN_ANSWERS, at_least=2)
+                public_answers.add(_count(asked.filter(_is_public())["answer"]))
+        frequent = public_answers.most_common(SHOWN_ANSWERS, at_least=2)
         distinct = len(answers)
     lengths = ("question_characters", "answer_characters")
     return {
@@ -78,23 +78,23 @@ def _source(shards: Iterator[Path]) -> dict[str, Any]:
     }
 
 
-def _measured(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add what is counted of each record; null where it does not apply."""
-    told = pl.col("task").is_in(QUESTION_TASKS).not_()
+def _with_features(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the counted columns; null where they do not apply."""
+    has_question = pl.col("task").is_in(ASKING_TASKS)
     reply = pl.col("messages").list.last().struct.field("content").list.first().struct.field("text")
-    plain = pl.col("answer").str.to_lowercase().str.strip_chars(" .")
+    normalised = pl.col("answer").str.to_lowercase().str.strip_chars(" .")
     return rows.with_columns(
         images=pl.col("image_sha256").list.len(),
-        question_characters=pl.when(told.not_()).then(pl.col("question").str.len_chars()),
+        question_characters=pl.when(has_question).then(pl.col("question").str.len_chars()),
         answer_characters=pl.col("answer").str.len_chars(),
-        yes_no=pl.when(plain.is_in(["yes", "no"])).then(plain),
+        yes_no=pl.when(normalised.is_in(["yes", "no"])).then(normalised),
         option=pl.when(pl.col("choices").list.len() > 0).then(reply.str.extract(r"^([A-Z])\. ")),
-        near_empty=told & (pl.col("answer").str.len_chars() < NEAR_EMPTY_CHARACTERS),
+        near_empty=~has_question & (pl.col("answer").str.len_chars() < NEAR_EMPTY_CHARACTERS),
     )
 
 
-def _may_be_shown() -> pl.Expr:
-    """True for answers short enough to print, and from no source whose text may not leave the machine."""
+def _is_public() -> pl.Expr:
+    """Match answers that are short enough for a table and not from a credentialed source."""
     short = pl.col("answer_characters") <= SHOWN_ANSWER_CHARACTERS
     return short & (pl.col("license_verdict") != "credentialed")
 
@@ -108,7 +108,7 @@ def _by_value(counter: Counter[Any]) -> dict[str, int]:
 
 
 def _lengths(counter: Counter[int]) -> dict[str, Any]:
-    """Summarise lengths; bin `n` of the histogram holds those from 2^n up to 2^(n+1), bin 0 the empty ones as well."""
+    """Summarise lengths; bin `n` of the histogram counts lengths from 2^n to 2^(n+1) - 1, bin 0 also empty texts."""
     if not counter:
         return {"minimum": 0, "median": 0, "p95": 0, "maximum": 0, "histogram": []}
     bins: Counter[int] = Counter()
@@ -119,16 +119,16 @@ def _lengths(counter: Counter[int]) -> dict[str, Any]:
         "median": _quantile(counter, 0.5),
         "p95": _quantile(counter, 0.95),
         "maximum": max(counter),
-        "histogram": [bins[place] for place in range(max(bins) + 1)],
+        "histogram": [bins[power] for power in range(max(bins) + 1)],
     }
 
 
 def _quantile(counter: Counter[int], share: float) -> int:
-    """Give the smallest length that at least `share` of all do not exceed."""
-    wanted = share * counter.total()
-    met = 0
+    """Return the smallest length that at least `share` of all lengths do not exceed."""
+    required = share * counter.total()
+    seen = 0
     for length in sorted(counter):
-        met += counter[length]
-        if met >= wanted:
+        seen += counter[length]
+        if seen >= required:
             return length
     raise ValueError("no lengths, or a share above 1")

@@ -58,8 +58,8 @@ def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",
     if manifest.NAME not in remotes or edition.WHOLE not in remotes:
         raise UsageError(f"{repo} at {commit}: holds no mix that medmix push published")
     _bring(repo, commit, remotes[manifest.NAME], folder, parts)
-    if not manifest.is_untouched(folder):
-        raise WorkError(f"{repo} at {commit}: {manifest.TOUCHED}")
+    if not manifest.is_unmodified(folder):
+        raise WorkError(f"{repo} at {commit}: {manifest.MODIFIED}")
     files = manifest.read(folder)["files"]
     wanted = [path for path in sorted(files) if any(Path(path).match(pattern) for pattern in patterns)]
     absent = [path for path in wanted if path not in remotes]

@@ -76,7 +76,7 @@ def prepare(
     Raises:
         WorkError: a shard is damaged.
     """
-    told = json.dumps([manifest.seal(whole), repo, list(changelog), medmix.__version__, _code_digest()])
+    told = json.dumps([manifest.content_digest(whole), repo, list(changelog), medmix.__version__, _code_digest()])
     folder = work / f"edition-{hashlib.sha256(told.encode()).hexdigest()[:20]}"
     if not (folder / manifest.NAME).is_file():
         for old in work.glob("edition-*"):
@@ -156,11 +156,11 @@ def describe(
             "read": sum(entry["read"] for entry in sources.values()),
             "kept": rows.height,
             "dropped": sum(entry["dropped"] for entry in sources.values()),
-            "kept_by_split": ledger.by(rows, "split"),
-            "kept_by_verdict": ledger.by(rows, "license_verdict"),
+            "kept_by_split": ledger.count_by(rows, "split"),
+            "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
         },
-        "terms": effective.summary([effective.SourceLicence(*row) for row in holdings.sort(columns).iter_rows()]),
-        "timings": {name: value for name, value in whole["timings"].items() if name != manifest.SEAL},
+        "terms": effective.summary([effective.Holding(*row) for row in holdings.sort(columns).iter_rows()]),
+        "timings": {name: value for name, value in whole["timings"].items() if name != manifest.DIGEST_KEY},
     }
 
 
@@ -169,12 +169,12 @@ def _source(entry: Mapping[str, Any], rows: pl.DataFrame) -> dict[str, Any]:
         **entry,
         "kept": rows.height,
         "withheld": entry["kept"] - rows.height,
-        "kept_by_split": ledger.by(rows, "split"),
-        "kept_by_verdict": ledger.by(rows, "license_verdict"),
-        "kept_by_licence": ledger.by(rows, "license"),
+        "kept_by_split": ledger.count_by(rows, "split"),
+        "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
+        "kept_by_licence": ledger.count_by(rows, "license"),
         "kept_of_third_parties": 0,
-        "kept_by_task": ledger.by(rows, "task"),
-        "kept_by_language": ledger.by(rows, "language"),
+        "kept_by_task": ledger.count_by(rows, "task"),
+        "kept_by_language": ledger.count_by(rows, "language"),
         "images": int(rows["image_sha256"].list.len().sum()),
         "distinct_images": rows["image_sha256"].explode().drop_nulls().n_unique(),
         "groups": rows["group"].n_unique(),

@@ -23,7 +23,7 @@ from ..licences import terms
 from ..progress import track
 from ..write import ledger
 from ..write.features import mix_schema
-from ..write.stored import original_sha256
+from ..write.image_encoding import original_sha256
 from . import pointers, records
 
 MIMIC_IDS = re.compile(

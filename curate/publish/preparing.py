@@ -80,8 +80,8 @@ def prepare(mix: Path, repo: str | None, options: Options, work: Path) -> Plan |
         WorkError: the Hub refuses, the version does not fit what was published before, or the Hub's limits do not.
     """
     whole = manifest.read(mix)
-    if not manifest.is_untouched(mix):
-        raise WorkError(f"{mix}: {manifest.TOUCHED}; build it again")
+    if not manifest.is_unmodified(mix):
+        raise WorkError(f"{mix}: {manifest.MODIFIED}; build it again")
     if "published" in whole:
         raise UsageError(f"{mix}: is a published copy, not what a build wrote; push the mix that it was made from")
     if not any(file.startswith("data/") for file in whole["files"]):

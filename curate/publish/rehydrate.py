@@ -62,7 +62,7 @@ def rehydrate(name: str, root: Path, out: Path, options: Options) -> dict[str, A
         sources = _sources(published, whole)
         wanted = pointers.read(copy)
         _all_pointed_at(wanted, whole)
-        stage = work / f"mix-{manifest.seal(whole)[:20]}"
+        stage = work / f"mix-{manifest.content_digest(whole)[:20]}"
         if sources:
             _rebuild(wanted, whole, sources, root, work, stage, options)
         document = _complete(stage, copy, published, whole)
@@ -78,8 +78,8 @@ def _copy(name: str, work: Path) -> Path:
     else:
         copy = Path(name)
         manifest.read(copy)
-        if not manifest.is_untouched(copy):
-            raise WorkError(f"{copy}: {manifest.TOUCHED}")
+        if not manifest.is_unmodified(copy):
+            raise WorkError(f"{copy}: {manifest.MODIFIED}")
     if "published" not in manifest.read(copy):
         raise UsageError(f"{name}: is a whole mix already; rehydrate takes what medmix push published")
     return copy
@@ -182,7 +182,7 @@ def _same_bytes(stage: Path, whole: Mapping[str, Any]) -> None:
     wrong = [file for file in restricted if file_sha256(stage / file) != whole["files"][file]["sha256"]]
     if not wrong:
         return
-    here = manifest.libraries()
+    here = manifest.library_versions()
     others = [f"{name} {version}" for name, version in whole["libraries"].items() if here[name] != version]
     told = f"install {', '.join(others)} and medmix {whole['medmix']}" if others else f"use medmix {whole['medmix']}"
     raise WorkError(f"{wrong[0]}: its records are right, its bytes are not, since other versions wrote them; {told}")
@@ -196,7 +196,7 @@ def _complete(stage: Path, copy: Path, published: Mapping[str, Any], whole: Mapp
             if file_sha256(stage / file) != whole["files"][file]["sha256"]:
                 raise WorkError(f"{file}: is not what the manifest says (another digest)")
     whole = {**whole, edition.QUOTED: statistics.measure(stage, manifest.shards_of(whole))}
-    if manifest.seal(whole) != whole["timings"][manifest.SEAL]:
+    if manifest.content_digest(whole) != whole["timings"][manifest.DIGEST_KEY]:
         raise WorkError(f"the records are right, but this medmix counts them otherwise; use medmix {whole['medmix']}")
     _write_ledger(stage, copy, whole)
     hidden = sorted(edition.credentialed(whole))

@@ -1,6 +1,14 @@
-"""Pass 3: decisions come in; parquet, the ledger and the manifest of a mix go out, in place or not at all.
+"""Pass 3: turn decisions into the parquet files, the ledger and the manifest of a mix, each written atomically.
 
-The wing knows what was decided and not why. Nothing else writes records.
+The wing applies decisions and does not know their reasons. No other code writes records.
 """
 
-__all__ = ("chat", "features", "ledger", "manifest", "materialise", "stored", "workplace")
+__all__ = (
+    "chat",
+    "features",
+    "image_encoding",
+    "ledger",
+    "manifest",
+    "materialise",
+    "workplace",
+)

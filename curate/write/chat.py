@@ -1,4 +1,4 @@
-"""A record as a conversation: the chat form that TRL and transformers read."""
+"""Format records as conversations in the chat format of TRL and transformers."""
 
 from collections.abc import Mapping
 from string import ascii_uppercase
@@ -11,8 +11,8 @@ REPORT_PROMPT = "Write the report of this study."
 SECTION_PROMPT = "Write the {} of this study."
 
 
-class Part(TypedDict):
-    """One piece of a turn: `{"type": "image", "text": None}` or `{"type": "text", "text": ...}`."""
+class ContentPart(TypedDict):
+    """One part of a turn: `{"type": "image", "text": None}` or `{"type": "text", "text": ...}`."""
 
     type: str
     text: str | None
@@ -22,18 +22,18 @@ class Message(TypedDict):
     """One turn; `role` is `user` or `assistant`."""
 
     role: str
-    content: list[Part]
+    content: list[ContentPart]
 
 
 def messages(record: Record, section: Section | None = None) -> list[Message]:
-    """Give the user's turn (each image a part, then the text) and the assistant's.
+    """Return the user turn (one part per image, then the text) and the assistant turn.
 
-    With a `section` the answer of a report is that section, and is asked for by its name.
+    With a `section`, the prompt names that section of the report.
 
-    Multiple choice shows lettered options and is answered by letter and text, `B. Lung`; a letter alone
-    would teach positions, a text alone is ambiguous where two options read the same.
+    A multiple-choice prompt lists lettered options; the answer has letter and text, `B. Lung`. A letter alone would
+    teach positions; a text alone is ambiguous if two options are equal.
     """
-    images: list[Part] = [{"type": "image", "text": None} for _ in record.images]
+    images: list[ContentPart] = [{"type": "image", "text": None} for _ in record.images]
     return [
         {"role": "user", "content": [*images, {"type": "text", "text": prompt(record, section)}]},
         {"role": "assistant", "content": [{"type": "text", "text": reply(record)}]},
@@ -41,7 +41,7 @@ def messages(record: Record, section: Section | None = None) -> list[Message]:
 
 
 def prompt(record: Record, section: Section | None = None) -> str:
-    """Give the text that the user says."""
+    """Return the text of the user turn."""
     if record.task == "caption":
         return CAPTION_PROMPT
     if record.task == "report":
@@ -52,13 +52,13 @@ def prompt(record: Record, section: Section | None = None) -> str:
 
 
 def reply(record: Record) -> str:
-    """Give the text that the assistant says."""
+    """Return the text of the assistant turn."""
     answer = record.answer if record.correct is None else f"{ascii_uppercase[record.correct]}. {record.answer}"
     return f"{answer}\n{record.explanation}" if record.explanation else answer
 
 
 def context_of(row: Mapping[str, Any]) -> str:
-    """Give the context that `prompt` put before the question of a row of a mix, or ""."""
-    asked = next(part["text"] for part in row["messages"][0]["content"] if part["type"] == "text")
-    before, found, _ = asked.partition(f"\n\n{row['question']}")
-    return before if found and row["question"] else ""
+    """Return the context that `prompt` put before the question of a mix row, or ""."""
+    text = next(part["text"] for part in row["messages"][0]["content"] if part["type"] == "text")
+    context, separator, _ = text.partition(f"\n\n{row['question']}")
+    return context if separator and row["question"] else ""

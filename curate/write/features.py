@@ -1,4 +1,4 @@
-"""The columns of a mix, as `datasets` and Arrow know them."""
+"""The columns of a mix as `datasets` features and as an Arrow schema."""
 
 import json
 
@@ -45,14 +45,14 @@ FEATURES = datasets.Features(
         "image_phash": datasets.List(datasets.Value("string")),
     }
 )
-"""The columns of a mix, as `datasets` loads them.
+"""The features with which `datasets` loads a mix.
 
-`license` is the effective one. `license_evidence` tells what the Hub card declares, what upstream says of the record,
-where that was read and why it counts, and when.
+`license` is the effective licence. `license_evidence` has the licence that the Hub card declares, the licence that
+upstream states for the record, where it was read and why it applies, and the date.
 """
 
 
 def mix_schema() -> pa.Schema:
-    """Give the Arrow schema of a mix's shards, with the metadata from which `datasets` knows its features."""
+    """Return the Arrow schema of the shards, with the metadata from which `datasets` restores the features."""
     info = {"info": {"features": FEATURES.to_dict()}}
     return FEATURES.arrow_schema.with_metadata({"huggingface": json.dumps(info, sort_keys=True)})

@@ -1,4 +1,4 @@
-"""The ledger: every record's fate, one row for each, and the sums that must hold."""
+"""The ledger: one row per record, with its outcome and reason, and the counts derived from it."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,38 +29,39 @@ SCHEMA = pl.Schema(
 `transformation` how the record's image differs from that of `evidence`, or "".
 """
 
-NOTHING: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}
-"""The counts of a source whose files held no row."""
+ZERO_COUNTS: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}
+"""The counts of a source without rows."""
 
 
 def write(path: Path, ledger: pl.DataFrame) -> None:
-    """Write the ledger in the order in which upstream was read."""
+    """Write the ledger in the order in which the upstream rows were read."""
     with replacing(path) as temporary:
         ledger.select(list(SCHEMA)).cast(SCHEMA).write_parquet(temporary, compression="zstd")
 
 
 def problems(ledger: pl.DataFrame) -> list[str]:
-    """List what is wrong with a ledger; empty when ids are unique and every row is kept or dropped for a reason."""
+    """List the problems of a ledger; ids must be unique and each row kept, or dropped for a known reason."""
     found = []
     if ledger.height != ledger["id"].n_unique():
         repeated = ledger.filter(pl.col("id").is_duplicated())["id"][0]
-        found.append(f"id {repeated!r} stands in more than one row")
+        found.append(f"id {repeated!r} is in more than one row")
     kept, dropped = pl.col("outcome") == "kept", pl.col("outcome") == "dropped"
-    found += _named(ledger.filter(~kept & ~dropped), "is neither kept nor dropped")
-    found += _named(ledger.filter(kept & (pl.col("reason") != "")), "is kept and yet has a reason to be dropped")
-    found += _named(ledger.filter(dropped & ~pl.col("reason").is_in(list(REASONS))), "is dropped for no known reason")
+    found += _problem(ledger.filter(~kept & ~dropped), "is neither kept nor dropped")
+    found += _problem(ledger.filter(kept & (pl.col("reason") != "")), "is kept but has a drop reason")
+    found += _problem(ledger.filter(dropped & ~pl.col("reason").is_in(list(REASONS))), "has an unknown reason")
     return found
 
 
-def _named(rows: pl.DataFrame, problem: str) -> Iterable[str]:
+def _problem(rows: pl.DataFrame, problem: str) -> Iterable[str]:
+    """Name the first row and the number of others; nothing if there are no rows."""
     return [f"{rows['id'][0]!r} (and {rows.height - 1} more) {problem}"] if rows.height else []
 
 
 def counts(ledger: pl.DataFrame) -> dict[str, dict[str, object]]:
-    """Count per source: rows read, kept, kept by split, dropped by reason; sources in the ledger's order.
+    """Count rows read, kept, kept by split and dropped by reason, per source, in the ledger's order.
 
     Raises:
-        MedmixError: rows read are not rows kept plus rows dropped, which would be a fault of medmix.
+        MedmixError: rows read are not the sum of rows kept and dropped, which is a bug of medmix.
     """
     table: dict[str, dict[str, object]] = {}
     for (source,), rows in ledger.group_by("source", maintain_order=True):
@@ -72,12 +73,12 @@ def counts(ledger: pl.DataFrame) -> dict[str, dict[str, object]]:
             "read": rows.height,
             "kept": kept.height,
             "dropped": dropped.height,
-            "kept_by_split": by(kept, "split"),
-            "dropped_by_reason": by(dropped, "reason"),
+            "kept_by_split": count_by(kept, "split"),
+            "dropped_by_reason": count_by(dropped, "reason"),
         }
     return table
 
 
-def by(rows: pl.DataFrame, column: str) -> dict[str, int]:
-    """Count rows by the values of a column, in the values' order."""
+def count_by(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    """Count rows per value of a column, sorted by value."""
     return dict(rows.group_by(column).len().sort(column).iter_rows())

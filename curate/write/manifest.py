@@ -1,4 +1,4 @@
-"""The manifest: what a mix is made of and what it holds; its presence says that the mix is whole."""
+"""The manifest: inputs, settings, counts and files of a mix. Its presence marks the mix as complete."""
 
 import hashlib
 import json
@@ -41,28 +41,28 @@ ENTRIES = (
     "ATTRIBUTION.md",
     "CITATION.bib",
 )
-"""What may lie at the top of a mix or of what is published of it; a rebuild replaces these and touches nothing else."""
+"""The top-level entries of a mix or a published mix; a rebuild replaces only these."""
 
-FORMAT = 1
-"""Raised when the layout of a mix changes so that older readers would misread it."""
+FORMAT = 2
+"""Increased when the layout of a mix changes in a way that older readers would misread."""
 
-SEAL = "manifest_sha256"
-"""Stands in `timings`, so that manifests of equal mixes are equal but for those."""
+DIGEST_KEY = "manifest_sha256"
+"""The key of the digest. It is in `timings`, so that manifests of equal mixes differ only there."""
 
-TOUCHED = f"{NAME}: its bytes are not those that the build wrote, so that nothing can be held against it"
-"""The finding on a manifest that is not `is_untouched`."""
+MODIFIED = f"{NAME}: changed since the build wrote it, so the mix cannot be verified against it"
+"""The finding for a manifest that fails `is_unmodified`."""
 
 LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
 
 def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
-    """Digest all that a mix depends on: the settings, what was read and measured, the version of medmix."""
+    """Digest everything that a mix depends on: the settings, the scans, the versions of medmix and its libraries."""
     parts = {
         "settings": settings,
         "scans": [[path.name, file_sha256(path)] for path in scans],
         "medmix": medmix.__version__,
         "format": FORMAT,
-        "libraries": libraries(),
+        "libraries": library_versions(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -80,40 +80,40 @@ def compose(
     evaluation: Sequence[Mapping[str, str | int]],
     leaks: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
-    """Put the manifest together, all but `statistics`, `files` and `timings`; no path of this machine is in it."""
+    """Compose the manifest without `statistics`, `files` and `timings`. It contains no local path."""
     counts = ledger.counts(decided)
     kept = decided.filter(pl.col("outcome") == "kept")
     sources = {}
     for entry in inputs:
-        mine = kept.filter(pl.col("source") == entry.source)
+        records = kept.filter(pl.col("source") == entry.source)
         sources[entry.source] = {
             **entry.facts.provenance(entry.layout),
             "layout": entry.layout,
             "weight": mixture.sources[entry.source].weight,
-            **counts.get(entry.source, ledger.NOTHING),
-            "kept_by_verdict": ledger.by(mine, "verdict"),
-            "kept_by_licence": ledger.by(mine, "licence"),
-            "kept_of_third_parties": mine.filter(pl.col("third_party") != "").height,
-            "kept_by_task": ledger.by(mine, "task"),
-            "kept_by_language": ledger.by(mine, "language"),
-            "images": int(mine["images"].list.len().sum()),
-            "distinct_images": mine["images"].explode().drop_nulls().n_unique(),
-            "groups": mine["group"].n_unique(),
-            "facts": _plain(asdict(entry.facts)),
+            **counts.get(entry.source, ledger.ZERO_COUNTS),
+            "kept_by_verdict": ledger.count_by(records, "verdict"),
+            "kept_by_licence": ledger.count_by(records, "licence"),
+            "kept_of_third_parties": records.filter(pl.col("third_party") != "").height,
+            "kept_by_task": ledger.count_by(records, "task"),
+            "kept_by_language": ledger.count_by(records, "language"),
+            "images": int(records["images"].list.len().sum()),
+            "distinct_images": records["images"].explode().drop_nulls().n_unique(),
+            "groups": records["group"].n_unique(),
+            "facts": _as_json(asdict(entry.facts)),
         }
     return {
         "format": FORMAT,
         "medmix": medmix.__version__,
-        "libraries": libraries(),
+        "libraries": library_versions(),
         "mixture": {
             "name": mixture.name,
             "version": mixture.version,
             "description": mixture.description,
-            "about": _plain(asdict(mixture.about)),
+            "about": _as_json(asdict(mixture.about)),
             "temperature": mixture.temperature,
         },
         "inputs": digest,
-        "settings": _plain(settings),
+        "settings": _as_json(settings),
         "sources": sources,
         "missing": list(missing),
         "notes": list(notes),
@@ -122,10 +122,10 @@ def compose(
             "read": decided.height,
             "kept": kept.height,
             "dropped": decided.height - kept.height,
-            "kept_by_split": ledger.by(kept, "split"),
-            "kept_by_verdict": ledger.by(kept, "verdict"),
+            "kept_by_split": ledger.count_by(kept, "split"),
+            "kept_by_verdict": ledger.count_by(kept, "verdict"),
         },
-        "terms": effective.summary(_holdings(kept)),
+        "terms": effective.summary(_count_holdings(kept)),
         "evaluation": list(evaluation),
         "leaks": list(leaks),
         "contradictions": contradictions.count(kept),
@@ -133,24 +133,24 @@ def compose(
     }
 
 
-def _holdings(kept: pl.DataFrame) -> list[effective.SourceLicence]:
+def _count_holdings(kept: pl.DataFrame) -> list[effective.Holding]:
     """Count the kept records by source, licence and verdict, sorted."""
     counts = kept.group_by("source", "licence", "verdict").len().sort("source", "licence", "verdict")
     return [effective.SourceLicence(*row) for row in counts.iter_rows()]
 
 
-def _plain(data: Any) -> Any:
-    """Give data as JSON has it: tuples as lists."""
+def _as_json(data: Any) -> Any:
+    """Return data as it is after a JSON round trip: tuples become lists."""
     return json.loads(json.dumps(data))
 
 
-def libraries() -> dict[str, str]:
-    """Give the versions of the libraries that a mix's bytes depend on."""
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that determine the bytes of a mix."""
     return {name: version(name) for name in LIBRARIES}
 
 
 def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Give digest, size and, for parquet, rows and unpacked size of the files of a mix, by relative path, sorted."""
+    """Return digest, size and, for parquet, rows and uncompressed size per file, sorted by relative path."""
     facts = {}
     for file in sorted(files):
         path = mix / file
@@ -158,38 +158,38 @@ def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
         if path.suffix == ".parquet":
             metadata = pq.read_metadata(path)
             facts[file]["rows"] = metadata.num_rows
-            groups = range(metadata.num_row_groups)
-            facts[file]["unpacked_bytes"] = sum(metadata.row_group(place).total_byte_size for place in groups)
+            row_groups = map(metadata.row_group, range(metadata.num_row_groups))
+            facts[file]["unpacked_bytes"] = sum(row_group.total_byte_size for row_group in row_groups)
     return facts
 
 
 def shards_of(document: Mapping[str, Any]) -> list[str]:
-    """List the shards of records, those in `data` and those in `restricted`, sorted."""
+    """List the shards in `data` and `restricted`, sorted."""
     return sorted(file for file in document["files"] if file.split("/")[0] in ("data", "restricted"))
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the manifest of a mix and give it, with its own digest among the timings, since it covers those too."""
-    sealed = {**document, "timings": {**document["timings"], SEAL: seal(document)}}
-    write_text(mix / NAME, _text(sealed))
-    return sealed
+    """Write the manifest with its own digest in `timings`, and return it; the digest covers the other timings."""
+    signed = {**document, "timings": {**document["timings"], DIGEST_KEY: content_digest(document)}}
+    write_text(mix / NAME, _text(signed))
+    return signed
 
 
-def is_untouched(mix: Path) -> bool:
-    """Tell whether every byte of a manifest is as it was written."""
+def is_unmodified(mix: Path) -> bool:
+    """Return whether the manifest has exactly the bytes that the build wrote."""
     text = (mix / NAME).read_text(encoding="utf-8")
     document = json.loads(text)
     timings = document.get("timings")
-    return isinstance(timings, dict) and text == _text(document) and timings.get(SEAL) == seal(document)
+    return isinstance(timings, dict) and text == _text(document) and timings.get(DIGEST_KEY) == content_digest(document)
 
 
 def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def seal(document: Mapping[str, Any]) -> str:
-    """Digest a manifest, all but the digest itself."""
-    timings = {name: value for name, value in document["timings"].items() if name != SEAL}
+def content_digest(document: Mapping[str, Any]) -> str:
+    """Digest a manifest without its digest field."""
+    timings = {name: value for name, value in document["timings"].items() if name != DIGEST_KEY}
     return hashlib.sha256(_text({**document, "timings": timings}).encode()).hexdigest()
 
 
@@ -197,30 +197,31 @@ def read(mix: Path) -> dict[str, Any]:
     """Read the manifest of a mix.
 
     Raises:
-        UsageError: the folder is no mix, or its manifest is damaged or of another format.
+        UsageError: the folder is not a mix, or its manifest is damaged or has another format.
     """
     if not (mix / NAME).is_file():
-        raise UsageError(f"{mix} is no finished mix (no {NAME}); make one: medmix build --out {mix}")
+        raise UsageError(f"{mix} is not a finished mix (no {NAME}); build one: medmix build --out {mix}")
     return read_file(mix / NAME)
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Read a manifest, whatever the file is called.
+    """Read a manifest file of any name.
 
     Raises:
-        UsageError: it is damaged, or of another format.
+        UsageError: it is damaged or has another format.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({error}); build the mix again") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UsageError(f"{path}: not of format {FORMAT}; build the mix again with this version of medmix")
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise UsageError(f"{path}: has format {found}, this medmix reads only format {FORMAT}; build the mix again")
     return document
 
 
 def read_finished(mix: Path, digest: str) -> dict[str, Any] | None:
-    """Give the manifest if the mix was made of just these inputs and all its files are there; else None."""
+    """Return the manifest if the mix has exactly these inputs and all its files are present; else None."""
     try:
         document = read(mix)
     except UsageError:
@@ -228,5 +229,5 @@ def read_finished(mix: Path, digest: str) -> dict[str, Any] | None:
     if document.get("inputs") != digest:
         return None
     sizes = {file: facts["bytes"] for file, facts in document["files"].items()}
-    whole = all((mix / file).is_file() and (mix / file).stat().st_size == size for file, size in sizes.items())
-    return document if whole else None
+    complete = all((mix / file).is_file() and (mix / file).stat().st_size == size for file, size in sizes.items())
+    return document if complete else None

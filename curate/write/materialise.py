@@ -1,4 +1,4 @@
-"""Pass 3: write the records that were kept, as parquet with the bytes of their images (`stored`)."""
+"""Pass 3: write the kept records as parquet, with the bytes of their images (`image_encoding`)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,19 +23,19 @@ from ..record import ImageRef, Record
 from ..shards import write_rows
 from .chat import messages
 from .features import mix_schema
-from .stored import stored
+from .image_encoding import encode_image
 
 DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
-"""What writing a record needs of pass 2."""
+"""The columns of pass 2 that writing a record needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """One output shard before it is written.
+    """An output shard that is not written yet.
 
     Attributes:
         path: POSIX, relative to the mix: `data/slake/train-00000-of-00002.parquet`.
-        rows: `DECIDED` of its records, in writing order.
+        rows: the columns `DECIDED` of its records, in output order.
     """
 
     path: str
@@ -44,9 +44,9 @@ class ShardPlan:
 
 @dataclass(frozen=True, slots=True)
 class WriteTask:
-    """A shard to write: into `out`, from the scan files `scans` and the source's own `folder`.
+    """A shard to write into `out`, from the scan files `scans` and the source's own `folder`.
 
-    Of reports only the `section` is written, unless that is None.
+    If `section` is set, only that section of each report is written.
     """
 
     plan: ShardPlan
@@ -59,12 +59,12 @@ class WriteTask:
 
 
 def folder_of(verdict: pl.Expr) -> pl.Expr:
-    """Give the top folder by what may be done with a record: only what may be redistributed lies in `data`."""
+    """Return the top-level folder of a record by its verdict; only redistributable records go to `data`."""
     return pl.when(verdict == "redistributable").then(pl.lit("data")).otherwise(pl.lit("restricted"))
 
 
 def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
-    """Cut the kept records into shards of about `shard_bytes`, by folder, source and split, in reading order."""
+    """Partition the kept records into shards of about `shard_bytes`, by folder, source and split, in reading order."""
     shards = []
     placed = kept.with_columns(folder=folder_of(pl.col("verdict")))
     for (folder, source, split), rows in placed.group_by("folder", "source", "split", maintain_order=True):
@@ -97,10 +97,10 @@ def write_all(
 
 
 def write(task: WriteTask) -> str:
-    """Write one shard, unless it is there already, and give its relative path.
+    """Write one shard unless it exists, and return its relative path.
 
     Raises:
-        WorkError: an image is not what it was when it was measured.
+        WorkError: an image changed since it was measured.
     """
     path = task.out / task.plan.path
     if not path.exists():
@@ -110,7 +110,7 @@ def write(task: WriteTask) -> str:
 
 def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
     with ImageStore(task.folder) as store:
-        for decided, scanned in _joined(task.plan.rows, task.scans):
+        for decided, scanned in _with_scanned(task.plan.rows, task.scans):
             row = _row(decided, scanned, task)
             size = 1000
             sizes = zip(scanned["image_width"], scanned["image_height"], strict=True)
@@ -119,28 +119,28 @@ def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
                 if hashlib.sha256(data).hexdigest() != expected:
                     path = task.folder / ref["path"]
                     raise WorkError(f"{path}: the image changed while the build ran; run the same command again")
-                held, name = stored(data, Path(ref["member"] or ref["path"]).name, width * height)
-                row["images"].append({"bytes": held, "path": name})
-                size += len(held)
+                encoded, name = encode_image(data, Path(ref["member"] or ref["path"]).name, width * height)
+                row["images"].append({"bytes": encoded, "path": name})
+                size += len(encoded)
             yield row, size
 
 
-def _joined(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Pair each decided row with its scanned one, reading each scan once from front to back."""
+def _with_scanned(rows: pl.DataFrame, scans: Sequence[Path]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Pair each decided row with its scanned row; read each scan once, sequentially."""
     for (scan,), part in rows.group_by("scan", maintain_order=True):
-        wanted = {row["scan_row"]: row for row in part.iter_rows(named=True)}
+        decided = {row["scan_row"]: row for row in part.iter_rows(named=True)}
         first = 0
         for batch in pq.ParquetFile(scans[int(str(scan))]).iter_batches(batch_size=1024):
-            places = [place for place in range(first, first + batch.num_rows) if place in wanted]
-            scanned = batch.take(pa.array([place - first for place in places], pa.int64())).to_pylist()
-            yield from zip((wanted[place] for place in places), scanned, strict=True)
+            selected = [number for number in range(first, first + batch.num_rows) if number in decided]
+            scanned = batch.take(pa.array([number - first for number in selected], pa.int64())).to_pylist()
+            yield from zip((decided[number] for number in selected), scanned, strict=True)
             first += batch.num_rows
 
 
 def _row(decided: dict[str, Any], scanned: dict[str, Any], task: WriteTask) -> dict[str, Any]:
     record = _record(scanned, task)
-    said = decided["wording"], scanned["member"], scanned["third_party"], decided["article"], decided["article_read"]
-    ruling = rule(task.facts.licence, *said)
+    terms = decided["wording"], scanned["member"], scanned["third_party"], decided["article"], decided["article_read"]
+    ruling = rule(task.facts.licence, *terms)
     return {
         "id": decided["id"],
         "source": record.source,

@@ -1,4 +1,4 @@
-"""Where a mix is made: `OUT/.work`, held by one build at a time, and how a finished one takes its place."""
+"""The work folder `OUT/.work`, locked by one build at a time, and the move of a finished mix to `OUT`."""
 
 import fcntl
 import shutil
@@ -14,7 +14,7 @@ WORK = ".work"
 
 
 def place(stage: Path, out: Path) -> None:
-    """Move a finished mix into place: card and manifest, by which it is known, go first and come last."""
+    """Move a finished mix to `out`; card and manifest mark a mix, so they are removed first and moved last."""
     for name in (manifest.NAME, manifest.README):
         (out / name).unlink(missing_ok=True)
     remove_all(path for path in out.iterdir() if path.name in manifest.ENTRIES)
@@ -25,14 +25,14 @@ def place(stage: Path, out: Path) -> None:
 
 @contextmanager
 def working(out: Path, fresh: bool) -> Iterator[Path]:
-    """Give `OUT/.work`, held against a second build; refuse a folder that is somebody else's.
+    """Create, lock and yield `OUT/.work`; reject a folder that is not a mix.
 
     Raises:
-        UsageError: the folder is not empty and holds no mix, cannot be written to, or a build is writing there.
+        UsageError: the folder is not empty and not a mix, is not writable, or another build is writing there.
     """
     work = out / WORK
     if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
-        raise UsageError(f"{out} is not empty and holds no mix; choose another --out")
+        raise UsageError(f"{out} is not empty and is not a mix; choose another --out")
     try:
         work.mkdir(parents=True, exist_ok=True)
         lock = (work / "lock").open("w")
@@ -50,7 +50,7 @@ def working(out: Path, fresh: bool) -> Iterator[Path]:
 
 
 def remove_all(paths: Iterable[Path]) -> None:
-    """Remove files and folders; of links only the links."""
+    """Remove files and folders; a link is removed without its target."""
     for path in list(paths):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

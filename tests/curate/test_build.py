@@ -36,7 +36,7 @@ def content(out: Path) -> dict[str, bytes]:
         if path.is_file() and path.relative_to(out).parts[0] != WORK
     }
     document = json.loads(files[manifest.NAME])
-    assert document.pop("timings").keys() == {"scan", "load", "compare", "decide", "write", manifest.SEAL}
+    assert document.pop("timings").keys() == {"scan", "load", "compare", "decide", "write", manifest.DIGEST_KEY}
     return {**files, manifest.NAME: json.dumps(document).encode()}
 
 
@@ -282,7 +282,7 @@ def test_unknown_names_are_met_with_the_nearest(root, tmp_path, options, line):
 
 def test_a_folder_that_is_no_mix_is_left_alone(root, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="is not empty and holds no mix"):
+    with pytest.raises(UsageError, match="is not empty and is not a mix"):
         build(SAMPLE, root, tmp_path, BuildOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

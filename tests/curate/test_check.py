@@ -80,17 +80,17 @@ def test_one_changed_byte_of_the_manifest_is_found(copy):
         except UsageError as error:  # no longer JSON, or of another format
             assert str(path) in str(error)
         else:
-            assert findings == [manifest.TOUCHED]
+            assert findings == [manifest.MODIFIED]
 
 
-def test_the_manifest_is_untouched_only_as_it_was_written(copy):
+def test_the_manifest_is_unmodified_only_as_it_was_written(copy):
     path = copy / manifest.NAME
-    assert manifest.is_untouched(copy)
+    assert manifest.is_unmodified(copy)
     good = path.read_text()
     path.write_text(good.replace('"decide": ', '"decide": 1'))
-    assert not manifest.is_untouched(copy)
+    assert not manifest.is_unmodified(copy)
     path.write_text(good + " ")
-    assert not manifest.is_untouched(copy)
+    assert not manifest.is_unmodified(copy)
 
 
 def test_a_file_that_is_gone_or_new_is_found(copy):
@@ -161,11 +161,11 @@ def test_a_shard_that_is_no_parquet_is_found(copy):
 
 
 def test_a_folder_that_is_no_mix_is_met_with_the_next_command(tmp_path):
-    with pytest.raises(UsageError, match=r"is no finished mix .* medmix build --out"):
+    with pytest.raises(UsageError, match=r"is not a finished mix .* medmix build --out"):
         check(tmp_path)
     (tmp_path / manifest.NAME).write_text('{"format": 1')
     with pytest.raises(UsageError, match="cannot be read"):
         check(tmp_path)
     (tmp_path / manifest.NAME).write_text('{"format": 99}')
-    with pytest.raises(UsageError, match="not of format 1"):
+    with pytest.raises(UsageError, match=r"has format 99, this medmix reads only format 2; build the mix again"):
         check(tmp_path)

@@ -1,4 +1,4 @@
-"""What people read of a mix: accepted by the Hub's parser, complete, and every number from the run."""
+"""Cards are accepted by the Hub's parser and complete, and every number comes from the manifest."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from medmix.curate import build as builds
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
-from medmix.curate.describe import card_header, cards
+from medmix.curate.describe import card_metadata, cards
 from medmix.curate.describe.plots import BAR_WIDTH, bars
 from medmix.curate.errors import UsageError
 from medmix.curate.licences import spdx
@@ -34,23 +34,23 @@ def document(mix) -> dict:
     return manifest.read(mix)
 
 
-def head(mix: Path) -> dict:
+def card_data(mix: Path) -> dict:
     return DatasetCard.load(mix / "README.md").data.to_dict()
 
 
-def test_the_hub_reads_the_head_of_the_card(mix, document):
-    data = head(mix)
+def test_the_hub_reads_the_metadata_of_the_card(mix, document):
+    data = card_data(mix)
     assert data["license"] == "other"
     assert (mix / data["license_link"]).is_file()
     assert data["language"] == ["en", "zh"]
     assert data["size_categories"] == ["1K<n<10K"]
-    assert set(data["task_categories"]) == set(card_header.TASK_CATEGORIES.values())
+    assert set(data["task_categories"]) == set(card_metadata.TASK_CATEGORIES.values())
     configs = [config["config_name"] for config in data["configs"]]
     assert configs == ["default", *sorted(document["sources"])]
 
 
-def test_columns_and_sizes_in_the_head_are_those_of_the_shards(mix, document):
-    infos = {info["config_name"]: info for info in head(mix)["dataset_info"]}
+def test_columns_and_sizes_in_the_metadata_match_the_shards(mix, document):
+    infos = {info["config_name"]: info for info in card_data(mix)["dataset_info"]}
     assert infos.keys() == {"default", *document["sources"]}
     for source, entry in document["sources"].items():
         sizes = {split["name"]: split["num_examples"] for split in infos[source]["splits"]}
@@ -60,7 +60,7 @@ def test_columns_and_sizes_in_the_head_are_those_of_the_shards(mix, document):
 
 def test_a_card_may_cover_some_shards_only(document):
     shards = [shard for shard in manifest.shards_of(document) if shard.startswith("data/vqa_rad/")]
-    data = card_header.header(document, shards)
+    data = card_metadata.metadata(document, shards)
     assert data["license"] == "cc0-1.0"
     assert data["language"] == ["en"]
     assert [config["config_name"] for config in data["configs"]] == ["default", "vqa_rad"]
@@ -70,7 +70,7 @@ def test_a_card_may_cover_some_shards_only(document):
 
 
 def test_all_questions_of_datasheets_for_datasets_are_asked():
-    assert {section: len(questions) for section, questions in cards.asset("questions.yaml").items()} == SECTIONS
+    assert {section: len(questions) for section, questions in cards.load_asset("questions.yaml").items()} == SECTIONS
 
 
 def test_every_question_is_answered_for_the_mix_and_each_source(mix, document):
@@ -87,7 +87,7 @@ def pairs(flat: list[str]) -> list[tuple[str, str]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def test_what_upstream_does_not_say_is_said_so(mix):
+def test_answers_that_upstream_does_not_give_are_marked_as_not_stated(mix):
     sheet = (mix / "datasheets" / "slake.md").read_text()
     assert "### Who funded the creation of the dataset?\n\nNot stated by upstream.\n" in sheet
     assert "- 72 of the 96 images of the English test stand in Chinese train" in sheet
@@ -127,7 +127,7 @@ def test_every_number_of_the_composition_comes_from_the_manifest(document):
     assert ">4,484<" in texts["plots/yes_no.svg"]
 
 
-def test_markup_in_upstreams_words_stays_text(document):
+def test_markup_in_upstream_texts_is_escaped(document):
     changed = json.loads(json.dumps(document))
     changed["statistics"]["slake"]["frequent_answers"] = [["a|b\n<img src=x>", 3]]
     changed["statistics"]["slake"]["modalities"] = {"<b>&mri": 118}
@@ -180,7 +180,7 @@ def test_articles_are_credited_once_with_their_address(mix):
     assert line == "- [PMC99000020](https://pmc.ncbi.nlm.nih.gov/articles/PMC99000020/): 2 records"
 
 
-def test_the_source_itself_stands_for_credentialed_records(mix):
+def test_credentialed_records_are_credited_by_their_source_only(mix):
     section = (mix / "ATTRIBUTION.md").read_text().split("## MIMIC-CXR")[1].split("\n## ")[0]
     assert re.findall(r"^- (.*): \d+ records$", section, flags=re.MULTILINE) == ["the source as a whole"]
 
@@ -220,7 +220,7 @@ def test_a_build_that_keeps_nothing_still_has_cards(root, tmp_path):
     assert check(tmp_path / "mix") == []
 
 
-def test_what_only_the_makers_know_comes_from_the_mixture(document):
+def test_facts_about_the_mix_itself_come_from_the_mixture(document):
     changed = json.loads(json.dumps(document))
     changed["mixture"]["about"] |= {"contact": "jo@example.org", "published": "2026-11-24", "funding": ""}
     texts = cards.render(changed)
@@ -242,7 +242,7 @@ def test_a_day_of_publication_must_be_one(tmp_path):
         mixtures.load(str(path))
 
 
-def test_a_card_that_says_something_else_is_found(mix, tmp_path):
+def test_check_finds_a_card_that_differs_from_the_manifest(mix, tmp_path):
     copy = tmp_path / "mix"
     shutil.copytree(mix, copy, ignore=shutil.ignore_patterns(".work"))
     altered = (copy / "README.md").read_text().replace("1,554 records read", "9,554 records read")
@@ -253,7 +253,7 @@ def test_a_card_that_says_something_else_is_found(mix, tmp_path):
     assert check(copy) == ["README.md: differs from what manifest and shards give; build the mix again"]
 
 
-def test_statistics_that_the_shards_do_not_bear_out_are_found(mix, tmp_path):
+def test_check_finds_statistics_that_differ_from_the_shards(mix, tmp_path):
     copy = tmp_path / "mix"
     shutil.copytree(mix, copy, ignore=shutil.ignore_patterns(".work"))
     document = manifest.read(copy)

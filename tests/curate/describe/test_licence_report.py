@@ -1,4 +1,4 @@
-"""What `medmix licences` finds in a mix, in a mixture, and in the rows of a root."""
+"""`medmix licences` reports on a mix, on a mixture, and on the rows of a root."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def kept(report: dict) -> dict[str, int]:
     return {entry["source"]: entry["remain"] for entry in report["remaining"]}
 
 
-def test_a_sound_mix_is_told_by_source_and_licence(mix):
+def test_an_intact_mix_is_reported_by_source_and_licence(mix):
     report = of_mix(mix)
     document = manifest.read(mix)
     assert report["findings"] == []
@@ -51,7 +51,7 @@ def test_a_sound_mix_is_told_by_source_and_licence(mix):
     assert kept(report) == {source: entry["kept"] for source, entry in sorted(document["sources"].items())}
 
 
-def test_nd_material_and_what_else_may_not_be_changed_or_sold_is_not_in_data(mix):
+def test_data_contains_only_licences_that_allow_changes_and_commercial_use(mix):
     folders: dict[str, set[str]] = {"data": set(), "restricted": set()}
     for folder, found in folders.items():
         for path in (mix / folder).rglob("*.parquet"):
@@ -61,7 +61,7 @@ def test_nd_material_and_what_else_may_not_be_changed_or_sold_is_not_in_data(mix
     assert folders["restricted"] >= {"CC-BY-NC-ND-4.0", "LicenseRef-CC-BY-ND", "LicenseRef-unclear"}
 
 
-def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_was_read(mix):
+def test_every_record_has_the_declared_and_the_upstream_licence_and_their_evidence(mix):
     rows = pq.read_table(mix / "data/roco", columns=["license", "license_evidence"]).to_pylist()
     assert {(row["license_evidence"]["declared"], row["license_evidence"]["evidence"]) for row in rows} == {
         ("mit", "the row's own licence")
@@ -75,7 +75,7 @@ def test_every_record_says_what_is_declared_what_upstream_says_and_where_that_wa
     assert (said["declared"]["license_text"], said["effective"]["id"]) == ("mit", "LicenseRef-unclear")
 
 
-def test_an_unknown_licence_and_a_credited_figure_are_unclear_and_said_so(root, tmp_path):
+def test_an_unknown_licence_and_a_third_party_figure_are_unclear_with_evidence(root, tmp_path):
     shutil.copytree(root / "roco", tmp_path / "roco")
     folder = tmp_path / "roco/data/train/radiology"
     licences, captions = (folder / "licences.txt"), (folder / "captions.txt")
@@ -109,24 +109,24 @@ def test_what_remains_for_commercial_use_is_what_a_commercial_build_keeps(mix, c
     assert not (commercial / "restricted").exists()
 
 
-def test_a_commercial_mix_that_holds_other_records_breaks_its_policy(commercial, tmp_path):
+def test_a_commercial_mix_with_other_records_violates_its_policy(commercial, tmp_path):
     shutil.copytree(commercial, tmp_path / "mix", ignore=shutil.ignore_patterns(".work"))
     shard = "data/vqa_rad/train-00000-of-00001.parquet"
     change(tmp_path / "mix" / shard, license="CC-BY-NC-4.0", license_verdict="research-only")
     assert of_mix(tmp_path / "mix")["findings"][:2] == [
-        f"{shard}: 1 records may not be redistributed (CC-BY-NC-4.0, research-only) and lie in data/",
+        f"{shard}: 1 records may not be redistributed (CC-BY-NC-4.0, research-only) but are in data/",
         "vqa_rad: 1 records are research-only (CC-BY-NC-4.0), which the mixture's licence policy "
-        "(use: commercial) leaves out",
+        "(use: commercial) excludes",
     ]
 
 
 @pytest.mark.parametrize(
     ("changes", "finding"),
     [
-        ({"license": "CC-BY-NC-4.0"}, "1 records are said to be redistributable, but CC-BY-NC-4.0 is research-only"),
+        ({"license": "CC-BY-NC-4.0"}, "1 records have the verdict redistributable, but CC-BY-NC-4.0 is research-only"),
         ({"license": "CC-BY-4.0"}, "vqa_rad: the records' licences are"),
-        ({"license_verdict": "unclear"}, "1 records may not be redistributed (CC0-1.0, unclear) and lie in data/"),
-        ({"license_verdict": "fine"}, "1 records are said to be fine, but CC0-1.0 is redistributable"),
+        ({"license_verdict": "unclear"}, "1 records may not be redistributed (CC0-1.0, unclear) but are in data/"),
+        ({"license_verdict": "fine"}, "1 records have the verdict fine, but CC0-1.0 is redistributable"),
     ],
 )
 def test_a_changed_licence_is_found(copy, changes, finding):
@@ -138,10 +138,10 @@ def test_a_changed_policy_is_found(copy):
     document = json.loads((copy / manifest.NAME).read_text())
     document["settings"]["mixture"]["licence_policy"]["use"] = "commercial"
     (copy / manifest.NAME).write_text(json.dumps(document))
-    assert of_mix(copy)["findings"] == [manifest.TOUCHED]
+    assert of_mix(copy)["findings"] == [manifest.MODIFIED]
     manifest.write(copy, document)
     findings = of_mix(copy)["findings"]
-    assert any("which the mixture's licence policy (use: commercial) leaves out" in line for line in findings)
+    assert any("which the mixture's licence policy (use: commercial) excludes" in line for line in findings)
 
 
 def change(shard: Path, **changes: str) -> None:
@@ -152,14 +152,14 @@ def change(shard: Path, **changes: str) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard)
 
 
-def test_a_mixture_is_told_by_facts_alone():
+def test_a_mixture_is_reported_from_facts_alone():
     report = of_mixture(mixtures.load("v1"), use="commercial")
     by_source = {entry["source"]: entry for entry in report["holdings"]}
     assert len(by_source) == 14
     assert (by_source["slake"]["licence"], by_source["slake"]["records"]) == ("CC-BY-4.0", 14_028)
     assert kept(report)["mimic_cxr"] == 0
     assert report["notes"] == [
-        "seen only with --root or in a mix, record by record: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
+        "record licences are known only with --root or in a mix: slake, roco, pmc_oa, pmc_vqa, omnimedvqa, ubench"
     ]
 
 
@@ -200,6 +200,6 @@ def test_the_real_samples_by_licence(real_data):
     assert counts["iu_xray", "CC-BY-NC-ND-4.0"] == 600
 
 
-def test_a_folder_that_is_no_mix_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="is no finished mix"):
+def test_a_folder_without_a_mix_is_rejected(tmp_path):
+    with pytest.raises(UsageError, match="is not a finished mix"):
         of_mix(tmp_path)

@@ -6,7 +6,7 @@ import polars as pl
 from medmix.curate.describe import report
 
 
-def test_the_page_tells_reasons_leaks_and_examples_and_no_credentialed_record(mix):
+def test_the_page_lists_reasons_leaks_and_examples_but_no_credentialed_record(mix):
     page = (mix / report.NAME).read_text(encoding="utf-8")
     document = json.loads((mix / "manifest.json").read_text(encoding="utf-8"))
     reasons = {reason for entry in document["sources"].values() for reason in entry["dropped_by_reason"]}

@@ -1,4 +1,4 @@
-"""Each number on tiny shards, and the sample mix counted again by other means."""
+"""Each statistic on tiny shards, and the statistics of the sample mix by an independent count."""
 
 from collections import Counter
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_only_captions_and_reports_are_near_empty(tmp_path):
     assert counts["near_empty"] == 2
 
 
-def test_lengths_are_told_by_quantiles_and_powers_of_two(tmp_path):
+def test_lengths_are_summarised_by_quantiles_and_a_histogram_of_powers_of_two(tmp_path):
     counts = measured(tmp_path, *({"answer": "x" * length} for length in (1, 2, 3, 4, 9)))
     assert counts["answer_characters"] == {
         "minimum": 1,
@@ -103,7 +103,7 @@ def test_no_answer_of_a_credentialed_source_is_shown(tmp_path):
     assert counts["distinct_answers"] == 1
 
 
-def test_how_the_records_are_cut_into_shards_changes_nothing(tmp_path):
+def test_statistics_do_not_depend_on_the_division_into_shards(tmp_path):
     rows = [{"answer": answer} for answer in ("a", "b", "b", "yes", "c")]
     whole = statistics.measure(tmp_path, [write(tmp_path, *rows)])
     names = [f"data/slake/train-0000{place}-of-00002.parquet" for place in (1, 0)]
@@ -112,7 +112,7 @@ def test_how_the_records_are_cut_into_shards_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["slake", "roco", "medmcqa"])
-def test_the_sample_mix_counted_by_other_means(mix, tmp_path, source):
+def test_an_independent_count_of_the_sample_mix_agrees(mix, tmp_path, source):
     counts = manifest.read(mix)["statistics"][source]
     splits = datasets.load_dataset(str(mix), source, cache_dir=str(tmp_path)).values()
     rows = [row for split in splits for row in split.remove_columns("images")]

@@ -165,12 +165,12 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
     card = hub.content(REPO, "v2.0.1")["README.md"].decode()
     changes = card.split("## Changes")[1].split("## Terms")[0]
     assert [line for line in changes.splitlines() if line] == [
-        "**2.0.1**, since 2.0.0: 0 records added, 0 removed, 0 changed",
-        "**2.0.0**, since 1.0.0: 0 records added, 1 removed, 0 changed",
-        "| source | change | records | what |",
+        "**2.0.1**, compared with 2.0.0: 0 records added, 0 removed, 0 changed",
+        "**2.0.0**, compared with 1.0.0: 0 records added, 1 removed, 0 changed",
+        "| source | change | records | details |",
         "| --- | --- | ---: | --- |",
         "| `slake` | removed | 1 | is not read |",
-        "**1.0.0**: the first version published",
+        "**1.0.0**: first published version",
     ]
     assert hub.repositories[REPO].tags.keys() == {"v1.0.0", "v2.0.0", "v2.0.1"}
     assert "data/slake/train-00000-of-00001.parquet" in hub.content(REPO, "v1.0.0")

@@ -8,8 +8,8 @@ IMAGE = {"type": "image", "text": None}
 def turns(**fields) -> tuple[list, str]:
     user, assistant = messages(Record(**PLAIN, **fields))
     assert (user["role"], assistant["role"]) == ("user", "assistant")
-    (said,) = assistant["content"]
-    return user["content"], said["text"]
+    (reply,) = assistant["content"]
+    return user["content"], reply["text"]
 
 
 def test_a_question_follows_its_images():
@@ -20,7 +20,7 @@ def test_a_question_follows_its_images():
     assert answer == "yes"
 
 
-def test_options_are_lettered_and_the_answer_says_both():
+def test_options_are_lettered_and_the_answer_has_letter_and_text():
     content, answer = turns(task="mcqa", question="Which?", choices=("Lung", "Liver"), correct=1, answer="Liver")
     assert content == [{"type": "text", "text": "Which?\nA. Lung\nB. Liver"}]
     assert answer == "B. Liver"

@@ -19,21 +19,21 @@ def dropped(reason: str) -> dict:
     return {"outcome": "dropped", "reason": reason, "stage": "screen"}
 
 
-fate = st.one_of(st.just({}), st.sampled_from(list(REASONS)).map(dropped))
+outcome = st.one_of(st.just({}), st.sampled_from(list(REASONS)).map(dropped))
 
 
-@given(st.lists(st.tuples(fate, st.sampled_from("abc"), st.sampled_from(["train", "test"])), min_size=1))
-def test_rows_read_are_rows_kept_plus_rows_dropped(fates):
-    table = make([{**row, "source": source, "split": split} for row, source, split in fates])
+@given(st.lists(st.tuples(outcome, st.sampled_from("abc"), st.sampled_from(["train", "test"])), min_size=1))
+def test_rows_read_are_rows_kept_plus_rows_dropped(outcomes):
+    table = make([{**row, "source": source, "split": split} for row, source, split in outcomes])
     counts = ledger.counts(table)
-    assert sum(entry["read"] for entry in counts.values()) == len(fates)
+    assert sum(entry["read"] for entry in counts.values()) == len(outcomes)
     for entry in counts.values():
         assert entry["read"] == entry["kept"] + entry["dropped"]
         assert entry["kept"] == sum(entry["kept_by_split"].values())
         assert entry["dropped"] == sum(entry["dropped_by_reason"].values())
 
 
-def test_a_row_without_a_fate_is_never_counted_away():
+def test_a_row_without_an_outcome_is_an_error():
     with pytest.raises(MedmixError, match="s: 2 rows read, but 1 kept and 0 dropped"):
         ledger.counts(make([{}, {"outcome": ""}]))
 
@@ -42,16 +42,16 @@ def test_a_row_without_a_fate_is_never_counted_away():
     ("row", "problem"),
     [
         ({"outcome": "lost"}, "'s/1' (and 0 more) is neither kept nor dropped"),
-        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept and yet has a reason to be dropped"),
-        (dropped("bad luck"), "'s/1' (and 0 more) is dropped for no known reason"),
-        ({"id": "s/0"}, "id 's/0' stands in more than one row"),
+        ({"reason": "duplicate"}, "'s/1' (and 0 more) is kept but has a drop reason"),
+        (dropped("bad luck"), "'s/1' (and 0 more) has an unknown reason"),
+        ({"id": "s/0"}, "id 's/0' is in more than one row"),
     ],
 )
-def test_what_a_ledger_may_not_say(row, problem):
+def test_problems_of_a_ledger_are_listed(row, problem):
     assert ledger.problems(make([{}, row])) == [problem]
 
 
-def test_a_sound_ledger_survives_the_disk(tmp_path):
+def test_a_valid_ledger_is_unchanged_by_writing_and_reading(tmp_path):
     table = make([{}, dropped("language")])
     ledger.write(tmp_path / "ledger.parquet", table)
     back = pl.read_parquet(tmp_path / "ledger.parquet")

@@ -1,7 +1,7 @@
-"""The bytes that a mix holds of an image: upstream's own, or a PNG of their pixels where nobody else reads them.
+"""Encode images for a mix: upstream's own bytes, or a PNG of the pixels of DICOM files.
 
-`datasets` and Pillow decode no DICOM. A mix holds such a film as a grey PNG without loss of its canonical form. The PNG
-names the SHA-256 of the original in a text chunk, so that `image_sha256` stays that of upstream's file.
+`datasets` and Pillow do not decode DICOM. A mix stores such an image as a grayscale PNG, lossless with respect to its
+canonical pixels. A text chunk of the PNG has the SHA-256 of the original, so that `image_sha256` can be verified.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from ..read import dicom
 _KEY = "original-sha256"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LEVEL = 1
-"""Of compression: a film of 8 megapixels takes an eighth of the time of Pillow's own level, and a sixth more room."""
+"""The compression level: for 8 megapixels, an eighth of the time of Pillow's default, at a sixth more space."""
 
 _HEAD = 200
 """Bytes of a PNG within which Pillow writes the first text chunk."""
 
 
-def stored(data: bytes, name: str, max_pixels: int) -> tuple[bytes, str]:
-    """Give the bytes and the name under which a mix holds an image; the same for the same bytes.
+def encode_image(data: bytes, name: str, max_pixels: int) -> tuple[bytes, str]:
+    """Return the bytes and the file name with which a mix stores an image; deterministic.
 
     Raises:
-        RowError: as `images.decode_rgb`, and only for DICOM files.
+        RowError: as in `images.canonical`; only for DICOM files.
     """
     if not dicom.is_dicom(data):
         return data, name
@@ -37,7 +37,7 @@ def stored(data: bytes, name: str, max_pixels: int) -> tuple[bytes, str]:
 
 
 def original_sha256(data: bytes) -> str:
-    """Give the SHA-256 of upstream's file from the bytes that a mix holds of it; "" for a damaged PNG of ours."""
+    """Return the SHA-256 of upstream's file from the encoded bytes; "" for a damaged PNG of a DICOM file."""
     if not (data.startswith(_PNG) and _KEY.encode() in data[:_HEAD]):
         return hashlib.sha256(data).hexdigest()
     try:
@@ -45,5 +45,5 @@ def original_sha256(data: bytes) -> str:
             digest = str(image.info.get(_KEY, ""))
             image.verify()
             return digest
-    except Exception:  # Pillow raises nearly anything on broken chunks
+    except Exception:  # Pillow raises many types of exceptions on broken chunks
         return ""
