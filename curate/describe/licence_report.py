@@ -61,7 +61,7 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
     """
     if root is not None:
         found, missing = inputs.find(mixture, root, allow_missing=tuple(mixture.sources))
-        counts, notes = _count_rows(found, dict(articles.table(root).select("article", "licence").iter_rows()))
+        counts, notes = _count_rows(found, dict(articles.load_table(root).select("article", "licence").iter_rows()))
         notes += [f"not read: {', '.join(missing)}"] if missing else []
     else:
         entries = [facts.load(source) for source in mixture.sources]
@@ -72,8 +72,8 @@ def of_mixture(mixture: Mixture, root: Path | None = None, use: Use | None = Non
     return {"mixture": mixture.name, **report, "notes": notes, "findings": []}
 
 
-def _to_holdings(counts: Mapping[tuple[str, str, str], int]) -> list[Holding]:
-    return [Holding(*key, records) for key, records in sorted(counts.items())]
+def _to_holdings(counts: Mapping[tuple[str, str, str], int]) -> list[SourceLicence]:
+    return [SourceLicence(*key, records) for key, records in sorted(counts.items())]
 
 
 def _count_shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, str, str]], list[str]]:
@@ -95,7 +95,7 @@ def _count_shards(mix: Path, shards: Iterable[str]) -> tuple[Counter[tuple[str, 
 
 
 def _verdict_problems(shard: str, licence: str, verdict: str) -> list[str]:
-    expected = wordings.verdict(licence)
+    expected = terms.verdict(licence)
     problems = []
     if verdict not in (expected, "unclear"):
         problems.append(f"have the verdict {verdict}, but {licence} is {expected}")
@@ -104,7 +104,7 @@ def _verdict_problems(shard: str, licence: str, verdict: str) -> list[str]:
     return problems
 
 
-def _policy_violations(holdings: Sequence[Holding], mix_policy: LicencePolicy) -> list[str]:
+def _policy_violations(holdings: Sequence[SourceLicence], mix_policy: LicencePolicy) -> list[str]:
     return [
         f"{holding.source}: {holding.records} records are {holding.verdict} ({holding.licence}), "
         f"which the mixture's licence policy (use: {mix_policy.use}) excludes"
@@ -113,7 +113,7 @@ def _policy_violations(holdings: Sequence[Holding], mix_policy: LicencePolicy) -
     ]
 
 
-def _manifest_differences(holdings: Sequence[Holding], claimed: Mapping[str, Any]) -> list[str]:
+def _manifest_differences(holdings: Sequence[SourceLicence], claimed: Mapping[str, Any]) -> list[str]:
     """List the sources whose records have other licences than the manifest counts."""
     found: dict[str, Counter[str]] = {source: Counter() for source in claimed}
     for holding in holdings:
@@ -127,7 +127,7 @@ def _manifest_differences(holdings: Sequence[Holding], claimed: Mapping[str, Any
     ]
 
 
-def _report(holdings: Sequence[Holding], mix_policy: LicencePolicy, use: Use | None) -> dict[str, Any]:
+def _report(holdings: Sequence[SourceLicence], mix_policy: LicencePolicy, use: Use | None) -> dict[str, Any]:
     asked = mix_policy if use in (None, mix_policy.use) else replace(mix_policy, use=use, unclear=None)
     return {
         "use": asked.use,
@@ -138,7 +138,7 @@ def _report(holdings: Sequence[Holding], mix_policy: LicencePolicy, use: Use | N
     }
 
 
-def _remaining(source: str, holdings: Sequence[Holding], asked: LicencePolicy) -> dict[str, Any]:
+def _remaining(source: str, holdings: Sequence[SourceLicence], asked: LicencePolicy) -> dict[str, Any]:
     of_source = [holding for holding in holdings if holding.source == source]
     permitted = [holding for holding in of_source if policy.permits(asked, holding.licence, holding.verdict)]
     return {
@@ -153,7 +153,7 @@ def _count_rows(
     found: Sequence[inputs.Input], of_articles: Mapping[str, str]
 ) -> tuple[Counter[tuple[str, str, str]], list[str]]:
     """Count the upstream rows by source, licence and verdict, and list unknown licences as notes."""
-    statements: Counter[policy.Said] = Counter()
+    statements: Counter[policy.LicenceFields] = Counter()
     for entry in found:
         read = next(layout.read for layout in layouts(entry.source) if layout.name == entry.layout)
         for shard in entry.shards:
@@ -164,10 +164,11 @@ def _count_rows(
     for (source, wording, member, credit), records in statements.items():
         ruling = rule(sources[source].licence, wording, member, credit)
         counts[source, ruling.licence, ruling.verdict] += records
-    return counts, policy.notes(statements, sources)
+    return counts, policy.unknown_licence_notes(statements, sources)
 
 
-def _statement(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.Said:
-    credit = third_party.credit(record.answer) if record.task == "caption" else ""
-    article = record.group.removeprefix(articles.NAMESPACE) if source.article_licences else ""
-    return record.source, record.licence or of_articles.get(article, ""), record.member, credit
+def _statement(record: Record, source: facts.Facts, of_articles: Mapping[str, str]) -> policy.LicenceFields:
+    credit = third_party.find_credit(record.answer) if record.task == "caption" else ""
+    article = record.group.removeprefix(articles.GROUP_PREFIX) if source.article_licences else ""
+    wording = record.licence or of_articles.get(article, "")
+    return policy.LicenceFields(record.source, wording, record.member, credit)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
-from ..record import ASKING_TASKS
+from ..record import QUESTION_TASKS
 from .text_counter import TextCounter
 
 NEAR_EMPTY_CHARACTERS = 20
@@ -80,7 +80,7 @@ def _source(shards: Iterator[Path]) -> dict[str, Any]:
 
 def _with_features(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the counted columns; null where they do not apply."""
-    has_question = pl.col("task").is_in(ASKING_TASKS)
+    has_question = pl.col("task").is_in(QUESTION_TASKS)
     reply = pl.col("messages").list.last().struct.field("content").list.first().struct.field("text")
     normalised = pl.col("answer").str.to_lowercase().str.strip_chars(" .")
     return rows.with_columns(

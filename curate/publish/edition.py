@@ -159,7 +159,7 @@ def describe(
             "kept_by_split": ledger.count_by(rows, "split"),
             "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
         },
-        "terms": effective.summary([effective.Holding(*row) for row in holdings.sort(columns).iter_rows()]),
+        "terms": effective.summary([effective.SourceLicence(*row) for row in holdings.sort(columns).iter_rows()]),
         "timings": {name: value for name, value in whole["timings"].items() if name != manifest.DIGEST_KEY},
     }
 

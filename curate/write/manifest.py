@@ -133,7 +133,7 @@ def compose(
     }
 
 
-def _count_holdings(kept: pl.DataFrame) -> list[effective.Holding]:
+def _count_holdings(kept: pl.DataFrame) -> list[effective.SourceLicence]:
     """Count the kept records by source, licence and verdict, sorted."""
     counts = kept.group_by("source", "licence", "verdict").len().sort("source", "licence", "verdict")
     return [effective.SourceLicence(*row) for row in counts.iter_rows()]
