@@ -4,7 +4,6 @@ While files arrive, `.fetching/` lies in the folder, and a build does not read i
 it lies, all of the download arrived.
 """
 
-import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from .. import facts
+from .. import facts, locks
 from ..errors import UsageError, WorkError
 from ..progress import say
 from ..read import download_record, presence, refusal
@@ -194,11 +193,6 @@ def _need_room(folder: Path, total: int) -> None:
 def _working(folder: Path) -> Iterator[Path]:
     """Give `.fetching/`, held against a second run; it goes when all has arrived."""
     work = folder / download_record.UNFINISHED
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{folder}: another medmix fetch is writing there; wait for it") from error
+    with locks.acquire(work / "lock", f"{folder}: another medmix fetch is writing there; wait for it"):
         yield work
         shutil.rmtree(work)

@@ -1,7 +1,7 @@
 """The edition of a mix that is published: what may be redistributed, with cards that cover just that.
 
 It is a folder of its own beside the mix, complete and verifiable with `medmix check`: the shards are links to those of
-the mix, so nothing is encoded or copied. `manifest.json` describes the edition; `whole.json` is the manifest of the
+the mix, so nothing is encoded or copied. `manifest.json` describes the edition; `full_manifest.json` is the manifest of the
 whole mix without its statistics, and by it `medmix rehydrate` proves what it rebuilds.
 """
 
@@ -31,7 +31,7 @@ from ..shards import write_text
 from ..write import ledger, manifest
 from . import pointers, records
 
-WHOLE = "whole.json"
+WHOLE = "full_manifest.json"
 LEDGER = "ledger.parquet"
 
 QUOTED = "statistics"

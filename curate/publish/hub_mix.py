@@ -4,7 +4,6 @@ To count its rows only the end of a shard is read. What has come stays, in the H
 process, a second epoch and a later run find it there; each shard is held against the digest in the manifest.
 """
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .. import locks
 from ..errors import UsageError, WorkError
 from ..fetch import hub
 from ..progress import say
@@ -160,7 +160,5 @@ def _record(mix: Path) -> HubMix:
 def _alone(mix: Path, what: str) -> Iterator[Path]:
     """Give the folder to work in; of several processes that want the same, one works and the others wait."""
     work = mix / WORK
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / f"{what}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locks.acquire(work / f"{what}.lock"):
         yield work

@@ -1,12 +1,12 @@
 """What comes before a push: which dataset, what is there, whether the version fits, and so the plan."""
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import locks
 from ..errors import UsageError, WorkError
 from ..fetch.hub import Remote
 from ..mixtures import is_repo
@@ -60,15 +60,10 @@ def working(mix: Path) -> Iterator[Path]:
     """Give the folder beside a mix in which a push prepares, held against a second one; the client is set up too."""
     work = mix / WORK
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "lock").open("w")
+        lock = locks.acquire(work / "lock", f"{mix}: another push of it is running; wait for it")
     except OSError as error:
         raise UsageError(f"{work}: cannot write there ({error.strerror}); push from a folder that you own") from error
     with lock, retries.session():
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{mix}: another push of it is running; wait for it") from error
         yield work
 
 

@@ -58,7 +58,7 @@ def test_the_published_copy_is_a_sound_mix_of_its_own(hub, run, writer, mine, tm
     assert f'load_dataset("{REPO}", revision="v1.0.0")' in card
     assert "213 of its 548 records, all that may be redistributed" in card
     assert "restricted/" not in card
-    shared = json.loads((tmp_path / "copy" / "whole.json").read_text())
+    shared = json.loads((tmp_path / "copy" / "full_manifest.json").read_text())
     assert whole.pop("statistics")
     assert shared == whole
 

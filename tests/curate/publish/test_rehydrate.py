@@ -185,12 +185,12 @@ def test_it_survives_faults_and_goes_on_where_it_stopped(hub, run, writer, mine,
 @pytest.mark.parametrize("name", ["data/../../../outside.parquet", "/outside", "data/slake/../x.parquet"])
 def test_a_copy_that_names_files_elsewhere_is_refused(run, published, copies, tmp_path, name):
     copy = Path(shutil.copytree(published, tmp_path / "copy"))
-    whole = json.loads((copy / "whole.json").read_text())
+    whole = json.loads((copy / "full_manifest.json").read_text())
     whole["files"][name] = {"sha256": "0" * 64, "bytes": 1}
-    (copy / "whole.json").unlink()
-    (copy / "whole.json").write_text(json.dumps(whole))
+    (copy / "full_manifest.json").unlink()
+    (copy / "full_manifest.json").write_text(json.dumps(whole))
     document = manifest.read(copy)
-    document["files"] |= manifest.file_facts(copy, ["whole.json"])
+    document["files"] |= manifest.file_facts(copy, ["full_manifest.json"])
     manifest.write(copy, document)
     status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
     assert status == 1
