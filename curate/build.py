@@ -136,7 +136,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         document["files"] |= manifest.file_facts(stage, written)
         document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
         document = manifest.write(stage, document)
-        if differs := versions.on_rebuild(out, stage):
+        if differs := versions.describe_rebuild(out, stage):
             say(f"note: {differs}")
         place(stage, out)
         remove_all(path for path in (work / "scans").iterdir() if path not in {path for _, path in scans})

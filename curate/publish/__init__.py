@@ -4,13 +4,13 @@ The wing trusts no earlier stage: its gate reads again what it sends. It changes
 """
 
 __all__ = (
-    "copies",
     "diff",
     "hub_mix",
+    "planner",
     "pointers",
-    "preparing",
     "push",
     "rehydrate",
     "retries",
+    "snapshot",
     "versions",
 )

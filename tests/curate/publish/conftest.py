@@ -9,7 +9,7 @@ import pytest
 from medmix.cli import main
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import edition, preparing, versions
+from medmix.curate.publish import planner, release, versions
 
 REPO = "someone/pictures"
 
@@ -24,8 +24,8 @@ def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("prepared") / "mix"
     whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
     shutil.rmtree(out / ".work")
-    (out / preparing.WORK).mkdir(parents=True)
-    edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / preparing.WORK)
+    (out / planner.WORK).mkdir(parents=True)
+    release.prepare_release(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / planner.WORK)
     return out
 
 
@@ -79,9 +79,9 @@ def one_error(err: str) -> str:
     return errors[0].removeprefix("medmix: error: ")
 
 
-def edition_of(mix: Path) -> dict[str, bytes]:
+def release_files(mix: Path) -> dict[str, bytes]:
     """Give every file that is to be on the Hub."""
-    (folder,) = (mix / preparing.WORK).glob("edition-*")
+    (folder,) = (mix / planner.WORK).glob("release-*")
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }

@@ -52,7 +52,7 @@ def test_shards_come_when_they_are_first_read(
 ) -> None:
     mix = hub_mix.open_mix(MIX)
     assert mix.name == commit
-    assert f"{MIX}: not on the Hub and left out: records of texts" in capsys.readouterr().err
+    assert f"{MIX}: skipped, since they are not on the Hub: records of texts" in capsys.readouterr().err
     split = stream.open_split(mix, "train")
     assert split.epoch() == {"colours": 12, "pictures": 12}
     assert shards_there(mix) == []
