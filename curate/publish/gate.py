@@ -123,13 +123,9 @@ def _check_records(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]
         if forbidden.images & set(sha256 or ()):
             yield f"{_record_name(id_, source)}: has an image of a credentialed record"
         contents = [image["bytes"].as_py() or b"" for image in images.values or ()]
-        contained = {digest(content) for content in contents for digest in (original_sha256, _sha256)}
-        if forbidden.images & contained:
+        stored = {hashlib.sha256(content).hexdigest() for content in contents}
+        if forbidden.images & (stored | {original_sha256(content) for content in contents}):
             yield f"{_record_name(id_, source)}: has the image bytes of a credentialed record"
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _record_name(id_: Any, source: Any) -> str:
@@ -187,14 +183,10 @@ def _check_index(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
             yield f"{_record_name(id_, source)}: {reason}"
 
 
-def _ledger_schema() -> pa.Schema:
-    return pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema
-
-
 _TABLES: dict[str, tuple[Callable[[], pa.Schema], Callable[[pa.RecordBatch, Forbidden], Iterator[str]]]] = {
     "data": (mix_schema, _check_records),
     pointers.FOLDER: (lambda: pointers.SCHEMA, _check_pointers),
-    "ledger.parquet": (_ledger_schema, _check_ledger),
+    "ledger.parquet": (lambda: pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema, _check_ledger),
     record_digests.NAME: (lambda: record_digests.SCHEMA, _check_index),
 }
 """First part of a file's name -> the schema of the file, and the check of its rows."""

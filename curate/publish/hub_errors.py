@@ -32,14 +32,12 @@ class HubFailure:
         message: what happened, in a few words.
         is_transient: the same request may succeed later.
         retry_after: seconds that the Hub asks to wait, or None.
-        status: HTTP status of the response, 0 without a response.
         not_found: the repository, the revision or the file does not exist or is not visible to this user.
     """
 
     message: str
     is_transient: bool
     retry_after: float | None = None
-    status: int = 0
     not_found: bool = False
 
 
@@ -69,7 +67,7 @@ def _classify_response(error: HfHubHTTPError) -> HubFailure:
     detail = redact_token(str(error.server_message or error.response.headers.get("X-Error-Message", "")))
     suffix = f" ({detail})" if detail else ""
     if status in _TRANSIENT_STATUS and not isinstance(error, RepositoryNotFoundError):
-        return HubFailure(f"status {status}{suffix}", is_transient=True, retry_after=_retry_after(error), status=status)
+        return HubFailure(f"status {status}{suffix}", is_transient=True, retry_after=_retry_after(error))
     if isinstance(error, RepositoryNotFoundError):
         message = f"not found, not accessible, or the token has expired{suffix}; check the name and {LOG_IN}"
     elif status == 401:
@@ -77,13 +75,13 @@ def _classify_response(error: HfHubHTTPError) -> HubFailure:
     elif status in (403, 413, 507) and (status != 403 or _STORAGE_LIMIT.search(detail)):
         message = f"the Hub has no storage left for it{suffix}; free some there, or ask for more"
     elif status == 403 and not str(error.response.url).startswith(constants.ENDPOINT):
-        return HubFailure("the upload address has expired", is_transient=True, status=status)
+        return HubFailure("the upload address has expired", is_transient=True)
     elif status == 403:
         message = f"permission denied{suffix}; {LOG_IN} with a token that may write"
     else:
         message = f"status {status}{suffix}"
     not_found = status == 404 or isinstance(error, RepositoryNotFoundError)
-    return HubFailure(message, is_transient=False, status=status, not_found=not_found)
+    return HubFailure(message, is_transient=False, not_found=not_found)
 
 
 def _retry_after(error: HfHubHTTPError) -> float | None:

@@ -60,10 +60,6 @@ class Plan:
         """The files to upload."""
         return {name: local for name, local in self.files.items() if name not in self.present}
 
-    def batches(self) -> list[dict[str, LocalFile]]:
-        """Split the files to upload into commits; the last commit contains card and manifest."""
-        return batches(self.to_upload)
-
     def to_dict(self) -> dict[str, Any]:
         """Give the plan as JSON types."""
         upload = {name: local.bytes for name, local in self.to_upload.items()}
@@ -85,7 +81,7 @@ class Plan:
             "present_bytes": sum(present.values()),
             "delete": list(self.to_delete),
             "withheld": [{**entry, "reason": WITHHELD_REASONS[entry["verdict"]]} for entry in document["withheld"]],
-            "commits": max(len(self.batches()), 1 if self.to_delete else 0),
+            "commits": max(len(batches(self.to_upload)), 1 if self.to_delete else 0),
             "notes": list(self.notes),
         }
 

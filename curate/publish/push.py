@@ -17,7 +17,7 @@ from ..shards import file_sha256
 from ..write import manifest
 from . import gate, hub, retries
 from .hub import LocalFile, summarize_names
-from .plan import Plan, find_present, find_stale
+from .plan import Plan, batches, find_present, find_stale
 from .planner import Options, PublishedVersion
 
 UPLOAD_FILES = 16
@@ -106,10 +106,10 @@ def _commit(plan: Plan) -> int:
     Of several commits the first deletes card and manifest of the previous version, and only the last adds the new
     ones: the commits between them are not recognised as a mix.
     """
-    batches = plan.batches() or ([{}] if plan.to_delete else [])
+    lots = batches(plan.to_upload) or ([{}] if plan.to_delete else [])
     times: list[float] = []
-    for number, batch in enumerate(batches):
-        is_last = number == len(batches) - 1
+    for number, batch in enumerate(lots):
+        is_last = number == len(lots) - 1
 
         def changes(
             remote: Mapping[str, Remote], batch: Mapping[str, LocalFile] = batch, is_last: bool = is_last
@@ -124,9 +124,9 @@ def _commit(plan: Plan) -> int:
             return {name: local for name, local in wanted.items() if name not in present}, deleted
 
         _wait_for_rate_limit(times)
-        part = f" ({number + 1} of {len(batches)})" if len(batches) > 1 else ""
+        part = f" ({number + 1} of {len(lots)})" if len(lots) > 1 else ""
         hub.commit(plan.repo, f"{plan.release.document['mixture']['name']} {plan.tag}{part}", changes)
-    return len(batches)
+    return len(lots)
 
 
 def _wait_for_rate_limit(times: list[float]) -> None:

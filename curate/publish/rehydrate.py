@@ -197,9 +197,7 @@ def _add_published_files(
     if manifest.seal(full) != full["timings"][manifest.SEAL]:
         raise WorkError(f"the records are equal, but this version counts them differently; use medmix {full['medmix']}")
     _write_ledger(stage, copy, full)
-    document, written = _write_cards(stage, full)
-    _validate_cards(document, written, published, full)
-    return manifest.write(stage, document)
+    return manifest.write(stage, _write_cards(stage, published, full))
 
 
 def _link_published(stage: Path, copy: Path, full: Mapping[str, Any]) -> None:
@@ -210,25 +208,20 @@ def _link_published(stage: Path, copy: Path, full: Mapping[str, Any]) -> None:
                 raise WorkError(f"{file}: {snapshot.DIFFERENT_DIGEST}")
 
 
-def _write_cards(stage: Path, full: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Write cards and report, and give the manifest with the files of the mix, and the names of the cards."""
+def _write_cards(stage: Path, published: Mapping[str, Any], full: Mapping[str, Any]) -> dict[str, Any]:
+    """Write cards and report, compare the cards with the full manifest, and give the manifest of the rebuilt mix."""
     hidden = sorted(release.credentialed_sources(full))
     document = {**full, "files": {}, **({"ledger_without_drops": hidden} if hidden else {})}
     tables = [*manifest.shards_of(full), *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/"))]
     document["files"] = manifest.file_facts(stage, [*tables, release.LEDGER])
     written = [*cards.write(stage, document), *croissant.write(stage, document)]
     document["files"] |= manifest.file_facts(stage, [*written, *report.write(stage, document)])
-    return document, written
-
-
-def _validate_cards(
-    document: Mapping[str, Any], written: Sequence[str], published: Mapping[str, Any], full: Mapping[str, Any]
-) -> None:
     differing = [file for file in written if document["files"][file] != full["files"].get(file)]
     if differing and full["medmix"] != published["medmix"]:
         say(f"note: the cards are those of this version of medmix, not of {full['medmix']}")
     elif differing:
         raise WorkError(f"{differing[0]}: differs from the file of the build; use medmix {full['medmix']}")
+    return document
 
 
 def _write_ledger(stage: Path, copy: Path, full: Mapping[str, Any]) -> None:

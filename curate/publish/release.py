@@ -185,7 +185,8 @@ def count_withheld(full: Mapping[str, Any]) -> list[dict[str, Any]]:
 def write_ledger(out: Path, full: pl.DataFrame, document: Mapping[str, Any]) -> None:
     """Write the ledger without rows and ids of credentialed sources and without quotes of withheld texts."""
     hidden = sorted(credentialed_sources(document))
-    withheld = [source for source in document["sources"] if _verdict(document, source) != "redistributable"]
+    licences = {source: entry["facts"]["licence"] for source, entry in document["sources"].items()}
+    withheld = [name for name, own in licences.items() if own["effective"]["verdict"] != "redistributable"]
     quotes = pl.col("source").is_in(withheld) & pl.col("reason").is_in(QUOTING_REASONS)
     without_ids = pl.col("evidence").str.replace_all(_id_pattern(hidden), "$1")
     rows = full.filter(~pl.col("source").is_in(hidden)).with_columns(
@@ -209,10 +210,6 @@ def credentialed_sources(document: Mapping[str, Any]) -> set[str]:
         or "credentialed" in entry["kept_by_verdict"]
         or facts.load(source).access == "credentialed"
     }
-
-
-def _verdict(document: Mapping[str, Any], source: str) -> str:
-    return str(document["sources"][source]["facts"]["licence"]["effective"]["verdict"])
 
 
 def _code_digest() -> str:

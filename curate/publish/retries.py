@@ -101,11 +101,8 @@ class _RetryLogHandler(logging.Handler):
         message = record.getMessage()
         if match := _FAILED_REQUEST.search(message):
             path = re.sub(r"^\w+://[^/]+|\?.*$", "", match["url"])
-            reason = (
-                f"status {match['status']}"
-                if match["status"]
-                else f"no response ({hub_errors.redact_token(match['error'])})"
-            )
+            status, error = match["status"], match["error"]
+            reason = f"status {status}" if status else f"no response ({hub_errors.redact_token(error)})"
             self._last_failure.line = f"{match['call']} {path}: {reason}"
         elif pause := _PAUSE.search(message):
             say(f"{getattr(self._last_failure, 'line', 'the Hub')}; retry in {float(pause['seconds']):.0f} s")

@@ -39,18 +39,13 @@ def parse_tags(tags: Iterable[str]) -> dict[Version, str]:
     return dict(sorted(found.items()))
 
 
-def smallest_next(before: str, level: str) -> str:
-    """Give the smallest version that may follow `before` after changes of this level."""
-    major, minor, patch = parse(before)
-    following = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
-    return ".".join(map(str, following[level]))
-
-
 def check_bump(before: str, after: str, level: str) -> str:
     """Give the error if version `after` is too low to follow `before` after changes of this level, else ""."""
-    needed = smallest_next(before, level)
-    if parse(after) >= parse(needed):
+    major, minor, patch = parse(before)
+    smallest = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}[level]
+    if parse(after) >= smallest:
         return ""
+    needed = ".".join(map(str, smallest))
     return f"version {after} is too low after {before}: {LEVEL_REASONS[level]}, so it must be at least {needed}"
 
 

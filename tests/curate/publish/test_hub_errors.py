@@ -167,7 +167,10 @@ def test_a_full_account_is_said_before_anything_is_uploaded(hub, run, writer, mi
     hub.writing.quota = 1000
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert "the Hub has no storage left for it (You have exceeded your storage quota; upgrade to store more)" in one_error(err)
+    assert (
+        "the Hub has no storage left for it (You have exceeded your storage quota; upgrade to store more)"
+        in one_error(err)
+    )
     assert not hub.answered("PUT /lfs/")
 
 

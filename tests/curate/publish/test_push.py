@@ -87,8 +87,8 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
     status, _, err = pushed(run, mine)
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: v1.0.0 is published with another content (README.md and 2 more); what is published stays as it "
-        "is: raise `version` in the mixture and build it again"
+        f"{REPO}: v1.0.0 is published with other content (README.md and 2 more), and a published version "
+        "never changes: raise `version` in the mixture and build it again"
     )
     assert hub.content(REPO, "v1.0.0") == before
     assert not [request for request in hub.log[asked:] if not request.line.startswith("GET ")]
@@ -97,14 +97,14 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mine):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert (status, len(err.splitlines())) == (0, 1)
-    assert err.startswith("looking through what would go: ")
+    assert err.startswith("checking the files to upload: ")
     assert out.splitlines()[:3] == [
-        f"to {REPO} as v1.0.0, private, users accept its terms first",
+        f"to {REPO} as v1.0.0, private, users must accept its terms",
         f"upload: {len(release_files(mine))} files, {sum(map(len, release_files(mine).values())):,} bytes, in 1 commit",
-        "there already: 0 files, 0 bytes",
+        "already on the Hub: 0 files, 0 bytes",
     ]
     assert re.search(r"^CC-BY-SA-4.0 +78$", out, re.MULTILINE)
-    assert "mimic_cxr  LicenseRef-PhysioNet-Credentialed-1.5.0  40       only for those to whom" in out
+    assert "mimic_cxr  LicenseRef-PhysioNet-Credentialed-1.5.0  40       only users whom the owner" in out
     assert hub.repositories == {}
     assert {request.line.split()[0] for request in hub.log} == {"GET"}
     document = json.loads(run("push", mine, "--repo", REPO, "--dry-run", "--json")[1])
@@ -120,7 +120,7 @@ def test_a_dry_run_without_the_hub_says_so(run, mine, monkeypatch):
     assert status == 0
     assert f"upload: {len(release_files(mine))} files" in out
     assert err.splitlines()[1] == (
-        "note: counted as if nothing were on the Hub, which was not reached: "
+        "note: the Hub was not reached, so the plan assumes an empty dataset: "
         f"{REPO}: HF_HUB_OFFLINE is set; unset it to reach the Hub"
     )
 
@@ -147,7 +147,7 @@ def test_public_and_private(hub, run, writer, mine):
 def test_the_mixture_names_the_dataset(hub, run, writer, mine):
     status, _, err = run("push", mine, "--yes")
     assert status == 2
-    assert one_error(err) == "name the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture"
+    assert one_error(err) == "give the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture"
     document = manifest.read(mine)
     document["settings"]["mixture"]["publish"] = REPO
     manifest.write(mine, document)
@@ -158,9 +158,9 @@ def test_the_mixture_names_the_dataset(hub, run, writer, mine):
 @pytest.mark.parametrize(
     ("repo", "line"),
     [
-        ("pictures", "--repo 'pictures' is no OWNER/NAME of a dataset on the Hub"),
-        ("a/b/c", "--repo 'a/b/c' is no OWNER/NAME of a dataset on the Hub"),
-        ("someone/..", "--repo 'someone/..' is no OWNER/NAME of a dataset on the Hub"),
+        ("pictures", "--repo 'pictures' is not the OWNER/NAME of a dataset on the Hub"),
+        ("a/b/c", "--repo 'a/b/c' is not the OWNER/NAME of a dataset on the Hub"),
+        ("someone/..", "--repo 'someone/..' is not the OWNER/NAME of a dataset on the Hub"),
     ],
 )
 def test_a_name_that_is_none(run, mine, repo, line):
@@ -251,7 +251,10 @@ def test_what_the_hub_would_not_take_is_said_before(hub, run, writer, mine, monk
     assert status == 1
     assert "data/slake: 3 files exceed the Hub's limit of 2 in a folder" in one_error(err)
     size = (mine / "data/slake/train-00000-of-00001.parquet").stat().st_size
-    assert f"data/slake/train-00000-of-00001.parquet: {size:,} bytes exceed the Hub's limit of 60,000 in a file" in one_error(err)
+    assert (
+        f"data/slake/train-00000-of-00001.parquet: {size:,} bytes exceed the Hub's limit of 60,000 in a file"
+        in one_error(err)
+    )
     assert hub.repositories == {}
 
 
@@ -279,7 +282,10 @@ def test_a_tag_is_never_moved(hub, run, writer, mine):
     hub.repositories[REPO].commit({}, "everything away")
     assert pushed(run, mine)[0] == 0
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
-    with planner.open_work_folder(mine), pytest.raises(Exception, match=r"the tag v1\.0\.0 exists at .*, and tags are never moved"):
+    with (
+        planner.open_work_folder(mine),
+        pytest.raises(Exception, match=r"the tag v1\.0\.0 exists at .*, and tags are never moved"),
+    ):
         client.create_tag(REPO, "v1.0.0", hub.repositories[REPO].main)
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
 
