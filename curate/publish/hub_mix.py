@@ -134,15 +134,15 @@ def _download_metadata(folder: Path, dataset: str, commit: str) -> None:
 def _download_footer(record: HubMix, remote: hub.Remote) -> bytes:
     """Give a shard's footer as a parquet file without rows: magic number, metadata, their length, magic number."""
     data = hub.end(record.dataset, record.commit, remote, FOOTER_BYTES)
-    whole = int.from_bytes(data[-8:-4], "little") + 8
-    if whole > len(data):
-        data = hub.end(record.dataset, record.commit, remote, whole)
-    made = b"PAR1" + data[-whole:]
+    size = int.from_bytes(data[-8:-4], "little") + 8
+    if size > len(data):
+        data = hub.end(record.dataset, record.commit, remote, size)
+    footer = b"PAR1" + data[-size:]
     try:
-        pq.read_metadata(pa.BufferReader(made))
+        pq.read_metadata(pa.BufferReader(footer))
     except (OSError, pa.ArrowException) as error:
         raise WorkError(f"{record.dataset}: {remote.path} is no parquet file ({error}); ask who published it") from None
-    return made
+    return footer
 
 
 def _footer_file(mix: Path, shard: str) -> Path:

@@ -1,4 +1,4 @@
-"""A mix of one's own to push, its edition prepared, a Hub with a user, and the command."""
+"""A mix of one's own to push, its release prepared, a Hub with a user, and the command."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SOURCES = ("slake", "pathvqa", "mimic_cxr", "iu_xray", "medqa", "pubmedqa")
 
 @pytest.fixture(scope="session")
 def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mix of six sources with the edition that a push of it prepares; do not write there."""
+    """A mix of six sources with the release that a push of it prepares; do not write there."""
     out = tmp_path_factory.mktemp("prepared") / "mix"
     whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
     shutil.rmtree(out / ".work")

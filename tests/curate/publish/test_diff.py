@@ -39,8 +39,8 @@ def first(change):
 
 
 def test_a_mix_does_not_differ_from_itself_nor_from_what_is_published_of_it(prepared):
-    (edition,) = (prepared / planner.WORK).glob("release-*")
-    for other in (prepared, edition):
+    (published,) = (prepared / planner.WORK).glob("release-*")
+    for other in (prepared, published):
         found = compare(prepared, other)
         assert found.records.is_empty()
         assert (found.same, found.level) == (548, "patch")

@@ -191,7 +191,7 @@ def test_a_dataset_with_other_content_is_left_alone(hub, run, writer, mine):
     hub.add(REPO, {"train.csv": b"years of work"})
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert one_error(err) == f"{REPO}: holds other files (train.csv) and no version of a mix; choose another --repo"
+    assert one_error(err) == f"{REPO}: contains other files (train.csv) and no version of a mix; choose another --repo"
     assert hub.content(REPO) == {"train.csv": b"years of work"}
 
 
@@ -271,7 +271,8 @@ def test_what_arrived_wrong_gets_no_tag(hub, run, writer, mine, monkeypatch):
     status, _, err = pushed(run, mine)
     assert status == 1
     assert one_error(err).startswith(
-        f"{REPO}: the files on the Hub differ from the local ones (data/slake/train-00000-of-00001.parquet), so no tag was created"
+        f"{REPO}: the files on the Hub differ from the local ones (data/slake/train-00000-of-00001.parquet), "
+        "so no tag was created"
     )
     assert hub.repositories[REPO].tags == {}
 
