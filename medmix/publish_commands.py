@@ -24,9 +24,9 @@ from .publish_printing import print_diff, print_plan
 def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as_json: bool) -> int:
     """Publish a mix on the Hub.
 
-    Only records that may be redistributed are uploaded; the others are published as pointers without content. An
-    interrupted push can be run again to continue. The version is tagged after all digests on the Hub are verified,
-    and a tagged version never changes.
+    Only records that may be redistributed are uploaded. The others stay local, and pointers without content represent
+    them. An interrupted push continues when run again. The version is tagged after all digests on the Hub are
+    verified, and a tagged version never changes.
 
     \b
     Examples:

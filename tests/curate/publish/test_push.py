@@ -176,7 +176,7 @@ def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_pa
     shutil.copytree(copy, tmp_path / "copy")
     status, _, err = pushed(run, tmp_path / "copy")
     assert status == 2
-    assert "is a published copy, not what a build wrote" in one_error(err)
+    assert "is a copy of a published mix; push the mix that a build wrote" in one_error(err)
     text = (mine / manifest.NAME).read_text()
     (mine / manifest.NAME).write_text(
         text.replace('"kept": 213', '"kept": 214').replace('"use": "research"', '"use": ""')
