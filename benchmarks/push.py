@@ -4,7 +4,7 @@
 
 A mix of the named sources is built in small shards. Printed: bytes sent beside bytes needed when a push is killed at
 random moments and run again, and states found that look finished and are not; every fault of the plan in
-tests/curate/publish/test_faults.py; wall time of a first push and of a second one, beside `upload_folder` and
+tests/curate/publish/test_hub_errors.py; wall time of a first push and of a second one, beside `upload_folder` and
 `push_to_hub` of the same data; whether `load_dataset` gives back the folder's rows. Xet is off: the Hub here has none.
 """
 
@@ -107,7 +107,7 @@ class Bench:
 
     def needed(self) -> dict[str, bytes]:
         """Give all files that have to arrive."""
-        (folder,) = (self.mix / ".work/push").glob("edition-*")
+        (folder,) = (self.mix / ".work/push").glob("release-*")
         files = [path for path in folder.rglob("*") if path.is_file()]
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
@@ -175,7 +175,7 @@ def faults(bench: Bench) -> None:
     from huggingface_hub import close_session, constants
 
     from medmix.cli import main
-    from tests.curate.publish.test_faults import PASSING
+    from tests.curate.publish.test_hub_errors import PASSING
 
     survived = 0
     waited: list[float] = []

@@ -4,7 +4,6 @@ During a download the folder holds `.fetching/`, and builds refuse it. `.fetched
 has it holds the complete download.
 """
 
-import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from .. import facts
+from .. import facts, locks
 from ..errors import UsageError, WorkError
 from ..progress import say
 from ..read import download_record, refused_copies, source_status
@@ -194,11 +193,6 @@ def _validate_free_space(folder: Path, total: int) -> None:
 def _locked_work_folder(folder: Path) -> Iterator[Path]:
     """Create `.fetching/`, locked against a second run; remove it when the download is complete."""
     work = folder / download_record.UNFINISHED
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{folder}: another medmix fetch is writing to this folder; wait until it ends") from error
+    with locks.acquire(work / "lock", f"{folder}: another medmix fetch is writing there; wait for it"):
         yield work
         shutil.rmtree(work)

@@ -1,6 +1,16 @@
-"""Publishing: a finished mix comes in; what may leave the machine goes to the Hub, and a mix comes back from there.
+"""Publishing: the wing uploads the redistributable part of a finished mix to the Hub, and rebuilds a full mix from it.
 
-The wing trusts no earlier stage: its gate reads again what it sends. It changes no record.
+The wing trusts no earlier stage: its gate reads every file again before an upload. It changes no record.
 """
 
-__all__ = ("copies", "diff", "hub_mix", "pointers", "preparing", "push", "rehydrate", "retries", "versions")
+__all__ = (
+    "diff",
+    "hub_mix",
+    "planner",
+    "pointers",
+    "push",
+    "rehydrate",
+    "retries",
+    "snapshot",
+    "versions",
+)

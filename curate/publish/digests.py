@@ -1,8 +1,7 @@
-"""What is compared of a record when nothing of it may be shown: one digest for each of its parts.
+"""Digests of the parts of a record, by which records are compared without their content.
 
-A keyed digest is HMAC-SHA-256 (RFC 2104) under a key that is made of the digests of the record's own images. Who has
-no copy of the images can neither read anything from it nor try out guesses, short ids and common reports among them;
-who has one finds the record.
+A keyed digest is HMAC-SHA-256 (RFC 2104); its key is made of the digests of the record's own images. Without the images
+nobody can verify a guess of the content, such as a short id or a common report; with the images the record is found.
 """
 
 import hashlib
@@ -17,29 +16,30 @@ PARTS: dict[str, tuple[str, ...]] = {
     "labels": ("task", "modality", "language", "group"),
     "provenance": ("license_evidence", "attribution", "upstream", "image_phash"),
 }
-"""Part of a record -> its columns. Split, licence and verdict are compared as they are."""
+"""Part of a record -> its columns. Split, licence and verdict are compared without digests."""
 
-COLUMNS = tuple(f"{part}_sha256" for part in PARTS)
-"""Where a table holds the digests of the parts, in the order of `PARTS`."""
+DIGEST_COLUMNS = tuple(f"{part}_sha256" for part in PARTS)
+"""The columns with the digests, in the order of `PARTS`."""
 
-READ = ["id", "source", "split", "license", "license_verdict", *(name for names in PARTS.values() for name in names)]
-"""The columns of a shard that digests and comparisons need; not the bytes of the images."""
+_PART_COLUMNS = [name for names in PARTS.values() for name in names]
+SHARD_COLUMNS = ["id", "source", "split", "license", "license_verdict", *_PART_COLUMNS]
+"""The columns of a shard that digests and comparisons need; image bytes are not among them."""
 
 
-def parts(row: Mapping[str, Any], key: bytes | None = None) -> dict[str, str]:
-    """Give the digest of each part of a record, hex, by the names in `COLUMNS`; keyed where there is a key."""
+def part_digests(row: Mapping[str, Any], key: bytes | None = None) -> dict[str, str]:
+    """Give the digest of each part of a record in hex by `DIGEST_COLUMNS`; keyed if a key is given."""
     return {f"{part}_sha256": _digest(_text({name: row[name] for name in names}), key) for part, names in PARTS.items()}
 
 
-def key_of(image_sha256: Sequence[str]) -> bytes | None:
-    """Give the key of a record with these images, 32 bytes; None without images, where nothing could be hidden."""
+def record_key(image_sha256: Sequence[str]) -> bytes | None:
+    """Give the 32-byte key of a record with these images; None without images."""
     if not image_sha256:
         return None
     return hashlib.sha256("\0".join(("medmix pointer", *image_sha256)).encode()).digest()
 
 
 def keyed_id(id_: str, key: bytes) -> str:
-    """Give the id of a record as only those can tell it who have its images, hex."""
+    """Give the keyed digest of a record's id in hex; only owners of its images can compute it."""
     return _digest(id_, key)
 
 

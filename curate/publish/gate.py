@@ -1,14 +1,13 @@
-"""The last gate before anything leaves the machine: it reads the files themselves and trusts nothing else.
+"""The last check before an upload: it reads the files themselves and trusts no manifest, plan or folder name.
 
-Neither manifest, plan nor folder names count here. Every parquet file to be sent is read again to its last row: records
-must be redistributable by their own columns, by the licences' terms and by what is known of their source; pointers
-and ledger may say nothing of credentialed sources. Ids of MIMIC-CXR, and whatever is shaped like one, are refused
-wherever they stand: in texts, names, image files, cards.
+It reads every row of every parquet file. Records must be redistributable by their own columns, by the terms of their
+licence and by the facts of their source. Pointers and ledger must contain nothing of credentialed sources. Ids of
+MIMIC-CXR, and anything of the same shape, are forbidden everywhere: in texts, names, image files and cards.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,219 +22,205 @@ from ..licences import terms
 from ..progress import track
 from ..write import ledger
 from ..write.features import mix_schema
-from ..write.image_encoding import original_sha256
-from . import pointers, records
+from ..write.stored import original_sha256
+from . import pointers, record_digests
 
 MIMIC_IDS = re.compile(
     rb"(?<![A-Za-z0-9])(?:p1\d{7}|s5\d{7}|mimic[_-]cxr/[ps]?\d{7,8}|(?:[0-9a-f]{8}-){4}[0-9a-f]{8})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-"""Shapes of the ids of patients (p10000032), studies (s50414267) and films in MIMIC-CXR; and of ours made of them.
+"""Shapes of the ids of patients (p10000032), studies (s50414267) and films in MIMIC-CXR, and of record ids.
 
-A subject or study number without its letter is as any other number of eight digits; those are known one by one
-(`Forbidden`).
+A number without its letter looks like any other number of eight digits; `Forbidden` lists the studies' numbers.
 """
 
-_PROPOSALS = (
+_ID_PREFIXES = (
     *(re.compile(prefix + rb"[0-9]{7}") for prefix in (b"p1", b"P1", b"s5", b"S5", b"/[psPS]?")),
     re.compile(rb"-[0-9a-fA-F]{8}-"),
 )
-"""One of these is in all that `MIMIC_IDS` finds. They begin with fixed bytes, so that a search of images for all of
-them is thirty times as fast."""
+"""Each match of `MIMIC_IDS` contains a match of one of these. They begin with fixed bytes, so that searching images
+for them is thirty times as fast."""
 
 _STUDY = re.compile(rb"(?<![0-9A-Za-z])5\d{7}(?![0-9A-Za-z])")
-_TEXTS = (".md", ".json", ".bib", ".svg", ".html")
+_TEXT_SUFFIXES = (".md", ".json", ".bib", ".svg", ".html")
 _BATCH_ROWS = 64
-_MOST_TOLD = 5
+_MAX_FINDINGS = 5
+"""Findings listed for one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
-    """What is known of the credentialed records here: the numbers of their studies, the digests of their images."""
+    """Values of the local credentialed records: numbers of their studies, digests of their images."""
 
     studies: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
 
 
-def forbidden(mix: Path) -> Forbidden:
-    """Learn from a mix's own restricted shards and ledger what must not leave the machine."""
+def load_forbidden(mix: Path) -> Forbidden:
+    """Read the forbidden values from the restricted shards and the ledger of a mix."""
     images: set[str] = set()
-    studies: set[str] = set()
-    credentialed = [source for source in facts.source_ids() if facts.load(source).access == "credentialed"]
-    for source in credentialed:
+    ids: set[str] = set()
+    for source in _credentialed_sources():
         for shard in sorted((mix / "restricted" / source).glob("*.parquet")):
             for batch in pq.ParquetFile(shard).iter_batches(columns=["id", "image_sha256"]):
                 images.update(pc.list_flatten(batch["image_sha256"]).to_pylist())
-                studies.update(batch["id"].to_pylist())
+                ids.update(batch["id"].to_pylist())
     if (mix / "ledger.parquet").is_file():
-        rows = pl.scan_parquet(mix / "ledger.parquet").filter(pl.col("source").is_in(credentialed))
-        studies.update(rows.select("id").collect()["id"].to_list())
-    numbers = {found[0] for id_ in studies if (found := re.search(r"5\d{7}", id_))}
-    return Forbidden(frozenset(numbers), frozenset(images))
+        rows = pl.scan_parquet(mix / "ledger.parquet").filter(pl.col("source").is_in(_credentialed_sources()))
+        ids.update(rows.select("id").collect()["id"].to_list())
+    studies = {match[0] for id_ in ids if (match := re.search(r"5\d{7}", id_))}
+    return Forbidden(frozenset(studies), frozenset(images))
 
 
-def findings(files: Mapping[str, Path], known: Forbidden) -> list[str]:
-    """List what stands against sending these files, by their names in the repository; empty when nothing does."""
-    found: list[str] = []
-    for name, path in track(files.items(), len(files), "looking through what would go"):
-        told = list(_file(name, path, known))
-        found += [f"{name}: {line}" for line in told[:_MOST_TOLD]]
-        if len(told) > _MOST_TOLD:
-            found.append(f"{name}: and {len(told) - _MOST_TOLD} more")
-    return found
+def check_files(files: Mapping[str, Path], forbidden: Forbidden) -> list[str]:
+    """List the findings that forbid an upload of these files, by their names in the repository."""
+    findings: list[str] = []
+    for name, path in track(files.items(), len(files), "checking the files to upload"):
+        found = list(_check_file(name, path, forbidden))
+        findings += [f"{name}: {line}" for line in found[:_MAX_FINDINGS]]
+        if len(found) > _MAX_FINDINGS:
+            findings.append(f"{name}: and {len(found) - _MAX_FINDINGS} more")
+    return findings
 
 
-def _file(name: str, path: Path, known: Forbidden) -> Iterator[str]:
+def _check_file(name: str, path: Path, forbidden: Forbidden) -> Iterator[str]:
     if MIMIC_IDS.search(name.encode()):
-        yield "its name holds what is shaped like an id of MIMIC-CXR"
-    if path.suffix in _TEXTS:
-        yield from _text(path)
+        yield "its name contains a possible id of MIMIC-CXR"
+    if path.suffix in _TEXT_SUFFIXES:
+        yield from _check_text(path)
         return
-    kinds = {"data": _records, pointers.FOLDER: _pointers, "ledger.parquet": _ledger, records.NAME: _index}
-    kind = kinds.get(name.split("/")[0])
-    if kind is None or path.suffix != ".parquet":
-        yield "is none of the files that are published"
+    kind = name.split("/")[0]
+    if kind not in _TABLES or path.suffix != ".parquet":
+        yield "is not a file of a published mix"
         return
+    schema, check = _TABLES[kind]
     try:
         table = pq.ParquetFile(path)
-        schema = _SCHEMAS[name.split("/")[0]]()
-        if not table.schema_arrow.remove_metadata().equals(schema.remove_metadata()):
-            yield "its columns are not those of what is published there"
+        if not table.schema_arrow.remove_metadata().equals(schema().remove_metadata()):
+            yield "has other columns than a published file of this name"
             return
         for batch in table.iter_batches(batch_size=_BATCH_ROWS):
-            yield from kind(batch, known)
-            yield from _shapes(batch, known)
+            yield from check(batch, forbidden)
+            yield from _check_ids(batch, forbidden)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         yield f"cannot be read as parquet ({str(error).splitlines()[0]})"
 
 
-def _ledger_schema() -> pa.Schema:
-    return pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema
-
-
-_SCHEMAS = {
-    "data": mix_schema,
-    pointers.FOLDER: lambda: pointers.SCHEMA,
-    "ledger.parquet": _ledger_schema,
-    records.NAME: lambda: records.SCHEMA,
-}
-
-
-def _text(path: Path) -> Iterator[str]:
+def _check_text(path: Path) -> Iterator[str]:
     data = path.read_bytes()
-    for place in MIMIC_IDS.finditer(data):
-        line = data.count(b"\n", 0, place.start()) + 1
-        yield f"line {line} holds what is shaped like an id of MIMIC-CXR"
+    for match in MIMIC_IDS.finditer(data):
+        line = data.count(b"\n", 0, match.start()) + 1
+        yield f"line {line} contains a possible id of MIMIC-CXR"
     if b"\0" in data:
-        yield "is no text"
+        yield "is not a text file"
 
 
-def _records(batch: pa.RecordBatch, known: Forbidden) -> Iterator[str]:
-    columns = ("id", "source", "license", "license_verdict", "image_sha256")
-    for row in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-        id_, source, licence, verdict, images = row
-        if why := obstacle(source, licence, verdict):
-            yield f"{_shown(id_, source)}: {why}"
-        if known.images & set(images or ()):
-            yield f"{_shown(id_, source)}: has an image of a credentialed record"
-    for id_, held in zip(batch["id"].to_pylist(), batch["images"], strict=True):
-        contents = [image["bytes"].as_py() or b"" for image in held.values or ()]
-        digests = {of(content) for content in contents for of in (original_sha256, _sha256)}
-        if known.images & digests:
-            yield f"{id_}: holds the bytes of a credentialed record's image"
+def _check_records(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
+    yield from _check_index(batch, forbidden)
+    for id_, source, sha256, images in zip(
+        *(batch[name].to_pylist() for name in ("id", "source", "image_sha256")), batch["images"], strict=True
+    ):
+        if forbidden.images & set(sha256 or ()):
+            yield f"{_record_name(id_, source)}: has an image of a credentialed record"
+        contents = [image["bytes"].as_py() or b"" for image in images.values or ()]
+        stored = {hashlib.sha256(content).hexdigest() for content in contents}
+        if forbidden.images & (stored | {original_sha256(content) for content in contents}):
+            yield f"{_record_name(id_, source)}: has the image bytes of a credentialed record"
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _record_name(id_: Any, source: Any) -> str:
+    """Give the id of a record, or only its source if that is credentialed or unknown."""
+    is_open = source in facts.source_ids() and source not in _credentialed_sources()
+    return str(id_) if is_open and str(id_).startswith(f"{source}/") else f"a record of {source!r}"
 
 
-def _shown(id_: Any, source: Any) -> str:
-    """Name a record; one of a credentialed source by its source alone."""
-    known = source in facts.source_ids() and facts.load(source).access != "credentialed"
-    return str(id_) if known and str(id_).startswith(f"{source}/") else f"a record of {source!r}"
-
-
-def obstacle(source: Any, licence: Any, verdict: Any) -> str:
-    """Say why a record of this source, licence and verdict may not be sent; "" where it may."""
+def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
+    """Give the reason why a record of this source, licence and verdict must not be published, or ""."""
     if source not in facts.source_ids():
-        return f"is of the source {source!r}, which is unknown"
+        return f"has the unknown source {source!r}"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
-    if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
-        return f"is under {licence!r}, which does not allow it"
-    entry = facts.load(source)
-    own = entry.licence
-    if entry.access == "credentialed" or own.verdict == "credentialed":
-        return f"is of {source}, which is credentialed"
-    by_row = own.per_record or own.members or entry.article_licences
-    if own.verdict != "redistributable" and not by_row:
-        return f"is of {source}, of which every record is {own.verdict}"
+    if licence not in wordings.TERMS or wordings.verdict(licence) != "redistributable":
+        return f"has the licence {licence!r}, which does not allow redistribution"
+    known = facts.load(source)
+    if known.access == "credentialed" or known.licence.verdict == "credentialed":
+        return f"is from the credentialed source {source}"
+    by_row = known.licence.per_record or known.licence.members or known.article_licences
+    if known.licence.verdict != "redistributable" and not by_row:
+        return f"is from {source}, whose records are all {known.licence.verdict}"
     return ""
 
 
-def _pointers(batch: pa.RecordBatch, known: Forbidden) -> Iterator[str]:
-    for row in batch.to_pylist():
-        secret = row["license_verdict"] not in ("research-only", "unclear", "redistributable")
-        secret = secret or str(row["shard"]).split("/")[1:2] in [[source] for source in _credentialed()]
-        told = [name for name in (*pointers.IN_CLEAR, "image_sha256") if row[name]]
-        if secret and told:
-            yield f"tells {', '.join(told)} of a credentialed record"
-        if secret and not row["keyed_id"]:
-            yield "has a credentialed record without a keyed digest"
-        if known.images & set(row["image_sha256"] or ()):
-            yield "names an image of a credentialed record"
-
-
-def _credentialed() -> list[str]:
+def _credentialed_sources() -> list[str]:
     return [source for source in facts.source_ids() if facts.load(source).access == "credentialed"]
 
 
-def _ledger(batch: pa.RecordBatch, known: Forbidden) -> Iterator[str]:
+def _check_pointers(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
+    for row in batch.to_pylist():
+        is_secret = row["license_verdict"] not in ("research-only", "unclear", "redistributable")
+        is_secret = is_secret or str(row["shard"]).split("/")[1:2] in [[source] for source in _credentialed_sources()]
+        columns = [name for name in (*pointers.CLEAR_COLUMNS, "image_sha256") if row[name]]
+        if is_secret and columns:
+            yield f"contains {', '.join(columns)} of a credentialed record"
+        if is_secret and not row["keyed_id"]:
+            yield "has a credentialed record without a keyed digest"
+        if forbidden.images & set(row["image_sha256"] or ()):
+            yield "contains the digest of a credentialed record's image"
+
+
+def _check_ledger(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
     for source in set(batch["source"].to_pylist()):
         if source not in facts.source_ids():
-            yield f"has rows of the source {source!r}, which is unknown"
-        elif source in _credentialed():
-            yield f"has rows of {source}, which is credentialed"
+            yield f"has rows of the unknown source {source!r}"
+        elif source in _credentialed_sources():
+            yield f"has rows of the credentialed source {source}"
 
 
-def _index(batch: pa.RecordBatch, known: Forbidden) -> Iterator[str]:
+def _check_index(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
     columns = ("id", "source", "license", "license_verdict")
-    for id_, *said in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-        if why := obstacle(*said):
-            yield f"{_shown(id_, said[0])}: {why}"
+    for id_, source, licence, verdict in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+        if reason := refusal_reason(source, licence, verdict):
+            yield f"{_record_name(id_, source)}: {reason}"
 
 
-def _shapes(batch: pa.RecordBatch, known: Forbidden) -> Iterator[str]:
-    """Look through every text and every image for ids."""
+_TABLES: dict[str, tuple[Callable[[], pa.Schema], Callable[[pa.RecordBatch, Forbidden], Iterator[str]]]] = {
+    "data": (mix_schema, _check_records),
+    pointers.FOLDER: (lambda: pointers.SCHEMA, _check_pointers),
+    "ledger.parquet": (lambda: pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema, _check_ledger),
+    record_digests.NAME: (lambda: record_digests.SCHEMA, _check_index),
+}
+"""First part of a file's name -> the schema of the file, and the check of its rows."""
+
+
+def _check_ids(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
+    """Search every text and every image for ids."""
     for column in batch.schema.names:
-        for values in _leaves(batch[column]):
-            if _met(values, known):
-                yield f"column {column} holds an id of MIMIC-CXR, or what is shaped like one"
-                break
+        if any(_contains_id(values, forbidden) for values in _leaf_arrays(batch[column])):
+            yield f"column {column} contains a possible id of MIMIC-CXR"
 
 
-def _leaves(array: pa.Array) -> Iterator[pa.Array]:
+def _leaf_arrays(array: pa.Array) -> Iterator[pa.Array]:
     """Give the arrays of texts and bytes inside an array."""
     kind = array.type
     if pa.types.is_struct(kind):
         for place in range(kind.num_fields):
-            yield from _leaves(array.field(place))
+            yield from _leaf_arrays(array.field(place))
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _leaves(array.flatten())
+        yield from _leaf_arrays(array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
         yield array
 
 
-def _met(array: pa.Array, known: Forbidden) -> bool:
-    """Tell whether a value has an id; one search through all of them first, since most often there is none."""
-    text = not pa.types.is_binary(array.type)
+def _contains_id(array: pa.Array, forbidden: Forbidden) -> bool:
+    """Whether a value contains an id; one search of all values comes first, since most arrays have none."""
+    is_text = not pa.types.is_binary(array.type)
     data = array.buffers()[2]
-    if data is None or not (any(one.search(data) for one in _PROPOSALS) or (text and _STUDY.search(data))):
+    if data is None or not (any(one.search(data) for one in _ID_PREFIXES) or (is_text and _STUDY.search(data))):
         return False
     for value in array.to_pylist():
-        held = value.encode() if isinstance(value, str) else value or b""
-        if MIMIC_IDS.search(held):
+        content = value.encode() if isinstance(value, str) else value or b""
+        if MIMIC_IDS.search(content):
             return True
-        if text and any(found.decode() in known.studies for found in _STUDY.findall(held)):
+        if is_text and any(number.decode() in forbidden.studies for number in _STUDY.findall(content)):
             return True
     return False

@@ -1,11 +1,10 @@
-"""What is asked of the Hub about a dataset, and what is done there. Nothing here knows what a mix is.
+"""Requests to the Hub about a dataset: read its state, upload, commit, tag. Nothing here depends on mixes.
 
-The token comes from the Hub's usual places and is the client's own business: it is never read here but to say that
-there is none, or that it cannot be one.
+The client finds the token in its usual places. This file reads it only to report that it is missing or malformed.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,12 +12,12 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
-from ..fetch.hub import Remote, list_files
-from . import faults
-from .retries import Refused, asked
+from ..fetch.hub import Remote, tree
+from . import hub_errors
+from .retries import HubRefusal, call_with_retries
 
 THREADS = 4
-"""Files that are on their way at once."""
+"""Files that are uploaded at the same time."""
 
 DATASET = "dataset"
 
@@ -26,8 +25,8 @@ CommitOperation = CommitOperationAdd | CommitOperationCopy | CommitOperationDele
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A dataset as the Hub has it: the commit that main is at, the commit of each tag, who may see it."""
+class DatasetState:
+    """A dataset on the Hub: the commit of main, the commit of each tag, and its visibility."""
 
     head: str
     tags: Mapping[str, str]
@@ -36,8 +35,8 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
-    """A file to send: where it lies, and what it is known to hold."""
+class LocalFile:
+    """A file to upload, with its size and digest."""
 
     path: Path
     bytes: int
@@ -48,82 +47,80 @@ def _api() -> HfApi:
     return HfApi(endpoint=constants.ENDPOINT)
 
 
-def may_write() -> str:
-    """Give the user's name, once the Hub took the token for one that may write.
+def validate_token() -> str:
+    """Check that the token may write, and give the user's name.
 
     Raises:
-        Refused: there is no token, it is no good, or it may only read.
+        HubRefusal: the token is missing, malformed, rejected or read-only.
     """
-    what = "token"
     token = get_token()
     if token is None:
-        raise _refused(what, f"there is none; {faults.LOG_IN}")
+        raise _token_error(f"not found; {hub_errors.LOG_IN}")
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise _refused(what, f"it holds characters that no token has; {faults.LOG_IN} again")
-    who = asked(what, lambda: _api().whoami())
-    role = (who.get("auth") or {}).get("accessToken", {}).get("role", "")
+        raise _token_error(f"contains characters that no token has; {hub_errors.LOG_IN} again")
+    user = call_with_retries("token", lambda: _api().whoami())
+    role = (user.get("auth") or {}).get("accessToken", {}).get("role", "")
     if role == "read":
-        raise _refused(what, f"it is that of {who['name']} and may only read; {faults.LOG_IN} with one that may write")
-    return str(who["name"])
+        raise _token_error(f"belongs to {user['name']} and is read-only; {hub_errors.LOG_IN} with one that may write")
+    return str(user["name"])
 
 
-def _refused(what: str, says: str) -> Refused:
-    return Refused(f"{what}: {says}", faults.Fault(says, passes=False))
+def _token_error(reason: str) -> HubRefusal:
+    return HubRefusal(f"token: {reason}", hub_errors.HubFailure(reason, is_transient=False))
 
 
-def state(repo: str) -> State | None:
-    """Give the state of a dataset; None where there is none of this name, or none that this user may see."""
+def dataset_state(repo: str) -> DatasetState | None:
+    """Give the state of a dataset; None if it does not exist or is not visible to this user."""
 
-    def ask() -> State:
+    def request() -> DatasetState:
         info = _api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT)
         refs = _api().list_repo_refs(repo, repo_type=DATASET)
         tags = {ref.name: ref.target_commit for ref in refs.tags}
-        return State(str(info.sha), tags, bool(info.private), info.gated or False)
+        return DatasetState(str(info.sha), tags, bool(info.private), info.gated or False)
 
     try:
-        return asked(repo, ask)
-    except Refused as error:
-        if error.fault.missing:
+        return call_with_retries(repo, request)
+    except HubRefusal as error:
+        if error.failure.not_found:
             return None
         raise
 
 
-def files(repo: str, commit: str) -> dict[str, Remote]:
+def list_files(repo: str, commit: str) -> dict[str, Remote]:
     """Give the files of a commit by path, with the Hub's digests."""
-    return {remote.path: remote for remote in asked(f"{repo}: its files", lambda: list_files(repo, commit))}
+    return {remote.path: remote for remote in call_with_retries(f"{repo}: its files", lambda: tree(repo, commit))}
 
 
-def create(repo: str, private: bool) -> None:
-    """Make a dataset unless it is there."""
-    asked(repo, lambda: _api().create_repo(repo, repo_type=DATASET, private=private, exist_ok=True))
+def create_dataset(repo: str, private: bool) -> None:
+    """Create a dataset unless it exists."""
+    call_with_retries(repo, lambda: _api().create_repo(repo, repo_type=DATASET, private=private, exist_ok=True))
 
 
-def settings(repo: str, private: bool | None, gated: Literal["auto", False] | None) -> None:
-    """Set who may see a dataset and whether they have to accept its terms; None leaves a setting as it is."""
+def update_settings(repo: str, private: bool | None, gated: Literal["auto", False] | None) -> None:
+    """Set the visibility of a dataset and whether users must accept its terms; None keeps a setting."""
     call = _api().update_repo_settings
-    asked(f"{repo}: settings", lambda: call(repo, repo_type=DATASET, private=private, gated=gated))
+    call_with_retries(f"{repo}: settings", lambda: call(repo, repo_type=DATASET, private=private, gated=gated))
 
 
-def upload(repo: str, wanted: Mapping[str, Local]) -> None:
-    """Send the content of files that go to LFS, as far as the Hub has not got it; commits nothing."""
+def upload(repo: str, wanted: Mapping[str, LocalFile]) -> None:
+    """Upload the content of LFS files that the Hub does not have; commits nothing."""
 
     def send() -> None:
         additions = _additions(wanted)
         _api().preupload_lfs_files(repo, additions, repo_type=DATASET, num_threads=THREADS)
 
-    asked(f"{repo}: sending {_named(wanted)}", send)
+    call_with_retries(f"{repo}: upload of {summarize_names(list(wanted))}", send)
 
 
-def _named(wanted: Mapping[str, Local]) -> str:
-    first = next(iter(wanted))
-    return first if len(wanted) == 1 else f"{first} and {len(wanted) - 1} more"
+def summarize_names(names: Sequence[str]) -> str:
+    """Give the first name and the number of the others."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
-def _additions(wanted: Mapping[str, Local]) -> list[CommitOperationAdd]:
-    """Give operations that no earlier try has used: the client refuses those, or makes an empty commit of them.
+def _additions(wanted: Mapping[str, LocalFile]) -> list[CommitOperationAdd]:
+    """Give new operations for each try: the client rejects used ones, or makes an empty commit of them.
 
-    They know the digests, so that the client need not read the files for them, and the Hub refuses a file that has
-    changed since.
+    They contain the digests, so that the client need not read the files, and the Hub rejects a file that changed.
     """
     additions = []
     for path, local in wanted.items():
@@ -136,24 +133,24 @@ def _additions(wanted: Mapping[str, Local]) -> list[CommitOperationAdd]:
 def commit(
     repo: str,
     message: str,
-    missing: Callable[[Mapping[str, Remote]], tuple[Mapping[str, Local], Iterable[str]]],
+    changes: Callable[[Mapping[str, Remote]], tuple[Mapping[str, LocalFile], Iterable[str]]],
 ) -> str:
-    """Commit files to main and give the commit where all of them are there.
+    """Commit files to main and give the commit that contains all of them.
 
-    Each try looks at main first: what an earlier one did whose answer was lost, or somebody else, is not done again,
-    and the new commit stands on what main is then.
+    Each try reads main first. Changes that an earlier try or somebody else has made are not repeated, and the parent
+    of the new commit is the current main.
 
-    `missing` tells, given the files of main, those to add, with where they lie, and those to take away.
+    `changes` gives, for the files of main, the local files to add and the names to delete.
     """
 
     def send() -> str:
         head = str(_api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha)
-        wanted, gone = missing({remote.path: remote for remote in list_files(repo, head)})
-        operations: list[CommitOperation] = list(_additions(wanted))
-        operations += [CommitOperationDelete(path_in_repo=path) for path in gone]
+        added, deleted = changes({remote.path: remote for remote in tree(repo, head)})
+        operations: list[CommitOperation] = list(_additions(added))
+        operations += [CommitOperationDelete(path_in_repo=path) for path in deleted]
         if not operations:
             return head
-        made = _api().create_commit(
+        created = _api().create_commit(
             repo,
             operations,
             commit_message=message,
@@ -161,16 +158,16 @@ def commit(
             parent_commit=head,
             num_threads=THREADS,
         )
-        return str(made.oid)
+        return str(created.oid)
 
-    return asked(f"{repo}: commit", send)
+    return call_with_retries(f"{repo}: commit", send)
 
 
-def tag(repo: str, name: str, at: str) -> None:
-    """Let a tag name a commit; one that is there is never moved.
+def create_tag(repo: str, name: str, at: str) -> None:
+    """Create a tag of a commit; an existing tag is never moved.
 
     Raises:
-        WorkError: it names another commit.
+        WorkError: the tag exists at another commit.
     """
 
     def send() -> None:
@@ -179,11 +176,11 @@ def tag(repo: str, name: str, at: str) -> None:
         if target is None:
             _api().create_tag(repo, tag=name, revision=at, repo_type=DATASET)
         elif target != at:
-            raise WorkError(f"{repo}: the tag {name} is at {target} already, and tags are never moved")
+            raise WorkError(f"{repo}: the tag {name} exists at {target}, and tags are never moved")
 
-    asked(f"{repo}: tag {name}", send)
+    call_with_retries(f"{repo}: tag {name}", send)
 
 
-def page(repo: str) -> str:
-    """Give the address of a dataset's page."""
+def page_url(repo: str) -> str:
+    """Give the URL of a dataset's page."""
     return f"{constants.ENDPOINT}/datasets/{repo}"

@@ -1,34 +1,33 @@
-"""The plan of a push: what goes, what stays here and why, what is on the Hub already, in how many commits."""
+"""The plan of a push: files to upload, files already on the Hub, withheld records with reasons, number of commits."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..fetch.hub import Remote
 from ..shards import file_sha256
 from ..write import manifest
-from .edition import Edition, is_sign
-from .hub import Local
+from .hub import LocalFile
+from .release import Release, is_marker
 
 FILES_PER_COMMIT = 250
-"""A commit of many more files takes the Hub so long that it answers 504."""
+"""The Hub needs so long for a commit of many more files that it responds with 504."""
 
-MOST_FILES = 100_000
-MOST_FILES_IN_FOLDER = 10_000
-MOST_BYTES_OF_FILE = 50_000_000_000
-"""What the Hub takes (https://huggingface.co/docs/hub/storage-limits)."""
+MAX_FILES = 100_000
+MAX_FILES_IN_FOLDER = 10_000
+MAX_FILE_BYTES = 50_000_000_000
+"""Limits of the Hub (https://huggingface.co/docs/hub/storage-limits)."""
 
-WHY = {
+WITHHELD_REASONS = {
     "research-only": "the licence forbids changed copies or commercial use",
-    "credentialed": "only for those to whom the owner has given access",
-    "unclear": "no licence is known that could be relied on",
+    "credentialed": "only users whom the owner has given access may have it",
+    "unclear": "no reliable licence is known",
 }
 
-KEPT_THERE = (".gitattributes", ".gitignore")
-"""Files of a repository that are nobody's content."""
+IGNORED_FILES = (".gitattributes", ".gitignore")
+"""Files that every repository may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +35,36 @@ class Plan:
     """What a push would do.
 
     Attributes:
-        repo, tag: where to, and the version's name there.
-        edition: what is published.
-        files: all of its files by name, card and manifest last.
-        there: names of those that main on the Hub has already.
-        gone: files on the Hub that are of another version and will be taken away from main.
-        visibility: `private` or `public`, as it will be; `gated` whether users have to accept terms.
-        notes: what else to know.
+        repo, tag: the dataset and the tag of the version.
+        release: what is published.
+        files: all files of the release by name, card and manifest last.
+        present: names of the files that main on the Hub already has.
+        to_delete: files on main that belong to another version and will be deleted.
+        visibility: `private` or `public` after the push.
+        gated: users have to accept terms.
+        notes: messages for the user.
     """
 
     repo: str
     tag: str
-    edition: Edition
-    files: Mapping[str, Local]
-    there: frozenset[str]
-    gone: tuple[str, ...]
+    release: Release
+    files: Mapping[str, LocalFile]
+    present: frozenset[str]
+    to_delete: tuple[str, ...]
     visibility: str
     gated: bool
     notes: tuple[str, ...] = ()
 
     @property
-    def send(self) -> dict[str, Local]:
-        """The files to send."""
-        return {name: local for name, local in self.files.items() if name not in self.there}
+    def to_upload(self) -> dict[str, LocalFile]:
+        """The files to upload."""
+        return {name: local for name, local in self.files.items() if name not in self.present}
 
-    def batches(self) -> list[dict[str, Local]]:
-        """Cut the files to send into commits; card and manifest are in the last one."""
-        return batches(self.send)
-
-    def as_plain(self) -> dict[str, Any]:
-        """Give the plan as plain data."""
-        send, document = self.send, self.edition.document
+    def to_dict(self) -> dict[str, Any]:
+        """Give the plan as JSON types."""
+        upload = {name: local.bytes for name, local in self.to_upload.items()}
+        present = {name: self.files[name].bytes for name in self.files if name in self.present}
+        document = self.release.document
         by_licence: Counter[str] = Counter()
         for entry in document["sources"].values():
             by_licence.update(entry["kept_by_licence"])
@@ -77,48 +75,48 @@ class Plan:
             "gated": self.gated,
             "records": document["totals"]["kept"],
             "records_by_licence": dict(sorted(by_licence.items())),
-            "send": {name: local.bytes for name, local in send.items()},
-            "send_bytes": _bytes(send.values()),
-            "there": {name: self.files[name].bytes for name in self.files if name in self.there},
-            "there_bytes": _bytes(local for name, local in self.files.items() if name in self.there),
-            "taken_away": list(self.gone),
-            "stays": [{**held, "why": WHY[held["verdict"]]} for held in document["withheld"]],
-            "commits": max(len(self.batches()), 1 if self.gone else 0),
+            "upload": upload,
+            "upload_bytes": sum(upload.values()),
+            "present": present,
+            "present_bytes": sum(present.values()),
+            "delete": list(self.to_delete),
+            "withheld": [{**entry, "reason": WITHHELD_REASONS[entry["verdict"]]} for entry in document["withheld"]],
+            "commits": max(len(batches(self.to_upload)), 1 if self.to_delete else 0),
             "notes": list(self.notes),
         }
 
 
-def batches(files: Mapping[str, Local]) -> list[dict[str, Local]]:
-    """Cut files into lots of at most `FILES_PER_COMMIT`, as few as can be; the last one has the signs of a mix too."""
-    signs = {name: local for name, local in files.items() if is_sign(name)}
-    names = sorted(files.keys() - signs.keys())
-    lots = -(-len(names) // FILES_PER_COMMIT)
-    size = -(-len(names) // lots) if lots else 1
-    cut = [{name: files[name] for name in names[start : start + size]} for start in range(0, len(names), size)]
-    if signs:
-        cut = [*cut[:-1], {**(cut[-1] if cut else {}), **signs}]
-    return cut
+def batches(files: Mapping[str, LocalFile]) -> list[dict[str, LocalFile]]:
+    """Split files into the fewest batches of at most `FILES_PER_COMMIT`; the last one also has card and manifest."""
+    markers = {name: local for name, local in files.items() if is_marker(name)}
+    names = sorted(files.keys() - markers.keys())
+    count = -(-len(names) // FILES_PER_COMMIT)
+    size = -(-len(names) // count) if count else 1
+    made = [{name: files[name] for name in names[start : start + size]} for start in range(0, len(names), size)]
+    if markers:
+        made = [*made[:-1], {**(made[-1] if made else {}), **markers}]
+    return made
 
 
-def locals_of(edition: Edition) -> dict[str, Local]:
-    """Give the files of an edition with the digests that its manifest states."""
-    facts = edition.document["files"]
-    found = {}
-    for name, path in edition.files().items():
+def local_files(release: Release) -> dict[str, LocalFile]:
+    """Give the files of a release with the digests in its manifest."""
+    facts = release.document["files"]
+    files = {}
+    for name, path in release.files().items():
         if name == manifest.NAME:
-            found[name] = Local(path, path.stat().st_size, file_sha256(path))
+            files[name] = LocalFile(path, path.stat().st_size, file_sha256(path))
         else:
-            found[name] = Local(path, facts[name]["bytes"], facts[name]["sha256"])
-    return found
+            files[name] = LocalFile(path, facts[name]["bytes"], facts[name]["sha256"])
+    return files
 
 
-def there(files: Mapping[str, Local], remote: Mapping[str, Remote]) -> frozenset[str]:
-    """Give the names of the files that the Hub has, by digest."""
+def find_present(files: Mapping[str, LocalFile], remote: Mapping[str, Remote]) -> frozenset[str]:
+    """Give the names of the files that the Hub has with the same content."""
     return frozenset(name for name, local in files.items() if name in remote and is_same(local, remote[name]))
 
 
-def is_same(local: Local, remote: Remote) -> bool:
-    """Tell whether a file on the Hub has the content of one here."""
+def is_same(local: LocalFile, remote: Remote) -> bool:
+    """Compare the content of a local file and a file on the Hub."""
     if remote.sha256 is not None:
         return remote.sha256 == local.sha256
     if remote.bytes != local.bytes:
@@ -128,36 +126,21 @@ def is_same(local: Local, remote: Remote) -> bool:
     return blob == remote.blob and hashlib.sha256(data).hexdigest() == local.sha256
 
 
-def strays(files: Iterable[str], remote: Iterable[str]) -> tuple[str, ...]:
-    """Give the files on the Hub that are none of an edition's, where only those may be."""
-    mine = set(files)
-    return tuple(sorted(name for name in remote if name not in mine and name.split("/")[0] in manifest.ENTRIES))
+def find_stale(files: Iterable[str], remote: Iterable[str]) -> tuple[str, ...]:
+    """Give the files of a mix on the Hub that the release does not have."""
+    current = set(files)
+    return tuple(sorted(name for name in remote if name not in current and name.split("/")[0] in manifest.ENTRIES))
 
 
-def limits(files: Mapping[str, Local]) -> Iterator[str]:
-    """Name what the Hub would not take."""
-    if len(files) > MOST_FILES:
-        yield f"{len(files):,} files are more than the {MOST_FILES:,} that the Hub takes; raise shard_megabytes"
-    most = MOST_FILES_IN_FOLDER
-    folders = Counter(name.rpartition("/")[0] for name in files)
-    for folder, count in folders.items():
-        if count > most:
-            where = folder or "the top folder"
-            yield f"{where}: {count:,} files are more than the {most:,} that the Hub takes in a folder"
+def exceeded_limits(files: Mapping[str, LocalFile]) -> Iterator[str]:
+    """Describe each limit of the Hub that the files exceed."""
+    if len(files) > MAX_FILES:
+        yield f"{len(files):,} files exceed the Hub's limit of {MAX_FILES:,}; raise shard_megabytes"
+    for folder, count in Counter(name.rpartition("/")[0] for name in files).items():
+        if count > MAX_FILES_IN_FOLDER:
+            limit = f"{MAX_FILES_IN_FOLDER:,} in a folder"
+            yield f"{folder or 'the top folder'}: {count:,} files exceed the Hub's limit of {limit}"
     for name, local in files.items():
-        if local.bytes > MOST_BYTES_OF_FILE:
-            yield f"{name}: {local.bytes:,} bytes are more than the Hub takes in a file; lower shard_megabytes"
-
-
-def _bytes(files: Iterable[Local]) -> int:
-    return sum(local.bytes for local in files)
-
-
-def paths(files: Mapping[str, Local]) -> dict[str, Path]:
-    """Give where files lie."""
-    return {name: local.path for name, local in files.items()}
-
-
-def first_of(names: Sequence[str]) -> str:
-    """Name the first of some files, and how many more there are."""
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        if local.bytes > MAX_FILE_BYTES:
+            limit = f"{MAX_FILE_BYTES:,} in a file"
+            yield f"{name}: {local.bytes:,} bytes exceed the Hub's limit of {limit}; lower shard_megabytes"

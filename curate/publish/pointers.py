@@ -1,9 +1,8 @@
 """Pointers: the records that are not published, in their order, without their content.
 
-A pointer says where a record lies upstream, which shard holds it and what its parts digest to; `medmix rehydrate`
-finds the record by it in a copy of the source. Of credentialed sources neither id nor place stands there in clear, and
-all digests are keyed (`digests`). A credentialed record without images has nothing that a key could be made of, and so
-gets no pointer.
+A pointer contains a record's place upstream, its shard and the digests of its parts; `medmix rehydrate` uses it to find
+the record in a local copy of the source. A pointer to a credentialed record contains neither id nor place, and its
+digests are keyed (`digests`). A credentialed record without images has no key and therefore no pointer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,22 +25,22 @@ SCHEMA = pa.schema(
         ("row", pa.int64()),
         *[(name, pa.string()) for name in ("wording", "article", "article_read")],
         ("image_sha256", pa.list_(pa.string())),
-        *[(name, pa.string()) for name in ("keyed_id", *digests.COLUMNS)],
+        *[(name, pa.string()) for name in ("keyed_id", *digests.DIGEST_COLUMNS)],
     ]
 )
-"""`shard` is the file in the whole mix. `wording`, `article`, `article_read`: by what its licence was ruled.
+"""`shard` is the file in the full mix. `wording`, `article` and `article_read` are the basis of the licence ruling.
 
-Of credentialed records `keyed_id` stands for the columns from `id` to `image_sha256`, which are null or empty.
+Pointers to credentialed records have a `keyed_id`; their columns from `id` to `image_sha256` are null or empty.
 """
 
-IN_CLEAR = ("id", "file", "row", "wording", "article", "article_read")
+CLEAR_COLUMNS = ("id", "file", "row", "wording", "article", "article_read")
 """Null in the pointer of a credentialed record."""
 
 
 def write(mix: Path, source: str, plans: Sequence[ShardPlan]) -> str | None:
-    """Write `pointers/<source>.parquet` for a source's restricted shards, which lie in `mix`; give its relative path.
+    """Write `pointers/<source>.parquet` for the restricted shards of a source and give its relative path.
 
-    None where the source has no such shards.
+    None if the source has no such shards.
     """
     if not plans:
         return None
@@ -54,32 +53,28 @@ def write(mix: Path, source: str, plans: Sequence[ShardPlan]) -> str | None:
 
 
 def _pointers(mix: Path, plan: ShardPlan) -> Iterator[list[dict[str, Any]]]:
-    decided = plan.rows.select("id", "wording", "article", "article_read")
-    place = 0
-    for batch in pq.ParquetFile(mix / plan.path).iter_batches(batch_size=4096, columns=digests.READ):
-        rows = batch.to_pylist()
-        said = decided[place : place + len(rows)].iter_rows(named=True)
-        made = (_pointer(plan.path, row, one) for row, one in zip(rows, said, strict=True))
-        yield [pointer for pointer in made if pointer is not None]
-        place += len(rows)
+    rulings = plan.rows.select("id", "wording", "article", "article_read").iter_rows(named=True)
+    for batch in pq.ParquetFile(mix / plan.path).iter_batches(batch_size=4096, columns=digests.SHARD_COLUMNS):
+        pointers = [_pointer(plan.path, row, next(rulings)) for row in batch.to_pylist()]
+        yield [pointer for pointer in pointers if pointer is not None]
 
 
-def _pointer(shard: str, row: dict[str, Any], said: dict[str, Any]) -> dict[str, Any] | None:
-    open_ = {"shard": shard, **{name: row[name] for name in ("split", "license", "license_verdict")}}
+def _pointer(shard: str, row: dict[str, Any], ruling: dict[str, Any]) -> dict[str, Any] | None:
+    always = {"shard": shard, **{name: row[name] for name in ("split", "license", "license_verdict")}}
     if row["license_verdict"] == "credentialed":
-        key = digests.key_of(row["image_sha256"])
+        key = digests.record_key(row["image_sha256"])
         if key is None:
             return None
-        hidden = dict.fromkeys(IN_CLEAR, None)
-        keyed = {"keyed_id": digests.keyed_id(row["id"], key), **digests.parts(row, key)}
-        return {**open_, **hidden, "image_sha256": [], **keyed}
+        hidden = dict.fromkeys(CLEAR_COLUMNS, None)
+        keyed = {"keyed_id": digests.keyed_id(row["id"], key), **digests.part_digests(row, key)}
+        return {**always, **hidden, "image_sha256": [], **keyed}
     place = {name: row["upstream"][name] for name in ("file", "row")}
-    clear = {**said, **place, "image_sha256": row["image_sha256"], "keyed_id": None}
-    return {**open_, **clear, **digests.parts(row)}
+    clear = {**ruling, **place, "image_sha256": row["image_sha256"], "keyed_id": None}
+    return {**always, **clear, **digests.part_digests(row)}
 
 
 def read(mix: Path) -> pl.DataFrame:
-    """Read all pointers of a mix into one table, with `source` beside the columns of `SCHEMA`, sources sorted."""
+    """Read all pointers of a mix into one table sorted by source, with a `source` column."""
     files = sorted((mix / FOLDER).glob("*.parquet"))
     frames = [pl.read_parquet(file).with_columns(source=pl.lit(file.stem)) for file in files]
     empty = pl.DataFrame(SCHEMA.empty_table()).with_columns(source=pl.lit(None, pl.String))

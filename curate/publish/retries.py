@@ -1,4 +1,4 @@
-"""Asking the Hub until it answers: back-off, one line for each failure, no request without a time-out."""
+"""Retries of requests to the Hub: back-off, one log line for each failure, a time-out for every request."""
 
 import logging
 import re
@@ -14,63 +14,65 @@ from huggingface_hub.utils._http import default_client_factory
 
 from ..errors import WorkError
 from ..progress import say
-from . import faults
+from . import hub_errors
 
 Answer = TypeVar("Answer")
 
-WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Before each new try; what the Hub asks for counts first."""
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Waiting time before each retry; a time that the Hub asks for has priority."""
 
 TIMEOUT_S = 120.0
-"""Of connecting, and of each wait for the next bytes; the client itself would wait for ever."""
+"""Limit for connecting and for each read; the client itself has no limit."""
 
-AGAIN = "run the same command again: what has arrived is not sent again"
+AGAIN = "run the same command again: uploaded files are not sent again"
 
-_MET = re.compile(r"(?:HTTP Error (?P<status>\d+)|'(?P<error>.*)') thrown while requesting (?P<call>\w+) (?P<url>\S+)")
+_FAILED_REQUEST = re.compile(
+    r"(?:HTTP Error (?P<status>\d+)|'(?P<error>.*)') thrown while requesting (?P<call>\w+) (?P<url>\S+)"
+)
 _PAUSE = re.compile(r"(?:Retrying in|Waiting) (?P<seconds>[\d.]+)s")
 
 
-class Refused(WorkError):
-    """The Hub, or the way there, says no, and asking again would not help."""
+class HubRefusal(WorkError):
+    """A request to the Hub failed for good: a retry would not help, or all retries failed."""
 
-    def __init__(self, line: str, fault: faults.Fault) -> None:
+    def __init__(self, line: str, failure: hub_errors.HubFailure) -> None:
         super().__init__(line)
-        self.fault = fault
+        self.failure = failure
 
 
-def asked(what: str, call: Callable[[], Answer]) -> Answer:
-    """Give what `call` gives, calling it again when it fails in a way that passes.
+def call_with_retries(what: str, call: Callable[[], Answer]) -> Answer:
+    """Give the result of `call`, which is repeated after transient failures.
 
-    `call` is made anew each time, so it has to look itself at what an earlier try, whose answer was lost, has done.
+    The response to an earlier try may be lost, so `call` itself has to check what that try has done.
 
     Raises:
-        Refused: it fails in a way that does not pass, or too often; says why.
+        HubRefusal: the failure is not transient, or all retries failed; the message gives the reason.
     """
-    for wait in (*WAITS_S, None):
+    for wait in (*BACKOFF_S, None):
         try:
             return call()
         except WorkError:
             raise
         except Exception as error:
-            fault = faults.read(error)
-            if fault is None:
+            failure = hub_errors.classify(error)
+            if failure is None:
                 raise
-            if not fault.passes:
-                raise Refused(f"{what}: {fault.says}", fault) from error
+            if not failure.is_transient:
+                raise HubRefusal(f"{what}: {failure.message}", failure) from error
             if wait is None:
-                raise Refused(f"{what}: {fault.says}, {len(WAITS_S) + 1} times; {AGAIN}", fault) from error
-            pause = fault.wait or wait
-        say(f"{what}: {fault.says}; again in {pause:.0f} s")
+                raise HubRefusal(f"{what}: {failure.message}, {len(BACKOFF_S) + 1} times; {AGAIN}", failure) from error
+            pause = failure.retry_after or wait
+        say(f"{what}: {failure.message}; retry in {pause:.0f} s")
         time.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 
 @contextmanager
-def session() -> Iterator[None]:
-    """Let the client have time-outs, tell its own retries in a line each, and draw no bars, while the block runs."""
+def client_session() -> Iterator[None]:
+    """Give the client time-outs, one log line for each of its own retries, and no progress bars, inside the block."""
     logger = logging.getLogger("huggingface_hub")
     handlers, bars = logger.handlers[:], not are_progress_bars_disabled()
-    logger.handlers = [_Told()]
+    logger.handlers = [_RetryLogHandler()]
     disable_progress_bars()
     set_client_factory(_client)
     try:
@@ -88,20 +90,21 @@ def _client() -> Any:
     return client
 
 
-class _Told(logging.Handler):
-    """Tells the client's retries, which it logs in two parts and with addresses that carry signatures."""
+class _RetryLogHandler(logging.Handler):
+    """Reports the client's retries, which it logs in two parts and with addresses that contain signatures."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._met = threading.local()
+        self._last_failure = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if met := _MET.search(message):
-            path = re.sub(r"^\w+://[^/]+|\?.*$", "", met["url"])
-            says = f"status {met['status']}" if met["status"] else f"no answer ({faults.scrubbed(met['error'])})"
-            self._met.line = f"{met['call']} {path}: {says}"
+        if match := _FAILED_REQUEST.search(message):
+            path = re.sub(r"^\w+://[^/]+|\?.*$", "", match["url"])
+            status, error = match["status"], match["error"]
+            reason = f"status {status}" if status else f"no response ({hub_errors.redact_token(error)})"
+            self._last_failure.line = f"{match['call']} {path}: {reason}"
         elif pause := _PAUSE.search(message):
-            say(f"{getattr(self._met, 'line', 'the Hub')}; again in {float(pause['seconds']):.0f} s")
+            say(f"{getattr(self._last_failure, 'line', 'the Hub')}; retry in {float(pause['seconds']):.0f} s")
         else:
-            say(faults.scrubbed(message))
+            say(hub_errors.redact_token(message))

@@ -1,7 +1,7 @@
-"""The version of a mixture: what a new one has to be called, and what the card tells of it.
+"""Versions of a mixture: the smallest version that may follow another, and the changelog of the card.
 
-As for software (https://semver.org): major when records were removed or changed, minor when some were added, patch when
-nothing but cards and provenance differs.
+As for software (https://semver.org): major if records were removed or changed, minor if some were added, patch if only
+cards and provenance differ.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,21 +14,21 @@ from .diff import CHANGES, Diff, compare
 
 Version = tuple[int, int, int]
 
-WHY = {
+LEVEL_REASONS = {
     "major": "records were removed or changed",
     "minor": "records were added",
-    "patch": "no record differs, but the cards do",
+    "patch": "only the cards differ",
 }
 
 
 def parse(text: str) -> Version:
-    """Read MAJOR.MINOR.PATCH, with or without a `v` before it."""
+    """Parse MAJOR.MINOR.PATCH with or without a leading `v`."""
     major, minor, patch = text.removeprefix("v").split(".")
     return int(major), int(minor), int(patch)
 
 
-def of_tags(tags: Iterable[str]) -> dict[Version, str]:
-    """Give the tags that name versions, by version, ascending; others are left out."""
+def parse_tags(tags: Iterable[str]) -> dict[Version, str]:
+    """Give the tags that are versions, by version, ascending."""
     found = {}
     for tag in tags:
         try:
@@ -39,25 +39,20 @@ def of_tags(tags: Iterable[str]) -> dict[Version, str]:
     return dict(sorted(found.items()))
 
 
-def smallest(before: str, level: str) -> str:
-    """Give the smallest version that may follow another one with changes of a level."""
+def check_bump(before: str, after: str, level: str) -> str:
+    """Give the error if version `after` is too low to follow `before` after changes of this level, else ""."""
     major, minor, patch = parse(before)
-    following = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
-    return ".".join(map(str, following[level]))
-
-
-def problem(before: str, after: str, level: str) -> str:
-    """Say what is wrong with a version that follows another one with changes of a level; "" where nothing is."""
-    needed = smallest(before, level)
-    if parse(after) >= parse(needed):
+    smallest = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}[level]
+    if parse(after) >= smallest:
         return ""
-    return f"version {after} cannot follow {before}: {WHY[level]}, so it must be {needed} or more"
+    needed = ".".join(map(str, smallest))
+    return f"version {after} is too low after {before}: {LEVEL_REASONS[level]}, so it must be at least {needed}"
 
 
 def changelog(before: Mapping[str, Any] | None, diff: Diff | None, version: str) -> list[dict[str, Any]]:
-    """Give what the card tells of the changes, the newest version first.
+    """Give the changelog of the card, newest version first.
 
-    `before` is the manifest of the version published before, None for the first one, and `diff` what differs from it.
+    `before` is the manifest of the previous version, None for the first version; `diff` is the difference from it.
     """
     if before is None or diff is None:
         return [{"version": version, "since": "", "added": 0, "removed": 0, "changed": 0, "sources": []}]
@@ -68,11 +63,10 @@ def changelog(before: Mapping[str, Any] | None, diff: Diff | None, version: str)
     return [entry, *before["changelog"]]
 
 
-def on_rebuild(before: Path, after: Path) -> str:
-    """Say what a mix that takes the place of another one means for its version; "" for nothing.
+def describe_rebuild(before: Path, after: Path) -> str:
+    """Describe the changes of a mix that replaces another one, and whether its version fits them; "" for no changes.
 
-    Mixes of another mixture, or that read other sources or fewer rows of them by the command's options, are not
-    compared.
+    Two mixes of different mixtures, or built with other sources or limits, are not compared.
     """
     try:
         old, new = manifest.read(before), manifest.read(after)
@@ -88,9 +82,9 @@ def on_rebuild(before: Path, after: Path) -> str:
         return ""
     summary = diff.summary()
     totals = ", ".join(f"{summary[change]} {change}" for change in CHANGES)
-    told = f"against the mix that lay there ({diff.before}) records differ: {totals}"
-    wrong = problem(old["mixture"]["version"], new["mixture"]["version"], diff.level)
-    return f"{told}; {wrong or 'the version tells so'}"
+    changes = f"records differ from the previous mix ({diff.before}): {totals}"
+    error = check_bump(old["mixture"]["version"], new["mixture"]["version"], diff.level)
+    return f"{changes}; {error or 'the version fits these changes'}"
 
 
 def _scope(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ ENTRIES = (
     "pointers",
     "ledger.parquet",
     "records.parquet",
-    "whole.json",
+    "full_manifest.json",
     "datasheet.md",
     "datasheets",
     "plots",

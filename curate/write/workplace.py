@@ -1,11 +1,11 @@
 """The work folder `OUT/.work`, locked by one build at a time, and the move of a finished mix to `OUT`."""
 
-import fcntl
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import locks
 from ..errors import UsageError
 from ..shards import temporary_files
 from . import manifest
@@ -34,15 +34,10 @@ def working(out: Path, fresh: bool) -> Iterator[Path]:
     if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
         raise UsageError(f"{out} is not empty and is not a mix; choose another --out")
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "lock").open("w")
+        lock = locks.acquire(work / "lock", f"{out}: another build is writing there; wait for it")
     except OSError as error:
         raise UsageError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"{out}: another build is writing there; wait for it") from error
         if fresh:
             remove_all(path for path in work.iterdir() if path.name != "lock")
         remove_all(temporary_files(work))

@@ -107,7 +107,7 @@ def open_split(mix: Path, name: str) -> Split:
     document = manifest.read(mix)
     files = [PurePosixPath(file) for file in document["files"]]
     shards = [file for file in files if file.parts[0] in ("data", "restricted") and file.match(f"{name}-*.parquet")]
-    if (published := hub_mix.shards_here(mix)) is not None:
+    if (published := hub_mix.hub_shards(mix)) is not None:
         shards = [file for file in shards if file.as_posix() in published]
     opened = Split(mix, name, tuple(_open_shard(mix, file) for file in sorted(shards)), {})
     if name != "train":
@@ -222,7 +222,7 @@ def derive_seed(*parts: object) -> int:
 def _open_shard(mix: Path, file: PurePosixPath) -> Shard:
     path = mix / file
     try:
-        footer = hub_mix.footer(mix, file.as_posix())
+        footer = hub_mix.read_footer(mix, file.as_posix())
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{path} cannot be read as parquet ({error}); type: medmix check {mix}") from None
     counts = tuple(footer.row_group(i).num_rows for i in range(footer.num_row_groups))
@@ -230,5 +230,5 @@ def _open_shard(mix: Path, file: PurePosixPath) -> Shard:
 
 
 def _read(shard: Shard, row_group: int, columns: Sequence[str]) -> pa.Table:
-    with pq.ParquetFile(hub_mix.bring(shard.mix, shard.name)) as file:
+    with pq.ParquetFile(hub_mix.download_shard(shard.mix, shard.name)) as file:
         return file.read_row_group(row_group, columns=list(columns), use_threads=False)

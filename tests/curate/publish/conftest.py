@@ -1,4 +1,4 @@
-"""A mix of one's own to push, its edition prepared, a Hub with a user, and the command."""
+"""A mix of one's own to push, its release prepared, a Hub with a user, and the command."""
 
 import shutil
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from medmix.cli import main
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import edition, preparing, versions
+from medmix.curate.publish import planner, release, versions
 
 REPO = "someone/pictures"
 
@@ -20,12 +20,12 @@ SOURCES = ("slake", "pathvqa", "mimic_cxr", "iu_xray", "medqa", "pubmedqa")
 
 @pytest.fixture(scope="session")
 def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mix of six sources with the edition that a push of it prepares; do not write there."""
+    """A mix of six sources with the release that a push of it prepares; do not write there."""
     out = tmp_path_factory.mktemp("prepared") / "mix"
     whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
     shutil.rmtree(out / ".work")
-    (out / preparing.WORK).mkdir(parents=True)
-    edition.prepare(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / preparing.WORK)
+    (out / planner.WORK).mkdir(parents=True)
+    release.prepare_release(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / planner.WORK)
     return out
 
 
@@ -79,9 +79,9 @@ def one_error(err: str) -> str:
     return errors[0].removeprefix("medmix: error: ")
 
 
-def edition_of(mix: Path) -> dict[str, bytes]:
+def release_files(mix: Path) -> dict[str, bytes]:
     """Give every file that is to be on the Hub."""
-    (folder,) = (mix / preparing.WORK).glob("edition-*")
+    (folder,) = (mix / planner.WORK).glob("release-*")
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }

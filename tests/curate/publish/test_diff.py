@@ -11,7 +11,7 @@ import pytest
 
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import preparing, versions
+from medmix.curate.publish import planner, versions
 from medmix.curate.publish.diff import compare
 from medmix.curate.write import manifest
 
@@ -39,8 +39,8 @@ def first(change):
 
 
 def test_a_mix_does_not_differ_from_itself_nor_from_what_is_published_of_it(prepared):
-    (edition,) = (prepared / preparing.WORK).glob("edition-*")
-    for other in (prepared, edition):
+    (published,) = (prepared / planner.WORK).glob("release-*")
+    for other in (prepared, published):
         found = compare(prepared, other)
         assert found.records.is_empty()
         assert (found.same, found.level) == (548, "patch")
@@ -110,7 +110,7 @@ def test_the_command_compares_folders_and_tags(hub, run, writer, mine, prepared)
     status, out, _ = run("diff", f"{REPO}@v1.0.0", mine)
     assert status == 0
     assert out.splitlines() == [
-        "sample 1.0.0 -> sample 1.0.0: 0 added, 0 removed, 1 changed, 547 alike: major",
+        "sample 1.0.0 -> sample 1.0.0: 0 added, 0 removed, 1 changed, 547 unchanged: major",
         "",
         "source  change   records  reason",
         "slake   changed  1        text",
@@ -128,9 +128,9 @@ def test_the_command_compares_folders_and_tags(hub, run, writer, mine, prepared)
 @pytest.mark.parametrize(
     ("name", "status", "line"),
     [
-        ("nowhere", 2, "nowhere: no folder of this name, and no OWNER/NAME@TAG of a dataset on the Hub"),
-        (REPO, 2, f"{REPO}: name the version too, as {REPO}@v1.0.0"),
-        (f"{REPO}@v1.0.0", 1, f"{REPO} does not exist or is not open to you: see "),
+        ("nowhere", 2, "nowhere: neither a folder nor the OWNER/NAME@TAG of a dataset on the Hub"),
+        (REPO, 2, f"{REPO}: add the version, for example {REPO}@v1.0.0"),
+        (f"{REPO}@v1.0.0", 1, f"{REPO} is not there or not open to you: see "),
     ],
 )
 def test_what_cannot_be_compared(hub, run, mine, name, status, line):
@@ -154,13 +154,13 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
     status, err = pushed("1.0.1", lambda rows: rows[1:])
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: version 1.0.1 cannot follow 1.0.0: records were removed or changed, so it must be 2.0.0 or more; "
+        f"{REPO}: version 1.0.1 is too low after 1.0.0: records were removed or changed, so it must be at least 2.0.0; "
         "raise `version` in the mixture and build it again"
     )
     assert pushed("2.0.0")[0] == 0
     status, err = pushed("1.5.0")
     assert status == 1
-    assert one_error(err) == f"{REPO}: v2.0.0 is published already, and a lower version may not follow it"
+    assert one_error(err) == f"{REPO}: v2.0.0 is published, and a lower version must not follow it"
     assert pushed("2.0.1")[0] == 0
     card = hub.content(REPO, "v2.0.1")["README.md"].decode()
     changes = card.split("## Changes")[1].split("## Terms")[0]
@@ -183,7 +183,7 @@ def test_another_mixture_is_not_pushed_over_one(hub, run, writer, mine):
     manifest.write(mine, document)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert one_error(err) == f"{REPO}: holds the mixture sample, not other; choose another --repo"
+    assert one_error(err) == f"{REPO}: contains the mixture sample, not other; choose another --repo"
 
 
 def test_a_rebuild_says_what_it_means_for_the_version(root, prepared, tmp_path, run):
@@ -196,8 +196,8 @@ def test_a_rebuild_says_what_it_means_for_the_version(root, prepared, tmp_path, 
     (image,) = sorted((sources / "slake").rglob("source.jpg"))[:1]
     image.unlink()
     err = run(*arguments)[2]
-    assert "note: against the mix that lay there (sample 1.0.0) records differ: 0 added, " in err
-    assert "version 1.0.0 cannot follow 1.0.0: records were removed or changed, so it must be 2.0.0 or more" in err
+    assert "note: records differ from the previous mix (sample 1.0.0): 0 added, " in err
+    assert "version 1.0.0 is too low after 1.0.0: records were removed or changed, so it must be at least 2.0.0" in err
     assert "records differ" not in run("build", *options, "--only", "medqa")[2]
 
 
@@ -215,11 +215,11 @@ def test_a_rebuild_says_what_it_means_for_the_version(root, prepared, tmp_path, 
     ],
 )
 def test_which_version_may_follow(before, after, level, fits):
-    assert (versions.problem(before, after, level) == "") == fits
+    assert (versions.check_bump(before, after, level) == "") == fits
 
 
 def test_tags_that_name_versions():
-    assert list(versions.of_tags(["v1.10.0", "v1.9.0", "latest", "v2", "1.0.0", "v1.x.0"]).values()) == [
+    assert list(versions.parse_tags(["v1.10.0", "v1.9.0", "latest", "v2", "1.0.0", "v1.x.0"]).values()) == [
         "v1.9.0",
         "v1.10.0",
     ]

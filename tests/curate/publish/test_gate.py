@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate.publish import edition, gate, preparing
+from medmix.curate.publish import gate, planner, release
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
 
@@ -52,24 +52,24 @@ TAMPERED = {
     "no known verdict": (lambda row, mix: row.update(license_verdict="Redistributable"), "is Redistributable"),
     "a licence that forbids it": (
         lambda row, mix: row.update(license="CC-BY-NC-4.0"),
-        "is under 'CC-BY-NC-4.0', which does not allow it",
+        "has the licence 'CC-BY-NC-4.0', which does not allow redistribution",
     ),
     "a licence nobody knows": (
         lambda row, mix: row.update(license="LicenseRef-free"),
-        "is under 'LicenseRef-free', which does not allow it",
+        "has the licence 'LicenseRef-free', which does not allow redistribution",
     ),
-    "an unknown source": (lambda row, mix: row.update(source="wards"), "is of the source 'wards', which is unknown"),
+    "an unknown source": (lambda row, mix: row.update(source="wards"), "has the unknown source 'wards'"),
     "a research-only source": (
         lambda row, mix: as_if_free(row, restricted(mix, "iu_xray")),
-        "is of iu_xray, of which every record is research-only",
+        "is from iu_xray, whose records are all research-only",
     ),
     "an unclear source": (
         lambda row, mix: as_if_free(row, restricted(mix, "medqa")),
-        "is of medqa, of which every record is unclear",
+        "is from medqa, whose records are all unclear",
     ),
     "a credentialed source": (
         lambda row, mix: as_if_free(row, restricted(mix, "mimic_cxr")),
-        "a record of 'mimic_cxr': is of mimic_cxr, which is credentialed",
+        "a record of 'mimic_cxr': is from the credentialed source mimic_cxr",
     ),
     "a credentialed image under another source's name": (
         lambda row, mix: row.update(image_sha256=restricted(mix, "mimic_cxr")["image_sha256"]),
@@ -77,38 +77,38 @@ TAMPERED = {
     ),
     "a credentialed image's bytes": (
         lambda row, mix: row.update(images=restricted(mix, "mimic_cxr")["images"]),
-        "holds the bytes of a credentialed record's image",
+        "has the image bytes of a credentialed record",
     ),
     "a patient's id in a text": (
         lambda row, mix: row.update(answer="As in p10000032."),
-        "column answer holds an id of MIMIC-CXR, or what is shaped like one",
+        "column answer contains a possible id of MIMIC-CXR",
     ),
     "a study's id in a conversation": (
         lambda row, mix: row["messages"][1]["content"][0].update(text="See s50414267"),
-        "column messages holds an id of MIMIC-CXR, or what is shaped like one",
+        "column messages contains a possible id of MIMIC-CXR",
     ),
     "a film's id in an image's name": (
         lambda row, mix: row["images"][0].update(path="02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.jpg"),
-        "column images holds an id of MIMIC-CXR, or what is shaped like one",
+        "column images contains a possible id of MIMIC-CXR",
     ),
     "an id inside an image file": (
         lambda row, mix: row["images"][0].update(bytes=row["images"][0]["bytes"] + b"\0PatientID=P10000032\0"),
-        "column images holds an id of MIMIC-CXR, or what is shaped like one",
+        "column images contains a possible id of MIMIC-CXR",
     ),
     "the number of a study alone": (
         lambda row, mix: row.update(question=f"Like {restricted(mix, 'mimic_cxr')['id'].split('/')[1]}?"),
-        "column question holds an id of MIMIC-CXR, or what is shaped like one",
+        "column question contains a possible id of MIMIC-CXR",
     ),
     "our id of a study": (
         lambda row, mix: row.update(attribution="MIMIC_CXR/50414267"),
-        "column attribution holds an id of MIMIC-CXR, or what is shaped like one",
+        "column attribution contains a possible id of MIMIC-CXR",
     ),
 }
 
 
 @pytest.fixture(scope="module")
 def known(prepared: Path) -> gate.Forbidden:
-    return gate.forbidden(prepared)
+    return gate.load_forbidden(prepared)
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
@@ -118,8 +118,8 @@ def test_a_record_that_may_not_go_is_found(prepared, tmp_path, known, kind):
     rows = table.to_pylist()
     change(rows[0], prepared)
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "shard.parquet")
-    assert gate.findings({SHARD: prepared / SHARD}, known) == []
-    found = gate.findings({SHARD: tmp_path / "shard.parquet"}, known)
+    assert gate.check_files({SHARD: prepared / SHARD}, known) == []
+    found = gate.check_files({SHARD: tmp_path / "shard.parquet"}, known)
     assert all(line.startswith(f"{SHARD}: ") for line in found)
     assert any(finding in line for line in found)
 
@@ -131,7 +131,7 @@ def test_it_stops_the_push_before_a_byte_is_sent(hub, run, writer, mine, kind):
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     line = one_error(err)
-    assert line.startswith("nothing was sent: ")
+    assert line.startswith("nothing was uploaded: ")
     assert f"{SHARD}: " in line
     assert finding in line
     assert not hub.answered(CARRYING)
@@ -141,8 +141,8 @@ def test_it_stops_the_push_before_a_byte_is_sent(hub, run, writer, mine, kind):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (lambda row: row.update(license_verdict=None), "a record has the verdict None, which there is not"),
-        (lambda row: row.update(license_verdict="free"), "a record has the verdict 'free', which there is not"),
+        (lambda row: row.update(license_verdict=None), "a record has the unknown verdict None"),
+        (lambda row: row.update(license_verdict="free"), "a record has the unknown verdict 'free'"),
     ],
 )
 def test_a_verdict_that_there_is_not_stops_it_too(hub, run, writer, mine, change, line):
@@ -156,11 +156,11 @@ def test_a_verdict_that_there_is_not_stops_it_too(hub, run, writer, mine, change
 def test_a_shard_that_is_no_parquet_stops_it(hub, run, writer, mine):
     (mine / SHARD).unlink()
     (mine / SHARD).write_text("no parquet")
-    shutil.rmtree(mine / preparing.WORK)
+    shutil.rmtree(mine / planner.WORK)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert "is damaged (" in one_error(err)
-    assert one_error(err).endswith(f"so nothing is sent; see: medmix check {mine}")
+    assert "damaged (" in one_error(err)
+    assert one_error(err).endswith(f"nothing was uploaded; see: medmix check {mine}")
     assert not hub.answered(CARRYING)
 
 
@@ -170,7 +170,7 @@ def test_a_dry_run_finds_it_too(hub, run, writer, mine):
     assert status == 1
     (first, *_) = json.loads(out)["findings"]
     assert first == f"{SHARD}: slake/0: is unclear"
-    assert f"refused: {SHARD}: slake/0: is unclear" in err
+    assert f"not allowed: {SHARD}: slake/0: is unclear" in err
 
 
 def test_a_restricted_shard_that_was_moved_is_found(hub, run, writer, mine):
@@ -190,20 +190,20 @@ def test_a_restricted_shard_that_was_moved_is_found(hub, run, writer, mine):
 @pytest.mark.parametrize(
     ("name", "text", "finding"),
     [
-        ("README.md", "Patient p10000032 has\n", "line 1 holds what is shaped like an id of MIMIC-CXR"),
-        ("datasheet.md", "\nfiles/p10/p10000032/x.txt\n", "line 2 holds what is shaped like an id"),
-        ("croissant.json", '{"name": "S50414267"}', "line 1 holds what is shaped like an id of MIMIC-CXR"),
-        ("README.md", "a\0b", "is no text"),
-        ("data/slake/notes.txt", "hello", "is none of the files that are published"),
-        ("restricted/slake/train-00000-of-00001.parquet", "", "is none of the files that are published"),
+        ("README.md", "Patient p10000032 has\n", "line 1 contains a possible id of MIMIC-CXR"),
+        ("datasheet.md", "\nfiles/p10/p10000032/x.txt\n", "line 2 contains a possible id"),
+        ("croissant.json", '{"name": "S50414267"}', "line 1 contains a possible id of MIMIC-CXR"),
+        ("README.md", "a\0b", "is not a text file"),
+        ("data/slake/notes.txt", "hello", "is not a file of a published mix"),
+        ("restricted/slake/train-00000-of-00001.parquet", "", "is not a file of a published mix"),
         ("data/slake/train-00000-of-00001.parquet", "no parquet", "cannot be read as parquet"),
-        ("plots/p10000032.svg", "<svg/>", "its name holds what is shaped like an id of MIMIC-CXR"),
+        ("plots/p10000032.svg", "<svg/>", "its name contains a possible id of MIMIC-CXR"),
     ],
 )
 def test_texts_and_names_are_looked_through(tmp_path, name, text, finding):
     path = tmp_path / Path(name).name
     path.write_text(text)
-    (line,) = gate.findings({name: path}, gate.Forbidden())
+    (line,) = gate.check_files({name: path}, gate.Forbidden())
     assert line.startswith(f"{name}: ")
     assert finding in line
 
@@ -221,10 +221,10 @@ def test_texts_and_names_are_looked_through(tmp_path, name, text, finding):
 )
 def test_what_only_looks_a_bit_like_an_id_is_free(tmp_path, text):
     (tmp_path / "README.md").write_text(text)
-    assert gate.findings({"README.md": tmp_path / "README.md"}, gate.Forbidden(frozenset({"50414267"}))) == []
+    assert gate.check_files({"README.md": tmp_path / "README.md"}, gate.Forbidden(frozenset({"50414267"}))) == []
 
 
-def test_every_shape_is_among_those_that_are_proposed():
+def test_every_shape_contains_one_of_the_prefixes():
     for shape in (
         b"p10000032",
         b"P19999999",
@@ -234,10 +234,10 @@ def test_every_shape_is_among_those_that_are_proposed():
         b"MIMIC-CXR/p10000032",
     ):
         assert gate.MIMIC_IDS.search(shape)
-        assert any(proposal.search(shape) for proposal in gate._PROPOSALS)
+        assert any(proposal.search(shape) for proposal in gate._ID_PREFIXES)
     film = b"02AA804E-bde0afdd-112c0b34-7bc16630-4e384014"
     assert gate.MIMIC_IDS.search(film)
-    assert any(proposal.search(film) for proposal in gate._PROPOSALS)
+    assert any(proposal.search(film) for proposal in gate._ID_PREFIXES)
 
 
 POINTER = "pointers/mimic_cxr.parquet"
@@ -246,33 +246,33 @@ POINTER = "pointers/mimic_cxr.parquet"
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"id": "a"}, "tells id of a credentialed record"),
-        ({"row": 3, "file": "t.csv"}, "tells file, row of a credentialed record"),
-        ({"image_sha256": ["0" * 64]}, "tells image_sha256 of a credentialed record"),
+        ({"id": "a"}, "contains id of a credentialed record"),
+        ({"row": 3, "file": "t.csv"}, "contains file, row of a credentialed record"),
+        ({"image_sha256": ["0" * 64]}, "contains image_sha256 of a credentialed record"),
         ({"keyed_id": None}, "has a credentialed record without a keyed digest"),
-        ({"license_verdict": "unclear", "id": "a"}, "tells id of a credentialed record"),
+        ({"license_verdict": "unclear", "id": "a"}, "contains id of a credentialed record"),
     ],
 )
 def test_a_pointer_that_tells_of_a_credentialed_record_is_found(mine, change, finding):
     rewrite(mine, POINTER, lambda row: row.update(change))
-    assert gate.findings({POINTER: mine / POINTER}, gate.forbidden(mine)) == [f"{POINTER}: {finding}"]
+    assert gate.check_files({POINTER: mine / POINTER}, gate.load_forbidden(mine)) == [f"{POINTER}: {finding}"]
 
 
 def test_a_pointer_table_with_more_columns_is_found(mine):
     table = pq.read_table(mine / POINTER)
     (mine / POINTER).unlink()
     pq.write_table(table.append_column("text", table["shard"]), mine / POINTER)
-    (line,) = gate.findings({POINTER: mine / POINTER}, gate.forbidden(mine))
-    assert line == f"{POINTER}: its columns are not those of what is published there"
+    (line,) = gate.check_files({POINTER: mine / POINTER}, gate.load_forbidden(mine))
+    assert line == f"{POINTER}: has other columns than a published file of this name"
 
 
 def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):
-    (line,) = gate.findings({"ledger.parquet": mine / "ledger.parquet"}, gate.forbidden(mine))[:1]
-    assert line == "ledger.parquet: has rows of mimic_cxr, which is credentialed"
+    (line,) = gate.check_files({"ledger.parquet": mine / "ledger.parquet"}, gate.load_forbidden(mine))[:1]
+    assert line == "ledger.parquet: has rows of the credentialed source mimic_cxr"
 
 
 def test_what_is_published_says_nothing_of_a_credentialed_record(mine):
-    (folder,) = (mine / preparing.WORK).glob("edition-*")
+    (folder,) = (mine / planner.WORK).glob("release-*")
     whole = pl.read_parquet(mine / "ledger.parquet")
     hidden = whole.filter(pl.col("source") == "mimic_cxr")["id"].to_list()
     rows = pl.concat([pl.read_parquet(path) for path in (mine / "restricted/mimic_cxr").glob("*.parquet")])
@@ -285,7 +285,7 @@ def test_what_is_published_says_nothing_of_a_credentialed_record(mine):
         elif path.is_file():
             text = path.read_text()
             assert not [secret for secret in secrets if len(secret) > 7 and secret in text]
-    published = pl.read_parquet(folder / edition.LEDGER)
+    published = pl.read_parquet(folder / release.LEDGER)
     assert published.filter(pl.col("source") == "mimic_cxr").height == 0
     assert not published["evidence"].str.contains("mimic_cxr/").any()
 
@@ -316,7 +316,7 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
             "transformation": [""] * 4,
         }
     )
-    edition.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
+    release.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
     written = pl.read_parquet(tmp_path / "ledger.parquet")
     assert written.select("id", "evidence").rows() == [
         ("slake/1", "like mimic_cxr here"),
@@ -329,8 +329,8 @@ def test_a_shard_that_changed_after_the_build_is_not_sent(hub, run, writer, mine
     table = pq.read_table(mine / SHARD)
     (mine / SHARD).unlink()
     pq.write_table(table, mine / SHARD, compression="gzip")
-    shutil.rmtree(mine / preparing.WORK)
+    shutil.rmtree(mine / planner.WORK)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert one_error(err) == f"nothing was sent: {SHARD}: its bytes are not those that the build wrote"
+    assert one_error(err) == f"nothing was uploaded: {SHARD}: its bytes differ from those that the build wrote"
     assert not hub.answered(CARRYING)

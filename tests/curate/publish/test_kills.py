@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from .conftest import REPO, edition_of
+from .conftest import REPO, release_files
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,16 +31,16 @@ def test_killed_again_and_again_it_sends_no_finished_byte_twice(hub, mine, envir
         hub.wait_until_idle()
         repository = hub.repositories[REPO]
         tagged = repository.tags.get("v1.0.0")
-        assert tagged is None or edition_of(mine).keys() <= repository.commits[tagged].keys()
+        assert tagged is None or release_files(mine).keys() <= repository.commits[tagged].keys()
         finished = {"README.md", "manifest.json"} & repository.commits[repository.main].keys()
-        assert not finished or edition_of(mine).keys() <= repository.commits[repository.main].keys()
+        assert not finished or release_files(mine).keys() <= repository.commits[repository.main].keys()
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, **{**options, "stdout": None})
     assert done.returncode == 0, done.stderr
-    assert "v1.0.0 is published with just this content; nothing to do" in done.stderr
+    assert "v1.0.0 is already published with the same content; nothing to do" in done.stderr
     there = hub.content(REPO, "v1.0.0")
     there.pop(".gitattributes")
-    assert there == edition_of(mine)
+    assert there == release_files(mine)
     assert hub.repositories[REPO].messages == ["initial commit", "sample v1.0.0"]
     arrived = Counter(request.line for request in hub.answered("PUT /lfs/") if request.status == 200)
     assert set(arrived.values()) == {1}

@@ -9,10 +9,10 @@ import pytest
 
 from medmix.curate.check import check
 from medmix.curate.publish import hub as client
-from medmix.curate.publish import plan, preparing
+from medmix.curate.publish import plan, planner
 from medmix.curate.write import manifest
 
-from .conftest import REPO, edition_of, one_error
+from .conftest import REPO, one_error, release_files
 
 SENDING = "preupload|objects/batch|/lfs/|/commit/"
 
@@ -29,7 +29,7 @@ def uploaded(hub) -> int:
 def test_what_may_be_published_arrives_and_is_tagged(hub, run, writer, mine):
     status, out, err = pushed(run, mine)
     assert status == 0, err
-    assert f"goes: {len(edition_of(mine))} files" in out
+    assert f"upload: {len(release_files(mine))} files" in out
     assert err.splitlines()[-1] == f"{REPO}: v1.0.0 is published: {hub.url}/datasets/{REPO}/tree/v1.0.0"
     repository = hub.repositories[REPO]
     assert repository.tags == {"v1.0.0": repository.main}
@@ -37,7 +37,7 @@ def test_what_may_be_published_arrives_and_is_tagged(hub, run, writer, mine):
     assert (repository.private, repository.gated) == (True, "auto")
     there = hub.content(REPO, "v1.0.0")
     assert there.pop(".gitattributes")
-    assert there == edition_of(mine)
+    assert there == release_files(mine)
     assert {name.split("/")[0] for name in there} == {*manifest.ENTRIES} - {"restricted"}
 
 
@@ -58,7 +58,7 @@ def test_the_published_copy_is_a_sound_mix_of_its_own(hub, run, writer, mine, tm
     assert f'load_dataset("{REPO}", revision="v1.0.0")' in card
     assert "213 of its 548 records, all that may be redistributed" in card
     assert "restricted/" not in card
-    shared = json.loads((tmp_path / "copy" / "whole.json").read_text())
+    shared = json.loads((tmp_path / "copy" / "full_manifest.json").read_text())
     assert whole.pop("statistics")
     assert shared == whole
 
@@ -69,12 +69,12 @@ def test_pushed_again_nothing_is_sent_and_that_is_said(hub, run, writer, mine):
     asked = len(hub.log)
     status, out, err = pushed(run, mine)
     assert (status, out) == (0, "")
-    assert err == f"{REPO}: v1.0.0 is published with just this content; nothing to do\n"
+    assert err == f"{REPO}: v1.0.0 is already published with the same content; nothing to do\n"
     assert {request.line.split()[0] for request in hub.log[asked:]} == {"GET"}
     assert hub.repositories[REPO].main == commit
     document = json.loads(pushed(run, mine, "--json")[1])
     assert document["published"]["commit"] == commit
-    assert document["published"]["sent_bytes"] == 0
+    assert document["published"]["uploaded_bytes"] == 0
 
 
 def test_another_content_under_the_same_version_is_refused(hub, run, writer, mine):
@@ -87,8 +87,8 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
     status, _, err = pushed(run, mine)
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: v1.0.0 is published with another content (README.md and 2 more); what is published stays as it "
-        "is: raise `version` in the mixture and build it again"
+        f"{REPO}: v1.0.0 is published with other content (README.md and 2 more), and a published version "
+        "never changes: raise `version` in the mixture and build it again"
     )
     assert hub.content(REPO, "v1.0.0") == before
     assert not [request for request in hub.log[asked:] if not request.line.startswith("GET ")]
@@ -97,14 +97,14 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mine):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert (status, len(err.splitlines())) == (0, 1)
-    assert err.startswith("looking through what would go: ")
+    assert err.startswith("checking the files to upload: ")
     assert out.splitlines()[:3] == [
-        f"to {REPO} as v1.0.0, private, users accept its terms first",
-        f"goes: {len(edition_of(mine))} files, {sum(map(len, edition_of(mine).values())):,} bytes, in 1 commit",
-        "there already: 0 files, 0 bytes",
+        f"to {REPO} as v1.0.0, private, users must accept its terms",
+        f"upload: {len(release_files(mine))} files, {sum(map(len, release_files(mine).values())):,} bytes, in 1 commit",
+        "already on the Hub: 0 files, 0 bytes",
     ]
     assert re.search(r"^CC-BY-SA-4.0 +78$", out, re.MULTILINE)
-    assert "mimic_cxr  LicenseRef-PhysioNet-Credentialed-1.5.0  40       only for those to whom" in out
+    assert "mimic_cxr  LicenseRef-PhysioNet-Credentialed-1.5.0  40       only users whom the owner" in out
     assert hub.repositories == {}
     assert {request.line.split()[0] for request in hub.log} == {"GET"}
     document = json.loads(run("push", mine, "--repo", REPO, "--dry-run", "--json")[1])
@@ -112,15 +112,15 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mi
     assert document["plan"]["records"] == 213
     assert document["plan"]["records_by_licence"] == {"CC-BY-4.0": 35, "CC-BY-SA-4.0": 78, "MIT": 100}
     assert document["plan"]["commits"] == 1
-    assert set(document["plan"]["send"]) == set(edition_of(mine))
+    assert set(document["plan"]["upload"]) == set(release_files(mine))
 
 
 def test_a_dry_run_without_the_hub_says_so(run, mine, monkeypatch):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert status == 0
-    assert f"goes: {len(edition_of(mine))} files" in out
+    assert f"upload: {len(release_files(mine))} files" in out
     assert err.splitlines()[1] == (
-        "note: counted as if nothing were on the Hub, which was not reached: "
+        "note: the Hub was not reached, so the plan assumes an empty dataset: "
         f"{REPO}: HF_HUB_OFFLINE is set; unset it to reach the Hub"
     )
 
@@ -147,7 +147,7 @@ def test_public_and_private(hub, run, writer, mine):
 def test_the_mixture_names_the_dataset(hub, run, writer, mine):
     status, _, err = run("push", mine, "--yes")
     assert status == 2
-    assert one_error(err) == "name the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture"
+    assert one_error(err) == "give the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture"
     document = manifest.read(mine)
     document["settings"]["mixture"]["publish"] = REPO
     manifest.write(mine, document)
@@ -158,9 +158,9 @@ def test_the_mixture_names_the_dataset(hub, run, writer, mine):
 @pytest.mark.parametrize(
     ("repo", "line"),
     [
-        ("pictures", "--repo 'pictures' is no OWNER/NAME of a dataset on the Hub"),
-        ("a/b/c", "--repo 'a/b/c' is no OWNER/NAME of a dataset on the Hub"),
-        ("someone/..", "--repo 'someone/..' is no OWNER/NAME of a dataset on the Hub"),
+        ("pictures", "--repo 'pictures' is not the OWNER/NAME of a dataset on the Hub"),
+        ("a/b/c", "--repo 'a/b/c' is not the OWNER/NAME of a dataset on the Hub"),
+        ("someone/..", "--repo 'someone/..' is not the OWNER/NAME of a dataset on the Hub"),
     ],
 )
 def test_a_name_that_is_none(run, mine, repo, line):
@@ -171,12 +171,12 @@ def test_a_name_that_is_none(run, mine, repo, line):
 def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_path):
     status, _, err = run("push", tmp_path / "nowhere", "--repo", REPO)
     assert status == 2
-    assert "is not a finished mix (no manifest.json); build one" in one_error(err)
-    (copy,) = (mine / preparing.WORK).glob("edition-*")
+    assert "is no finished mix (no manifest.json); make one" in one_error(err)
+    (copy,) = (mine / planner.WORK).glob("release-*")
     shutil.copytree(copy, tmp_path / "copy")
     status, _, err = pushed(run, tmp_path / "copy")
     assert status == 2
-    assert "is a published copy, not what a build wrote" in one_error(err)
+    assert "is a copy of a published mix; push the mix that a build wrote" in one_error(err)
     text = (mine / manifest.NAME).read_text()
     (mine / manifest.NAME).write_text(
         text.replace('"kept": 213', '"kept": 214').replace('"use": "research"', '"use": ""')
@@ -191,12 +191,12 @@ def test_a_dataset_with_other_content_is_left_alone(hub, run, writer, mine):
     hub.add(REPO, {"train.csv": b"years of work"})
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert one_error(err) == f"{REPO}: holds other files (train.csv) and no version of a mix; choose another --repo"
+    assert one_error(err) == f"{REPO}: contains other files (train.csv) and no version of a mix; choose another --repo"
     assert hub.content(REPO) == {"train.csv": b"years of work"}
 
 
 def test_two_pushes_of_one_mix_do_not_run_at_once(hub, run, writer, mine):
-    with preparing.working(mine):
+    with planner.open_work_folder(mine):
         status, _, err = pushed(run, mine)
     assert (status, one_error(err)) == (2, f"{mine}: another push of it is running; wait for it")
 
@@ -204,7 +204,7 @@ def test_two_pushes_of_one_mix_do_not_run_at_once(hub, run, writer, mine):
 def test_only_missing_files_are_sent(hub, run, writer, mine):
     hub.fail("PUT /lfs/", 400, times=1)
     assert pushed(run, mine)[0] == 1
-    tables = {name: data for name, data in edition_of(mine).items() if name.endswith(".parquet")}
+    tables = {name: data for name, data in release_files(mine).items() if name.endswith(".parquet")}
     held = set(hub.repositories[REPO].lfs)
     assert 0 < len(held) < len(tables)
     asked = len(hub.log)
@@ -232,31 +232,34 @@ def test_many_files_go_in_several_commits_and_nothing_between_looks_finished(hub
     assert repository.tags["v1.0.1"] == repository.main
     there = hub.content(REPO, "v1.0.1")
     there.pop(".gitattributes")
-    assert there == edition_of(mine)
+    assert there == release_files(mine)
 
 
 def test_no_more_commits_in_an_hour_than_the_hub_takes(hub, run, writer, mine, monkeypatch):
     monkeypatch.setattr(plan, "FILES_PER_COMMIT", 1)
     status, _, err = pushed(run, mine)
     assert status == 0
-    assert len(hub.repositories[REPO].messages) == len(edition_of(mine)) - 1
-    assert [wait > 3500 for wait in hub.waits] == [True] * (len(edition_of(mine)) - 22)
-    assert err.count("20 commits in an hour are enough for the Hub; the next one in 35") == len(hub.waits)
+    assert len(hub.repositories[REPO].messages) == len(release_files(mine)) - 1
+    assert [wait > 3500 for wait in hub.waits] == [True] * (len(release_files(mine)) - 22)
+    assert err.count("rate limit of 20 commits an hour: next commit in 35") == len(hub.waits)
 
 
 def test_what_the_hub_would_not_take_is_said_before(hub, run, writer, mine, monkeypatch):
-    monkeypatch.setattr(plan, "MOST_FILES_IN_FOLDER", 2)
-    monkeypatch.setattr(plan, "MOST_BYTES_OF_FILE", 60_000)
+    monkeypatch.setattr(plan, "MAX_FILES_IN_FOLDER", 2)
+    monkeypatch.setattr(plan, "MAX_FILE_BYTES", 60_000)
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert "data/slake: 3 files are more than the 2 that the Hub takes in a folder" in one_error(err)
+    assert "data/slake: 3 files exceed the Hub's limit of 2 in a folder" in one_error(err)
     size = (mine / "data/slake/train-00000-of-00001.parquet").stat().st_size
-    assert f"data/slake/train-00000-of-00001.parquet: {size:,} bytes are more than the Hub takes" in one_error(err)
+    assert (
+        f"data/slake/train-00000-of-00001.parquet: {size:,} bytes exceed the Hub's limit of 60,000 in a file"
+        in one_error(err)
+    )
     assert hub.repositories == {}
 
 
 def test_what_arrived_wrong_gets_no_tag(hub, run, writer, mine, monkeypatch):
-    real = client.files
+    real = client.list_files
 
     def with_another_digest(repo, commit):
         found = real(repo, commit)
@@ -264,11 +267,12 @@ def test_what_arrived_wrong_gets_no_tag(hub, run, writer, mine, monkeypatch):
         found[wrong.path] = type(wrong)(wrong.path, wrong.bytes, wrong.blob, "0" * 64)
         return found
 
-    monkeypatch.setattr(client, "files", with_another_digest)
+    monkeypatch.setattr(client, "list_files", with_another_digest)
     status, _, err = pushed(run, mine)
     assert status == 1
     assert one_error(err).startswith(
-        f"{REPO}: what is there is not what was sent (data/slake/train-00000-of-00001.parquet), so no tag was set"
+        f"{REPO}: the files on the Hub differ from the local ones (data/slake/train-00000-of-00001.parquet), "
+        "so no tag was created"
     )
     assert hub.repositories[REPO].tags == {}
 
@@ -279,8 +283,11 @@ def test_a_tag_is_never_moved(hub, run, writer, mine):
     hub.repositories[REPO].commit({}, "everything away")
     assert pushed(run, mine)[0] == 0
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
-    with preparing.working(mine), pytest.raises(Exception, match=r"the tag v1\.0\.0 is at .* already"):
-        client.tag(REPO, "v1.0.0", hub.repositories[REPO].main)
+    with (
+        planner.open_work_folder(mine),
+        pytest.raises(Exception, match=r"the tag v1\.0\.0 exists at .*, and tags are never moved"),
+    ):
+        client.create_tag(REPO, "v1.0.0", hub.repositories[REPO].main)
     assert hub.repositories[REPO].tags == {"v1.0.0": first}
 
 
@@ -288,7 +295,7 @@ def test_a_tag_is_never_moved(hub, run, writer, mine):
 def test_card_and_manifest_are_in_the_last_commit_whatever_the_number_of_files(monkeypatch, files):
     monkeypatch.setattr(plan, "FILES_PER_COMMIT", 3)
     names = ["README.md", manifest.NAME, *(f"data/slake/{number}.parquet" for number in range(files - 2))]
-    lots = plan.batches({name: client.Local(Path(name), 1, "0" * 64) for name in names})
+    lots = plan.batches({name: client.LocalFile(Path(name), 1, "0" * 64) for name in names})
     assert {"README.md", manifest.NAME} <= lots[-1].keys()
     assert sorted(name for lot in lots for name in lot) == sorted(names)
     assert len(lots) == max(1, -(-(files - 2) // 3))
@@ -300,7 +307,7 @@ def test_a_mix_of_which_nothing_may_be_redistributed(hub, run, writer, mine):
     manifest.write(mine, document)
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert one_error(err) == f"{mine}: nothing of it may be redistributed, so there is nothing to publish"
+    assert one_error(err) == f"{mine}: none of its records may be redistributed, so there is nothing to publish"
 
 
 def test_a_mixture_that_names_no_dataset_is_met_early(run, tmp_path):
@@ -328,7 +335,7 @@ def test_what_goes_from_main_meanwhile_is_not_sent_past_the_gate(hub, run, write
     status, _, err = pushed(run, mine)
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: {name} went from main meanwhile; run the same command again: what has arrived is not sent again"
+        f"{REPO}: main lost {name} during the push; run the same command again: uploaded files are not sent again"
     )
     assert "v1.0.1" not in repository.tags
     assert pushed(run, mine)[0] == 0

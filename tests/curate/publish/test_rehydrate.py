@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from medmix.curate.check import check
-from medmix.curate.publish import preparing
+from medmix.curate.publish import planner
 from medmix.curate.write import manifest
 
 from .conftest import REPO, SOURCES, one_error
@@ -17,7 +17,7 @@ from .conftest import REPO, SOURCES, one_error
 @pytest.fixture(scope="module")
 def published(prepared: Path) -> Path:
     """The folder of a published copy; do not write there."""
-    (folder,) = (prepared / preparing.WORK).glob("edition-*")
+    (folder,) = (prepared / planner.WORK).glob("release-*")
     return folder
 
 
@@ -35,7 +35,7 @@ def test_the_whole_mix_comes_back_to_the_byte(hub, run, writer, mine, copies, tm
     out = tmp_path / "whole"
     status, _, err = run("rehydrate", f"{REPO}@v1.0.0", "--root", copies, "--out", out, "--workers", "1")
     assert status == 0, err
-    assert err.splitlines()[-1] == f"548 records, each with its digests, are in {out}; next: medmix check {out}"
+    assert err.splitlines()[-1] == f"548 records, all verified, are in {out}; next: medmix check {out}"
     assert check(out) == []
     before, after = manifest.read(mine), manifest.read(out)
     differing = {name for name in before["files"] if before["files"][name] != after["files"].get(name)}
@@ -50,11 +50,11 @@ def test_the_whole_mix_comes_back_to_the_byte(hub, run, writer, mine, copies, tm
 def test_without_credentialed_sources_the_ledger_comes_back_too(root, run, copies, tmp_path):
     from medmix.curate import mixtures
     from medmix.curate.build import BuildOptions, build
-    from medmix.curate.publish import edition
+    from medmix.curate.publish import release
 
     mix = tmp_path / "mix"
     whole = build(mixtures.load("sample"), root, mix, BuildOptions(only=("slake", "pubmedqa")))
-    copy = edition.prepare(mix, whole, REPO, [], tmp_path / "work").folder
+    copy = release.prepare_release(mix, whole, REPO, [], tmp_path / "work").folder
     assert run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole", "--workers", "1")[0] == 0
     assert (tmp_path / "whole" / manifest.NAME).read_bytes() == (mix / manifest.NAME).read_bytes()
     for name in whole["files"]:
@@ -78,12 +78,12 @@ def test_each_record_that_differs_is_named_and_no_mix_is_written(run, published,
     status, _, err = run("rehydrate", published, "--root", copies, "--out", out, "--workers", "1")
     assert status == 1
     lines = err.splitlines()
-    assert one_error(err).endswith(" records are not those that the mix was made of; no mix was written")
+    assert one_error(err).endswith(" records differ from those of the mix; no mix was written")
     named = [line for line in lines if line.startswith(("iu_xray/", "mimic_cxr/", "medqa/"))]
     assert any(line.startswith("iu_xray/") and line.endswith(": differs in its text") for line in named)
     (hidden,) = (line for line in named if line.startswith("mimic_cxr/#"))
-    assert ": is not in the local copy, or has other images there (pointer for restricted/mimic_cxr/" in hidden
-    assert any(line.startswith("medqa/test/") and line.endswith(": is not in the local copy") for line in named)
+    assert ": is missing from the local copy, or has other images there (pointer for restricted/mimic_cxr/" in hidden
+    assert any(line.startswith("medqa/test/") and line.endswith(": is missing from the local copy") for line in named)
     assert len(named) == int(one_error(err).split()[0])
     assert not (out / manifest.NAME).exists()
     assert not list(out.glob("data"))
@@ -115,7 +115,7 @@ def test_an_image_that_is_gone_is_named(run, published, copies, tmp_path):
     status, _, err = run("rehydrate", published, "--root", copies, "--out", tmp_path / "whole", "--workers", "1")
     assert status == 1
     assert "pathvqa/" in err
-    assert "cannot be used here: missing-image" in err
+    assert "is unusable here: missing-image" in err
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_copy_that_is_missing_is_said(run, published, copies, tmp_path, break_
 def test_what_is_no_published_copy_is_said(run, prepared, published, copies, tmp_path):
     status, _, err = run("rehydrate", prepared, "--root", copies, "--out", tmp_path / "whole")
     assert status == 2
-    assert one_error(err).endswith("is a whole mix already; rehydrate takes what medmix push published")
+    assert one_error(err).endswith("is a full mix already; give a mix that medmix push published")
     broken = Path(shutil.copytree(published, tmp_path / "broken"))
     text = (broken / manifest.NAME).read_text()
     (broken / manifest.NAME).write_text(text.replace('"gated": true', '"gated": false'))
@@ -154,7 +154,7 @@ def test_a_download_that_arrives_damaged_is_found_by_the_manifest(hub, run, writ
     repository.tags["v1.0.0"] = repository.commit(files, "tampered")
     status, _, err = run("rehydrate", f"{REPO}@v1.0.0", "--root", copies, "--out", tmp_path / "whole")
     assert status == 1
-    assert f"{name} is not what the manifest says (another digest)" in one_error(err)
+    assert f"{name}: the SHA-256 differs from the one in the manifest" in one_error(err)
 
 
 def test_it_survives_faults_and_goes_on_where_it_stopped(hub, run, writer, mine, copies, tmp_path):
@@ -185,13 +185,13 @@ def test_it_survives_faults_and_goes_on_where_it_stopped(hub, run, writer, mine,
 @pytest.mark.parametrize("name", ["data/../../../outside.parquet", "/outside", "data/slake/../x.parquet"])
 def test_a_copy_that_names_files_elsewhere_is_refused(run, published, copies, tmp_path, name):
     copy = Path(shutil.copytree(published, tmp_path / "copy"))
-    whole = json.loads((copy / "whole.json").read_text())
+    whole = json.loads((copy / "full_manifest.json").read_text())
     whole["files"][name] = {"sha256": "0" * 64, "bytes": 1}
-    (copy / "whole.json").unlink()
-    (copy / "whole.json").write_text(json.dumps(whole))
+    (copy / "full_manifest.json").unlink()
+    (copy / "full_manifest.json").write_text(json.dumps(whole))
     document = manifest.read(copy)
-    document["files"] |= manifest.file_facts(copy, ["whole.json"])
+    document["files"] |= manifest.file_facts(copy, ["full_manifest.json"])
     manifest.write(copy, document)
     status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
     assert status == 1
-    assert f"names a file that no mix has: {name!r}; nothing was written" in one_error(err)
+    assert f"lists {name!r}, which no mix has; nothing was written" in one_error(err)

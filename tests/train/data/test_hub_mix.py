@@ -52,7 +52,7 @@ def test_shards_are_downloaded_on_first_read(
 ) -> None:
     mix = hub_mix.open_mix(MIX)
     assert mix.name == commit
-    assert f"{MIX}: not on the Hub and left out: records of texts" in capsys.readouterr().err
+    assert f"{MIX}: skipped, since they are not on the Hub: records of texts" in capsys.readouterr().err
     split = stream.open_split(mix, "train")
     assert split.epoch_counts() == {"colours": 12, "pictures": 12}
     assert shards_there(mix) == []
@@ -78,7 +78,7 @@ def test_downloaded_shards_stay(hub: Hub, commit: str) -> None:
 def test_only_the_end_of_a_shard_is_asked_for_to_count_its_rows(
     hub: Hub, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_mix, "TAIL", 100)  # less than a footer, so that a second look is needed
+    monkeypatch.setattr(hub_mix, "FOOTER_BYTES", 100)  # less than a footer, so that a second look is needed
     mix = hub_mix.open_mix(MIX)
     assert [bool(request.range) for request in hub.answered(WHOLE)] == [False] + [True] * 16  # first the manifest
     assert len(stream.open_split(mix, "test")) == 12
@@ -105,7 +105,7 @@ def test_a_shard_that_the_manifest_does_not_name_is_refused(hub: Hub, commit: st
     one, other = (f"data/colours/train-0000{number}-of-00002.parquet" for number in (0, 1))
     files[one] = files[other]
     mix = hub_mix.open_mix(MIX, hub.add(MIX, files))
-    with pytest.raises(WorkError, match=r"train-00000.* is not the one that its manifest names"):
+    with pytest.raises(WorkError, match=r"train-00000.*: another SHA-256 than in the manifest"):
         list(stream.rows(stream.open_split(mix, "train"), ["id"]))
     assert shards_there(mix) == []
 

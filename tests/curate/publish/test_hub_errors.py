@@ -5,9 +5,9 @@ import logging
 import pytest
 from huggingface_hub import get_session
 
-from medmix.curate.publish import faults, retries
+from medmix.curate.publish import hub_errors, retries
 
-from .conftest import REPO, edition_of, one_error
+from .conftest import REPO, one_error, release_files
 
 PASSING = {
     "429 with Retry-After at preupload": [("preupload", 429, {"Retry_After": "7"})],
@@ -59,14 +59,14 @@ def test_what_passes_is_survived_and_told_in_a_line(hub, run, writer, mine, name
     assert repository.tags == {"v1.0.0": repository.main}
     there = hub.content(REPO, "v1.0.0")
     there.pop(".gitattributes")
-    assert there == edition_of(mine)
-    told = [line for line in err.splitlines() if "; again in " in line]
+    assert there == release_files(mine)
+    told = [line for line in err.splitlines() if "; retry in " in line]
     assert 1 <= len(told) <= len(hub.faults)
     assert "signature" not in err
     if "Retry_After" in PASSING[name][0][2]:
         asked = int(PASSING[name][0][2]["Retry_After"]) + 1
         assert asked in hub.waits
-        assert f"; again in {asked} s" in err
+        assert f"; retry in {asked} s" in err
 
 
 def test_a_race_is_won_on_top_of_what_the_other_did(hub, run, writer, mine):
@@ -86,7 +86,7 @@ def test_a_race_is_won_on_top_of_what_the_other_did(hub, run, writer, mine):
     hub.log = Moving()
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 0, err
-    assert "commit: status 412 (The branch has moved: a commit has happened since); again in 1 s" in err
+    assert "commit: status 412 (The branch has moved: a commit has happened since); retry in 1 s" in err
     assert hub.repositories[REPO].messages == ["initial commit", "somebody else", "sample v1.0.0"]
     assert hub.content(REPO, "v1.0.0")["notes.txt"] == b"mine"
 
@@ -96,7 +96,7 @@ def test_a_hub_that_keeps_failing_is_given_up_and_gone_on_with(hub, run, writer,
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: commit: status 504, 7 times; run the same command again: what has arrived is not sent again"
+        f"{REPO}: commit: status 504, 7 times; run the same command again: uploaded files are not sent again"
     )
     assert hub.repositories[REPO].tags == {}
     sent = len(hub.answered("PUT /lfs/"))
@@ -109,40 +109,40 @@ def test_a_silent_hub_does_not_hang_the_push(hub, run, writer, mine, monkeypatch
     hub.fail("/commit/", "stall")
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 0
-    assert f"{REPO}: commit: no answer (timed out); again in 1 s" in err
+    assert f"{REPO}: commit: no response (timed out); retry in 1 s" in err
 
 
 REFUSED = {
-    "no token": ("", [], "token: there is none; log in (hf auth login, or a token in HF_TOKEN)"),
+    "no token": ("", [], "token: not found; log in (hf auth login, or a token in HF_TOKEN)"),
     "a wrong token": (
         "hf_nobody1234",
         [],
-        "token: the Hub does not take the token (Invalid credentials in Authorization header); log in",
+        "token: the Hub rejects the token (Invalid credentials in Authorization header); log in",
     ),
-    "a token that only reads": ("hf_reader", [], "token: it is that of someone and may only read; log in"),
-    "an illegal token": ("hf_bad\tone", [], "token: it holds characters that no token has; log in"),
+    "a token that only reads": ("hf_reader", [], "token: belongs to someone and is read-only; log in"),
+    "an illegal token": ("hf_bad\tone", [], "token: contains characters that no token has; log in"),
     "another one's dataset": (
         "hf_writer",
         [],
-        "other/pictures: you may not do that there (You don't have the rights to create a dataset under the name",
+        "other/pictures: permission denied (You don't have the rights to create a dataset under the name",
     ),
     "expired on the way": (
         "hf_writer",
         [("objects/batch", 401, {"X_Error_Message": "Invalid credentials in Authorization header"})],
-        f"{REPO}: sending data/pubmedqa/test-00000-of-00001.parquet and 11 more: the Hub does not take the token",
+        f"{REPO}: upload of data/pubmedqa/test-00000-of-00001.parquet and 11 more: the Hub rejects the token",
     ),
     "expired, said as not found": (
         "hf_writer",
         [("/commit/", 401, {"X_Error_Code": "RepoNotFound"})],
-        f"{REPO}: commit: it is not there, or not for you, or the token has expired",
+        f"{REPO}: commit: not found, not accessible, or the token has expired",
     ),
-    "forbidden": ("hf_writer", [("preupload", 403, {"X_Error_Message": "Forbidden"})], "you may not do that there"),
+    "forbidden": ("hf_writer", [("preupload", 403, {"X_Error_Message": "Forbidden"})], "permission denied"),
     "full": (
         "hf_writer",
         [("objects/batch", 403, {"X_Error_Message": "You have exceeded your storage quota"})],
-        "the Hub has no room for it (You have exceeded your storage quota); make room there, or ask for more",
+        "the Hub has no storage left for it (You have exceeded your storage quota); free some there, or ask for more",
     ),
-    "too large": ("hf_writer", [("PUT /lfs/", 413, {})], "the Hub has no room for it; make room there"),
+    "too large": ("hf_writer", [("PUT /lfs/", 413, {})], "the Hub has no storage left for it; free some there"),
 }
 
 
@@ -167,7 +167,10 @@ def test_a_full_account_is_said_before_anything_is_uploaded(hub, run, writer, mi
     hub.writing.quota = 1000
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert "the Hub has no room for it (You have exceeded your storage quota; upgrade to store more)" in one_error(err)
+    assert (
+        "the Hub has no storage left for it (You have exceeded your storage quota; upgrade to store more)"
+        in one_error(err)
+    )
     assert not hub.answered("PUT /lfs/")
 
 
@@ -189,14 +192,14 @@ def test_the_token_is_neither_told_nor_kept(hub, run, writer, mine, caplog):
 
 def test_an_illegal_header_does_not_tell_the_token(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "secret")
-    fault = faults.read(RuntimeError("Illegal header value b'Bearer secret'"))
-    assert fault.says == "Illegal header value b'Bearer ***'"
+    failure = hub_errors.classify(RuntimeError("Illegal header value b'Bearer secret'"))
+    assert failure.message == "Illegal header value b'Bearer ***'"
 
 
 def test_the_client_is_left_as_it_was():
     logger = logging.getLogger("huggingface_hub")
     before = logger.handlers[:]
-    with retries.session():
+    with retries.client_session():
         assert get_session().timeout.read == retries.TIMEOUT_S
     assert logger.handlers == before
     assert get_session().timeout.read is None

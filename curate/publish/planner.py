@@ -1,0 +1,185 @@
+"""Before a push: find the dataset, read its state, check the version, and make the plan."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import locks
+from ..errors import UsageError, WorkError
+from ..fetch.hub import Remote
+from ..mixtures import is_repo
+from ..write import manifest
+from . import hub, plan, release, retries, snapshot, versions
+from .diff import compare
+from .hub import LocalFile, summarize_names
+from .plan import Plan
+
+WORK = ".work/push"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the command: make the dataset public; plan even without a response from the Hub (dry run)."""
+
+    public: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """A version on the Hub, and what the push uploaded: nothing if it was published before with the same content."""
+
+    repo: str
+    tag: str
+    commit: str
+    uploaded: int = 0
+    uploaded_bytes: int = 0
+    commits: int = 0
+
+    @property
+    def page(self) -> str:
+        """The URL of the dataset."""
+        return hub.page_url(self.repo)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the version as JSON types."""
+        return {**asdict(self), "page": self.page}
+
+
+def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
+    """Give the dataset on the Hub: the requested one, otherwise the one in the mixture.
+
+    Raises:
+        UsageError: there is none, or its name is not OWNER/NAME.
+    """
+    repo = requested or full["settings"]["mixture"].get("publish", "")
+    if not repo:
+        raise UsageError("give the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture")
+    if not is_repo(repo):
+        raise UsageError(f"--repo {repo!r} is not the OWNER/NAME of a dataset on the Hub")
+    return repo
+
+
+@contextmanager
+def open_work_folder(mix: Path) -> Iterator[Path]:
+    """Give the work folder of a push, locked against a second push, and configure the Hub's client."""
+    work = mix / WORK
+    try:
+        lock = locks.acquire(work / "lock", f"{mix}: another push of it is running; wait for it")
+    except OSError as error:
+        raise UsageError(f"{work}: cannot write there ({error.strerror}); push from a folder that you own") from error
+    with lock, retries.client_session():
+        yield work
+
+
+def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan | PublishedVersion:
+    """Plan the push of a mix, or give the version if it is published with the same content.
+
+    Raises:
+        UsageError: the folder is no mix, or the dataset is not named.
+        WorkError: the Hub refuses, the version does not follow the published one, or a limit of the Hub is exceeded.
+    """
+    full = _read_full_manifest(mix)
+    repo = repo_of(full, repo)
+    notes: list[str] = []
+    state = _dataset_state(repo, options, notes)
+    tags = versions.parse_tags(state.tags) if state else {}
+    version = versions.parse(full["mixture"]["version"])
+    earlier = [tag for other, tag in tags.items() if other < version]
+    later = [tag for other, tag in tags.items() if other > version]
+    if later and version not in tags:
+        raise WorkError(f"{repo}: {later[-1]} is published, and a lower version must not follow it")
+    if state and earlier:
+        changelog = _changelog(mix, full, repo, state.tags[earlier[-1]], work)
+    else:
+        changelog = versions.changelog(None, None, full["mixture"]["version"])
+    prepared = release.prepare_release(mix, full, repo, changelog, work)
+    files = plan.local_files(prepared)
+    if state and version in tags:
+        commit = state.tags[tags[version]]
+        _validate_same_content(repo, tags[version], files, hub.list_files(repo, commit))
+        return PublishedVersion(repo, tags[version], commit)
+    if problems := list(plan.exceeded_limits(files)):
+        raise WorkError("; ".join(problems))
+    remote = hub.list_files(repo, state.head) if state else {}
+    if not tags:
+        _validate_no_other_files(repo, files, remote)
+    private = not options.public and (state is None or state.private)
+    return Plan(
+        repo,
+        prepared.tag,
+        prepared,
+        files,
+        plan.find_present(files, remote),
+        plan.find_stale(files, remote),
+        "private" if private else "public",
+        bool(prepared.document["published"]["gated"]) or bool(state and state.gated),
+        tuple(notes),
+    )
+
+
+def _read_full_manifest(mix: Path) -> dict[str, Any]:
+    """Read the manifest of a mix that a build wrote and that has records to publish."""
+    full = manifest.read(mix)
+    if not manifest.is_untouched(mix):
+        raise WorkError(f"{mix}: {manifest.TOUCHED}; build it again")
+    if "published" in full:
+        raise UsageError(f"{mix}: is a copy of a published mix; push the mix that a build wrote")
+    if not any(file.startswith("data/") for file in full["files"]):
+        raise WorkError(f"{mix}: none of its records may be redistributed, so there is nothing to publish")
+    return full
+
+
+def _dataset_state(repo: str, options: Options, notes: list[str]) -> hub.DatasetState | None:
+    """Read the state of the dataset; a dry run continues without a response and adds a note."""
+    try:
+        if not options.dry_run:
+            hub.validate_token()
+        return hub.dataset_state(repo)
+    except retries.HubRefusal as error:
+        if not options.dry_run:
+            raise
+        notes.append(f"the Hub was not reached, so the plan assumes an empty dataset: {error}")
+        return None
+
+
+def _changelog(mix: Path, full: Mapping[str, Any], repo: str, commit: str, work: Path) -> list[dict[str, Any]]:
+    """Compare a mix with the version published before it, and give the changelog of the card.
+
+    Raises:
+        WorkError: the version is too low for the changes, or the dataset contains another mixture.
+    """
+    before = snapshot.download(repo, commit, work, snapshot.METADATA_FILES)
+    document = manifest.read(before)
+    published, name = document["mixture"]["name"], full["mixture"]["name"]
+    if published != name:
+        raise WorkError(f"{repo}: contains the mixture {published}, not {name}; choose another --repo")
+    diff = compare(before, mix)
+    version = full["mixture"]["version"]
+    if problem := versions.check_bump(document["mixture"]["version"], version, diff.level):
+        raise WorkError(f"{repo}: {problem}; raise `version` in the mixture and build it again")
+    return versions.changelog(document, diff, version)
+
+
+def _validate_same_content(
+    repo: str, tag: str, files: Mapping[str, LocalFile], published: Mapping[str, Remote]
+) -> None:
+    """Compare a release with the published version; manifests may differ in their timings and are skipped."""
+    compared = {name: local for name, local in files.items() if name not in (manifest.NAME, release.FULL_MANIFEST)}
+    differing = sorted(set(compared) - plan.find_present(compared, published))
+    differing += plan.find_stale(files, published)
+    if differing:
+        raise WorkError(
+            f"{repo}: {tag} is published with other content ({summarize_names(differing)}), and a published version "
+            "never changes: raise `version` in the mixture and build it again"
+        )
+
+
+def _validate_no_other_files(repo: str, files: Mapping[str, LocalFile], remote: Mapping[str, Remote]) -> None:
+    foreign = [name for name in sorted(remote) if name not in files and name not in plan.IGNORED_FILES]
+    if foreign:
+        raise WorkError(
+            f"{repo}: contains other files ({summarize_names(foreign)}) and no version of a mix; choose another --repo"
+        )
