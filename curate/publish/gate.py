@@ -22,7 +22,7 @@ from ..licences import terms
 from ..progress import track
 from ..write import ledger
 from ..write.features import mix_schema
-from ..write.stored import original_sha256
+from ..write.image_encoding import original_sha256
 from . import pointers, record_digests
 
 MIMIC_IDS = re.compile(
@@ -140,7 +140,7 @@ def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
         return f"has the unknown source {source!r}"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
-    if licence not in wordings.TERMS or wordings.verdict(licence) != "redistributable":
+    if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
         return f"has the licence {licence!r}, which does not allow redistribution"
     known = facts.load(source)
     if known.access == "credentialed" or known.licence.verdict == "credentialed":

@@ -12,7 +12,7 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
-from ..fetch.hub import Remote, tree
+from ..fetch.hub import Remote, list_files
 from . import hub_errors
 from .retries import HubRefusal, call_with_retries
 
@@ -88,7 +88,7 @@ def dataset_state(repo: str) -> DatasetState | None:
 
 def list_files(repo: str, commit: str) -> dict[str, Remote]:
     """Give the files of a commit by path, with the Hub's digests."""
-    return {remote.path: remote for remote in call_with_retries(f"{repo}: its files", lambda: tree(repo, commit))}
+    return {remote.path: remote for remote in call_with_retries(f"{repo}: its files", lambda: list_files(repo, commit))}
 
 
 def create_dataset(repo: str, private: bool) -> None:
@@ -145,7 +145,7 @@ def commit(
 
     def send() -> str:
         head = str(_api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha)
-        added, deleted = changes({remote.path: remote for remote in tree(repo, head)})
+        added, deleted = changes({remote.path: remote for remote in list_files(repo, head)})
         operations: list[CommitOperation] = list(_additions(added))
         operations += [CommitOperationDelete(path_in_repo=path) for path in deleted]
         if not operations:

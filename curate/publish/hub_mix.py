@@ -111,7 +111,7 @@ def download_shard(mix: Path, shard: str) -> Path:
 
 
 def _download_metadata(folder: Path, dataset: str, commit: str) -> None:
-    listed = {remote.path: remote for remote in hub.listing(dataset, commit, ["*"])}
+    listed = {remote.path: remote for remote in hub.list_matching(dataset, commit, ["*"])}
     if manifest.NAME not in listed:
         raise UsageError(f"{dataset} on the Hub is no mix (no {manifest.NAME} at {commit}); give another --mixture")
     hub.download(dataset, commit, listed[manifest.NAME], folder / manifest.NAME, folder / WORK, manifest.NAME)
@@ -133,10 +133,10 @@ def _download_metadata(folder: Path, dataset: str, commit: str) -> None:
 
 def _download_footer(record: HubMix, remote: hub.Remote) -> bytes:
     """Give a shard's footer as a parquet file without rows: magic number, metadata, their length, magic number."""
-    data = hub.end(record.dataset, record.commit, remote, FOOTER_BYTES)
+    data = hub.read_tail(record.dataset, record.commit, remote, FOOTER_BYTES)
     size = int.from_bytes(data[-8:-4], "little") + 8
     if size > len(data):
-        data = hub.end(record.dataset, record.commit, remote, size)
+        data = hub.read_tail(record.dataset, record.commit, remote, size)
     footer = b"PAR1" + data[-size:]
     try:
         pq.read_metadata(pa.BufferReader(footer))

@@ -123,8 +123,8 @@ def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan
 def _read_full_manifest(mix: Path) -> dict[str, Any]:
     """Read the manifest of a mix that a build wrote and that has records to publish."""
     full = manifest.read(mix)
-    if not manifest.is_untouched(mix):
-        raise WorkError(f"{mix}: {manifest.TOUCHED}; build it again")
+    if not manifest.is_unmodified(mix):
+        raise WorkError(f"{mix}: {manifest.MODIFIED}; build it again")
     if "published" in full:
         raise UsageError(f"{mix}: is a copy of a published mix; push the mix that a build wrote")
     if not any(file.startswith("data/") for file in full["files"]):

@@ -61,7 +61,7 @@ def rehydrate(name: str, root: Path, out: Path, options: Options) -> dict[str, A
         sources = _withheld_sources(published, full)
         wanted = pointers.read(copy)
         _validate_pointers(wanted, full)
-        stage = work / f"mix-{manifest.seal(full)[:20]}"
+        stage = work / f"mix-{manifest.content_digest(full)[:20]}"
         if sources:
             _rebuild(wanted, full, sources, root, work, stage, options)
         document = _add_published_files(stage, copy, published, full)
@@ -73,8 +73,8 @@ def rehydrate(name: str, root: Path, out: Path, options: Options) -> dict[str, A
 def _open_copy(name: str, work: Path) -> Path:
     copy = Path(name) if Path(name).is_dir() else snapshot.download_tag(name, work)
     document = manifest.read(copy)
-    if not manifest.is_untouched(copy):
-        raise WorkError(f"{copy}: {manifest.TOUCHED}")
+    if not manifest.is_unmodified(copy):
+        raise WorkError(f"{copy}: {manifest.MODIFIED}")
     if "published" not in document:
         raise UsageError(f"{name}: is a full mix already; give a mix that medmix push published")
     return copy
@@ -132,19 +132,13 @@ def _rebuild(
     model = find_model(options.language_model)
     scans = scan_all(found, work / "scans", rule.images.max_pixels, limit, options.workers, model)
     rows = candidates.load(scans, limit, rule.sections())
-    matched, findings = pointer_matching.match_pointers(wanted, rows, [path for _, path in scans])
-    tasks = []
-    by_source = {entry.source: entry for entry in found}
-    for (shard,), decided in matched.group_by("shard", maintain_order=True):
-        entry = by_source[str(shard).split("/")[1]]
-        plan = materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
-        paths = tuple(path for _, path in scans)
-        section = rule.sections().get(entry.source)
-        tasks.append(materialise.WriteTask(plan, stage, paths, entry.folder, entry.facts, entry.layout, section))
-    list(track(engine.run(materialise.write, tasks, options.workers), len(tasks), "writing"))
-    for task in tasks:
-        mine = wanted.filter(pl.col("shard") == task.plan.path)
-        findings += pointer_matching.find_differences(stage / task.plan.path, mine)
+    matched, findings = pointer_matching.match_pointers(wanted, rows, [scan.path for scan in scans])
+    plans = [
+        materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
+        for (shard,), decided in matched.group_by("shard", maintain_order=True)
+    ]
+    for shard in materialise.write_all(plans, found, scans, rule.sections(), stage, options.workers):
+        findings += pointer_matching.find_differences(stage / shard, wanted.filter(pl.col("shard") == shard))
     _validate_records(findings, stage)
     _validate_shards(stage, full)
 
@@ -182,7 +176,7 @@ def _validate_shards(stage: Path, full: Mapping[str, Any]) -> None:
     wrong = [file for file in restricted if file_sha256(stage / file) != full["files"][file]["sha256"]]
     if not wrong:
         return
-    here = manifest.libraries()
+    here = manifest.library_versions()
     others = [f"{name} {version}" for name, version in full["libraries"].items() if here[name] != version]
     remedy = f"install {', '.join(others)} and medmix {full['medmix']}" if others else f"use medmix {full['medmix']}"
     raise WorkError(f"{wrong[0]}: the records are equal, but other library versions write other bytes; {remedy}")
@@ -194,7 +188,7 @@ def _add_published_files(
     """Complete the rebuilt shards to a full mix, and give its manifest."""
     _link_published(stage, copy, full)
     full = {**full, release.UNPUBLISHED_KEY: statistics.measure(stage, manifest.shards_of(full))}
-    if manifest.seal(full) != full["timings"][manifest.SEAL]:
+    if manifest.content_digest(full) != full["timings"][manifest.DIGEST_KEY]:
         raise WorkError(f"the records are equal, but this version counts them differently; use medmix {full['medmix']}")
     _write_ledger(stage, copy, full)
     return manifest.write(stage, _write_cards(stage, published, full))

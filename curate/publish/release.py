@@ -77,7 +77,7 @@ def prepare_release(mix: Path, full: Mapping[str, Any], repo: str, changelog: Ch
     Raises:
         WorkError: a shard is damaged.
     """
-    key = json.dumps([manifest.seal(full), repo, list(changelog), medmix.__version__, _code_digest()])
+    key = json.dumps([manifest.content_digest(full), repo, list(changelog), medmix.__version__, _code_digest()])
     folder = work / f"release-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
     if not (folder / manifest.NAME).is_file():
         for old in work.glob("release-*"):
@@ -148,11 +148,11 @@ def release_manifest(
             "read": sum(entry["read"] for entry in sources.values()),
             "kept": rows.height,
             "dropped": sum(entry["dropped"] for entry in sources.values()),
-            "kept_by_split": ledger.by(rows, "split"),
-            "kept_by_verdict": ledger.by(rows, "license_verdict"),
+            "kept_by_split": ledger.count_by(rows, "split"),
+            "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
         },
-        "terms": effective.summary([effective.Holding(*row) for row in holdings.sort(columns).iter_rows()]),
-        "timings": {name: value for name, value in full["timings"].items() if name != manifest.SEAL},
+        "terms": effective.summary([effective.SourceLicence(*row) for row in holdings.sort(columns).iter_rows()]),
+        "timings": {name: value for name, value in full["timings"].items() if name != manifest.DIGEST_KEY},
     }
 
 
@@ -161,12 +161,12 @@ def _source_counts(entry: Mapping[str, Any], rows: pl.DataFrame) -> dict[str, An
         **entry,
         "kept": rows.height,
         "withheld": entry["kept"] - rows.height,
-        "kept_by_split": ledger.by(rows, "split"),
-        "kept_by_verdict": ledger.by(rows, "license_verdict"),
-        "kept_by_licence": ledger.by(rows, "license"),
+        "kept_by_split": ledger.count_by(rows, "split"),
+        "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
+        "kept_by_licence": ledger.count_by(rows, "license"),
         "kept_of_third_parties": 0,
-        "kept_by_task": ledger.by(rows, "task"),
-        "kept_by_language": ledger.by(rows, "language"),
+        "kept_by_task": ledger.count_by(rows, "task"),
+        "kept_by_language": ledger.count_by(rows, "language"),
         "images": int(rows["image_sha256"].list.len().sum()),
         "distinct_images": rows["image_sha256"].explode().drop_nulls().n_unique(),
         "groups": rows["group"].n_unique(),

@@ -53,12 +53,12 @@ def download(repo: str, commit: str, work: Path, patterns: Iterable[str] = ("*",
     name = hashlib.sha256(f"{repo}@{commit}".encode()).hexdigest()[:20]
     folder, parts = work / f"copy-{name}", work / "parts"
     parts.mkdir(parents=True, exist_ok=True)
-    remotes = {remote.path: remote for remote in hub.listing(repo, commit, ("*",))}
+    remotes = {remote.path: remote for remote in hub.list_matching(repo, commit, ("*",))}
     if manifest.NAME not in remotes or release.FULL_MANIFEST not in remotes:
         raise UsageError(f"{repo} at {commit}: not a mix published by medmix push")
     _download_file(repo, commit, remotes[manifest.NAME], folder, parts)
-    if not manifest.is_untouched(folder):
-        raise WorkError(f"{repo} at {commit}: {manifest.TOUCHED}")
+    if not manifest.is_unmodified(folder):
+        raise WorkError(f"{repo} at {commit}: {manifest.MODIFIED}")
     files = manifest.read(folder)["files"]
     wanted = [path for path in sorted(files) if any(Path(path).match(pattern) for pattern in patterns)]
     absent = [path for path in wanted if path not in remotes]
