@@ -12,7 +12,8 @@ from typing import Literal
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete, HfApi, constants, get_token
 
 from ..errors import WorkError
-from ..fetch.hub import Remote, list_files
+from ..fetch import hub as reading
+from ..fetch.hub import Remote
 from . import hub_errors
 from .retries import HubRefusal, call_with_retries
 
@@ -88,7 +89,8 @@ def dataset_state(repo: str) -> DatasetState | None:
 
 def list_files(repo: str, commit: str) -> dict[str, Remote]:
     """Give the files of a commit by path, with the Hub's digests."""
-    return {remote.path: remote for remote in call_with_retries(f"{repo}: its files", lambda: list_files(repo, commit))}
+    remotes = call_with_retries(f"{repo}: its files", lambda: reading.list_files(repo, commit))
+    return {remote.path: remote for remote in remotes}
 
 
 def create_dataset(repo: str, private: bool) -> None:
@@ -145,7 +147,7 @@ def commit(
 
     def send() -> str:
         head = str(_api().dataset_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha)
-        added, deleted = changes({remote.path: remote for remote in list_files(repo, head)})
+        added, deleted = changes({remote.path: remote for remote in reading.list_files(repo, head)})
         operations: list[CommitOperation] = list(_additions(added))
         operations += [CommitOperationDelete(path_in_repo=path) for path in deleted]
         if not operations:
