@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medmix.curate.decide.leaks import KINDS, LEAKS
 from medmix.curate.errors import UsageError
 from medmix.curate.write import manifest
 from medmix.train.data import stream
 
-NO_LEAK = ("source", "set", "group", "wording", "passage")
-"""Columns of the leak matrix that are no leaks (`curate/decide/leaks.py`: KINDS); all others are."""
+NO_LEAK = {"source", "set", *KINDS} - set(LEAKS)
+"""Columns of the leak matrix that are no leaks; all others are."""
 
 
 def load_training_manifest(mix: Path, digest: str) -> dict[str, Any] | None:

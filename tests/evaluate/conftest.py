@@ -19,11 +19,10 @@ __all__ = ["_one_thread", "mix", "tiny"]
 
 
 @pytest.fixture(scope="session")
-def run(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(mix: Path, once) -> Path:
     """A run of the smoke recipe that has learned the small mix."""
-    folder = tmp_path_factory.mktemp("runs") / "learned"
-    loop.train(mix, load_recipe("smoke-cpu", ("run.steps=40", "generation.batch_size=5")), folder, False)
-    return folder
+    recipe = load_recipe("smoke-cpu", ("run.steps=40", "generation.batch_size=5"))
+    return once("learned-run", lambda folder: loop.train(mix, recipe, folder, False))
 
 
 @pytest.fixture(scope="session")
@@ -33,28 +32,23 @@ def loaded(run: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sources(once) -> Path:
     """The miniature upstream trees of all sources."""
-    folder = tmp_path_factory.mktemp("upstream") / "sources"
-    sampledata.write(folder, 0)
-    return folder
+    return once("sources", lambda folder: sampledata.write(folder, 0))
 
 
 @pytest.fixture(scope="session")
-def sample_mix(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample_mix(sources: Path, once) -> Path:
     """A mix of five of the miniature sources, one of which it trains on by its test split."""
-    folder = tmp_path_factory.mktemp("mixes") / "sample"
-    wanted = ("vqa_rad", "slake", "pathvqa", "omnimedvqa", "pubmedqa")
-    build(load_mixture("sample"), sources, folder, BuildOptions(only=wanted, workers=1))
-    return folder
+    options = BuildOptions(only=("vqa_rad", "slake", "pathvqa", "omnimedvqa", "pubmedqa"), workers=1)
+    return once("mix-of-five", lambda folder: build(load_mixture("sample"), sources, folder, options))
 
 
 @pytest.fixture(scope="session")
-def sample_run(sample_mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample_run(sample_mix: Path, once) -> Path:
     """A run on `sample_mix` that has learned next to nothing."""
-    folder = tmp_path_factory.mktemp("runs") / "sample"
-    loop.train(sample_mix, tiny_recipe("run.steps=2", "language.vocab_size=600"), folder, False)
-    return folder
+    recipe = tiny_recipe("run.steps=2", "language.vocab_size=600")
+    return once("sample-run", lambda folder: loop.train(sample_mix, recipe, folder, False))
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -129,10 +129,9 @@ def write_mix(
 
 
 @pytest.fixture(scope="session")
-def mix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mix(once) -> Path:
     """A mix of 36 training and 18 test records from three sources."""
-    folder = tmp_path_factory.mktemp("mixes") / "small"
-    return write_mix(folder, {"train": records(12, "train"), "test": records(6, "test")})
+    return once("small", lambda folder: write_mix(folder, {"train": records(12, "train"), "test": records(6, "test")}))
 
 
 @pytest.fixture
