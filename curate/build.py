@@ -126,15 +126,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             evaluation=coverage.coverage(decided, mixture.evaluation, context.external_evaluation_sets),
             leaks=leak_matrix,
         )
-        document["files"] = manifest.file_facts(stage, [*files, "ledger.parquet"])
-        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
-        document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
-        written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
-        document["files"] |= manifest.file_facts(stage, written)
-        document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
-        document = manifest.write(stage, document)
-        if differs := versions.describe_rebuild(out, stage):
-            say(f"note: {differs}")
+        document = _describe(document, stage, [*files, "ledger.parquet"], seconds)
+        if version_note := versions.describe_rebuild(out, stage):
+            say(f"note: {version_note}")
         place(stage, out)
         scan_files = {scan.path for scan in context.scans}
         remove_all(path for path in (work / "scans").iterdir() if path not in scan_files)

@@ -106,10 +106,6 @@ def _section(report: ElementTree.Element, name: str) -> str:
     return " ".join("".join(part.itertext()) for part in report.iter("AbstractText") if part.get("Label") == name)
 
 
-def _r2gen_shards(folder: Path) -> list[Shard]:
-    return find_shards(folder, {_ANNOTATION: ""}, ("", "R2Gen/", "iu_xray/"))
-
-
 def _read_r2gen(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     return make_records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
 
