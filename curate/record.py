@@ -32,7 +32,7 @@ REASONS = {
     "near-duplicate": "another record has the same images and nearly the same text, which says the same",
     "contradictory": "another record answers the same question on the same image otherwise, and the mixture drops both",
     "repeated": "as many records as the mixture allows have the same report on other images",
-    "split-conflict": "another record of the same group stands in a more protected split",
+    "split-conflict": "another record of the same group is in a more protected split",
     "capped": "the mixture's cap for the source is reached",
 }
 """The reasons why a record may be dropped; the ledger contains no others."""

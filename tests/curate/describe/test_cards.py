@@ -139,6 +139,15 @@ def test_markup_in_upstream_texts_is_escaped(document):
     assert label
 
 
+def test_groups_are_said_to_be_apart_only_where_conflicts_were_dropped(document):
+    mixture = {**document["settings"]["mixture"], "conflicts": "report"}
+    reported = {**document, "settings": {**document["settings"], "mixture": mixture}}
+    apart = "No group is in more than one split."
+    assert apart in cards.render(document)["datasheet.md"]
+    assert apart not in cards.render(reported)["datasheet.md"]
+    assert "A group may be in more than one split" in cards.render(reported)["datasheet.md"]
+
+
 def svg_texts(text: str) -> list[ElementTree.Element]:
     return ElementTree.fromstring(text).findall("{http://www.w3.org/2000/svg}text")
 
