@@ -52,7 +52,7 @@ def _general_problems(mixture: Mixture, stem: str) -> list[str]:
          "set `unclear: exclude`, or `use: research`"),
         (mixture.shard_megabytes < 1, "shard_megabytes: must be 1 or more"),
         (about.published and not is_iso_date(about.published),
-         f"about.published: {about.published!r} is no day; write YYYY-MM-DD"),
+         f"about.published: {about.published!r} is not a date; write YYYY-MM-DD"),
     ]  # fmt: skip
     return [problem for broken, problem in rules if broken]
 

@@ -193,6 +193,6 @@ def _validate_free_space(folder: Path, total: int) -> None:
 def _locked_work_folder(folder: Path) -> Iterator[Path]:
     """Create `.fetching/`, locked against a second run; remove it when the download is complete."""
     work = folder / download_record.UNFINISHED
-    with locks.acquire(work / "lock", f"{folder}: another medmix fetch is writing there; wait for it"):
+    with locks.acquire(work / "lock", f"{folder}: another medmix fetch is writing to this folder; wait until it ends"):
         yield work
         shutil.rmtree(work)

@@ -34,7 +34,7 @@ def working(out: Path, fresh: bool) -> Iterator[Path]:
     if out.is_dir() and any(out.iterdir()) and not work.is_dir() and not (out / manifest.NAME).is_file():
         raise UsageError(f"{out} is not empty and is not a mix; choose another --out")
     try:
-        lock = locks.acquire(work / "lock", f"{out}: another build is writing there; wait for it")
+        lock = locks.acquire(work / "lock", f"{out}: another build is writing to this folder; wait until it ends")
     except OSError as error:
         raise UsageError(f"{out}: cannot write there ({error.strerror}); choose another --out") from error
     with lock:

@@ -294,7 +294,7 @@ def test_two_builds_into_one_folder_do_not_mix(root, tmp_path):
     work.mkdir(parents=True)
     with (work / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="another build is writing there"):
+        with pytest.raises(UsageError, match="another build is writing to this folder"):
             build(SAMPLE, root, tmp_path / "mix", BuildOptions())
 
 

@@ -43,7 +43,7 @@ def test_the_real_mix_is_sound(mix):
 
 
 def test_what_was_not_compared_is_said(mix):
-    coverage = {entry["set"]: (entry["items"], entry["unread"]) for entry in manifest.read(mix)["evaluation"]}
+    coverage = {entry["set"]: (entry["items"], entry["unreadable"]) for entry in manifest.read(mix)["evaluation"]}
     assert coverage == {
         "pathvqa test": (188, 0),
         "vqa_rad test": (151, 0),

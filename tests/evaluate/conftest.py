@@ -22,7 +22,7 @@ __all__ = ["_one_thread", "mix", "tiny"]
 def run(mix: Path, once) -> Path:
     """A run of the smoke recipe that has learned the small mix."""
     recipe = load_recipe("smoke-cpu", ("run.steps=40", "generation.batch_size=5"))
-    return once("learned-run", lambda folder: loop.train(mix, recipe, folder, False))
+    return once("learned", lambda folder: loop.train(mix, recipe, folder, False))
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_the_command_compares_folders_and_tags(hub, run, writer, mine, prepared)
     [
         ("nowhere", 2, "nowhere: neither a folder nor the OWNER/NAME@TAG of a dataset on the Hub"),
         (REPO, 2, f"{REPO}: add the version, for example {REPO}@v1.0.0"),
-        (f"{REPO}@v1.0.0", 1, f"{REPO} is not there or not open to you: see "),
+        (f"{REPO}@v1.0.0", 1, f"{REPO} does not exist or is not open to you: see "),
     ],
 )
 def test_what_cannot_be_compared(hub, run, mine, name, status, line):

@@ -171,7 +171,7 @@ def test_a_name_that_is_none(run, mine, repo, line):
 def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_path):
     status, _, err = run("push", tmp_path / "nowhere", "--repo", REPO)
     assert status == 2
-    assert "is no finished mix (no manifest.json); make one" in one_error(err)
+    assert "is not a finished mix (no manifest.json); build one" in one_error(err)
     (copy,) = (mine / planner.WORK).glob("release-*")
     shutil.copytree(copy, tmp_path / "copy")
     status, _, err = pushed(run, tmp_path / "copy")
@@ -183,7 +183,7 @@ def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_pa
     )
     status, _, err = pushed(run, mine)
     assert status == 1
-    assert "its bytes are not those that the build wrote" in one_error(err)
+    assert "changed since the build wrote it" in one_error(err)
     assert hub.repositories == {}
 
 

@@ -141,7 +141,7 @@ def test_what_is_no_published_copy_is_said(run, prepared, published, copies, tmp
     (broken / manifest.NAME).write_text(text.replace('"gated": true', '"gated": false'))
     status, _, err = run("rehydrate", broken, "--root", copies, "--out", tmp_path / "whole")
     assert status == 1
-    assert "its bytes are not those that the build wrote" in one_error(err)
+    assert "changed since the build wrote it" in one_error(err)
 
 
 def test_a_download_that_arrives_damaged_is_found_by_the_manifest(hub, run, writer, mine, copies, tmp_path):

@@ -31,7 +31,7 @@ def test_every_arm_has_the_steps_that_take_the_budget(mix: Path) -> None:
 
 
 def test_of_two_sources_one_alone_is_the_mix_without_the_other(mix: Path) -> None:
-    split = stream.open_split(mix, "train").only(("colours", "texts"))
+    split = stream.open_split(mix, "train").select(("colours", "texts"))
     made = plan.make_plan(split, tiny_recipe(), TOKENS_OF, ("texts",), 5_600)
     assert [(arm.name, arm.sources, arm.steps) for arm in made.arms] == [
         ("full", ("colours", "texts"), 20),
@@ -47,7 +47,7 @@ def test_what_cannot_be_planned(mix: Path) -> None:
     with pytest.raises(UsageError, match=r"the mix trains on colours, .*: no 'text' \(did you mean 'texts'\?\)"):
         plan.make_plan(split, tiny_recipe(), TOKENS_OF, ("text",), None)
     with pytest.raises(UsageError, match="trains only on texts; without it nothing is left to compare"):
-        plan.make_plan(split.only(("texts",)), tiny_recipe(), TOKENS_OF, (), None)
+        plan.make_plan(split.select(("texts",)), tiny_recipe(), TOKENS_OF, (), None)
     recipe = tiny_recipe("run.steps=12")
     slow = replace(recipe, optim=replace(recipe.optim, warmup_steps=6))
     with pytest.raises(

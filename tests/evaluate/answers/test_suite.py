@@ -206,7 +206,7 @@ def test_no_questions_no_checkpoint_no_mix(run: Path, tmp_path: Path) -> None:
     for other in (EvalOptions(root=tmp_path, mix=mix), EvalOptions(root=tmp_path, split="validation")):
         with pytest.raises(UsageError, match="--root takes the benchmarks' own splits; leave out --mix and --split"):
             suite.evaluate(run, tmp_path / "eval", other)
-    with pytest.raises(UsageError, match="holds no checkpoint; type: medmix train"):
+    with pytest.raises(UsageError, match="has no checkpoint; type: medmix train"):
         suite.evaluate(tmp_path / "nowhere", tmp_path / "eval", EvalOptions(mix=mix))
     with pytest.raises(UsageError, match="medmix build"):
         suite.evaluate(run, tmp_path / "eval", EvalOptions(mix=tmp_path / "nowhere"))

@@ -124,7 +124,7 @@ def test_what_a_yaml_may_not_say(tmp_path: Path, change: tuple[str, str], messag
 
 
 def test_an_unknown_set_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(UsageError, match=r"unknown dataset 'bussi' \(did you mean 'busi'\?\); known are bach, "):
+    with pytest.raises(UsageError, match=r"dataset 'bussi' is unknown \(did you mean 'busi'\?\); there are bach, "):
         datasets.load("bussi")
 
 

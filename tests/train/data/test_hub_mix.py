@@ -155,6 +155,8 @@ def test_what_is_neither_a_folder_nor_on_the_hub(
     monkeypatch.chdir(tmp_path)
     assert run("train", "--mixture", "nobody/nothing") == 1
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("medmix: error: there is no folder nobody/nothing, and from the Hub: nobody/nothing is not")
+    assert error.startswith(
+        "medmix: error: there is no folder nobody/nothing, and from the Hub: nobody/nothing does not exist"
+    )
     assert run("train", "--mixture", "mixes/v1") == 2
     assert "no mix at mixes/v1; build one first: medmix build --mixture NAME --out mixes/v1" in capsys.readouterr().err
