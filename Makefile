@@ -26,7 +26,7 @@ sample: install  ## build the sample mix, train a tiny model on it, score it
 	$(BIN)/medmix eval $(OUT)/run --out $(OUT)/eval
 	@echo
 	@echo "the mix          $(OUT)/mix/README.md"
-	@echo "why rows fell    $(OUT)/mix/ledger.parquet"
+	@echo "kept and dropped $(OUT)/mix/ledger.parquet"
 	@echo "the training     $(OUT)/run/train_log.jsonl"
 	@echo "the scores       $(OUT)/eval/table.md"
 
