@@ -30,7 +30,7 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
     `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading order, equal for
     images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images), `image_bytes`,
-    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `textkeys`), `section` (of the
+    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`), `section` (of the
     report, if only one is trained on, else "").
 
     Repeated upstream keys get the suffixes `#2`, `#3`, ... in reading order, so that every id is unique. With a

@@ -30,7 +30,7 @@ def exact(rows: pl.DataFrame, copies: pl.DataFrame, is_evaluation: pl.Expr) -> p
 def near(
     rows: pl.DataFrame, copies: pl.DataFrame, is_evaluation: pl.Expr, texts: ScanTexts, threshold: float
 ) -> pl.DataFrame:
-    """Drop records that have the images of a survivor and a text with the same meaning (`sametext.similarity`).
+    """Drop records that have the images of a survivor and a text with the same meaning (`text_similarity.similarity`).
 
     MinHash bands find candidates among records with the same images, and the texts decide. The score is the Jaccard
     similarity, at least `threshold`. Records are taken in the order of `by_precedence`; a dropped one drops no other.

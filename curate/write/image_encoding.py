@@ -25,7 +25,7 @@ def encode_image(data: bytes, name: str, max_pixels: int) -> tuple[bytes, str]:
     """Return the bytes and the file name with which a mix stores an image; deterministic.
 
     Raises:
-        RowError: as in `images.canonical`; only for DICOM files.
+        RowError: as in `images.decode_rgb`; only for DICOM files.
     """
     if not dicom.is_dicom(data):
         return data, name
