@@ -17,9 +17,10 @@ from typing import Any
 import polars as pl
 
 from . import omissions, sampledata
-from .decide import candidates, image_copies, leaks, policy, scan_images, splits
+from .decide import candidates, leaks, policy, scan_images
+from .decide.copy_search import Copies, CopySearch
 from .decide.scan_texts import ScanTexts
-from .decide.stages import decide
+from .decide.stages import Decision, decide
 from .describe import cards, croissant, report, statistics
 from .errors import UsageError
 from .evaluationsets import coverage, external_sets
@@ -104,11 +105,12 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             records, differences = _load(context, complete)
         notes += _say_all("note", row_counts.notes(differences))
         warnings = _say_all("warning", row_counts.warnings(differences))
+        search = _copy_search(records, context)
         with _timed(seconds, "compare"):
-            copies, external_items = _compare(records, context)
+            copies = search.everywhere()
         with _timed(seconds, "decide"):
-            texts = ScanTexts(context.scans, mixture.sections())
-            decided, leak_matrix = decide(records, mixture, texts, copies, external_items)
+            decision = _decide(records, context, search, copies)
+            decided = decision.records
             fields = policy.count_licence_fields(decided)
             notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
@@ -124,7 +126,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             warnings=warnings,
             decided=decided,
             evaluation=coverage.coverage(decided, mixture.evaluation, context.external_evaluation_sets),
-            leaks=leak_matrix,
+            leaks=decision.leaks,
+            validation_leaks=decision.validation_leaks,
         )
         document = _describe(document, stage, [*files, "ledger.parquet"], seconds)
         if version_note := versions.describe_rebuild(out, stage):
@@ -185,17 +188,32 @@ def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, lis
     is_sample = mixture.sample_data or limit is not None
     differences = [] if is_sample else row_counts.find_mismatches(records, context.inputs, complete)
     records = articles.add_article_licences(records, articles.load_table(context.root), context.facts)
-    return policy.resolve(splits.assign(records, mixture), context.facts), differences
+    return policy.resolve(records, context.facts), differences
 
 
-def _compare(records: pl.DataFrame, context: _Context) -> tuple[pl.DataFrame, leaks.ExternalItems]:
-    """Find the copies among all images, and those of the external evaluation sets; give also their items."""
+def _copy_search(records: pl.DataFrame, context: _Context) -> CopySearch:
+    """Prepare the search for copies among all images and those of the external evaluation sets."""
     images = scan_images.load(context.scans, records, {entry.source: entry.folder for entry in context.inputs})
-    sets = context.external_evaluation_sets
-    external = [image for file in sets.values() for image in file.images]
-    max_pixels, cache = context.mixture.images.max_pixels, context.work / "comparisons"
-    copies = image_copies.find(images, external, max_pixels, cache, context.options.workers)
-    return copies, external_sets.number_items(sets, records.height, len(images.prints))
+    external = [image for file in context.external_evaluation_sets.values() for image in file.images]
+    return CopySearch(
+        images, external, context.mixture.images.max_pixels, context.work / "comparisons", context.options.workers
+    )
+
+
+def _decide(records: pl.DataFrame, context: _Context, search: CopySearch, copies: Copies) -> Decision:
+    """Decide on all records, until a search among the kept records alone finds no leak that was overlooked.
+
+    The search among all images compares only so many images of one fingerprint key; among fewer images it sees more.
+    """
+    mixture, texts = context.mixture, ScanTexts(context.scans, context.mixture.sections())
+    external = external_sets.number_items(context.external_evaluation_sets, records.height, len(search.images.prints))
+    while True:
+        decision = decide(records, mixture, texts, copies, external)
+        training, items = leaks.images_to_compare(decision.records, mixture.evaluation, external)
+        found = search.between(copies, training, items)
+        if found.equal.equals(copies.equal) and found.altered.equals(copies.altered):
+            return decision
+        copies = found
 
 
 def _materialise(decided: pl.DataFrame, context: _Context, stage: Path) -> list[str]:

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 import polars as pl
@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import medmix
 
 from .describe import attribution, cards, croissant, report, statistics
+from .evaluationsets.leak_report import OwnLeaks, own_leaks
 from .licences import terms
+from .mixture import EvaluationSet
 from .progress import track
 from .publish import pointers
 from .record import TASKS, VERDICTS
@@ -26,15 +28,27 @@ from .write.image_encoding import original_sha256
 MAX_FINDINGS_PER_FILE = 20
 
 
+class Verdict(NamedTuple):
+    """The findings on a mix, each with its file, and the search for leaks between its splits, if there was one."""
+
+    findings: list[str]
+    leaks: OwnLeaks | None
+
+
 def check(mix: Path) -> list[str]:
-    """List all findings on a mix, each with its file; empty for a sound mix.
+    """List the findings of `verify`."""
+    return verify(mix, workers=1).findings
+
+
+def verify(mix: Path, workers: int) -> Verdict:
+    """List all findings on a mix, none for a sound one; leaks are searched once nothing else is wrong.
 
     Raises:
         UsageError: the folder is no finished mix.
     """
     document = manifest.read(mix)
     if not manifest.is_unmodified(mix):
-        return [manifest.MODIFIED]
+        return Verdict([manifest.MODIFIED], None)
     findings = list(_files(mix, document))
     shards = manifest.shards_of(document)
     groups: dict[str, str] | None = None if _allows_split_groups(document) else {}
@@ -43,7 +57,31 @@ def check(mix: Path) -> list[str]:
         if (mix / shard).is_file():
             findings += _limited(shard, _shard(mix, shard, groups, ids))
     findings += _ledger(mix, document, ids)
-    return findings or list(_cards(mix, document, shards))
+    findings = findings or list(_cards(mix, document, shards))
+    evaluation = _evaluation_of(document, shards)
+    if findings or not evaluation:
+        return Verdict(findings, None)
+    leaks = own_leaks(mix, evaluation, workers)
+    return Verdict(_limited("data", _leaks(leaks)), leaks)
+
+
+def _evaluation_of(document: Mapping[str, Any], shards: Sequence[str]) -> list[EvaluationSet]:
+    """Give the evaluation sets that the mix contains and that it drops leaks of."""
+    settings = [
+        EvaluationSet(source=item["source"], split=item["split"])
+        for item in document["settings"]["mixture"]["evaluation"]
+        if item["source"] and item["leaks"] == "drop"
+    ]
+    stored = {(source, name.split("-")[0]) for _, source, name in (shard.split("/") for shard in shards)}
+    return [item for item in settings if (item.source, item.split) in stored]
+
+
+def _leaks(leaks: OwnLeaks) -> Iterator[str]:
+    for image in leaks.unreadable:
+        yield f"{image['id']}: has an image that cannot be compared: {image['problem']}"
+    for hit in leaks.hits:
+        how = f" ({hit['transformation']})" if hit["transformation"] else ""
+        yield f"{hit['id']}: leaks {hit['item']} of {hit['set']}: {hit['kind']}{how}"
 
 
 def _allows_split_groups(document: Mapping[str, Any]) -> bool:

@@ -71,22 +71,34 @@ def build(
 
 @click.command()
 @click.argument("mix", type=PATH)
+@workers_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(mix: Path, as_json: bool) -> int:
+def check(mix: Path, workers: int, as_json: bool) -> int:
     """Verify a finished mix.
 
-    Checks digests, columns, licences, groups and ledger sums; lists all findings, exit 1 if there are any.
+    Checks digests, columns, licences, groups and ledger sums, and searches the training records for evaluation items;
+    lists all findings, exit 1 if there are any.
 
     \b
     Example:
       medmix check mixes/v1
     """
-    from medmix.curate.check import check as check_mix
+    from medmix.curate.check import verify
 
-    findings = check_mix(mix)
+    findings, leaks = verify(mix, workers)
+    searched = None if leaks is None else {name: getattr(leaks, name) for name in ("training", "items", "compared")}
     if as_json:
-        print_json({"mix": str(mix), "findings": findings})
+        print_json({"mix": str(mix), "findings": findings, "leak_search": searched})
     else:
+        if searched:
+            say(
+                f"searched {searched['training']:,} training images for {searched['items']:,} images of evaluation "
+                f"items; compared the pixels of {searched['compared']:,} pairs"
+            )
+        else:
+            say(
+                "no search for leaks: " + ("mend the findings first" if findings else "the mix has no evaluation items")
+            )
         for finding in findings:
             click.echo(finding)
         say(f"{mix}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Numbers = npt.NDArray[np.int64]
 
@@ -36,3 +38,17 @@ def greedy_clusters(pairs: Numbers, order: Numbers) -> Numbers:
             free[copies] = False
             free[best] = False
     return centre
+
+
+def components(pairs: Numbers) -> Numbers:
+    """Give each member of the sets that pairs connect with the lowest member of its set, which is left out, [M, 2].
+
+    Only for relations that are transitive, as equality is.
+    """
+    members, places = np.unique(pairs, return_inverse=True)
+    one, other = places.reshape(-1, 2).T
+    shape = (len(members), len(members))
+    _, component = connected_components(coo_array((np.ones(len(one), bool), (one, other)), shape), directed=False)
+    lowest = members[np.unique(component, return_index=True)[1]]  # members are ascending
+    found = np.stack([members, lowest[component]], 1)
+    return found[found[:, 0] != found[:, 1]]

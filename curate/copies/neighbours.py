@@ -2,7 +2,7 @@
 
 Two images are candidates when at least two of their keypoints match and imply the same turn, zoom and shift, or
 when their hashes are close. Work and memory are bounded for any data: of a key that many images share only
-`MAX_IMAGES_PER_KEY` are compared, and images of equal fingerprint count as one.
+`MAX_IMAGES_PER_KEY` are compared, and images of equal fingerprint are searched as one and paired as many.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -52,22 +52,53 @@ _BELOW_KEY = np.uint64((1 << (64 - BITS)) - 1)
 def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Numbers:
     """Give pairs of places in `prints`, int64 [P, 2], the smaller first, sorted, each once.
 
-    Images of equal fingerprint are each paired with the first of them only. With `known`, pairs of two of the first
-    `known` images are left out, and the time depends on the number of the others.
+    Images of equal fingerprint are paired with each other and with all candidates of any of them, except that of such
+    images those beyond the first `MAX_IMAGES_PER_KEY` are paired with the first only. Callers that know which images
+    have equal pixels give one of them. With `known`, pairs of two of the first `known` images are left out, and the
+    time depends on the number of the others.
 
     Raises:
         ValueError: more images than the index can number (134 million).
     """
     if len(prints) >= 1 << _IMAGE_BITS:
         raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
-    usable = np.flatnonzero(prints["width"])
-    first, copies = _group_equal(prints, usable)
-    own = int(np.searchsorted(first, known))  # first is ascending
-    found = [_by_keypoints(prints, first, own, workers), _by_hash(prints, first, own)]
-    pairs = np.concatenate([first[np.concatenate(found)], copies[copies[:, 1] >= known]])
-    pairs = np.sort(pairs, axis=1)
+    first, copies = _group_equal(prints, np.flatnonzero(prints["width"]))
+    # a group of equal fingerprints is searched like its last image: it may be new where its first is known
+    last = first.copy()
+    np.maximum.at(last, np.searchsorted(first, copies[:, 0]), copies[:, 1])
+    order = np.argsort(last, kind="stable")
+    own = int(np.searchsorted(last[order], known))
+    found = [_by_keypoints(prints, first[order], own, workers), _by_hash(prints, first[order], own)]
+    within = np.repeat(np.unique(copies[:, :1]), 2).reshape(-1, 2)
+    pairs = _of_members(np.concatenate([first[order][np.concatenate(found)], within]), _members(first, copies))
+    pairs = np.sort(np.concatenate([pairs, copies]), axis=1)
+    pairs = pairs[(pairs[:, 0] < pairs[:, 1]) & (pairs[:, 1] >= known)]
     packed = np.unique(pairs[:, 0] << 32 | pairs[:, 1])
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
+
+
+def equal_fingerprints(prints: Fingerprints) -> Numbers:
+    """Give (first, other) for each image whose fingerprint is that of an earlier one, int64 [P, 2]."""
+    return _group_equal(prints, np.flatnonzero(prints["width"]))[1]
+
+
+def _members(first: Numbers, copies: Numbers) -> Numbers:
+    """Give (first, member) for the first members of each group of equal fingerprints, sorted by group, [M, 2]."""
+    copies = copies[np.lexsort((copies[:, 1], copies[:, 0]))]
+    _, starts, counts = np.unique(copies[:, 0], return_index=True, return_counts=True)
+    rank = np.arange(len(copies)) - np.repeat(starts, counts)
+    members = np.concatenate([np.stack([first, first], 1), copies[rank < MAX_IMAGES_PER_KEY - 1]])
+    return members[np.argsort(members[:, 0], kind="stable")]
+
+
+def _of_members(pairs: Numbers, members: Numbers) -> Numbers:
+    """Replace each pair of groups, [P, 2], by the pairs of their members."""
+    left = np.searchsorted(members[:, 0], pairs, side="left")
+    sizes = np.searchsorted(members[:, 0], pairs, side="right") - left
+    combinations = sizes.prod(1)
+    pair = np.repeat(np.arange(len(pairs)), combinations)
+    step = np.arange(len(pair)) - np.repeat(np.cumsum(combinations) - combinations, combinations)
+    return members[left[pair] + np.stack(np.divmod(step, sizes[pair, 1]), 1), 1]
 
 
 def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Numbers]:

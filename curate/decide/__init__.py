@@ -8,6 +8,7 @@ __all__ = (
     "caps",
     "comparisons",
     "contradictions",
+    "copy_search",
     "image_copies",
     "leaks",
     "overlap",

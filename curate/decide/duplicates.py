@@ -8,6 +8,7 @@ import polars as pl
 from ..measure.minhash import BANDS
 from ..measure.text_similarity import similarity
 from .candidates import by_precedence, dropped
+from .copy_search import Copies
 from .image_copies import add_transformations
 from .scan_texts import ScanTexts
 
@@ -15,7 +16,7 @@ MAX_COMPARED = 32
 """At most this many survivors of a shared band are compared with a record: boilerplate must not take quadratic time."""
 
 
-def exact(rows: pl.DataFrame, copies: pl.DataFrame, is_evaluation: pl.Expr) -> pl.DataFrame:
+def exact(rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr) -> pl.DataFrame:
     """Drop all but one of the records with the same images, in order, and equal text (options and context included).
 
     The survivor is the first by `by_precedence`; the score is the lowest similarity of the images. Evaluation items
@@ -28,7 +29,7 @@ def exact(rows: pl.DataFrame, copies: pl.DataFrame, is_evaluation: pl.Expr) -> p
 
 
 def near(
-    rows: pl.DataFrame, copies: pl.DataFrame, is_evaluation: pl.Expr, texts: ScanTexts, threshold: float
+    rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr, texts: ScanTexts, threshold: float
 ) -> pl.DataFrame:
     """Drop records that have the images of a survivor and a text with the same meaning (`text_similarity.similarity`).
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from ..mixture import EvaluationSet
 from . import overlap
+from .copy_search import Copies
 from .image_copies import in_both_directions
 from .scan_texts import ScanTexts
 
@@ -61,10 +62,22 @@ ITEMS: Mapping[str, pl.DataType] = {
 }
 
 
+NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=pl.Schema(ITEMS)), pl.DataFrame(schema=overlap.GRAMS))
+
+
 def is_evaluation(evaluation: Sequence[EvaluationSet]) -> pl.Expr:
     """Give an expression that is true for rows of the named evaluation sets, by upstream's own split."""
     named = [f"{item.source}/{item.split}" for item in evaluation if item.source]
     return pl.concat_str("source", "upstream_split", separator="/").is_in(named)
+
+
+def images_to_compare(
+    decided: pl.DataFrame, evaluation: Sequence[EvaluationSet], external: ExternalItems
+) -> tuple[pl.Series, pl.Series]:
+    """Give the images of the kept records that must not match, and the images of the evaluation items."""
+    kept = decided.filter((pl.col("outcome") == "kept") & ~is_evaluation(evaluation) & (pl.col("split") != "test"))
+    items = pl.concat([decided.filter(is_evaluation(evaluation))["images"], external.items["images"]])
+    return kept["images"].explode().drop_nulls(), items.explode().drop_nulls()
 
 
 def find_matches(
@@ -72,7 +85,7 @@ def find_matches(
     everything: pl.DataFrame,
     evaluation: Sequence[EvaluationSet],
     texts: ScanTexts,
-    copies: pl.DataFrame,
+    copies: Copies,
     external: ExternalItems,
 ) -> pl.DataFrame:
     """Match `rows` with the items of `everything` and with external items: one line per row, set and kind.
@@ -83,7 +96,7 @@ def find_matches(
     are dropped; evaluation items themselves and other test rows have no matches.
     """
     rows = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
-    pairs = in_both_directions(copies)
+    altered = in_both_directions(copies)
     found = [pl.DataFrame(schema=_SCHEMA)]
     for place, item in enumerate(evaluation):
         if item.source:
@@ -91,29 +104,47 @@ def find_matches(
             readable = items.filter(pl.col("reason") != "unparsable-row")
         else:
             items = readable = external.items.filter(pl.col("set") == place)
-        matches = [*_match_images(rows, items, pairs), *_match_keys(rows, items, readable)]
+        matches = [*_match_images(rows, items, copies, altered), *_match_keys(rows, items, readable)]
         found += [match.with_columns(set=pl.lit(place)) for match in matches]
     found.append(_match_ngrams(rows, everything, evaluation, texts, external))
     return pl.concat([match.select(list(_SCHEMA)).cast(pl.Schema(_SCHEMA)) for match in found])
 
 
-def _match_images(rows: pl.DataFrame, items: pl.DataFrame, pairs: pl.DataFrame) -> list[pl.DataFrame]:
-    """Match by images, with the most similar item; a row that has the image itself has no match by a copy as well."""
+def match_validation(
+    kept: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, copies: Copies
+) -> tuple[pl.DataFrame, list[EvaluationSet]]:
+    """Match the kept training records with the kept validation records of each source.
+
+    Gives the columns of `find_matches`, and the validation splits, which `set` counts; those that `evaluation` names
+    are left out.
+    """
+    named = {item.name for item in evaluation}
+    sources = kept.filter(pl.col("split") == "validation")["source"].unique(maintain_order=True)
+    splits = [EvaluationSet(source=source, split="validation", leaks="report") for source in sources]
+    splits = [split for split in splits if split.name not in named]
+    placed = kept.with_columns(upstream_split="split")
+    training = placed.filter(pl.col("split") == "train")
+    return find_matches(training, placed, splits, texts, copies, NO_EXTERNAL_ITEMS), splits
+
+
+def _match_images(rows: pl.DataFrame, items: pl.DataFrame, copies: Copies, altered: pl.DataFrame) -> list[pl.DataFrame]:
+    """Match by images, with the most similar item; a row that has equal pixels has no match by a copy as well."""
     originals = items.select(item="index", original="images").explode("original").drop_nulls()
+    originals = originals.with_columns(copies.leader(pl.col("original")))
     first = originals.unique("original", keep="first", maintain_order=True)
     images = rows.select("index", image="images").explode("image").drop_nulls()
+    images = images.with_columns(copies.leader(pl.col("image")))
     same = images.join(first, left_on="image", right_on="original", maintain_order="left")
-    copied = images.join(pairs, on="image").join(first, on="original")
-    equal = pl.concat([same.select("index", "item"), copied.filter("exact").select("index", "item")])
-    equal = equal.sort("index", "item").unique("index", keep="first", maintain_order=True)
-    altered = (
-        copied.filter(~pl.col("exact"))
+    equal = same.select("index", "item").sort("index", "item").unique("index", keep="first", maintain_order=True)
+    near = (
+        images.join(altered, on="image")
+        .join(first, on="original")
         .join(equal, on="index", how="anti")
         .sort("index", "similarity", "item", descending=[False, True, False])
         .unique("index", keep="first", maintain_order=True)
         .select("index", "item", kind=pl.lit("near-duplicate"), score="similarity", transformation="transformation")
     )
-    return [equal.with_columns(kind=pl.lit("image"), score=_NO_SCORE, transformation=pl.lit("")), altered]
+    return [equal.with_columns(kind=pl.lit("image"), score=_NO_SCORE, transformation=pl.lit("")), near]
 
 
 def _match_keys(rows: pl.DataFrame, items: pl.DataFrame, readable: pl.DataFrame) -> list[pl.DataFrame]:

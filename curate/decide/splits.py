@@ -2,10 +2,13 @@
 
 import hashlib
 
+import numpy as np
 import polars as pl
 
+from ..copies.clusters import components
 from ..mixture import Mixture
 from .candidates import PROTECTION, dropped
+from .copy_search import Copies
 
 
 def split_of(group: str, holdout: float, seed: int) -> str:
@@ -17,19 +20,43 @@ def split_of(group: str, holdout: float, seed: int) -> str:
     return "validation" if int.from_bytes(digest[:8], "big") < holdout * 2**64 else "train"
 
 
-def assign(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
-    """Add `split`: upstream's, or one by the group's hash if upstream has none or the mixture trains on it."""
+def assign(rows: pl.DataFrame, mixture: Mixture, copies: Copies) -> pl.DataFrame:
+    """Add `split`: upstream's, or one by the group's hash if upstream has none or the mixture trains on it.
+
+    Groups that share an image, or have copies of each other's, are joined first and get one split: upstream's, if it
+    gave one of them a split for training or validation (training first); else that of the hash of their first name,
+    by the smallest holdout of their sources.
+    """
     by_hash = _splits_with_rule(mixture, "train") + [f"{source}/" for source in mixture.sources]
     is_hashed = pl.concat_str("source", "upstream_split", separator="/").is_in(by_hash)
-    groups = rows.filter(is_hashed).select("source", "group").unique()
-    own = groups.with_columns(
-        own=pl.Series(
-            [split_of(group, mixture.split_rule(source).holdout, mixture.seed) for source, group in groups.iter_rows()],
-            dtype=pl.String,
-        )
-    )
-    joined = rows.join(own, on=["source", "group"], how="left", maintain_order="left")
-    return joined.with_columns(split=pl.when(is_hashed).then("own").otherwise("upstream_split")).drop("own")
+    holdouts = {source: mixture.split_rule(source).holdout for source in mixture.sources}
+    holdout = pl.col("source").replace_strict(holdouts, return_dtype=pl.Float64)
+    joined = rows.join(_joined_groups(rows, copies), on="group", how="left", maintain_order="left")
+    joined = joined.with_columns(pl.coalesce("joined", "group").alias("joined"), is_hashed=is_hashed)
+    given = [
+        (~pl.col("is_hashed") & (pl.col("group") != "") & (pl.col("upstream_split") == split)).any().alias(split)
+        for split in ("train", "validation")
+    ]
+    sets = joined.group_by("joined").agg(*given, holdout=holdout.filter("is_hashed").min()).drop_nulls("holdout")
+    hashed = [split_of(name, share, mixture.seed) for name, share in sets.select("joined", "holdout").iter_rows()]
+    own = pl.when("train").then(pl.lit("train")).when("validation").then(pl.lit("validation"))
+    splits = sets.select("joined", own=own.otherwise(pl.Series(hashed, dtype=pl.String)))
+    split = pl.when("is_hashed").then("own").otherwise("upstream_split")
+    chosen = joined.join(splits, on="joined", how="left", maintain_order="left").select(split=split)
+    return rows.with_columns(chosen["split"])
+
+
+def _joined_groups(rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
+    """Give `group` and `joined`, the first name of those that copies of images connect, where it is another one."""
+    names = rows.select(group=pl.col("group").unique().sort())["group"]
+    number = pl.col("group").replace_strict(names, pl.Series(range(len(names)), dtype=pl.Int64))
+    images = rows.select("group", image="images").explode("image").drop_nulls().unique()
+    # images are numbered behind the groups, so that the lowest number of a set is that of a group
+    image = copies.leader(pl.col("image")).cast(pl.Int64) + len(names)
+    of_groups = images.select(number, image).to_numpy()
+    found = components(np.concatenate([of_groups, copies.altered.select("image", "other").to_numpy() + len(names)]))
+    found = found[(found < len(names)).all(1)]
+    return pl.DataFrame({"group": names[found[:, 0]], "joined": names[found[:, 1]]})
 
 
 def _splits_with_rule(mixture: Mixture, rule: str) -> list[str]:

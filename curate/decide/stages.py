@@ -7,25 +7,31 @@ import polars as pl
 
 from ..mixture import Mixture
 from . import caps, contamination, contradictions, duplicates, image_copies, leaks, policy, screen, splits
+from .copy_search import Copies
 from .scan_texts import ScanTexts
 
 
 class Decision(NamedTuple):
-    """The table of records with what became of each, and the leak matrix (`leaks.matrix`)."""
+    """The table of records with what became of each, and two leak matrices (`leaks.matrix`).
+
+    `leaks` are the matches with evaluation sets before any record is dropped, `validation_leaks` those that kept
+    training records have with the kept validation records of each source.
+    """
 
     records: pl.DataFrame
-    leak_matrix: list[dict[str, str | int]]
+    leaks: list[dict[str, str | int]]
+    validation_leaks: list[dict[str, str | int]]
 
 
 def decide(
-    rows: pl.DataFrame, mixture: Mixture, texts: ScanTexts, copies: pl.DataFrame, external: leaks.ExternalItems
+    rows: pl.DataFrame, mixture: Mixture, texts: ScanTexts, copies: Copies, external: leaks.ExternalItems
 ) -> Decision:
-    """Decide on every record: add `outcome`, `score` and `transformation`.
+    """Decide on every record: add `split`, `outcome`, `score` and `transformation`.
 
     The first stage that drops a record decides; later stages see it only as what protects others (evaluation items,
     rows of protected splits). The decision depends on the arguments alone.
     """
-    table = rows.with_columns(score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
+    table = splits.assign(rows, mixture, copies).with_columns(score=pl.lit(None, pl.Float64), transformation=pl.lit(""))
     is_evaluation = leaks.is_evaluation(mixture.evaluation)
     table = table.pipe(apply_stage, "screen", screen.empty_text)
     table = table.pipe(apply_stage, "screen", screen.small_images, mixture.images)
@@ -46,7 +52,9 @@ def decide(
     table = table.pipe(apply_stage, "caps", caps.repeated_reports, mixture)
     table = table.pipe(apply_stage, "caps", caps.over_cap, mixture)
     outcome = pl.when(pl.col("reason") == "").then(pl.lit("kept")).otherwise(pl.lit("dropped"))
-    return Decision(table.with_columns(outcome=outcome), leaks.matrix(matches, table, mixture.evaluation))
+    table = table.with_columns(outcome=outcome)
+    shared, validation = leaks.match_validation(_remaining(table), mixture.evaluation, texts, copies)
+    return Decision(table, leaks.matrix(matches, table, mixture.evaluation), leaks.matrix(shared, table, validation))
 
 
 def apply_stage(table: pl.DataFrame, name: str, stage: Callable[..., pl.DataFrame], *rules: Any) -> pl.DataFrame:

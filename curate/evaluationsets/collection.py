@@ -1,5 +1,6 @@
-"""Scan a finished mix, or a folder of images, for the leak search: the columns of a scan that it reads."""
+"""Scan finished mixes and folders of images for the leak search: the columns of a scan that it reads."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +20,6 @@ from ..write import manifest
 from . import parts
 from .parts import Item, Part
 
-TRAINING_SPLITS = ("train", "validation")
-"""The splits of a mix that may contain nothing of an evaluation set."""
-
 _KEYS = ("id", "source", "split", "group", "question_answer_key")
 _STRINGS = pl.List(pl.String)
 SCHEMA = pl.Schema(
@@ -37,51 +35,67 @@ SCHEMA = pl.Schema(
 """The columns of a scan, by record; `problems` of its unreadable images, which the image columns do not have."""
 
 
+class Target(NamedTuple):
+    """A folder of images, or splits of a finished mix."""
+
+    path: Path
+    splits: tuple[str, ...]
+
+
 class Collection(NamedTuple):
     """Records with their images and texts; each image of a folder is one record.
 
     Attributes:
-        rows: the columns of the table of candidates that `leaks` reads.
-        unreadable: id and problem of each unreadable image.
+        rows: the columns of the table of candidates that `leaks` reads, and `target`, the place of the record's target.
+        images: their images.
+        texts: their texts.
+        unreadable: `id`, `target` and `problem` of each unreadable image.
     """
 
     rows: pl.DataFrame
     images: scan_images.ScanImages
     texts: ScanTexts
-    unreadable: list[tuple[str, str]]
+    unreadable: pl.DataFrame
 
 
-def load(target: Path, work: Path, max_pixels: int, workers: int) -> Collection:
-    """Scan the images of a folder, or the training and validation records of a mix, into `work`.
+def load(targets: Sequence[Target], work: Path, max_pixels: int, workers: int) -> Collection:
+    """Scan targets into `work`.
 
     Raises:
-        UsageError: the folder has no images, or the mix has no such records.
+        UsageError: a folder has no images, or a mix no records of these splits.
     """
-    if not target.is_dir():
-        raise UsageError(f"{target} is not a folder; give a finished mix or a folder of images")
-    is_mix = (target / manifest.NAME).is_file()
-    tasks = (
-        parts.of_mix(target, TRAINING_SPLITS, max_pixels)
-        if is_mix
-        else parts.of_folder(target, FileFilter(), max_pixels)
-    )
-    if not tasks:
-        raise UsageError(f"{target}: has no records for training or validation")
-    scans, frames = [], []
-    for number, frame in enumerate(track(engine.run(scan, tasks, workers), len(tasks), f"reading {target.name}")):
-        scans.append(ScanFile(target.name, work / f"scan-{number}.parquet"))
-        frame.write_parquet(scans[-1].path)
-        place = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
-        frames.append(frame.select(*_KEYS, "problems", keys="image_key", **place))
+    scans: list[ScanFile] = []
+    frames = []
+    for place, target in enumerate(targets):
+        tasks = _parts(target, max_pixels)
+        done = track(engine.run(scan, tasks, workers), len(tasks), f"reading {target.path.name}")
+        for frame in done:
+            number = len(scans)
+            scans.append(ScanFile(str(place), work / f"scan-{number}.parquet"))
+            frame.write_parquet(scans[-1].path)
+            rows = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
+            frames.append(frame.select(*_KEYS, "problems", keys="image_key", target=pl.lit(place), **rows))
     table = pl.concat(frames).with_row_index("index")
-    unreadable = table.select("id", "problems").explode("problems").drop_nulls().rows()
+    unreadable = table.select("id", "target", problem="problems").explode("problem").drop_nulls()
     rows = number_images(table).with_columns(
         upstream_split="split",
         stage=pl.lit(""),
         reason=pl.lit(""),
         rank=pl.col("source").rank("dense").cast(pl.UInt32),
     )
-    return Collection(rows, scan_images.load(scans, rows, {target.name: target}), ScanTexts(scans, {}), unreadable)
+    folders = {str(place): target.path for place, target in enumerate(targets)}
+    return Collection(rows, scan_images.load(scans, rows, folders), ScanTexts(scans, {}), unreadable)
+
+
+def _parts(target: Target, max_pixels: int) -> list[Part]:
+    if not target.path.is_dir():
+        raise UsageError(f"{target.path} is not a folder; give a finished mix or a folder of images")
+    if not (target.path / manifest.NAME).is_file():
+        return parts.of_folder(target.path, FileFilter(), max_pixels)
+    found = parts.of_mix(target.path, target.splits, max_pixels)
+    if not found:
+        raise UsageError(f"{target.path}: has no {' or '.join(target.splits)} records")
+    return found
 
 
 def scan(part: Part) -> pl.DataFrame:

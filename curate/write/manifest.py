@@ -79,6 +79,7 @@ def compose(
     decided: pl.DataFrame,
     evaluation: Sequence[Mapping[str, str | int]],
     leaks: Sequence[Mapping[str, str | int]],
+    validation_leaks: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
     """Compose the manifest without `statistics`, `files` and `timings`. It contains no local path."""
     counts = ledger.counts(decided)
@@ -128,6 +129,7 @@ def compose(
         "terms": effective.summary(_count_holdings(kept)),
         "evaluation": list(evaluation),
         "leaks": list(leaks),
+        "validation_leaks": list(validation_leaks),
         "contradictions": contradictions.count(kept),
         "repeats": caps.count_repeated_reports(kept),
     }

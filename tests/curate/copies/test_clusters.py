@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.copies.clusters import greedy_clusters
+from medmix.curate.copies.clusters import components, greedy_clusters
 
 
 def test_the_best_stands_for_its_copies():
@@ -33,3 +33,8 @@ def test_every_copy_hangs_on_a_survivor_that_it_was_confirmed_against(data, coun
             assert rank[survivor] < rank[image]
     for one, other in pairs:  # no two survivors are copies of one another
         assert centre[one] != one or centre[other] != other
+
+
+def test_components_are_led_by_their_lowest_member():
+    assert components(np.array([[7, 2], [5, 7], [9, 8]])).tolist() == [[5, 2], [7, 2], [9, 8]]
+    assert components(np.zeros((0, 2), np.int64)).tolist() == []

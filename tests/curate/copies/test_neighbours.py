@@ -3,7 +3,7 @@ import pytest
 
 from medmix.curate.copies import neighbours
 from medmix.curate.copies.fingerprints import FINGERPRINT, Fingerprints, fingerprint
-from medmix.curate.copies.neighbours import candidates
+from medmix.curate.copies.neighbours import candidates, equal_fingerprints
 
 from ..pictures import ALTERATIONS, picture, pixels
 
@@ -27,9 +27,24 @@ def test_an_altered_copy_is_proposed(strangers, name):
     assert candidates(np.concatenate([copies[:1], strangers, copies[1:]])).tolist() == [[0, 41]]
 
 
-def test_equal_fingerprints_hang_on_the_first(strangers):
-    many = np.concatenate([strangers[:3], np.repeat(strangers[1:2], 4)])
-    assert candidates(many).tolist() == [[1, 3], [1, 4], [1, 5], [1, 6]]
+def test_equal_fingerprints_are_paired_with_each_other(strangers):
+    many = np.concatenate([strangers[:3], np.repeat(strangers[1:2], 2)])
+    assert candidates(many).tolist() == [[1, 3], [1, 4], [3, 4]]
+    assert equal_fingerprints(many).tolist() == [[1, 3], [1, 4]]
+
+
+def test_a_copy_is_proposed_for_each_image_of_equal_fingerprint(strangers):
+    copies = prints(picture(1), picture(1), ALTERATIONS["flip"](picture(1)), ALTERATIONS["flip"](picture(1)))
+    everything = np.concatenate([copies, strangers])
+    assert candidates(everything).tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+    assert candidates(everything[[0, 2, 1, 3]], known=2).tolist() == [[0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+
+
+def test_of_very_many_images_of_equal_fingerprint_the_rest_hang_on_the_first():
+    most = neighbours.MAX_IMAGES_PER_KEY
+    found = candidates(prints(picture(1)).repeat(most + 100))
+    assert len(found) == most * (most - 1) // 2 + 100
+    assert found[found[:, 1] >= most, 0].tolist() == [0] * 100
 
 
 def test_blank_images_are_never_proposed():
@@ -40,9 +55,9 @@ def test_blank_images_are_never_proposed():
 def test_a_new_source_is_compared_with_all_and_the_known_ones_are_not_compared_again(strangers):
     copy = prints(ALTERATIONS["flip"](picture(100)))
     everything = np.concatenate([strangers, strangers[5:6], copy, copy])
-    assert candidates(everything).tolist() == [[0, 41], [5, 40], [41, 42]]
-    assert candidates(everything, known=40).tolist() == [[0, 41], [5, 40], [41, 42]]
-    assert candidates(everything, known=42).tolist() == [[41, 42]]
+    assert candidates(everything).tolist() == [[0, 41], [0, 42], [5, 40], [41, 42]]
+    assert candidates(everything, known=40).tolist() == [[0, 41], [0, 42], [5, 40], [41, 42]]
+    assert candidates(everything, known=42).tolist() == [[0, 42], [41, 42]]
     assert candidates(everything, known=43).tolist() == []
 
 

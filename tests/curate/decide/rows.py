@@ -5,9 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from medmix.curate.decide.comparisons import COPIES
-from medmix.curate.decide.leaks import ITEMS, ExternalItems
-from medmix.curate.decide.overlap import GRAMS
+from medmix.curate.decide.copy_search import ALTERED, EQUAL, NO_COPIES, Copies
 from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.measure.scans import ScanFile
 from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
@@ -51,26 +49,15 @@ SCHEMA = {
     "near_key": pl.UInt64,
 }
 
-NO_COPIES = pl.DataFrame(schema=COPIES)
 NO_TEXTS = ScanTexts((), {})
-NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=dict(ITEMS)), pl.DataFrame(schema=GRAMS))
 
 
-def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> pl.DataFrame:
-    """Make confirmed copies: (image, other, similarity), or (image, other) for equal pixels."""
-    rows = [
-        {
-            "image": pair[0],
-            "other": pair[1],
-            "exact": len(pair) == 2,
-            "similarity": pair[2] if len(pair) == 3 else 1.0,
-            "flipped": False,
-            "turn": 0,
-            "zoom": 1.25 if len(pair) == 3 else 1.0,
-        }
-        for pair in pairs
-    ]
-    return pl.DataFrame(rows, COPIES)
+def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> Copies:
+    """Make confirmed copies: (image, other, similarity), or (leader, image) for equal pixels."""
+    plain = {"flipped": False, "turn": 0, "zoom": 1.25}
+    altered = [{"image": pair[0], "other": pair[1], "similarity": pair[2], **plain} for pair in pairs if len(pair) == 3]
+    equal = [{"image": pair[1], "leader": pair[0]} for pair in pairs if len(pair) == 2]
+    return NO_COPIES._replace(altered=pl.DataFrame(altered, ALTERED), equal=pl.DataFrame(equal, EQUAL))
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:

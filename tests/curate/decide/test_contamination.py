@@ -1,10 +1,11 @@
 import polars as pl
 
 from medmix.curate.decide import contamination, leaks
+from medmix.curate.decide.leaks import NO_EXTERNAL_ITEMS
 from medmix.curate.evaluationsets import coverage
 from medmix.curate.mixture import EvaluationSet
 
-from .rows import NO_COPIES, NO_EXTERNAL_ITEMS, NO_TEXTS, copies, fates, table, texts
+from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
 
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}

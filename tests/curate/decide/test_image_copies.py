@@ -3,6 +3,7 @@
 import polars as pl
 
 from medmix.curate.decide import duplicates, image_copies
+from medmix.curate.decide.copy_search import ALTERED
 
 from .rows import NO_COPIES, copies, fates, table
 
@@ -62,17 +63,26 @@ def test_equal_text_on_images_that_are_no_copies_stays():
     assert fates(dropped(NO_COPIES, {"images": [0]}, {"images": [1]})) == {}
 
 
-def test_flips_rotations_and_equal_pixels_are_described_in_both_directions():
-    made = {"exact": False, "similarity": 0.9, "flipped": True, "turn": 90, "zoom": 1.0}
-    turned = {**made, "image": 4, "other": 5, "flipped": False}
-    rows = [{**made, "image": 0, "other": 1}, turned, {**turned, "image": 6, "other": 7, "exact": True, "turn": 0}]
+def test_flips_and_rotations_are_described_in_both_directions():
+    made = {"similarity": 0.9, "flipped": True, "turn": 90, "zoom": 1.0}
+    rows = [{**made, "image": 0, "other": 1}, {**made, "image": 4, "other": 5, "flipped": False}]
+    found = NO_COPIES._replace(altered=pl.DataFrame(rows, ALTERED))
     described = {
         (image, original): words
-        for image, original, words in image_copies.in_both_directions(pl.DataFrame(rows, NO_COPIES.schema))
+        for image, original, words in image_copies.in_both_directions(found)
         .select("image", "original", "transformation")
         .iter_rows()
     }
     assert described[1, 0] == described[0, 1] == "flipped, rotated by 90 degrees; similarity 0.9"
     assert described[5, 4] == "rotated by 90 degrees; similarity 0.9"
     assert described[4, 5] == "rotated by 270 degrees; similarity 0.9"
-    assert described[7, 6] == "equal pixels in another file"
+
+
+def test_what_is_confirmed_of_an_image_holds_for_all_with_its_pixels():
+    found = copies((0, 1), (0, 2), (0, 3, 0.9))
+    rows = [{"images": [1], "area": 90_000}, {"images": [2]}, {"images": [3]}]
+    drops = dropped(found, *rows)
+    assert drops.rows() == [
+        (1, "duplicate", "slake/0", 1.0, "equal pixels in another file"),
+        (2, "duplicate", "slake/0", 0.9, "cropped and enlarged 1.25 times; similarity 0.9"),
+    ]

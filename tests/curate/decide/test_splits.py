@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -5,7 +6,7 @@ from medmix.curate.decide import splits
 from medmix.curate.decide.candidates import PROTECTION
 from medmix.curate.mixture import Mixture, SourceChoice, SplitRule
 
-from .rows import fates, table
+from .rows import NO_COPIES, copies, fates, table
 
 PLAIN = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice()})
 
@@ -39,7 +40,58 @@ def test_upstream_splits_are_kept_and_the_hash_fills_the_rest():
         {"upstream_split": "", "source": "iu_xray", "rank": 1},
         {"upstream_split": "", "source": "slake"},
     )
-    assert splits.assign(rows, mixture)["split"].to_list() == ["test", "validation", "train"]
+    assert splits.assign(rows, mixture, NO_COPIES)["split"].to_list() == ["test", "validation", "train"]
+
+
+HELD_OUT = Mixture(
+    name="m",
+    version="1.0.0",
+    description="",
+    sources={"iu_xray": SourceChoice(splits=SplitRule(holdout=0.5)), "roco": SourceChoice()},
+)
+"""Alone, `group-1` is held out, and `group-0`, `group-2` and `group-3` are trained on, as the next test shows."""
+
+
+def splits_of(*rows, found=NO_COPIES):
+    plain = {"upstream_split": "", "source": "iu_xray"}
+    return splits.assign(table(*({**plain, **row} for row in rows)), HELD_OUT, found)["split"].to_list()
+
+
+def test_groups_without_common_images_are_split_one_by_one():
+    rows = [{"images": [number]} for number in range(4)]
+    assert splits_of(*rows) == ["train", "validation", "train", "train"]
+
+
+@pytest.mark.parametrize("found", [copies((1, 2)), copies((1, 2, 0.9))], ids=["equal pixels", "altered"])
+def test_groups_whose_images_are_copies_are_held_out_together(found):
+    rows = [{"images": [number]} for number in range(4)]
+    assert splits_of(*rows, found=found) == ["train", "validation", "validation", "train"]
+
+
+def test_groups_that_share_an_image_are_held_out_together_over_others():
+    assert splits_of({"images": [0]}, {"images": [0, 1]}, {"images": [1]}, {"images": []}) == ["train"] * 4
+
+
+def test_groups_join_what_upstream_put_in_a_split():
+    train, validation = ({"upstream_split": split, "source": "roco"} for split in ("train", "validation"))
+    held_out = {"images": [1], "group": "group-1"}
+    assert splits_of({"images": [0]}, {**validation, "images": [0]}) == ["validation", "validation"]
+    assert splits_of({**held_out}, {**train, "images": [1]}) == ["train", "train"]
+    assert splits_of({**held_out}, {**train, "images": [1]}, {**validation, "images": [1]}) == [
+        "train",
+        "train",
+        "validation",
+    ]
+
+
+def test_a_test_split_that_is_kept_decides_nothing():
+    test = {"upstream_split": "test", "source": "roco", "images": [1], "group": "group-9"}
+    assert splits_of({"images": [1], "group": "group-1"}, test) == ["validation", "test"]
+
+
+def test_joined_groups_of_two_sources_are_held_out_by_the_smaller_share():
+    rows = [{"images": [1], "group": "group-1"}, {"images": [1], "source": "roco", "group": "group-2"}]
+    assert splits_of(*rows) == ["train", "train"]
 
 
 def test_a_split_that_the_mixture_excludes_is_dropped():
@@ -62,7 +114,7 @@ def test_a_benchmark_can_be_trained_on_when_the_mixture_says_so():
         sources={"slake": SourceChoice(), "ubench": SourceChoice(splits=SplitRule(test="train"))},
     )
     rows = table({"upstream_split": "test", "source": "ubench"}, {"upstream_split": "test"})
-    assert splits.assign(rows, mixture)["split"].to_list() == ["train", "test"]
+    assert splits.assign(rows, mixture, NO_COPIES)["split"].to_list() == ["train", "test"]
 
 
 def test_the_more_protected_split_keeps_a_group():

@@ -1,0 +1,156 @@
+"""Search for copies among numbered images: fingerprints propose pairs, pixels confirm them.
+
+Equal pixels make one image: of a set of images with equal pixels only the leader is compared with others, and what is
+confirmed of the leader holds for all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..copies.clusters import components
+from ..copies.fingerprints import FINGERPRINT, Fingerprints
+from ..copies.neighbours import candidates, equal_fingerprints
+from .comparisons import CANDIDATE_PAIRS, COPIES, Image, SketchedImage, confirm_copies
+from .scan_images import ScanImages
+
+ALIKE_HASH = 16
+"""Hash bits in which decodings of one image may differ."""
+
+EQUAL = pl.Schema({"image": pl.UInt32(), "leader": pl.UInt32()})
+ALTERED = pl.Schema({name: kind for name, kind in COPIES.items() if name != "exact"})
+
+Numbers: TypeAlias = npt.NDArray[np.int64]
+
+
+class Copies(NamedTuple):
+    """The copies among numbered images.
+
+    Attributes:
+        equal: `EQUAL`: each image that has the pixels of an image with a lower number, and the lowest of these, its
+            leader.
+        altered: `ALTERED`: leaders of images that are copies of each other with other pixels, each pair once; `other`
+            was made of `image`.
+        compared: the number of pairs whose pixels were compared.
+    """
+
+    equal: pl.DataFrame
+    altered: pl.DataFrame
+    compared: int
+
+    def leader(self, image: pl.Expr) -> pl.Expr:
+        """Give the leaders of images; an image leads itself unless an image before it has its pixels."""
+        return image.replace(self.equal["image"], self.equal["leader"])
+
+
+NO_COPIES = Copies(pl.DataFrame(schema=EQUAL), pl.DataFrame(schema=ALTERED), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CopySearch:
+    """A search for copies among the images of scans and external images, whose numbers follow those of the scans.
+
+    Attributes:
+        images, external: the images.
+        max_pixels, folder, workers: as in `confirm_copies`.
+    """
+
+    images: ScanImages
+    external: Sequence[SketchedImage]
+    max_pixels: int
+    folder: Path
+    workers: int
+
+    def everywhere(self) -> Copies:
+        """Find the copies among the images of scans, and among these the copies of external images."""
+        copies, count = self.equal_by_digest(), len(self.images.prints)
+        external = pl.Series(range(count, count + len(self.external)), dtype=pl.UInt32)
+        scanned = pl.Series(range(count), dtype=pl.UInt32)
+        for propose in (lambda prints, _: equal_fingerprints(prints), self._candidates):
+            new = _numbers(_leaders_of(scanned, copies))
+            known = np.setdiff1d(_numbers(_leaders_of(external, copies)), new)
+            numbers = np.concatenate([known, new])
+            pairs = np.sort(numbers[propose(self._prints(numbers), len(known))], axis=1)
+            copies = self._add(copies, pairs[pairs[:, 0] < count])
+        return copies
+
+    def between(self, copies: Copies, ones: pl.Series, others: pl.Series) -> Copies:
+        """Add to known copies those with one image in `ones`, of the scans, and the other in `others`.
+
+        What is found depends on these images alone, and not on other images of the scans.
+        """
+        one, other = _numbers(ones), _numbers(others)
+        known = np.setdiff1d(one, other)
+        numbers = np.concatenate([known, other])
+        pairs = np.sort(numbers[self._candidates(self._prints(numbers), len(known))], axis=1)
+        in_one, in_other = np.isin(pairs, one), np.isin(pairs, other)
+        return self._add(copies, pairs[(in_one & in_other[:, ::-1]).any(1)])
+
+    def _candidates(self, prints: Fingerprints, known: int) -> Numbers:
+        return candidates(prints, known, self.workers)
+
+    def _prints(self, numbers: Numbers) -> Fingerprints:
+        count = len(self.images.prints)
+        external = np.array([image.print for image in self.external], FINGERPRINT)
+        inside = numbers < count
+        prints = np.empty(len(numbers), FINGERPRINT)
+        prints[inside], prints[~inside] = self.images.prints[numbers[inside]], external[numbers[~inside] - count]
+        return prints
+
+    def _add(self, copies: Copies, pairs: Numbers) -> Copies:
+        """Compare the pixels of pairs of images, int64 [P, 2], and add those that are copies."""
+        external = np.array([image.print for image in self.external], FINGERPRINT)
+        hashes = np.concatenate([self.images.prints["hash"], external["hash"]])
+        alike = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(1) <= ALIKE_HASH
+        to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
+        count = len(self.images.prints)
+        by_number: dict[int, Image] = dict(self.images.locations(np.unique(pairs[pairs < count]).tolist()))
+        by_number |= {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
+        confirmed = confirm_copies(to_compare, by_number, self.max_pixels, self.folder, self.workers)
+        return _merge(copies, confirmed)._replace(compared=copies.compared + len(pairs))
+
+    def equal_by_digest(self) -> Copies:
+        """Give the images whose digests are those of an external image, whatever their fingerprints."""
+        if not self.external:
+            return NO_COPIES
+        numbers = range(len(self.images.prints), len(self.images.prints) + len(self.external))
+        digests = [sorted({image.sha256, image.pixel_sha256}) for image in self.external]
+        schema = {"image": pl.UInt32(), "key": pl.List(pl.String)}
+        external = pl.DataFrame({"image": list(numbers), "key": digests}, schema).explode("key")
+        keys = pl.concat([self.images.keys(), external]).with_columns(other=pl.col("image").min().over("key"))
+        return NO_COPIES._replace(equal=_equal(keys))
+
+
+def _numbers(images: pl.Series) -> Numbers:
+    """Give each number once, sorted."""
+    return images.unique().sort().to_numpy().astype(np.int64)
+
+
+def _leaders_of(images: pl.Series, copies: Copies) -> pl.Series:
+    return images.to_frame("image").select(copies.leader(pl.col("image")))["image"]
+
+
+def _equal(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give `EQUAL` of pairs with equal pixels, `image` and `other`; equality is transitive."""
+    return pl.DataFrame(components(pairs.select("image", "other").to_numpy().astype(np.int64)), EQUAL)
+
+
+def _merge(copies: Copies, found: pl.DataFrame) -> Copies:
+    """Add confirmed pairs, as `COPIES`; of several pairs of the same leaders the most similar one stays."""
+    known = copies.equal.select("image", other="leader")
+    exact = found.filter("exact").select("image", "other")
+    grown = copies._replace(equal=_equal(pl.concat([known, exact])))
+    pairs = pl.concat([copies.altered, found.filter(~pl.col("exact")).select(list(ALTERED))])
+    led = pairs.with_columns(image=grown.leader(pl.col("image")), other=grown.leader(pl.col("other")))
+    altered = (
+        led.filter(pl.col("image") != pl.col("other"))
+        .sort("similarity", "image", "other", descending=[True, False, False])
+        .with_columns(low=pl.min_horizontal("image", "other"), high=pl.max_horizontal("image", "other"))
+        .unique(["low", "high"], keep="first", maintain_order=True)
+    )
+    return grown._replace(altered=altered.select(list(ALTERED)).sort("image", "other"))

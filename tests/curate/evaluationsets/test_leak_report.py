@@ -1,0 +1,109 @@
+"""After a build nothing of an evaluation set is left in training, whatever copies of its images there are."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from medmix.curate import check
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.copies import confirm
+from medmix.curate.evaluationsets import leak_report
+from medmix.curate.measure import images
+from medmix.curate.mixtures import load
+
+from ..pictures import ALTERATIONS, picture
+
+BUDGET = 1_000_000
+
+
+def encoded(image: Image.Image, name: str, **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, name, **options)
+    return out.getvalue()
+
+
+FILES: dict[str, Callable[[Image.Image], bytes]] = {
+    "png": lambda image: encoded(image, "PNG"),
+    "bmp": lambda image: encoded(image, "BMP"),
+    "tiff": lambda image: encoded(image, "TIFF"),
+    "jpeg 95": lambda image: encoded(image, "JPEG", quality=95),
+    "jpeg 50": lambda image: encoded(image, "JPEG", quality=50),
+    "half size": lambda image: encoded(ALTERATIONS["half size"](image), "PNG"),
+    "flip": lambda image: encoded(ALTERATIONS["flip"](image), "PNG"),
+    "crop": lambda image: encoded(ALTERATIONS["crop of 5 %"](image), "JPEG", quality=90),
+}
+"""Files of one picture; the first three have equal pixels."""
+
+
+def mix_of(folder: Path, copies: Sequence[tuple[bytes, str]], rest: str = "") -> Path:
+    """Build a mix of SLAKE with these images and splits, each with a question of its own."""
+    rows: dict[str, list[dict]] = {"train": [], "validate": [], "test": []}
+    for number, (data, split) in enumerate(copies):
+        name = f"xmlab{number}"
+        path = folder / "root/slake/Slake1.0/imgs" / name / "source.jpg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+        question = {"qid": number, "question": f"Which organ number {number} is seen here?", "answer": "Lung"}
+        image = {"img_id": number, "img_name": f"{name}/source.jpg", "modality": "CT"}
+        rows[split].append({**question, **image, "q_lang": "en", "answer_type": "OPEN"})
+    for split, found in rows.items():
+        (folder / f"root/slake/Slake1.0/{split}.json").write_text(json.dumps(found))
+    mixture = (
+        f"name: m\nversion: 1.0.0\ndescription: d\nsources: {{slake: {{}}}}\nevaluation: [{{source: slake}}]\n{rest}"
+    )
+    (folder / "m.yaml").write_text(mixture)
+    build(load(str(folder / "m.yaml")), folder / "root", folder / "mix", BuildOptions())
+    return folder / "mix"
+
+
+def fates(mix: Path) -> list[tuple[str, str, str]]:
+    return pl.read_parquet(mix / "ledger.parquet").select("split", "outcome", "reason").rows()
+
+
+def test_copies_of_an_image_whose_pixels_are_in_the_test_split_are_dropped_as_it_is(tmp_path):
+    """The PNG is read first and equals the test image, so it alone is paired with the others by fingerprint."""
+    test = encoded(picture(1, 320, 320), "JPEG", quality=90)
+    copies = [FILES[name](Image.open(io.BytesIO(test))) for name in ("png", "jpeg 50", "half size")]
+    mix = mix_of(tmp_path, [*((data, "train") for data in copies), (test, "test")])
+    assert fates(mix) == [("train", "dropped", "contaminated")] * 3 + [("test", "kept", "")]
+    assert pl.read_parquet(mix / "ledger.parquet")["transformation"].str.split(";").list.first().to_list() == [
+        "",
+        "re-encoded, resized or recoloured",
+        "re-encoded, resized or recoloured",
+        "",
+    ]
+
+
+def stored(mix: Path, *splits: str) -> list[bytes]:
+    """Give the images of the records of these splits."""
+    files = [file for split in splits for file in sorted(mix.glob(f"*/*/{split}-*.parquet"))]
+    return [image["bytes"] for file in files for image in pl.read_parquet(file)["images"].explode()]
+
+
+SPLITS = st.sampled_from(["train", "validate", "test"])
+COPY = st.tuples(st.integers(1, 4), st.sampled_from(sorted(FILES)), SPLITS)
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])  # an example is a build
+@given(st.lists(COPY, min_size=8, max_size=24))
+def test_no_training_image_is_confirmed_against_an_evaluation_image(tmp_path_factory, drawn):
+    pictures = {seed: picture(seed) for seed, _, _ in drawn}
+    mix = mix_of(
+        tmp_path_factory.mktemp("copies"), [(FILES[name](pictures[seed]), split) for seed, name, split in drawn]
+    )
+    trained, tested = (stored(mix, *splits) for splits in (("train", "validation"), ("test",)))
+    assert trained or tested
+    for one in trained:
+        for other in tested:
+            assert images.pixel_digest(one, BUDGET) != images.pixel_digest(other, BUDGET)
+            ready = [confirm.prepare(images.decode_reduced(data, BUDGET)) for data in (one, other)]
+            assert not confirm.compare(*ready).same
+    if trained and tested:
+        assert leak_report.report(mix, [mix], "test", workers=1)["hits"] == []
+    assert check.check(mix) == []
