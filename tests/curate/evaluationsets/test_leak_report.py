@@ -13,9 +13,13 @@ from PIL import Image
 from medmix.curate import check
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.copies import confirm
+from medmix.curate.decide import contamination
+from medmix.curate.decide.candidates import dropped
+from medmix.curate.decide.copy_search import CopySearch
 from medmix.curate.evaluationsets import leak_report
 from medmix.curate.measure import images
 from medmix.curate.mixtures import load
+from medmix.curate.write import manifest
 
 from ..pictures import ALTERATIONS, picture
 
@@ -41,7 +45,9 @@ FILES: dict[str, Callable[[Image.Image], bytes]] = {
 """Files of one picture; the first three have equal pixels."""
 
 
-def mix_of(folder: Path, copies: Sequence[tuple[bytes, str]], rest: str = "") -> Path:
+def mix_of(
+    folder: Path, copies: Sequence[tuple[bytes, str]], rest: str = "", evaluation: str = "[{source: slake}]"
+) -> Path:
     """Build a mix of SLAKE with these images and splits, each with a question of its own."""
     rows: dict[str, list[dict]] = {"train": [], "validate": [], "test": []}
     for number, (data, split) in enumerate(copies):
@@ -54,9 +60,7 @@ def mix_of(folder: Path, copies: Sequence[tuple[bytes, str]], rest: str = "") ->
         rows[split].append({**question, **image, "q_lang": "en", "answer_type": "OPEN"})
     for split, found in rows.items():
         (folder / f"root/slake/Slake1.0/{split}.json").write_text(json.dumps(found))
-    mixture = (
-        f"name: m\nversion: 1.0.0\ndescription: d\nsources: {{slake: {{}}}}\nevaluation: [{{source: slake}}]\n{rest}"
-    )
+    mixture = f"name: m\nversion: 1.0.0\ndescription: d\nsources: {{slake: {{}}}}\nevaluation: {evaluation}\n{rest}"
     (folder / "m.yaml").write_text(mixture)
     build(load(str(folder / "m.yaml")), folder / "root", folder / "mix", BuildOptions())
     return folder / "mix"
@@ -84,6 +88,41 @@ def stored(mix: Path, *splits: str) -> list[bytes]:
     """Give the images of the records of these splits."""
     files = [file for split in splits for file in sorted(mix.glob(f"*/*/{split}-*.parquet"))]
     return [image["bytes"] for file in files for image in pl.read_parquet(file)["images"].explode()]
+
+
+def test_check_finds_the_leaks_that_a_build_let_through(tmp_path, monkeypatch):
+    """Nothing but the search over the finished mix can notice that a stage failed."""
+    monkeypatch.setattr(contamination, "drops", lambda rows, *_: dropped(rows.head(0), "", pl.lit("")))
+    monkeypatch.setattr(CopySearch, "between", lambda self, copies, *_: copies)
+    copies = [("png", "train"), ("flip", "validate"), ("half size", "test")]
+    mix = mix_of(tmp_path, [(FILES[name](picture(1)), split) for name, split in copies])
+    monkeypatch.undo()
+    findings, leaks = check.verify(mix, workers=1)
+    assert [finding.partition(" (")[0] for finding in findings] == [
+        "data: slake/0: leaks slake/2 of slake test: near-duplicate",
+        "data: slake/1: leaks slake/2 of slake test: near-duplicate",
+    ]
+    assert (leaks.training, leaks.items, leaks.compared) == (2, 1, 2)
+
+
+def test_a_mix_is_searched_for_its_own_evaluation_items_alone(tmp_path):
+    images = [(FILES["png"](picture(seed)), split) for seed, split in enumerate(["train", "train", "validate", "test"])]
+    assert check.verify(mix_of(tmp_path, images), workers=1).leaks[2:] == (3, 1, 0)
+    (tmp_path / "m.yaml").write_text((tmp_path / "m.yaml").read_text().replace("evaluation:", "evaluation: [] #"))
+    build(load(str(tmp_path / "m.yaml")), tmp_path / "root", tmp_path / "unnamed", BuildOptions())
+    assert check.verify(tmp_path / "unnamed", workers=1) == ([], None)
+
+
+def test_pictures_that_two_patients_share_are_held_out_together_or_listed(tmp_path):
+    """Every picture is in two groups: with a holdout all stay together; between upstream's splits they are listed."""
+    twice = [(FILES[name](picture(seed)), "test") for seed in range(8) for name in ("png", "jpeg 50")]
+    held_out = mix_of(tmp_path / "held-out", twice, "splits: {test: train, holdout: 0.5}", evaluation="[]")
+    document = manifest.read(held_out)
+    assert set(document["totals"]["kept_by_split"]) == {"train", "validation"}
+    assert document["validation_leaks"] == []
+    splits = [(FILES["png"](picture(1)), "train"), (FILES["jpeg 50"](picture(1)), "validate")]
+    (listed,) = manifest.read(mix_of(tmp_path / "upstream", splits))["validation_leaks"]
+    assert (listed["source"], listed["set"], listed["near-duplicate"]) == ("slake", "slake validation", 1)
 
 
 SPLITS = st.sampled_from(["train", "validate", "test"])
