@@ -73,8 +73,8 @@ def load(targets: Sequence[Target], work: Path, max_pixels: int, workers: int) -
             number = len(scans)
             scans.append(ScanFile(str(place), work / f"scan-{number}.parquet"))
             frame.write_parquet(scans[-1].path)
-            rows = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
-            frames.append(frame.select(*_KEYS, "problems", keys="image_key", target=pl.lit(place), **rows))
+            place_in = {"scan": pl.lit(number, pl.UInt32), "scan_row": pl.int_range(pl.len(), dtype=pl.UInt32)}
+            frames.append(frame.select(*_KEYS, "problems", keys="image_key", target=pl.lit(place), **place_in))
     table = pl.concat(frames).with_row_index("index")
     unreadable = table.select("id", "target", problem="problems").explode("problem").drop_nulls()
     rows = number_images(table).with_columns(
