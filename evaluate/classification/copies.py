@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from medmix.curate.shards import write_text
 from .image_cache import IMAGES_PER_TASK, Bytes, ImageCache, image_sources
 from .samples import Sample
 
-VERSION = "1"
+VERSION = "2"
 """Of this search; cached pairs depend on it and on the code of `curate/copies`."""
 
 PAIRS_PER_TASK = 128
@@ -36,7 +36,7 @@ class CopyPairs:
     """Pairs of copies, as indices in the dataset, the smaller first.
 
     Attributes:
-        pairs: all of them.
+        pairs: all of them; what is confirmed of an image counts for all images with its pixels.
         n_unsearchable: images too small or uniform to find altered copies of; only equal pixels were found.
     """
 
@@ -55,22 +55,24 @@ def find_copies(
     """Find the copies in a dataset: equal pixels, and for `altered` those that `curate.copies` confirms."""
     if kind == "none":
         return CopyPairs(())
-    exact = _find_exact(images.pixel_digests)
+    equal = _equal_images(images.pixel_digests)
+    exact = {pair for same in equal.values() for pair in combinations(same, 2)}
     if kind == "exact":
-        return CopyPairs(exact)
+        return CopyPairs(tuple(sorted(exact)))
     path = cache / f"copies-{images.digest[:16]}-{VERSION}-{code_version()}.json"
     if not path.is_file():
         write_text(path, json.dumps(_find_altered(samples, max_pixels, workers)))
     known = json.loads(path.read_bytes())
-    pairs = {(int(one), int(two)) for one, two in known["pairs"]} | set(exact)
-    return CopyPairs(tuple(sorted(pairs)), known["blind"])
+    sides = ((equal[images.pixel_digests[index]] for index in pair) for pair in known["pairs"])
+    altered = {(min(pair), max(pair)) for one, other in sides if one is not other for pair in product(one, other)}
+    return CopyPairs(tuple(sorted(exact | altered)), known["blind"])
 
 
-def _find_exact(contents: Sequence[str]) -> tuple[tuple[int, int], ...]:
+def _equal_images(contents: Sequence[str]) -> dict[str, list[int]]:
     indices: dict[str, list[int]] = defaultdict(list)
     for index, content in enumerate(contents):
         indices[content].append(index)
-    return tuple(sorted(pair for same in indices.values() for pair in pairwise(same)))
+    return indices
 
 
 def _find_altered(samples: Sequence[Sample], max_pixels: int, workers: int) -> dict[str, object]:

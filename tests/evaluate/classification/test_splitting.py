@@ -14,6 +14,8 @@ from medmix.evaluate.classification.copies import CopyPairs
 from medmix.evaluate.classification.samples import Sample
 from medmix.evaluate.classification.splitting import find_units
 
+from ...curate.pictures import ALTERATIONS, picture
+
 FACTS = replace(datasets.load("busi"), id="made")
 
 
@@ -120,6 +122,18 @@ def test_shots_count_patients_and_not_images(shots: int) -> None:
 def test_a_patient_chosen_for_one_finding_counts_for_his_others() -> None:
     both = [Sample(str(number), Path("x"), (0, 1), "", f"p{number}") for number in range(4)]
     assert len(splitting.few_shot(both, find_units(both, []), range(4), 2, seed=0)) == 2
+
+
+def test_a_copy_of_one_of_several_equal_images_is_a_copy_of_all(tmp_path: Path) -> None:
+    """Three files have equal pixels, of which the last has another label; a fourth is a mirrored copy."""
+    image = picture(1)
+    for name, content in [("a.png", image), ("b.bmp", image), ("c.tiff", image), ("d.png", ALTERATIONS["flip"](image))]:
+        content.save(tmp_path / name)
+    mine = [replace(sample(name, 0), image=tmp_path / name) for name in ("a.png", "b.bmp", "c.tiff", "d.png")]
+    decoded = image_cache.load(mine, 64, tmp_path / "cache", 10**8)
+    every = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+    assert copies.find_copies(mine, decoded, "altered", tmp_path / "cache", 10**8).pairs == every
+    assert copies.find_copies(mine, decoded, "exact", tmp_path / "cache", 10**8).pairs == every[:2] + every[3:4]
 
 
 def real(name: str, folder: Path, cache: Path) -> tuple[list[Sample], CopyPairs]:
