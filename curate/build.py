@@ -16,14 +16,14 @@ from typing import Any
 
 import polars as pl
 
-from . import omissions, sampledata
+from . import losses, omissions, sampledata
 from .decide import candidates, leaks, policy, scan_images
 from .decide.copy_search import Copies, CopySearch
 from .decide.scan_texts import ScanTexts
 from .decide.stages import Decision, decide
 from .describe import cards, croissant, report, statistics
-from .errors import UsageError
-from .evaluationsets import coverage, external_sets
+from .errors import UsageError, WorkError
+from .evaluationsets import coverage, external_sets, item_keys
 from .evaluationsets.fingerprint_file import FingerprintedSet
 from .facts import Facts
 from .measure.scans import ScanFile, scan_all
@@ -44,6 +44,8 @@ class BuildOptions:
     Attributes:
         only: read these sources and no others; empty reads all.
         allow_missing: continue without these sources if they are absent.
+        allow_lost: continue without files and rows of these sources that cannot be read.
+        require_evaluation: refuse to build when an evaluation set of the mixture is not there.
         limit: read only the first rows of each source.
         workers: processes; the mix does not depend on it.
         fresh: discard earlier scans and pieces.
@@ -52,6 +54,8 @@ class BuildOptions:
 
     only: tuple[str, ...] = ()
     allow_missing: tuple[str, ...] = ()
+    allow_lost: tuple[str, ...] = ()
+    require_evaluation: bool = False
     limit: int | None = None
     workers: int = 1
     fresh: bool = False
@@ -86,17 +90,18 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
         root = root or _sample_root(mixture, work)
-        inputs, missing = find(mixture, root, options.only, options.allow_missing)
+        inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
+        if options.require_evaluation:
+            _require_evaluation(mixture, root, inputs)
         notes = _say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
         with _timed(seconds, "scan"):
             context = _scan(mixture, options, root, work, inputs, language_model)
-        notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets, mixture.evaluation))
+        notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets))
         complete = row_counts.complete_sources(inputs)
         settings = _settings(mixture, options)
         digest = _digest(context, settings, complete)
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
-            _say_all("warning", finished["warnings"])
             say(f"{out} is up to date")
             return finished
         stage = work / f"mix-{digest[:20]}"
@@ -104,18 +109,24 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         with _timed(seconds, "load"):
             records, differences = _load(context, complete)
         notes += _say_all("note", row_counts.notes(differences))
-        warnings = _say_all("warning", row_counts.warnings(differences))
+        warnings = [*omissions.missing_shards(inputs), *row_counts.warnings(differences)]
         search = _copy_search(records, context)
         with _timed(seconds, "compare"):
             copies = search.everywhere()
         with _timed(seconds, "decide"):
             decision = _decide(records, context, search, copies)
             decided = decision.records
+            warnings += _losses(decided, context)
             fields = policy.count_licence_fields(decided)
             notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
             files = _materialise(decided, context, stage)
+        incomplete = [entry.source for entry in inputs if options.limit is not None or entry.missing_shards]
+        sets = context.external_evaluation_sets
+        compared = coverage.coverage(decided, mixture.evaluation, sets, context.scans, incomplete)
+        item_keys.write(stage / item_keys.NAME, compared.keys)
+        warnings += coverage.not_checked(compared.sets)
         document = manifest.compose(
             mixture=mixture,
             digest=digest,
@@ -125,11 +136,12 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes=notes,
             warnings=warnings,
             decided=decided,
-            evaluation=coverage.coverage(decided, mixture.evaluation, context.external_evaluation_sets),
+            selection=_selection(mixture, options, inputs, missing),
+            evaluation=compared.sets,
             leaks=decision.leaks,
             validation_leaks=decision.validation_leaks,
         )
-        document = _describe(document, stage, [*files, "ledger.parquet"], seconds)
+        document = _describe(document, stage, [*files, "ledger.parquet", item_keys.NAME], seconds)
         if version_note := versions.describe_rebuild(out, stage):
             say(f"note: {version_note}")
         place(stage, out)
@@ -166,7 +178,52 @@ def _scan(
 
 def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
     """Give what the manifest names as the settings of the build."""
-    return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in ("only", "allow_missing", "limit")}}
+    names = ("only", "allow_missing", "allow_lost", "limit")
+    return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in names}}
+
+
+def _selection(
+    mixture: Mixture, options: BuildOptions, inputs: Sequence[Input], missing: Sequence[str]
+) -> dict[str, Any]:
+    """Give what the build was told to leave out, and the sources of the mixture that it did not read."""
+    read = {entry.source for entry in inputs}
+    return {
+        "only": list(options.only),
+        "limit": options.limit,
+        "allowed_missing": list(missing),
+        "allowed_lost": list(options.allow_lost),
+        "not_read": [source for source in mixture.sources if source not in read],
+    }
+
+
+def _require_evaluation(mixture: Mixture, root: Path, inputs: Sequence[Input]) -> None:
+    """Check that the files of all evaluation sets are there.
+
+    Raises:
+        UsageError: one is not.
+    """
+    read = {entry.source for entry in inputs}
+    absent = [item.name for item in mixture.evaluation if item.source and item.source not in read]
+    absent += external_sets.absent(mixture.evaluation, root)
+    if absent:
+        raise UsageError(
+            f"evaluation sets not found under {root}: {', '.join(absent)}; see how to get them with: "
+            f"medmix fetch --mixture {mixture.name} --root {root}"
+        )
+
+
+def _losses(decided: pl.DataFrame, context: _Context) -> list[str]:
+    """Describe the losses that are allowed, or that the mixture's rules cause.
+
+    Raises:
+        WorkError: others; a ledger in the work folder shows the rows.
+    """
+    found = losses.find(decided, context.mixture.losses.share)
+    if refusal := losses.refusal(found, context.options.allow_lost):
+        path = context.work / "refused-ledger.parquet"
+        ledger.write(path, decided)
+        raise WorkError(f"{refusal} (each row: {path})")
+    return [loss.describe() for loss in found]
 
 
 def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[str]) -> str:

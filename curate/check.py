@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import medmix
 
 from .describe import attribution, cards, croissant, report, statistics
+from .evaluationsets import item_keys
 from .evaluationsets.leak_report import OwnLeaks, own_leaks
 from .licences import terms
 from .mixture import EvaluationSet
@@ -29,9 +30,10 @@ MAX_FINDINGS_PER_FILE = 20
 
 
 class Verdict(NamedTuple):
-    """The findings on a mix, each with its file, and the search for leaks between its splits, if there was one."""
+    """The findings on a mix, each with its file; its build's warnings; the search for leaks, if there was one."""
 
     findings: list[str]
+    warnings: list[str]
     leaks: OwnLeaks | None
 
 
@@ -48,7 +50,7 @@ def verify(mix: Path, workers: int) -> Verdict:
     """
     document = manifest.read(mix)
     if not manifest.is_unmodified(mix):
-        return Verdict([manifest.MODIFIED], None)
+        return Verdict([manifest.MODIFIED], [], None)
     findings = list(_files(mix, document))
     shards = manifest.shards_of(document)
     groups: dict[str, str] | None = None if _allows_split_groups(document) else {}
@@ -57,12 +59,28 @@ def verify(mix: Path, workers: int) -> Verdict:
         if (mix / shard).is_file():
             findings += _limited(shard, _shard(mix, shard, groups, ids))
     findings += _ledger(mix, document, ids)
+    findings += _item_keys(mix, document)
     findings = findings or list(_cards(mix, document, shards))
     evaluation = _evaluation_of(document, shards)
     if findings or not evaluation:
-        return Verdict(findings, None)
+        return Verdict(findings, document["warnings"], None)
     leaks = own_leaks(mix, evaluation, workers)
-    return Verdict(_limited("data", _leaks(leaks)), leaks)
+    return Verdict(_limited("data", _leaks(leaks)), document["warnings"], leaks)
+
+
+def _item_keys(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
+    """Compare the keys of the compared evaluation items with the manifest's digests.
+
+    A published copy has no keys of the sets of credentialed sources.
+    """
+    if item_keys.NAME not in document["files"] or not (mix / item_keys.NAME).is_file():
+        return
+    keys = item_keys.read(mix)
+    hidden = "published" in document or "ledger_without_drops" in document
+    for row in document["evaluation"]:
+        found = sorted(keys.get(row["set"], ()))
+        if item_keys.keys_digest(found) != row["items_sha256"] and (found or not hidden):
+            yield f"{item_keys.NAME}: the keys of {row['set']} are not those of the manifest"
 
 
 def _evaluation_of(document: Mapping[str, Any], shards: Sequence[str]) -> list[EvaluationSet]:

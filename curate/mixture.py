@@ -92,6 +92,17 @@ class RepeatRule:
 
 
 @dataclass(frozen=True, slots=True)
+class LossRule:
+    """When a source counts as lost: one reason drops at least this `share` of its rows, above 0 to 1.
+
+    A build stops at a loss by a reason of reading or images unless `--allow-lost` names the source. Other losses are
+    warnings.
+    """
+
+    share: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class FileFilter:
     """Which images of a folder to use.
 
@@ -198,6 +209,7 @@ class Mixture:
     conflicts: Literal["drop", "report"] = "drop"
     duplicates: DuplicateRule = DuplicateRule()
     repeats: RepeatRule = RepeatRule()
+    losses: LossRule = LossRule()
     evaluation: tuple[EvaluationSet, ...] = ()
     temperature: float = 1.0
     seed: int = 0

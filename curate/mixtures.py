@@ -46,6 +46,7 @@ def _general_problems(mixture: Mixture, stem: str) -> list[str]:
         (not 0 <= mixture.splits.holdout <= 1, "splits.holdout: must lie between 0 and 1"),
         (not 0.8 <= mixture.duplicates.text <= 1, "duplicates.text: must lie between 0.8 and 1"),
         (reports is not None and reports < 1, "repeats.reports: must be 1 or more"),
+        (not 0 < mixture.losses.share <= 1, "losses.share: must be above 0 and at most 1"),
         (images.min_side < 1 or images.max_pixels < 1, "images: min_side and max_pixels must be 1 or more"),
         (policy.use == "commercial" and policy.unclear == "restrict",
          "licence_policy: contradicts itself: `use: commercial` cannot keep records whose licence is unclear; "

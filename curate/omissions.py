@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from .evaluationsets.fingerprint_file import FingerprintedSet
-from .mixture import EvaluationSet, Mixture
+from .mixture import Mixture
 from .read.inputs import Input
 from .sources import layouts
 
 
 def of_sources(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str], limit: int | None) -> list[str]:
-    """List the layouts, sources, evaluation sets and rows that this build does not read."""
+    """List the layouts, sources and rows that this build does not read."""
     notes = [
         f"{entry.source}: read as {entry.layout}; the folder also has {', '.join(entry.unread)}, "
         "a copy of the same rows, which was not read (choose with `layout:` in the mixture)"
@@ -23,21 +23,27 @@ def of_sources(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str]
         notes += [f"{entry.source}: {line}" for line in layout.notes(entry.folder)]
     if missing:
         notes.append(f"missing sources, as allowed: {', '.join(missing)}")
-    read = {entry.source for entry in inputs}
-    unchecked = [item.name for item in mixture.evaluation if item.source and item.source not in read]
-    if unchecked:
-        notes.append(f"no leak check for evaluation sets that were not read: {', '.join(unchecked)}")
+    read = [entry.source for entry in inputs]
+    if unread := [source for source in mixture.sources if source not in read and source not in missing]:
+        notes.append(f"sources that --only left out: {', '.join(unread)}")
     if limit is not None:
         notes.append(f"only the first {limit} rows of each source were read: evaluation sets may be incomplete")
     return notes
 
 
-def of_evaluation_sets(found: Mapping[int, FingerprintedSet], evaluation: Sequence[EvaluationSet]) -> list[str]:
-    """List the external evaluation sets, and the images of them, that were not compared."""
-    absent = [item.name for place, item in enumerate(evaluation) if item.images and place not in found]
+def missing_shards(inputs: Sequence[Input]) -> list[str]:
+    """List the numbered files that are missing and whose absence was allowed, a line for each source."""
+    return [
+        f"{entry.source}: read without {len(entry.missing_shards)} missing files of a numbered set, as allowed, first "
+        f"{entry.missing_shards[0]}"
+        for entry in inputs
+        if entry.missing_shards
+    ]
+
+
+def of_evaluation_sets(found: Mapping[int, FingerprintedSet]) -> list[str]:
+    """List the images of external evaluation sets that were not compared."""
     notes = []
-    if absent:
-        notes.append(f"no leak check for evaluation sets that are not under the root: {', '.join(absent)}")
     for file in found.values():
         if file.unreadable:
             first = file.items.row(by_predicate=pl.col("problem") != "", named=True)

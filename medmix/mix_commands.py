@@ -18,6 +18,8 @@ from .printing import print_build, print_json, print_licences
 @click.option("--out", type=PATH, help="Output folder.  [default: ./mixes/NAME]")
 @click.option("--only", callback=comma_list, metavar="SOURCE,...", help="Read only these sources.")
 @click.option("--allow-missing", callback=comma_list, metavar="SOURCE,...", help="Sources that may be absent.")
+@click.option("--allow-lost", callback=comma_list, metavar="SOURCE,...", help="Sources whose rows may be unreadable.")
+@click.option("--require-evaluation", is_flag=True, help="Stop if an evaluation set of the mixture is not there.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
 @workers_option
 @click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
@@ -29,6 +31,8 @@ def build(
     out: Path | None,
     only: tuple[str, ...],
     allow_missing: tuple[str, ...],
+    allow_lost: tuple[str, ...],
+    require_evaluation: bool,
     limit: int | None,
     workers: int,
     fresh: bool,
@@ -56,6 +60,8 @@ def build(
     options = BuildOptions(
         only=only,
         allow_missing=allow_missing,
+        allow_lost=allow_lost,
+        require_evaluation=require_evaluation,
         limit=limit,
         workers=workers,
         fresh=fresh,
@@ -66,6 +72,9 @@ def build(
         print_json(manifest, sort_keys=True)
     else:
         print_build(manifest)
+    for warning in manifest["warnings"]:
+        say(f"warning: {warning}")
+    if not as_json:
         say(f"the mix is in {out}; next: medmix check {out}")
 
 
@@ -85,10 +94,10 @@ def check(mix: Path, workers: int, as_json: bool) -> int:
     """
     from medmix.curate.check import verify
 
-    findings, leaks = verify(mix, workers)
+    findings, warnings, leaks = verify(mix, workers)
     searched = None if leaks is None else {name: getattr(leaks, name) for name in ("training", "items", "compared")}
     if as_json:
-        print_json({"mix": str(mix), "findings": findings, "leak_search": searched})
+        print_json({"mix": str(mix), "findings": findings, "warnings": warnings, "leak_search": searched})
     else:
         if searched:
             say(
@@ -99,6 +108,8 @@ def check(mix: Path, workers: int, as_json: bool) -> int:
             say(
                 "no search for leaks: " + ("mend the findings first" if findings else "the mix has no evaluation items")
             )
+        for warning in warnings:
+            say(f"warning: {warning}")
         for finding in findings:
             click.echo(finding)
         say(f"{mix}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")

@@ -26,7 +26,7 @@ ORDER = """
     train.rules
     train.recipe train.device train.rank_zero
     curate.build curate.check
-    curate.omissions
+    curate.losses curate.omissions
     curate.publish
     curate.evaluationsets curate.describe
     curate.write

@@ -9,12 +9,10 @@ __all__ = (
     "comparisons",
     "contradictions",
     "copy_search",
-    "image_copies",
     "leaks",
     "overlap",
     "policy",
     "scan_images",
     "scan_texts",
-    "splits",
     "stages",
 )

@@ -3,4 +3,4 @@
 The wing fingerprints evaluation sets and finds their items; whether a leak drops a record is decided in `decide`.
 """
 
-__all__ = ("coverage", "external_sets", "fingerprint_file", "leak_report")
+__all__ = ("coverage", "external_sets", "fingerprint_file", "item_keys", "leak_report")

@@ -120,6 +120,16 @@ def load(
     return found
 
 
+def absent(evaluation: Sequence[EvaluationSet], root: Path) -> list[str]:
+    """Give the names of the evaluation sets of images that are not under `root`."""
+    names = [item.images for item in evaluation if item.images]
+    return [
+        name
+        for name in names
+        if not (root / f"{name}{fingerprint_file.SUFFIX}").is_file() and not (root / name).is_dir()
+    ]
+
+
 def _folder_version(folder: Path, file_filter: FileFilter, max_pixels: int) -> str:
     """Digest what decides the file of a folder: names, sizes and times of its images, the settings, the code."""
     files = [(path.relative_to(folder).as_posix(), path.stat()) for path in paths(folder, file_filter)]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import facts
+from ..evaluationsets import item_keys
 from ..licences import terms
 from ..progress import track
 from ..write import ledger
@@ -176,6 +177,12 @@ def _check_ledger(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
             yield f"has rows of the credentialed source {source}"
 
 
+def _check_item_keys(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
+    for name in set(batch["set"].to_pylist()):
+        if name.split()[0] in _credentialed_sources():
+            yield f"has keys of {name}, a set of a credentialed source"
+
+
 def _check_index(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
     columns = ("id", "source", "license", "license_verdict")
     for id_, source, licence, verdict in zip(*(batch[name].to_pylist() for name in columns), strict=True):
@@ -187,6 +194,7 @@ _TABLES: dict[str, tuple[Callable[[], pa.Schema], Callable[[pa.RecordBatch, Forb
     "data": (mix_schema, _check_records),
     pointers.FOLDER: (lambda: pointers.SCHEMA, _check_pointers),
     "ledger.parquet": (lambda: pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema, _check_ledger),
+    item_keys.NAME: (lambda: pl.DataFrame(schema=item_keys.SCHEMA).to_arrow().schema, _check_item_keys),
     record_digests.NAME: (lambda: record_digests.SCHEMA, _check_index),
 }
 """First part of a file's name -> the schema of the file, and the check of its rows."""

@@ -19,6 +19,7 @@ from ..config import parse
 from ..decide import candidates
 from ..describe import cards, croissant, report, statistics
 from ..errors import UsageError, WorkError
+from ..evaluationsets import item_keys
 from ..measure.scans import scan_all
 from ..measure.text import find_model
 from ..progress import say
@@ -126,7 +127,8 @@ def _rebuild(
     rule = parse(mixture.Mixture, full["settings"]["mixture"], release.FULL_MANIFEST)
     layouts = {source: replace(rule.sources[source], layout=full["sources"][source]["layout"]) for source in sources}
     rule = replace(rule, sources={**rule.sources, **layouts})
-    found, _ = inputs.find(rule, root, only=tuple(sources))
+    lost = [source for source in full["settings"]["allow_lost"] if source in sources]
+    found, _ = inputs.find(rule, root, only=tuple(sources), allow_lost=lost)
     found = [replace(entry, facts=_facts_of_build(full, entry)) for entry in found]
     limit = full["settings"]["limit"]
     model = find_model(options.language_model)
@@ -191,6 +193,7 @@ def _add_published_files(
     if manifest.content_digest(full) != full["timings"][manifest.DIGEST_KEY]:
         raise WorkError(f"the records are equal, but this version counts them differently; use medmix {full['medmix']}")
     _write_ledger(stage, copy, full)
+    release.link_file(copy / item_keys.NAME, stage / item_keys.NAME)
     return manifest.write(stage, _write_cards(stage, published, full))
 
 
@@ -207,7 +210,7 @@ def _write_cards(stage: Path, published: Mapping[str, Any], full: Mapping[str, A
     hidden = sorted(release.credentialed_sources(full))
     document = {**full, "files": {}, **({"ledger_without_drops": hidden} if hidden else {})}
     tables = [*manifest.shards_of(full), *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/"))]
-    document["files"] = manifest.file_facts(stage, [*tables, release.LEDGER])
+    document["files"] = manifest.file_facts(stage, [*tables, release.LEDGER, item_keys.NAME])
     written = [*cards.write(stage, document), *croissant.write(stage, document)]
     document["files"] |= manifest.file_facts(stage, [*written, *report.write(stage, document)])
     differing = [file for file in written if document["files"][file] != full["files"].get(file)]

@@ -25,6 +25,7 @@ from .. import facts
 from ..code_digest import code_digest
 from ..describe import cards, croissant, report, statistics
 from ..errors import WorkError
+from ..evaluationsets import item_keys
 from ..licences import effective
 from ..record import VERDICTS
 from ..shards import write_text
@@ -97,13 +98,18 @@ def _write(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelo
         link_file(mix / file, folder / file)
     record_digests.write(folder / record_digests.NAME, mix, shards)
     write_ledger(folder / LEDGER, pl.read_parquet(mix / LEDGER), full)
+    hidden = credentialed_sources(full)
+    keys = {name: sorted(found) for name, found in sorted(item_keys.read(mix).items()) if name.split()[0] not in hidden}
+    item_keys.write(folder / item_keys.NAME, keys)
     published = {name: value for name, value in full.items() if name != UNPUBLISHED_KEY}
     write_text(folder / FULL_MANIFEST, json.dumps(published, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     document = release_manifest(folder, full, shards, repo, changelog)
     document["files"] = {file: full["files"][file] for file in linked}
     document["statistics"] = statistics.measure(folder, shards)
     written = [*cards.write(folder, document), *croissant.write(folder, document), *report.write(folder, document)]
-    document["files"] |= manifest.file_facts(folder, [*written, record_digests.NAME, LEDGER, FULL_MANIFEST])
+    document["files"] |= manifest.file_facts(
+        folder, [*written, record_digests.NAME, LEDGER, item_keys.NAME, FULL_MANIFEST]
+    )
     manifest.write(folder, document)
 
 

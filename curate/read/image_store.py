@@ -17,6 +17,10 @@ import pyarrow.parquet as pq
 
 from ..errors import RowError
 from ..record import ImageRef
+from ..tables import LFS_REMEDY, is_lfs_pointer
+
+POINTER_BYTES = 64
+"""The start of a file that shows whether it is a Git LFS pointer."""
 
 MAX_BYTES = 512 * 2**20
 """Far above any image of the sources; a zip member that claims more is a bomb."""
@@ -66,6 +70,8 @@ class ImageStore:
             raise RowError("missing-image", str(ref))
         if not data:
             raise RowError("unreadable-image", f"{ref}: empty")
+        if is_lfs_pointer(data):
+            raise RowError("unreadable-image", f"{ref}: a Git LFS pointer; {LFS_REMEDY}")
         return data
 
     def close(self) -> None:
@@ -85,6 +91,8 @@ class ImageStore:
             self.close()
             path = self.root / ref.path
             _check_regular_file(path, ref)
+            if is_lfs_pointer_file(self.root, ref):
+                raise RowError("unreadable-image", f"{ref}: {ref.path} is a Git LFS pointer; {LFS_REMEDY}")
             if ref.member is not None:
                 self._container = _Zip(path)
             elif path.suffix == ".arrow":
@@ -103,6 +111,12 @@ def file_stat(root: Path, ref: ImageRef) -> tuple[int, int] | None:
     except (RowError, OSError, ValueError):
         return None
     return found.st_size, found.st_mtime_ns
+
+
+def is_lfs_pointer_file(root: Path, ref: ImageRef) -> bool:
+    """Tell whether the file, archive or table that holds the image is a Git LFS pointer."""
+    with (root / ref.path).open("rb") as handle:
+        return is_lfs_pointer(handle.read(POINTER_BYTES))
 
 
 def check_path(ref: ImageRef) -> None:

@@ -9,7 +9,7 @@ from ..config import nearest
 from ..errors import UsageError
 from ..mixture import Mixture
 from ..sources import Shard, layouts
-from . import dicom, download_record, refused_copies
+from . import dicom, download_record, refused_copies, shard_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Input:
         source: its id; `folder` its folder; `facts` the facts about it.
         layout: the layout that is read; `shards` its pieces in reading order.
         unread: names of other layouts in the folder: copies of the same rows, not read.
+        missing_shards: numbered files that are missing, as the names of the others show.
     """
 
     source: str
@@ -28,20 +29,32 @@ class Input:
     layout: str
     shards: tuple[Shard, ...]
     unread: tuple[str, ...]
+    missing_shards: tuple[str, ...] = ()
 
 
 def find(
-    mixture: Mixture, root: Path, only: Sequence[str] = (), allow_missing: Sequence[str] = ()
+    mixture: Mixture,
+    root: Path,
+    only: Sequence[str] = (),
+    allow_missing: Sequence[str] = (),
+    allow_lost: Sequence[str] = (),
 ) -> tuple[list[Input], list[str]]:
     """Find the mixture's sources under `root`; give them in the mixture's order, and the ids of missing ones.
 
+    Args:
+        mixture: the mixture.
+        root: the folder of all sources.
+        only: the sources to look for; empty for all.
+        allow_missing: sources that may be absent.
+        allow_lost: sources of which numbered files may be absent.
+
     Raises:
-        UsageError: a required source is missing, a name is unknown, or a folder holds no known layout, an
+        UsageError: a required source or file is missing, a name is unknown, or a folder holds no known layout, an
             unfinished download or a copy that must not be used; all problems in one line.
     """
     problems = [
         f"{option} {name!r} is not in mixture {mixture.name}{nearest(name, list(mixture.sources))}"
-        for option, chosen in (("--only", only), ("--allow-missing", allow_missing))
+        for option, chosen in (("--only", only), ("--allow-missing", allow_missing), ("--allow-lost", allow_lost))
         for name in chosen
         if name not in mixture.sources
     ]
@@ -64,6 +77,8 @@ def find(
         choice = _choose_layout(mixture, source, folder)
         if isinstance(choice, Input):
             found.append(choice)
+            if choice.missing_shards and source not in allow_lost:
+                unreadable.append(_missing_shards_message(choice))
         elif source in allow_missing:
             missing.append(source)
         else:
@@ -97,7 +112,17 @@ def _choose_layout(mixture: Mixture, source: str, folder: Path) -> Input | str:
     if layout.images == "dicom":
         dicom.require_pydicom()
     unread = tuple(other.name for other, _ in present if other is not layout)
-    return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread)
+    missing = tuple(shard_numbers.missing_from(folder, {file for shard in shards for file in shard.files}))
+    return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread, missing)
+
+
+def _missing_shards_message(entry: Input) -> str:
+    first, rest = entry.missing_shards[0], len(entry.missing_shards) - 1
+    more = f" and {rest} more" if rest else ""
+    return (
+        f"{entry.folder}: {first}{more} of a numbered set is missing; fetch it again, "
+        f"or build without its rows: --allow-lost {entry.source}"
+    )
 
 
 def _facts(source: str, folder: Path, layout: str) -> facts.Facts:

@@ -10,7 +10,8 @@ from .. import facts
 from ..errors import InputError
 from ..record import Record
 from ..sources import Layout, Shard, layouts
-from . import image_store
+from ..tables import LFS_REMEDY
+from . import image_store, shard_numbers
 from .download_record import is_unfinished, read_record, resume_hint
 
 PROBED_ROWS = 50
@@ -93,6 +94,8 @@ def _first_layout(source: str, folder: Path) -> tuple[Layout | None, list[Shard]
 
 def _missing_files(entry: facts.Facts, folder: Path, layout: Layout, shards: list[Shard]) -> Iterator[str]:
     """List missing files, judged by upstream's splits and by the images of the first rows."""
+    for file in shard_numbers.missing_from(folder, {file for shard in shards for file in shard.files}):
+        yield f"{file} of a numbered set is missing"
     splits = {shard.split: shard for shard in reversed(shards)}
     if "" not in splits:
         missing = [split for split, size in entry.expected_rows(layout.name).items() if size and split not in splits]
@@ -104,5 +107,8 @@ def _missing_files(entry: facts.Facts, folder: Path, layout: Layout, shards: lis
             yield str(error)
             continue
         refs = [ref for row in images for ref in row]
-        if refs and not any(image_store.file_stat(folder, ref) for ref in refs):
+        there = next((ref for ref in refs if image_store.file_stat(folder, ref)), None)
+        if refs and there is None:
             yield f"no images of {split or 'the rows'} found, as {refs[0].path}"
+        elif there is not None and image_store.is_lfs_pointer_file(folder, there):
+            yield f"{there.path} is a Git LFS pointer and not the file itself; {LFS_REMEDY}"

@@ -10,11 +10,12 @@ from .csv_files import csv_columns, csv_fields, csv_pieces, csv_rows
 from .fields import field, text_or_number
 from .json_files import json_items, json_lines, json_rows
 from .lines import Piece, line_pieces, read_text, text_lines
-from .opening import GET_AGAIN, input_errors
+from .opening import GET_AGAIN, LFS_REMEDY, input_errors, is_lfs_pointer
 from .pickles import pickle_rows
 
 __all__ = [
     "GET_AGAIN",
+    "LFS_REMEDY",
     "Piece",
     "arrow_rows",
     "csv_columns",
@@ -23,6 +24,7 @@ __all__ = [
     "csv_rows",
     "field",
     "input_errors",
+    "is_lfs_pointer",
     "json_items",
     "json_lines",
     "json_rows",

@@ -12,11 +12,24 @@ from ..errors import InputError
 
 GET_AGAIN = "get the file again from upstream"
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+"""The first line of a pointer: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
+
+LFS_REMEDY = "run git lfs pull in the checkout that it came from"
+
+
+def is_lfs_pointer(start: bytes) -> bool:
+    """Tell whether a file that starts with these bytes is a Git LFS pointer in place of the file itself."""
+    return start.startswith(_LFS_POINTER)
+
 
 @contextmanager
 def input_errors(path: Path) -> Iterator[None]:
-    """Turn the system's errors on a file into an `InputError`."""
+    """Turn the system's errors on a file into an `InputError`; refuse a Git LFS pointer in its place."""
     try:
+        with path.open("rb") as handle:
+            if is_lfs_pointer(handle.read(len(_LFS_POINTER))):
+                raise InputError(path, "is a Git LFS pointer and not the file itself", LFS_REMEDY)
         yield
     except UnicodeDecodeError:
         raise InputError(path, "is not UTF-8 text", GET_AGAIN) from None

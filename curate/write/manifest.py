@@ -30,6 +30,7 @@ ENTRIES = (
     "restricted",
     "pointers",
     "ledger.parquet",
+    "evaluation.parquet",
     "records.parquet",
     "full_manifest.json",
     "datasheet.md",
@@ -43,7 +44,7 @@ ENTRIES = (
 )
 """The top-level entries of a mix or a published mix; a rebuild replaces only these."""
 
-FORMAT = 2
+FORMAT = 3
 """Increased when the layout of a mix changes in a way that older readers would misread."""
 
 DIGEST_KEY = "manifest_sha256"
@@ -77,7 +78,8 @@ def compose(
     notes: Sequence[str],
     warnings: Sequence[str],
     decided: pl.DataFrame,
-    evaluation: Sequence[Mapping[str, str | int]],
+    selection: Mapping[str, Any],
+    evaluation: Sequence[Mapping[str, str | int | bool]],
     leaks: Sequence[Mapping[str, str | int]],
     validation_leaks: Sequence[Mapping[str, str | int]],
 ) -> dict[str, Any]:
@@ -117,6 +119,7 @@ def compose(
         "settings": _as_json(settings),
         "sources": sources,
         "missing": list(missing),
+        "selection": dict(selection),
         "notes": list(notes),
         "warnings": list(warnings),
         "totals": {

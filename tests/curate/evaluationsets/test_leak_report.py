@@ -97,7 +97,7 @@ def test_check_finds_the_leaks_that_a_build_let_through(tmp_path, monkeypatch):
     copies = [("png", "train"), ("flip", "validate"), ("half size", "test")]
     mix = mix_of(tmp_path, [(FILES[name](picture(1)), split) for name, split in copies])
     monkeypatch.undo()
-    findings, leaks = check.verify(mix, workers=1)
+    findings, _, leaks = check.verify(mix, workers=1)
     assert [finding.partition(" (")[0] for finding in findings] == [
         "data: slake/0: leaks slake/2 of slake test: near-duplicate",
         "data: slake/1: leaks slake/2 of slake test: near-duplicate",
@@ -110,7 +110,7 @@ def test_a_mix_is_searched_for_its_own_evaluation_items_alone(tmp_path):
     assert check.verify(mix_of(tmp_path, images), workers=1).leaks[2:] == (3, 1, 0)
     (tmp_path / "m.yaml").write_text((tmp_path / "m.yaml").read_text().replace("evaluation:", "evaluation: [] #"))
     build(load(str(tmp_path / "m.yaml")), tmp_path / "root", tmp_path / "unnamed", BuildOptions())
-    assert check.verify(tmp_path / "unnamed", workers=1) == ([], None)
+    assert check.verify(tmp_path / "unnamed", workers=1) == ([], [], None)
 
 
 def test_pictures_that_two_patients_share_are_held_out_together_or_listed(tmp_path):

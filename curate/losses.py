@@ -1,0 +1,57 @@
+"""Sources of which one reason drops nearly all rows: a lost folder of images, a wrong layout, a wrong language."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+UNREADABLE_STAGES = ("read", "images")
+"""Stages that drop what cannot be read; the others drop by the mixture's rules."""
+
+
+class Loss(NamedTuple):
+    """A reason that drops nearly all rows of a source, or all of its reasons where nothing is kept (`reason` "").
+
+    Attributes:
+        rows, read: rows that it drops, of rows read.
+        example: the evidence of the first of them.
+        is_unreadable: the rows could not be read, or their images could not.
+    """
+
+    source: str
+    reason: str
+    rows: int
+    read: int
+    example: str
+    is_unreadable: bool
+
+    def describe(self) -> str:
+        """Describe the loss in one line."""
+        why = f" as {self.reason} (first: {self.example})" if self.reason else ", for several reasons"
+        return f"{self.source}: {self.rows:,} of {self.read:,} rows are dropped{why}"
+
+
+def find(decided: pl.DataFrame, share: float) -> list[Loss]:
+    """Give the losses of each source, in reading order: reasons that drop at least this share of its rows."""
+    losses = []
+    for (source,), rows in decided.group_by("source", maintain_order=True):
+        dropped = rows.filter(pl.col("outcome") == "dropped")
+        found = [
+            Loss(
+                str(source), str(reason), part.height, rows.height, part["evidence"][0], str(stage) in UNREADABLE_STAGES
+            )
+            for (stage, reason), part in dropped.group_by("stage", "reason", maintain_order=True)
+            if part.height >= share * rows.height
+        ]
+        if not found and dropped.height == rows.height:
+            found = [Loss(str(source), "", dropped.height, rows.height, "", False)]
+        losses += found
+    return losses
+
+
+def refusal(losses: Sequence[Loss], allowed: Sequence[str]) -> str:
+    """Give the message that refuses a mix without the unreadable rows of sources that are not allowed; "" if none."""
+    refused = [loss for loss in losses if loss.is_unreadable and loss.source not in allowed]
+    sources = ",".join(dict.fromkeys(loss.source for loss in refused))
+    lines = "; ".join(loss.describe() for loss in refused)
+    return f"{lines}. Mend the files, or build without these rows: --allow-lost {sources}" if refused else ""
