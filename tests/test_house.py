@@ -16,7 +16,7 @@ ORDER = """
     evaluate.ablation
     evaluate.comparison
     evaluate.answers evaluate.classification
-    evaluate.metrics evaluate.intervals evaluate.formatting
+    evaluate.metrics evaluate.intervals evaluate.formatting evaluate.contamination
     train.export
     train.run
     train.estimate

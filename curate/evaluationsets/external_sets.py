@@ -20,6 +20,7 @@ from ..measure import images
 from ..measure.text_keys import Texts
 from ..mixture import EvaluationSet, FileFilter
 from ..progress import track
+from ..read import source_status
 from ..write import manifest
 from . import fingerprint_file, parts
 from .file_filter import paths
@@ -118,6 +119,21 @@ def load(
                 of_images(folder, item.file_filter, item.images, cached, max_pixels, workers)
             found[place] = fingerprint_file.read(cached)
     return found
+
+
+def status(item: EvaluationSet, root: Path) -> source_status.SourceStatus:
+    """Give the status of the files of a set of images under `root`."""
+    if (root / f"{item.images}{fingerprint_file.SUFFIX}").is_file():
+        return source_status.SourceStatus(item.images, "present", "fingerprints", "")
+    folder = root / item.images
+    if not folder.is_dir():
+        problem = f"expected its images in {folder}, or {folder}{fingerprint_file.SUFFIX} of medmix fingerprint"
+        return source_status.SourceStatus(item.images, "absent", "", "", (problem,))
+    try:
+        paths(folder, item.file_filter)
+    except UsageError as error:
+        return source_status.SourceStatus(item.images, "incomplete", "images", "", (str(error),))
+    return source_status.SourceStatus(item.images, "present, version unknown", "images", "")
 
 
 def absent(evaluation: Sequence[EvaluationSet], root: Path) -> list[str]:

@@ -23,7 +23,7 @@ COMPLETE: tuple[State, ...] = ("present", "present, version unknown")
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """The status of one source's files.
+    """The status of the files of a source, or of a set of images.
 
     Attributes:
         layout: the layout that a build would read, "" where there is none.

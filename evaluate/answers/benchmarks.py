@@ -107,7 +107,7 @@ def training_questions(found: Sequence[Input]) -> Iterator[Question]:
     for entry in found:
         for row in _rows(entry, "train"):
             if isinstance(row, Record) and row.answer.strip():
-                yield from_record(row, _language(entry), ())
+                yield from_record(row, _language(entry))
 
 
 def _questions(entry: Input, image_store: QuestionImages) -> tuple[list[Question], dict[str, int], str]:
@@ -127,7 +127,8 @@ def _questions(entry: Input, image_store: QuestionImages) -> tuple[list[Question
                 rejected[error.reason] += 1
                 first = first or error.evidence
                 continue
-            questions.append(from_record(row, _language(entry), images))
+            digests = [image_store.file_sha256(entry.folder, ref) for ref in row.images]
+            questions.append(from_record(row, _language(entry), images, digests))
     return questions, dict(rejected), first
 
 

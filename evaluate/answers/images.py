@@ -1,5 +1,6 @@
 """The images of the questions by the digest of their pixels; each is decoded once before work starts."""
 
+import hashlib
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +34,7 @@ class QuestionImages:
         self.folder, self.vision = folder, vision
         self._locations: dict[str, tuple[Path, ImageRef]] = {}
         self._keys: dict[tuple[Path, ImageRef], str] = {}
+        self._sha256: dict[tuple[Path, ImageRef], str] = {}
         self._stores: dict[Path, ImageStore] = {}
         self._tensor = lru_cache(CACHED)(self._decode)
 
@@ -46,9 +48,14 @@ class QuestionImages:
             data = self._store(root).read(ref)
             key = self.add_bytes(data) if ref.row is not None else pixel_digest(data, self.vision.max_pixels)
             self._keys[root, ref] = key
+            self._sha256[root, ref] = hashlib.sha256(data).hexdigest()
             if ref.row is None:
                 self._locations.setdefault(key, (root, ref))
         return self._keys[root, ref]
+
+    def file_sha256(self, root: Path, ref: ImageRef) -> str:
+        """Return the SHA-256 of the file of an image that was added, 64 hex digits."""
+        return self._sha256[root, ref]
 
     def add_bytes(self, data: bytes) -> str:
         """Add an image by its bytes and return its key, 64 hex digits.

@@ -5,48 +5,17 @@ A benchmark leaked if the mixture trains on its split (`splits: {test: train}`),
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from medmix.curate.decide.leaks import KINDS, LEAKS
-from medmix.curate.errors import UsageError
-from medmix.curate.write import manifest
-from medmix.train.data import stream
 
 NO_LEAK = {"source", "set", *KINDS} - set(LEAKS)
 """Columns of the leak matrix that are no leaks; all others are."""
 
 
-def load_training_manifest(mix: Path, digest: str) -> dict[str, Any] | None:
-    """Read the manifest of the mix that a checkpoint was trained on; None if it is gone.
-
-    Raises:
-        UsageError: the folder has another mix.
-    """
-    if not (mix / manifest.NAME).is_file():
-        return None
-    found = stream.mix_digest(mix)
-    if found != digest:
-        raise UsageError(
-            f"{mix} is not the mix that the checkpoint was trained on (digest {found[:12]}, then {digest[:12]}), so "
-            f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
-        )
-    return manifest.read(mix)
-
-
 def leaks_into_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
     """Describe how a split leaked into the training records of a mix, a line each; empty for a clean split."""
     return [*_trained_on(document, source, split), *_shared(document, source, split)]
-
-
-def unchecked_sources(document: Mapping[str, Any], sources: Sequence[str], splits: Mapping[str, str]) -> list[str]:
-    """List the sources that the mix was not checked against: not in its mixture, or missing when it was built."""
-    checked = {
-        (entry.get("source"), entry.get("split"))
-        for entry in document.get("evaluation", [])
-        if entry.get("items", 0) > entry.get("unreadable", 0)
-    }
-    return [source for source in sources if (source, splits[source]) not in checked]
 
 
 def leak_rows(document: Mapping[str, Any], sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -67,14 +36,13 @@ def _trained_on(document: Mapping[str, Any], source: str, split: str) -> list[st
 
 
 def _shared(document: Mapping[str, Any], source: str, split: str) -> list[str]:
+    """Describe leaks that the build left in: those of sets with `leaks: report`, and between upstream's splits."""
     reported = any(
         (entry.get("source"), entry.get("split"), entry.get("leaks")) == (source, split, "report")
         for entry in document.get("evaluation", [])
     )
-    if not reported:
-        return []
     lines = []
-    for row in document.get("leaks", []):
+    for row in [*(document["leaks"] if reported else ()), *document["validation_leaks"]]:
         kinds = {kind: count for kind, count in row.items() if kind not in NO_LEAK and count}
         if row["set"] == f"{source} {split}" and kinds:
             counted = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))

@@ -1,6 +1,6 @@
 """Load the questions from upstream files or from a mix, without benchmarks that leaked into training."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from medmix.curate.progress import say
 from medmix.train.data import stream
 from medmix.train.run.checkpoint import Checkpoint
 
+from .. import contamination
 from . import benchmarks, controls, leaks, mix_split
 from .batching import subsample
 from .images import QuestionImages
@@ -56,22 +57,23 @@ class EvalQuestions(NamedTuple):
     Attributes:
         questions: in order.
         counts: the right answers in training.
-        mix: facts about the training mix, if it is found.
+        mix: facts about the training mix; its path and leaks are None if it is gone.
         notes: for readers of the scores.
         dataset: where the questions come from, in words.
     """
 
     questions: list[Question]
     counts: controls.Counts
-    mix: dict[str, Any] | None
+    mix: dict[str, Any]
     notes: list[str]
     dataset: str
 
 
 class LeakCheck(NamedTuple):
-    """Facts about the training mix, the sources that may be scored, and notes on both."""
+    """The training mix, its leaks by source, the sources that may be scored, and notes for readers of the scores."""
 
-    mix: dict[str, Any] | None
+    mix: contamination.TrainingMix | None
+    leaks: Mapping[str, Sequence[str]]
     sources: list[str]
     notes: list[str]
 
@@ -91,10 +93,11 @@ def load_questions(loaded: Checkpoint, options: EvalOptions, image_store: Questi
     found = [entry for entry in found if entry.source in check.sources]
     result = benchmarks.read(found, image_store, options.skip_broken)
     counts = controls.count_answers(benchmarks.training_questions(found)) if options.controls else {}
+    splits = {entry.source: benchmarks.SPLITS[entry.source] for entry in found}
     questions = subsample(result.questions, options.limit)
-    return EvalQuestions(
-        questions, counts, check.mix, [*check.notes, *result.notes], f"the benchmarks in {options.root}"
-    )
+    facts = _mix_facts(loaded, check, splits, questions)
+    notes = [*check.notes, *result.notes]
+    return EvalQuestions(questions, counts, facts, notes, f"the benchmarks in {options.root}")
 
 
 def _of_mix(loaded: Checkpoint, options: EvalOptions, mix: Path, image_store: QuestionImages) -> EvalQuestions:
@@ -108,7 +111,26 @@ def _of_mix(loaded: Checkpoint, options: EvalOptions, mix: Path, image_store: Qu
     questions = mix_split.read_questions(mix, options.split, tuple(check.sources), image_store)
     counts = controls.count_answers(mix_split.training_questions(mix)) if options.controls else {}
     dataset = f"the {options.split} split of {mix}"
-    return EvalQuestions(subsample(questions, options.limit), counts, check.mix, check.notes, dataset)
+    questions = subsample(questions, options.limit)
+    facts = _mix_facts(loaded, check, dict.fromkeys(check.sources, options.split), questions)
+    return EvalQuestions(questions, counts, facts, check.notes, dataset)
+
+
+def _mix_facts(
+    loaded: Checkpoint, check: LeakCheck, splits: Mapping[str, str], questions: Sequence[Question]
+) -> dict[str, Any]:
+    """Give facts about the training mix, with a statement on each benchmark."""
+    statements = {}
+    for source, split in splits.items():
+        keys = [question.content_key for question in questions if question.benchmark == source]
+        leaked = check.leaks.get(source, ())
+        statements[source] = contamination.describe(check.mix, f"{source} {split}", keys, leaked)
+    return {
+        "path": str(check.mix.path) if check.mix else None,
+        "digest": loaded.state.mix_digest,
+        "leaks": leaks.leak_rows(check.mix.document, list(splits)) if check.mix else None,
+        "contamination": {source: statement._asdict() for source, statement in statements.items()},
+    }
 
 
 def _check_leaks(loaded: Checkpoint, options: EvalOptions, splits: Mapping[str, str]) -> LeakCheck:
@@ -119,30 +141,22 @@ def _check_leaks(loaded: Checkpoint, options: EvalOptions, splits: Mapping[str, 
     """
     path = options.train_dataset or Path(loaded.state.mix)
     try:
-        document = leaks.load_training_manifest(path, loaded.state.mix_digest)
+        mix = contamination.load(path, loaded.state.mix_digest)
     except UsageError:
         if not options.allow_leaks:
             raise
-        document = None
-    if document is None:
+        mix = None
+    if mix is None:
         note = f"leaks are unknown: the mix of the training is no longer at {path} (--train-dataset DIR)"
         say(f"note: {note}")
-        return LeakCheck(None, list(splits), [note])
-    found = {source: leaks.leaks_into_split(document, source, split) for source, split in splits.items()}
+        return LeakCheck(None, {}, list(splits), [note])
+    found = {source: leaks.leaks_into_split(mix.document, source, split) for source, split in splits.items()}
     leaked = {source: f"{source}: {'; '.join(lines)}" for source, lines in found.items() if lines}
-    unchecked = [name for name in leaks.unchecked_sources(document, list(splits), splits) if name not in leaked]
-    notes = [f"{name}: the training mix was not checked against it for leaks" for name in unchecked]
-    known = {
-        "path": str(path),
-        "digest": loaded.state.mix_digest,
-        "leaks": leaks.leak_rows(document, list(splits)),
-        "unchecked": unchecked,
-    }
     if options.allow_leaks:
-        return LeakCheck(known, list(splits), [*(f"leaks, scored anyway: {line}" for line in leaked.values()), *notes])
+        return LeakCheck(mix, found, list(splits), [])
     clean = [source for source in splits if source not in leaked]
     if leaked and (options.benchmarks or not clean):
         raise UsageError(f"{'. '.join(leaked.values())}. To score it anyway: --allow-leaks")
     for line in leaked.values():
         say(f"note: not scored, because it leaks (--allow-leaks): {line}")
-    return LeakCheck(known, clean, [*(f"not scored, because it leaks: {line}" for line in leaked.values()), *notes])
+    return LeakCheck(mix, found, clean, [f"not scored, because it leaks: {line}" for line in leaked.values()])

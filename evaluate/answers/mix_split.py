@@ -39,4 +39,4 @@ def training_questions(mix: Path) -> Iterator[Question]:
     """Yield the questions of the train split, without their images."""
     for row in stream.rows(stream.open_split(mix, "train"), COLUMNS):
         if has_question(row["task"]):
-            yield from_row(row, ())
+            yield from_row(row)

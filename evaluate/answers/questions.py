@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any, NamedTuple
 
+from medmix.curate.evaluationsets.item_keys import item_key
 from medmix.curate.measure import text
+from medmix.curate.measure.text_keys import Texts, measure_texts
 from medmix.curate.record import QUESTION_TASKS, Record
-from medmix.curate.write.chat import messages
+from medmix.curate.write.chat import context_of, messages
 
 ANSWER_LABELS: Mapping[str, tuple[str, ...]] = {"pubmedqa": ("yes", "no", "maybe")}
 """The possible answers to every question of a source, if upstream gives no options."""
@@ -28,6 +30,7 @@ class Question:
         language: ISO 639-1.
         user_content: images and text of the user, as in the chat form.
         images: keys of its images in `QuestionImages`.
+        content_key: of the item, as mixes know those that they were kept clean of (`item_keys`).
         references: the right answers, the first one first.
         choices: the options' texts, as upstream has them; empty without options.
         options: the assistant's text for each of them.
@@ -41,6 +44,7 @@ class Question:
     language: str
     user_content: tuple[Mapping[str, Any], ...]
     images: tuple[str, ...]
+    content_key: str
     references: tuple[str, ...]
     choices: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -56,9 +60,12 @@ class Question:
         }
 
 
-def from_record(record: Record, language: str, images: Sequence[str]) -> Question:
+def from_record(
+    record: Record, language: str, images: Sequence[str] = (), image_sha256: Sequence[str] = ()
+) -> Question:
     """Make the question of a reader's record; its text is cleaned as a build cleans it."""
     cleaned = Record(**{name: _cleaned(getattr(record, name)) for name in Record.__dataclass_fields__})
+    texts = Texts(cleaned.question, cleaned.answer, cleaned.context, cleaned.choices)
     choices = _choices(record.source, (cleaned.answer, *cleaned.alternatives), cleaned.choices, record.correct)
     language = record.language or language
     part = _part(record.source, record.file, record.modality)
@@ -70,11 +77,12 @@ def from_record(record: Record, language: str, images: Sequence[str]) -> Questio
         language=language,
         user_content=tuple(messages(cleaned)[0]["content"]),
         images=tuple(images),
+        content_key=_content_key(texts, image_sha256),
         **choices._asdict(),
     )
 
 
-def from_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
+def from_row(row: Mapping[str, Any], images: Sequence[str] = ()) -> Question:
     """Make the question of a row of a mix, with the columns `COLUMNS`."""
     texts = tuple(row["choices"] or ())
     reply = first_line("\n".join(part["text"] or "" for part in row["messages"][1]["content"]))
@@ -91,8 +99,14 @@ def from_row(row: Mapping[str, Any], images: Sequence[str]) -> Question:
         language=language,
         user_content=tuple(row["messages"][0]["content"]),
         images=tuple(images),
+        content_key=_content_key(Texts(row["question"], row["answer"], context_of(row), texts), row["image_sha256"]),
         **choices._asdict(),
     )
+
+
+def _content_key(texts: Texts, image_sha256: Sequence[str]) -> str:
+    key = None if image_sha256 else measure_texts([texts])[0].question_answer_key
+    return item_key(image_sha256, key)
 
 
 COLUMNS = (
@@ -104,10 +118,12 @@ COLUMNS = (
     "answer_type",
     "modality",
     "messages",
+    "question",
     "answer",
     "alternatives",
     "choices",
     "upstream",
+    "image_sha256",
 )
 """The columns of a mix that questions are made of, without images."""
 

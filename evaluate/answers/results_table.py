@@ -28,6 +28,8 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     for title, metrics in TABLES:
         lines += _controls_table(title, metrics, results["scores"])
     lines += ["", "## Every metric of the model", "", _metrics_table(results["scores"])]
+    statements = [f"{name}: {found['text']}" for name, found in results["mix"]["contamination"].items()]
+    lines += bulleted_section("Training on the scored items", statements)
     return "\n".join([*lines, *bulleted_section("Notes", results["notes"])]) + "\n"
 
 

@@ -181,6 +181,7 @@ class DatasetInfo:
         reader, splits: layout on disk; rules of the splits.
         images: number of upstream's images by split, or `all`; a copy with other numbers is reported as a sample.
         download: how to get it.
+        download_size: of that download, and where it is stated; "" where it is not known.
         pretraining_overlap: whether the pretraining sources contain its images.
         known_issues: to know before trusting a score on it.
         unverified: claims in this file that were not seen in its own files or pages.
@@ -206,6 +207,7 @@ class DatasetInfo:
     licence: License | None = None
     pretraining_overlap: PretrainingOverlap | None = None
     download: str = ""
+    download_size: str = ""
     known_issues: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
     attribution: str = ""

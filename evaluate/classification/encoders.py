@@ -22,7 +22,6 @@ from torch import Tensor
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
-from medmix.curate.write import manifest
 from medmix.train.data.stream import derive_seed
 from medmix.train.model.weights import STATE_DICTS, load_tower
 from medmix.train.recipe import Weights
@@ -215,7 +214,7 @@ def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
     size = recipe.size or vision.size
     net = create_tower(vision.timm, size, vision.kwargs)
     load_tower(net, Weights("", str(path / "tower.safetensors")))
-    mix = {"path": state.mix, "digest": state.mix_digest, "leaks": _leak_matrix(Path(state.mix))}
+    mix = {"path": state.mix, "digest": state.mix_digest}
     return _encoder(
         name,
         wrap_timm(net),
@@ -232,12 +231,3 @@ def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
         checkpoint_digest=checkpoints.digest(path),
         mix=mix,
     )
-
-
-def _leak_matrix(mix: Path) -> list[Any] | None:
-    """Return the leak matrix of a training mix, or None if the mix is missing."""
-    try:
-        found: list[Any] | None = manifest.read(mix).get("leaks")
-    except UsageError:
-        return None
-    return found

@@ -10,11 +10,13 @@ from typing import Any
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
+from medmix.curate.evaluationsets.item_keys import item_key
 from medmix.curate.shards import replacing, write_text
 from medmix.train.run.loop import make_folder
 from medmix.train.run.ranks import pick_device
 
-from ..formatting import markdown_table, with_interval
+from .. import contamination
+from ..formatting import bulleted_section, markdown_table, with_interval
 from . import recipe as recipes
 from .backbone import CLASS_AND_MEAN
 from .datasets import load as load_dataset_info
@@ -131,9 +133,10 @@ def _evaluate_one(
         ]
         for one in prepared
     }
-    mix = encoder.metadata.get("mix")
-    digests = training_image_digests(Path(mix["path"])) if mix else None
+    trained_on = _training_mix(encoder)
+    digests = training_image_digests(trained_on.path) if trained_on else None
     seen = {one.info.id: test_images_in(one, digests) for one in prepared} if digests is not None else {}
+    mix = _mix_facts(encoder, trained_on, prepared, seen)
     scored = chain.from_iterable(score_rows(one, runs[one.info.id], recipe.n_bootstrap) for one in prepared)
     results = {
         "format": FORMAT,
@@ -156,6 +159,34 @@ def _evaluate_one(
     write_text(folder / "results.json", text)
     found: dict[str, Any] = json.loads(text)  # as it is read from the file
     return found
+
+
+def _training_mix(encoder: Encoder) -> contamination.TrainingMix | None:
+    """Return the mix that a checkpoint was trained on; None if it is gone, or another one is at its place."""
+    mix = encoder.metadata.get("mix")
+    try:
+        return contamination.load(Path(mix["path"]), mix["digest"]) if mix else None
+    except UsageError:
+        return None
+
+
+def _mix_facts(
+    encoder: Encoder,
+    mix: contamination.TrainingMix | None,
+    prepared: Sequence[PreparedDataset],
+    seen: Mapping[str, list[str]],
+) -> dict[str, Any] | None:
+    """Return facts about the training mix of a checkpoint, with a statement on each dataset."""
+    known = encoder.metadata.get("mix")
+    if known is None:
+        return None
+    statements = {}
+    for one in prepared:
+        keys = [item_key([one.images.file_digests[index]], None) for index in one.split.indices["test"]]
+        count = len(seen.get(one.info.id, ()))
+        leaks = [f"{count:,} of its test images are in training"] if count else []
+        statements[one.info.id] = contamination.describe(mix, one.info.id, keys, leaks)._asdict()
+    return {**known, "leaks": list(mix.document["leaks"]) if mix else None, "contamination": statements}
 
 
 def _model(encoder: Encoder) -> dict[str, Any]:
@@ -238,7 +269,20 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
         f"Macro-F1 by {protocol['mode']} under {protocol['recipe']['name']}, seeds "
         f"{', '.join(map(str, protocol['recipe']['seeds']))}: mean over seeds [95 % interval over units] "
         f"± standard deviation over seeds.\n\n{markdown_table(head, rows, 1)}\n"
+        + "\n".join(bulleted_section("Training on the scored images", _statements(results)))
+        + "\n"
     )
+
+
+def _statements(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what the training mix of each encoder was kept clean of, a line for each dataset."""
+    lines = []
+    for encoder, document in results.items():
+        names = dict.fromkeys(row["benchmark"] for row in document["scores"])
+        for name in names:
+            known = document["mix"]["contamination"][name]["text"] if document["mix"] else contamination.NOT_CHECKED
+            lines.append(f"{encoder} on {name}: {known}")
+    return lines
 
 
 def _row(document: Mapping[str, Any], benchmark: str, system: str, metric: str = "macro_f1") -> Any:

@@ -11,26 +11,24 @@ def leaks_into_benchmark(result: Result, benchmark: str) -> dict[str, Any]:
     """Describe the known leaks.
 
     Returns:
-        `known`: whether the leaks are known; `text`: one short sentence; `shared`: records of the mix by kind, before
-        the build dropped any (`curate/decide/leaks.py`); `test_images_in_training`: how many, if that was counted.
+        `known`: whether the leaks are known; `text`: one short sentence, which begins with what the mix was kept clean
+        of (`evaluate/contamination.py`); `shared`: records of the mix by kind, before the build dropped any
+        (`curate/decide/leaks.py`); `test_images_in_training`: how many, if that was counted.
     """
     seen = result.protocol.get("datasets", {}).get(benchmark, {}).get("test_images_in_training")
     found: dict[str, Any] = {"known": False, "text": "", "shared": {}, "test_images_in_training": seen}
     rows = None if result.mix is None else result.mix.get("leaks")
     if result.mix is None and result.model.get("kind") != "checkpoint":
-        return found | {"text": "not trained on a mix of medmix"}
+        return found | {"text": "not checked: not trained on a mix of medmix"}
     if result.mix is None or rows is None:
-        return found | {"text": "the training mix is unknown or missing"}
-    if benchmark in result.mix.get("unchecked", ()):
-        return found | {"text": "the training mix was not checked against it for leaks"}
+        return found | {"text": "not checked: the training mix is unknown or missing"}
+    statement = result.mix.get("contamination", {}).get(benchmark, {"text": "not checked"})["text"]
     mine = [row for row in rows if row["set"].split()[0] == benchmark]
     shared = {kind: total for kind in KINDS if (total := sum(row.get(kind, 0) for row in mine))}
-    text = ", ".join(f"{count:,} {kind}" for kind, count in shared.items())
-    if not text:
-        text = "none recorded" if result.suite == "answers" else "no leak matrix for this dataset"
-    if seen is not None:
-        text += f"; {seen:,} test images in training"
-    return found | {"known": bool(mine) or result.suite == "answers", "text": text, "shared": shared}
+    parts = [statement, ", ".join(f"{count:,} {kind}" for kind, count in shared.items())]
+    parts += [] if seen is None else [f"{seen:,} test images in training"]
+    known = not statement.startswith("not checked")
+    return found | {"known": known, "text": "; ".join(filter(None, parts)), "shared": shared}
 
 
 def leak_matrices(results: list[Result]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ def manifest(**changed: Any) -> dict[str, Any]:
             {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unreadable": 9},
         ],
         "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near-duplicate": 2}],
+        "validation_leaks": [{"source": "roco", **ROW, "set": "slake validation"}],
     }
     return document | changed
 
@@ -57,7 +58,12 @@ def test_leaks_that_were_dropped_are_none() -> None:
     assert leaks.leaks_into_split(dropped, "vqa_rad", "test") == []
 
 
-def test_what_the_mix_was_not_kept_clean_of_is_named() -> None:
-    splits = {"vqa_rad": "test", "slake": "validation", "medqa": "test", "pathvqa": "test"}
-    assert leaks.unchecked_sources(manifest(), list(splits), splits) == ["slake", "medqa", "pathvqa"]
+def test_copies_that_upstream_has_in_training_and_validation_are_leaks_into_validation() -> None:
+    assert leaks.leaks_into_split(manifest(), "slake", "validation") == [
+        "training records of roco share something with it (6 by image)"
+    ]
+    assert leaks.leaks_into_split(manifest(), "slake", "test") == []
+
+
+def test_the_rows_of_a_benchmark_are_those_of_its_sets() -> None:
     assert [row["source"] for row in leaks.leak_rows(manifest(), ["vqa_rad"])] == ["vqa_rad", "roco"]

@@ -1,0 +1,84 @@
+"""Whether a training mix was kept clean of the items that are scored, by their content and not by a set's name."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medmix.curate.decide.leaks import LEAKS
+from medmix.curate.errors import UsageError
+from medmix.curate.evaluationsets import item_keys
+from medmix.curate.write import manifest
+from medmix.train.data import stream
+
+NOT_CHECKED = "not checked"
+CLEAN = "clean"
+
+
+class TrainingMix(NamedTuple):
+    """The mix that a model was trained on: its folder, its manifest, and the items that it was kept clean of.
+
+    Attributes:
+        kept_clean: keys of the items (`item_keys`) of all evaluation sets whose leaks were dropped, or that have none.
+        compared_sets: the names of the sets of which items were compared.
+    """
+
+    path: Path
+    document: Mapping[str, Any]
+    kept_clean: frozenset[str]
+    compared_sets: frozenset[str]
+
+
+class Statement(NamedTuple):
+    """What is known of a scored set.
+
+    Attributes:
+        text: `clean`, `kept clean of other items (30 of 451)`, or `not checked`, with the reason where it is known.
+        covered, scored: the scored items that the mix was kept clean of, and all of them.
+    """
+
+    text: str
+    covered: int
+    scored: int
+
+
+def load(path: Path, digest: str) -> TrainingMix | None:
+    """Load the mix that a model was trained on; None if it is gone.
+
+    Raises:
+        UsageError: the folder has another mix, of another digest (`stream.mix_digest`).
+    """
+    if not (path / manifest.NAME).is_file():
+        return None
+    found = stream.mix_digest(path)
+    if found != digest:
+        raise UsageError(
+            f"{path} is not the mix that the checkpoint was trained on (digest {found[:12]}, then {digest[:12]}), so "
+            f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
+        )
+    document, keys = manifest.read(path), item_keys.read(path)
+    leaking = {row["set"] for row in document["leaks"] if any(row[kind] for kind in LEAKS)}
+    compared = {row["set"] for row in document["evaluation"] if row["checked"]}
+    dropped = {row["set"] for row in document["evaluation"] if row["leaks"] == "drop"}
+    clean = [keys.get(name, frozenset()) for name in compared if name in dropped or name not in leaking]
+    return TrainingMix(path, document, frozenset().union(*clean), frozenset(compared))
+
+
+def describe(mix: TrainingMix | None, name: str, scored: Collection[str], leaks: Sequence[str] = ()) -> Statement:
+    """Describe what the mix was kept clean of.
+
+    Args:
+        mix: the training mix, None where it is unknown.
+        name: of the scored set in manifests, `vqa_rad test`.
+        scored: the keys of its scored items.
+        leaks: known leaks of the set into training.
+    """
+    if mix is None:
+        return Statement(f"{NOT_CHECKED}: the training mix is unknown", 0, len(scored))
+    covered = sum(key in mix.kept_clean for key in scored)
+    if leaks:
+        return Statement(f"not clean: {'; '.join(leaks)}", covered, len(scored))
+    if scored and covered == len(scored):
+        return Statement(CLEAN, covered, len(scored))
+    if covered or name in mix.compared_sets:
+        return Statement(f"kept clean of other items ({covered:,} of {len(scored):,})", covered, len(scored))
+    return Statement(NOT_CHECKED, 0, len(scored))
