@@ -26,7 +26,7 @@ from .errors import UsageError, WorkError
 from .evaluationsets import coverage, external_sets, item_keys
 from .evaluationsets.fingerprint_file import FingerprintedSet
 from .facts import Facts
-from .measure.scans import ScanFile, scan_all
+from .measure.scans import ScanFile, files_of, scan_all
 from .measure.text import find_model
 from .mixture import Mixture
 from .progress import say
@@ -49,6 +49,7 @@ class BuildOptions:
         limit: read only the first rows of each source.
         workers: processes; the mix does not depend on it.
         fresh: discard earlier scans and pieces.
+        verify_inputs: read the bytes of all images again before earlier scans are used.
         language_model: path of fastText's `lid.176.ftz`, or None for the installed one.
     """
 
@@ -59,6 +60,7 @@ class BuildOptions:
     limit: int | None = None
     workers: int = 1
     fresh: bool = False
+    verify_inputs: bool = False
     language_model: Path | None = None
 
 
@@ -145,8 +147,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         if version_note := versions.describe_rebuild(out, stage):
             say(f"note: {version_note}")
         place(stage, out)
-        scan_files = {scan.path for scan in context.scans}
-        remove_all(path for path in (work / "scans").iterdir() if path not in scan_files)
+        remove_all(set((work / "scans").iterdir()) - files_of(context.scans))
     return document
 
 
@@ -171,8 +172,9 @@ def _scan(
 ) -> _Context:
     """Scan the sources and the external evaluation sets."""
     max_pixels, workers = mixture.images.max_pixels, options.workers
-    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, language_model)
-    external = external_sets.load(mixture.evaluation, root, work / "evaluation", max_pixels, workers)
+    verify = options.verify_inputs
+    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, language_model, verify)
+    external = external_sets.load(mixture.evaluation, root, work / "evaluation", max_pixels, workers, verify)
     return _Context(mixture, options, root, work, inputs, scans, external)
 
 

@@ -22,6 +22,7 @@ from .printing import print_build, print_json, print_licences
 @click.option("--require-evaluation", is_flag=True, help="Stop if an evaluation set of the mixture is not there.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
 @workers_option
+@click.option("--verify-inputs", is_flag=True, help="Read all images again before results of earlier runs are used.")
 @click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
 @click.option("--language-model", type=PATH, help="fastText's lid.176.ftz, instead of the installed one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
@@ -35,6 +36,7 @@ def build(
     require_evaluation: bool,
     limit: int | None,
     workers: int,
+    verify_inputs: bool,
     fresh: bool,
     language_model: Path | None,
     as_json: bool,
@@ -64,6 +66,7 @@ def build(
         require_evaluation=require_evaluation,
         limit=limit,
         workers=workers,
+        verify_inputs=verify_inputs,
         fresh=fresh,
         language_model=language_model,
     )

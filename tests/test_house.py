@@ -38,7 +38,7 @@ ORDER = """
     curate.mixture curate.facts
     curate.licences
     curate.tables
-    curate.engine curate.config curate.shards curate.locks
+    curate.engine curate.config curate.shards curate.locks curate.file_state
     curate.record curate.errors curate.progress curate.code_digest curate.copies
 """
 """Wings and rooms from the top floor down: each may import what stands on a lower line, and nothing else."""

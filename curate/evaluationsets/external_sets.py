@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +18,7 @@ from ..decide import overlap
 from ..decide.comparisons import code_version
 from ..decide.leaks import ITEMS, ExternalItems
 from ..errors import RowError, UsageError
+from ..file_state import file_state
 from ..measure import images
 from ..measure.text_keys import Texts
 from ..mixture import EvaluationSet, FileFilter
@@ -95,12 +98,12 @@ def _grams(texts: Mapping[int, Texts]) -> dict[int, list[dict[str, Any]]]:
 
 
 def load(
-    evaluation: Sequence[EvaluationSet], root: Path, work: Path, max_pixels: int, workers: int
+    evaluation: Sequence[EvaluationSet], root: Path, work: Path, max_pixels: int, workers: int, verify: bool = False
 ) -> dict[int, FingerprintedSet]:
     """Read the evaluation sets of images that are under `root`, by their position in `evaluation`.
 
     A set is the fingerprint file `ROOT/NAME.parquet` or the folder `ROOT/NAME`; the fingerprint file of a folder is
-    cached in `work` until the folder changes.
+    cached in `work` until the folder changes; with `verify` it is made again.
 
     Raises:
         UsageError: a file or folder cannot be used.
@@ -115,8 +118,10 @@ def load(
         elif folder.is_dir():
             version = _folder_version(folder, item.file_filter, max_pixels)
             cached = work / f"{item.images}-{version}{fingerprint_file.SUFFIX}"
-            if not cached.exists():
+            if verify or not _is_settled(cached, folder, item.file_filter):
+                started_ns = time.time_ns()
                 of_images(folder, item.file_filter, item.images, cached, max_pixels, workers)
+                os.utime(cached, ns=(started_ns, started_ns))
             found[place] = fingerprint_file.read(cached)
     return found
 
@@ -146,11 +151,19 @@ def absent(evaluation: Sequence[EvaluationSet], root: Path) -> list[str]:
     ]
 
 
+def _is_settled(cached: Path, folder: Path, file_filter: FileFilter) -> bool:
+    """Tell whether any change of a folder after its fingerprints were taken must have changed its files' times."""
+    if not cached.exists():
+        return False
+    started_ns = cached.stat().st_mtime_ns
+    return all(file_state(path).is_settled(started_ns) for path in paths(folder, file_filter))
+
+
 def _folder_version(folder: Path, file_filter: FileFilter, max_pixels: int) -> str:
     """Digest what decides the file of a folder: names, sizes and times of its images, the settings, the code."""
-    files = [(path.relative_to(folder).as_posix(), path.stat()) for path in paths(folder, file_filter)]
+    files = [(path.relative_to(folder).as_posix(), file_state(path)) for path in paths(folder, file_filter)]
     version = [
-        [[name, state.st_size, state.st_mtime_ns] for name, state in files],
+        [[name, *state] for name, state in files],
         asdict(file_filter),
         max_pixels,
         code_version(),

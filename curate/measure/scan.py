@@ -7,6 +7,8 @@ thresholds can change without decoding an image again.
 import hashlib
 import json
 import os
+import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -21,21 +23,25 @@ import pyarrow.parquet as pq
 from ..code_digest import code_digest
 from ..copies.fingerprints import FINGERPRINT
 from ..errors import RowError
+from ..file_state import FileState
 from ..read import dicom, image_store
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
 from ..tables import input_errors
-from . import images, text, third_party
+from . import images, scanned_files, text, third_party
 from .text_keys import Texts, measure_texts
 
 BATCH_ROWS = 256
 CODE = (
-    *("record.py", "errors.py", "shards.py", "code_digest.py", "tables", "sources"),
+    *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
     *("read/image_store.py", "read/dicom.py", "measure"),
     *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
 )
 """The code that the content of a scan depends on: only a change of it invalidates scans."""
+
+SMALL_BYTES = 65_536
+"""Reports have a few kilobytes, films hundreds."""
 
 MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
@@ -54,7 +60,6 @@ SCHEMA = pa.schema(
         *[(name, pa.string()) for name in ("answer_type", "context", "explanation", "modality", "language")],
         *[(name, pa.string()) for name in ("licence", "attribution", "member", "third_party")],
         ("images", pa.list_(_IMAGE_REF)),
-        ("image_files", pa.list_(pa.struct([("bytes", pa.int64()), ("mtime_ns", pa.int64())]))),
         *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "image_key")],
         *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
         ("fingerprint", pa.list_(pa.binary(FINGERPRINT.itemsize))),
@@ -66,8 +71,7 @@ SCHEMA = pa.schema(
 """The columns of a scan: the record's, `reason` where it cannot be used, and the measurements.
 
 `image_key` is equal for images that are known to be the same without a comparison: the digest of the pixels where
-the scan takes one, else of the bytes. `image_files` is the size and time of the file that holds each image, nulls where
-there is none; a later run compares them to notice new, missing and changed images. `third_party` is the credit in a
+the scan takes one, else of the bytes. `third_party` is the credit in a
 figure's caption to an owner other than the article. The last five are those of `text_keys.TextKeys`.
 """
 
@@ -82,6 +86,7 @@ class ScanTask:
         max_pixels: budget of `images.decode_rgb`.
         language, language_model: the source's default, and fastText's `lid.176.ftz`.
         limit: read at most this many rows, or None.
+        verify: read the bytes of all images again before an earlier scan is used.
     """
 
     source: str
@@ -93,6 +98,7 @@ class ScanTask:
     language: str
     language_model: Path
     limit: int | None = None
+    verify: bool = False
 
 
 def scan(task: ScanTask) -> Path:
@@ -102,11 +108,14 @@ def scan(task: ScanTask) -> Path:
         InputError: an upstream file is unusable as a whole.
     """
     path = task.out / f"{task.source}-{_digest(task)}.parquet"
-    if path.exists() and _images_unchanged(path, task.folder):
+    now_ns = time.time_ns()
+    if path.exists() and scanned_files.are_unchanged(path, task.folder, task.verify, now_ns):
         return path
+    states: dict[str, FileState | None] = {}
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for group in row_groups(_rows(task)):
+        for group in row_groups(_rows(task, states)):
             writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA), row_group_size=len(group))
+    scanned_files.write(path, states, now_ns)
     return path
 
 
@@ -130,14 +139,20 @@ def _file_digest(path: Path) -> str:
 
 
 def _folder_digest(folder: Path) -> str:
-    """Digest the names, sizes and times of all files below a folder, without reading them."""
+    """Digest all files below a folder: names and contents of small ones, names, sizes and times of others.
+
+    Large files are images, whose bytes `scanned_files` watches; small ones may be reports.
+    """
     digest = hashlib.sha256()
     for place, folders, files in os.walk(folder):
         folders.sort()  # os.walk descends in this order
         digest.update(f"{place[len(str(folder)) :]}\n".encode())
         for name in sorted(files):
-            state = Path(place, name).lstat()
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            file = Path(place, name)
+            state = file.lstat()
+            is_small = stat.S_ISREG(state.st_mode) and state.st_size <= SMALL_BYTES
+            content = file_sha256(file) if is_small else f"{state.st_size}\0{state.st_mtime_ns}"
+            digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
@@ -147,33 +162,15 @@ def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:
     return file_sha256(path)
 
 
-def _images_unchanged(path: Path, folder: Path) -> bool:
-    seen: set[str] = set()
-    for batch in pq.ParquetFile(path).iter_batches(columns=["images", "image_files"]):
-        for refs, files in zip(batch["images"].to_pylist(), batch["image_files"].to_pylist(), strict=True):
-            for ref, file in zip(refs, files, strict=True):
-                if ref["path"] in seen:
-                    continue
-                seen.add(ref["path"])
-                if _file_state(folder, ImageRef(**ref)) != file:
-                    return False
-    return True
-
-
-def _file_state(folder: Path, ref: ImageRef) -> dict[str, int | None]:
-    size, mtime_ns = image_store.file_stat(folder, ref) or (None, None)
-    return {"bytes": size, "mtime_ns": mtime_ns}
-
-
-def _rows(task: ScanTask) -> Iterator[tuple[dict[str, Any], int]]:
-    """Give the scan's rows, each with its approximate size in bytes."""
+def _rows(task: ScanTask, states: dict[str, FileState | None]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Give the scan's rows, each with its approximate size in bytes; add the states of the files read to `states`."""
     upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
     detector = text.LanguageDetector(task.language_model)
     with image_store.ImageStore(task.folder) as store:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
         while batch := list(islice(upstream, BATCH_ROWS)):
             rows = [
-                _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder)
+                _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder, states)
                 for row in batch
             ]
             _add_languages(rows, detector, task.language)
@@ -204,7 +201,12 @@ def _measure(store: image_store.ImageStore, max_pixels: int, ref: ImageRef) -> i
         raise RowError(error.reason, f"{ref}: {error.evidence}") from error
 
 
-def _measured_row(record: Record, measure: Callable[[ImageRef], images.ImageFacts], folder: Path) -> dict[str, Any]:
+def _measured_row(
+    record: Record,
+    measure: Callable[[ImageRef], images.ImageFacts],
+    folder: Path,
+    states: dict[str, FileState | None],
+) -> dict[str, Any]:
     row = asdict(record)
     for name in ("question", "answer", "context", "explanation"):
         row[name] = text.clean(row[name])
@@ -212,7 +214,9 @@ def _measured_row(record: Record, measure: Callable[[ImageRef], images.ImageFact
         row[name] = [text.clean(part) for part in row[name]]
     row.update(stage="", reason="", evidence="")
     row["third_party"] = third_party.find_credit(row["answer"]) if record.task == "caption" else ""
-    row["image_files"] = [_file_state(folder, ref) for ref in record.images]
+    for ref in record.images:  # before they are read, so that a later change is noticed
+        if ref.path not in states:
+            states[ref.path] = image_store.file_stat(folder, ref)
     facts = []
     for ref in record.images:
         try:

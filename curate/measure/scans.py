@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .. import engine
 from ..progress import track
 from ..read.inputs import Input
+from . import scanned_files
 from .scan import ScanTask, scan
 
 
@@ -18,7 +19,13 @@ class ScanFile(NamedTuple):
 
 
 def scan_all(
-    inputs: Sequence[Input], out: Path, max_pixels: int, limit: int | None, workers: int, language_model: Path
+    inputs: Sequence[Input],
+    out: Path,
+    max_pixels: int,
+    limit: int | None,
+    workers: int,
+    language_model: Path,
+    verify: bool = False,
 ) -> list[ScanFile]:
     """Scan all shards of all sources, in parallel, and give their scans in reading order.
 
@@ -38,9 +45,15 @@ def scan_all(
             language=entry.facts.languages[0],
             language_model=language_model,
             limit=limit,
+            verify=verify,
         )
         for entry in inputs
         for shard in entry.shards
     ]
     paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
     return [ScanFile(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def files_of(scans: Sequence[ScanFile]) -> set[Path]:
+    """Give the files of scans, with those beside them that a later run needs."""
+    return {path for scan in scans for path in (scan.path, scanned_files.path_of(scan.path))}

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import RowError
+from ..file_state import FileState, file_state
 from ..record import ImageRef
 from ..tables import LFS_REMEDY, is_lfs_pointer
 
@@ -103,14 +104,13 @@ class ImageStore:
         return self._container
 
 
-def file_stat(root: Path, ref: ImageRef) -> tuple[int, int] | None:
-    """Give size in bytes and mtime in ns of the file, archive or table that holds the image; None when absent."""
+def file_stat(root: Path, ref: ImageRef) -> FileState | None:
+    """Give the state of the file, archive or table that holds the image; None when absent."""
     try:
         check_path(ref)
-        found = (root / ref.path).stat()
+        return file_state(root / ref.path)
     except (RowError, OSError, ValueError):
         return None
-    return found.st_size, found.st_mtime_ns
 
 
 def is_lfs_pointer_file(root: Path, ref: ImageRef) -> bool:

@@ -42,7 +42,7 @@ def _shared(document: Mapping[str, Any], source: str, split: str) -> list[str]:
         for entry in document.get("evaluation", [])
     )
     lines = []
-    for row in [*(document["leaks"] if reported else ()), *document["validation_leaks"]]:
+    for row in [*(document.get("leaks", ()) if reported else ()), *document.get("validation_leaks", ())]:
         kinds = {kind: count for kind, count in row.items() if kind not in NO_LEAK and count}
         if row["set"] == f"{source} {split}" and kinds:
             counted = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))

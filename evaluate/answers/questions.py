@@ -30,11 +30,11 @@ class Question:
         language: ISO 639-1.
         user_content: images and text of the user, as in the chat form.
         images: keys of its images in `QuestionImages`.
-        content_key: of the item, as mixes know those that they were kept clean of (`item_keys`).
         references: the right answers, the first one first.
         choices: the options' texts, as upstream has them; empty without options.
         options: the assistant's text for each of them.
         correct: index of the right option, None without options.
+        content_key: of the item, as mixes know those that they were kept clean of (`item_keys`).
     """
 
     id: str
@@ -44,11 +44,11 @@ class Question:
     language: str
     user_content: tuple[Mapping[str, Any], ...]
     images: tuple[str, ...]
-    content_key: str
     references: tuple[str, ...]
     choices: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     correct: int | None = None
+    content_key: str = ""
 
     @property
     def record(self) -> dict[str, Any]:

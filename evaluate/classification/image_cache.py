@@ -7,6 +7,7 @@ is kept, so that normalisation can fill the rest with the mean colour of the enc
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from PIL import Image, ImageOps
 
 from medmix.curate.engine import run
 from medmix.curate.errors import InputError, RowError, UsageError
+from medmix.curate.file_state import file_state
 from medmix.curate.measure.images import decode_rgb
 from medmix.curate.progress import track
-from medmix.curate.shards import replacing, write_text
+from medmix.curate.shards import file_sha256, replacing, write_text
 
 from .samples import Element, Sample, Source, first_ten
 
@@ -103,7 +105,8 @@ def image_sources(samples: Sequence[Sample]) -> list[Path | Bytes]:
 def file_digests(sources: Sequence[Source], cache: Path) -> list[str]:
     """Return a SHA-256 for each image: of its file, in an npz with array and row.
 
-    A file with unchanged size and time is not read again.
+    A file with unchanged size and times is not read again, unless it was read so soon after it was written that they
+    cannot tell.
     """
     memo_path = cache / "digests.json"
     memo: dict[str, list[Any]] = json.loads(memo_path.read_bytes()) if memo_path.is_file() else {}
@@ -113,21 +116,16 @@ def file_digests(sources: Sequence[Source], cache: Path) -> list[str]:
         path = source.file if isinstance(source, Element) else source
         name = str(path.absolute())
         if name not in fresh:
-            stat = path.stat()
-            known = memo.get(name, [])
-            same = known[:2] == [stat.st_size, stat.st_mtime_ns]
-            digest = known[2] if same else _file_sha256(path)
-            fresh[name] = [stat.st_size, stat.st_mtime_ns, digest]
+            now_ns, state = time.time_ns(), file_state(path)
+            *known, read_ns, digest = memo.get(name, [0, ""])
+            if known != list(state) or not state.is_settled(read_ns):
+                read_ns, digest = now_ns, file_sha256(path)
+            fresh[name] = [*state, read_ns, digest]
         inner = f"/{source.array}/{source.row}" if isinstance(source, Element) else ""
-        found.append(fresh[name][2] + inner)
+        found.append(fresh[name][-1] + inner)
     if fresh != {name: memo.get(name) for name in fresh}:
         write_text(memo_path, json.dumps(memo | fresh))
     return found
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ def test_a_build_drops_the_records_with_copies_of_a_folder_of_images(root_with_s
     assert all(0.58 <= score < 1 for score in ledger["score"])
     (mine,) = [entry for entry in manifest["evaluation"] if entry["set"] == "benchmark"]
     assert (mine["items"], mine["hits"], mine["unreadable"], mine["source"]) == (1, ledger.height, 0, "")
-    assert "no leak check for evaluation sets that are not under the root: absent" in manifest["notes"]
+    assert "evaluation set absent: NOT CHECKED: it was not found or not read" in manifest["warnings"]
     assert check(tmp_path / "out") == []
 
 
