@@ -11,6 +11,7 @@ from medmix.curate.write import manifest
 from medmix.train.data import stream
 
 NOT_CHECKED = "not checked"
+UNKNOWN_MIX = f"{NOT_CHECKED}: the training mix is unknown"
 CLEAN = "clean"
 
 
@@ -56,9 +57,10 @@ def load(path: Path, digest: str) -> TrainingMix | None:
             f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
         )
     document, keys = manifest.read(path), item_keys.read(path)
-    leaking = {row["set"] for row in document["leaks"] if any(row[kind] for kind in LEAKS)}
-    compared = {row["set"] for row in document["evaluation"] if row["checked"]}
-    dropped = {row["set"] for row in document["evaluation"] if row["leaks"] == "drop"}
+    leaking = {row["set"] for row in document.get("leaks", ()) if any(row[kind] for kind in LEAKS)}
+    sets = document.get("evaluation", ())
+    compared = {row["set"] for row in sets if row["checked"]}
+    dropped = {row["set"] for row in sets if row["leaks"] == "drop"}
     clean = [keys.get(name, frozenset()) for name in compared if name in dropped or name not in leaking]
     return TrainingMix(path, document, frozenset().union(*clean), frozenset(compared))
 
@@ -73,7 +75,7 @@ def describe(mix: TrainingMix | None, name: str, scored: Collection[str], leaks:
         leaks: known leaks of the set into training.
     """
     if mix is None:
-        return Statement(f"{NOT_CHECKED}: the training mix is unknown", 0, len(scored))
+        return Statement(UNKNOWN_MIX, 0, len(scored))
     covered = sum(key in mix.kept_clean for key in scored)
     if leaks:
         return Statement(f"not clean: {'; '.join(leaks)}", covered, len(scored))

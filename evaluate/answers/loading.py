@@ -57,14 +57,14 @@ class EvalQuestions(NamedTuple):
     Attributes:
         questions: in order.
         counts: the right answers in training.
-        mix: facts about the training mix; its path and leaks are None if it is gone.
+        mix: facts about the training mix, if it is found.
         notes: for readers of the scores.
         dataset: where the questions come from, in words.
     """
 
     questions: list[Question]
     counts: controls.Counts
-    mix: dict[str, Any]
+    mix: dict[str, Any] | None
     notes: list[str]
     dataset: str
 
@@ -118,17 +118,19 @@ def _of_mix(loaded: Checkpoint, options: EvalOptions, mix: Path, image_store: Qu
 
 def _mix_facts(
     loaded: Checkpoint, check: LeakCheck, splits: Mapping[str, str], questions: Sequence[Question]
-) -> dict[str, Any]:
-    """Give facts about the training mix, with a statement on each benchmark."""
+) -> dict[str, Any] | None:
+    """Give facts about the training mix, with a statement on each benchmark; None if it is gone."""
+    if check.mix is None:
+        return None
     statements = {}
     for source, split in splits.items():
         keys = [question.content_key for question in questions if question.benchmark == source]
         leaked = check.leaks.get(source, ())
         statements[source] = contamination.describe(check.mix, f"{source} {split}", keys, leaked)
     return {
-        "path": str(check.mix.path) if check.mix else None,
+        "path": str(check.mix.path),
         "digest": loaded.state.mix_digest,
-        "leaks": leaks.leak_rows(check.mix.document, list(splits)) if check.mix else None,
+        "leaks": leaks.leak_rows(check.mix.document, list(splits)),
         "contamination": {source: statement._asdict() for source, statement in statements.items()},
     }
 
@@ -153,7 +155,7 @@ def _check_leaks(loaded: Checkpoint, options: EvalOptions, splits: Mapping[str, 
     found = {source: leaks.leaks_into_split(mix.document, source, split) for source, split in splits.items()}
     leaked = {source: f"{source}: {'; '.join(lines)}" for source, lines in found.items() if lines}
     if options.allow_leaks:
-        return LeakCheck(mix, found, list(splits), [])
+        return LeakCheck(mix, found, list(splits), [f"leaks, scored anyway: {line}" for line in leaked.values()])
     clean = [source for source in splits if source not in leaked]
     if leaked and (options.benchmarks or not clean):
         raise UsageError(f"{'. '.join(leaked.values())}. To score it anyway: --allow-leaks")

@@ -99,7 +99,9 @@ def from_row(row: Mapping[str, Any], images: Sequence[str] = ()) -> Question:
         language=language,
         user_content=tuple(row["messages"][0]["content"]),
         images=tuple(images),
-        content_key=_content_key(Texts(row["question"], row["answer"], context_of(row), texts), row["image_sha256"]),
+        content_key=_content_key(
+            Texts(row["question"], row["answer"], context_of(row), texts), row.get("image_sha256") or ()
+        ),
         **choices._asdict(),
     )
 

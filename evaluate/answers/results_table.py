@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..contamination import UNKNOWN_MIX
 from ..formatting import bulleted_section, markdown_table, with_interval
 
 SYSTEMS = ("model", "blank_image", "shuffled_images", "majority_answer", "always_yes")
@@ -28,7 +29,9 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     for title, metrics in TABLES:
         lines += _controls_table(title, metrics, results["scores"])
     lines += ["", "## Every metric of the model", "", _metrics_table(results["scores"])]
-    statements = [f"{name}: {found['text']}" for name, found in results["mix"]["contamination"].items()]
+    known = (results["mix"] or {}).get("contamination", {})
+    names = dict.fromkeys(row["benchmark"] for row in results["scores"])
+    statements = [f"{name}: {known[name]['text'] if name in known else UNKNOWN_MIX}" for name in names]
     lines += bulleted_section("Training on the scored items", statements)
     return "\n".join([*lines, *bulleted_section("Notes", results["notes"])]) + "\n"
 

@@ -1,6 +1,7 @@
 """The cache of decoded images: what is in it, when it is used, what it refuses."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,11 @@ def test_a_grey_set_takes_a_third_of_the_room(tmp_path: Path) -> None:
 
 def test_the_second_time_nothing_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = samples(tmp_path / "set", Image.new("L", (8, 8), 7))
+    in_a_minute = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr(image_cache.time, "time_ns", lambda: in_a_minute)
     first = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
     monkeypatch.setattr(image_cache, "_decode", lambda *_: pytest.fail("decoded again"))
-    monkeypatch.setattr(image_cache, "_file_sha256", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(image_cache, "file_sha256", lambda *_: pytest.fail("read again"))
     again = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
     assert again.digest == first.digest
     assert np.array_equal(again.pixels, first.pixels)
@@ -59,6 +62,16 @@ def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:
     after = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
     assert after.digest != before.digest
     assert int(after.pixels[0, 0, 0, 0]) == 9
+
+
+def test_an_image_replaced_by_one_of_equal_size_and_time_is_decoded_again(tmp_path: Path) -> None:
+    mine = samples(tmp_path / "set", Image.new("L", (8, 8), 7))
+    file = tmp_path / "set" / "0.png"
+    before, state = image_cache.load(mine, 8, tmp_path / "cache", BUDGET), file.stat()
+    Image.new("L", (8, 8), 9).save(file)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert file.stat().st_size == state.st_size
+    assert image_cache.load(mine, 8, tmp_path / "cache", BUDGET).digest != before.digest
 
 
 def test_two_processes_give_what_one_gives(real_data: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_models_stand_beside_each_other_their_controls_and_what_was_published(tm
     assert (exact["n"], exact["groups"]) == (4, 3)
     assert {name: cell["value"] for name, cell in exact["cells"].items()} == {"tiny (a)": 1.0, "tiny (b)": 0.25}
     assert exact["cells"]["tiny (b)"]["controls"] == {"always_yes": 0.25}
-    assert exact["cells"]["tiny (b)"]["leaks"]["text"] == "3 image, 5 group"
+    assert exact["cells"]["tiny (b)"]["leaks"]["text"] == "kept clean of other items (1 of 3); 3 image, 5 group"
     assert row(table, "pathvqa", "closed", "closed_accuracy")["cells"]["tiny (b)"]["value"] == 0.5
 
     (test,) = [t for t in table["tests"] if (t["subset"], t["metric"]) == ("all", "exact_match")]
@@ -120,7 +120,7 @@ def test_encoders_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
     (table,) = document["tables"]
     cell = row(table, "busi", "all", "macro_f1")["cells"]["one"]
     assert (cell["value"], cell["seeds"]) == (pytest.approx(mean, abs=1e-12), [0, 1])
-    assert cell["leaks"]["text"] == "not trained on a mix of medmix"
+    assert cell["leaks"]["text"] == "not checked: not trained on a mix of medmix"
     (test,) = table["tests"]
     assert test["value"] == pytest.approx(mean - 1 / 3, abs=1e-12)
     assert {n["value"] for p in document["published"] for n in p["numbers"] if n["scores"]} == {0.876, 0.915}
