@@ -29,9 +29,9 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     `id`, `source`, `rank` (position of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
     `member`, `third_party`, `question_gap`, `answer_gap` (see `empty_text`), `images` (numbers from 0 in reading order,
-    equal for images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images), `image_bytes`,
-    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`), `section` (of the
-    report, if only one is trained on, else "").
+    equal for images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images),
+    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`),
+    `section` (of the report, if only one is trained on, else "").
 
     Repeated upstream keys get the suffixes `#2`, `#3`, ... in reading order, so that every id is unique. With a
     limit the table has only the first rows of each source; the others count as not read.

@@ -121,7 +121,15 @@ def _digest(task: ScanTask) -> str:
         "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
         "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
         "folders": [_folder_digest(task.folder / folder) for folder in task.shard.folders],
-        "task": [task.source, task.layout, asdict(task.shard), task.max_pixels, task.language, task.limit, task.one_language],
+        "task": [
+            task.source,
+            task.layout,
+            asdict(task.shard),
+            task.max_pixels,
+            task.language,
+            task.limit,
+            task.one_language,
+        ],
         "language_model": _file_digest(task.language_model),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]

@@ -12,6 +12,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.decide import screen
 from medmix.curate.errors import UsageError
 from medmix.curate.measure import report_sections
+from medmix.curate.measure.empty_text import EMPTY
 from medmix.curate.measure.text import comparable, digest
 from medmix.curate.record import Record
 from medmix.curate.write.chat import messages
@@ -58,7 +59,8 @@ def test_the_keys_are_those_of_the_text_that_is_taught():
 
 
 def test_a_report_without_the_section_is_dropped_for_it():
-    rows = table({"task": "report", "answer_chars": 0, "section": "impression"}, {"task": "report", "answer_chars": 0})
+    empty = {"task": "report", "answer_gap": EMPTY}
+    rows = table({**empty, "section": "impression"}, empty)
     assert fates(screen.empty_text(rows)) == {
         0: ("empty-text", "the report has no impression"),
         1: ("empty-text", "the answer is empty"),

@@ -71,6 +71,13 @@ def test_options_count_in_any_order_for_what_is_near() -> None:
     assert (one.near_key, one.minhash) == (other.near_key, other.minhash)
 
 
+def test_options_differ_by_their_signs() -> None:
+    one, other, same = measure_texts(
+        [Texts("Which?", "a", "", choices) for choices in (["HER2-", "b"], ["HER2", "b"], ["b.", "HER2 -"])]
+    )
+    assert one.question_key == same.question_key != other.question_key
+
+
 @given(WORDS, WORDS, st.sampled_from(["yes", "no"]), st.sampled_from(["yes", "no"]))
 def test_what_says_the_same_has_the_same_key(one: list[str], other: list[str], yes: str, no: str) -> None:
     pair = Texts(" ".join(one), yes, "", []), Texts(" ".join(other), no, "", [])
