@@ -73,7 +73,11 @@ def test_options_count_in_any_order_for_what_is_near() -> None:
 
 def test_options_differ_by_their_signs() -> None:
     one, other, same = measure_texts(
-        [Texts("Which?", "a", "", choices) for choices in (["HER2-", "b"], ["HER2", "b"], ["b.", "HER2 -"])]
+        [
+            Texts("Which?", "a", "", choices)
+            for choices in (["the (-) strand", "B cells", "T cells"], ["the strand", "B cells", "T cells"])
+        ]
+        + [Texts("Which?", "a", "", ["T cells", "B-cells.", "the (-) strand"])]
     )
     assert one.question_key == same.question_key != other.question_key
 
