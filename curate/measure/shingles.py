@@ -17,12 +17,12 @@ _NUMBER = r"\d+(?:\.\d+)+"
 _WORD = rf"[{_NO_SPACES}]|[^\W_{_NO_SPACES}]+"
 _WORDS = re.compile(f"{_NUMBER}|{_WORD}")
 
-_PUNCTUATION = re.escape(".,;:!?'\"()[]{}_…·•‧・、。《》〈〉「」『』【】〔〕¿¡—―")
+_PUNCTUATION = re.escape(".,;:!?'\"`()[]{}_…·•‧・、。《》〈〉「」『』【】〔〕¿¡—―")
 _SIGN = "|".join(
     (
         rf"(?<=\d)[{_PUNCTUATION}-](?=\d)|(?<=\d )[:-](?= \d)",  # `1,000`, `120-80`, `1 : 10`
         r"(?<=\d)['\"]|(?<!\w)\.(?=\d)",  # `the 5' end`, `.5 mg`
-        r"(?<!\w)-(?=[\w.])|(?<=\w)-(?!\w)|-(?=(?:\w+[+-])+(?!\w))",  # `-5`, `HER2-`, `CD4-CD8+`; not `x-ray`
+        r"(?<!\w)-(?=[\w.])|(?<=\w)-(?!\w)|-(?=(?:\w+[+-]){1,8}(?!\w))",  # `-5`, `HER2-`, `CD4-CD8+`; not `x-ray`
         r"(?<=[(/])-(?!\w)|(?<!\w)-(?=[),/;])",  # `Rh (-)`
         rf"[^\w\s{_PUNCTUATION}-]",
     )
@@ -31,11 +31,15 @@ _TOKENS = re.compile(f"{_NUMBER}|{_WORD}|{_SIGN}")
 _TOKENS_AND_DASHES = re.compile(rf"{_NUMBER}|{_WORD}|{_SIGN}|(?<!\w)-|-(?!\w)")
 
 _QUOTED = re.compile(r"(?<!\w)(?:\"([^\"]*)\"|'([^']*)'(?!\w))")
-_OPEN_WORDS = "is are was were a an the of in on at by to for from with as due except"
-_DASHES = re.compile(rf"--+|[:;]-(?!\S)|\b(?P<open>{'|'.join(_OPEN_WORDS.split())}) ?-(?!\w)")  # `The diagnosis is-`
+_OPEN_WORDS = "is are was were the of in on at by to for from with as due except"
+_DASHES = re.compile(
+    rf"--+(?!\d)|[:;]-(?!\S)|\b(?P<open>{'|'.join(_OPEN_WORDS.split())}) ?-(?!\w)"
+)  # `The diagnosis is-`
+
+_FINAL_DASH = re.compile(r"(?<=[^\W\d_]{6})-[\s.:?]*$")  # `... is caused by manifestations-`, not `... is HBsAg-`
 
 MIN_WORDS_OF_SENTENCE = 4
-"""In a shorter text a dash between blanks can be a minus: `Rh -`."""
+"""In a shorter text, or one with a plus, a dash between blanks or at the end can be a minus: `Rh -`."""
 
 
 def words(form: str) -> list[str]:
@@ -55,8 +59,9 @@ def tokens(text: str) -> list[str]:
     if "-" not in text:
         return _TOKENS.findall(text)
     text = _DASHES.sub(lambda match: f"{match['open'] or ''} ", text)
-    may_be_minus = "+" in text or len(text.split()) < MIN_WORDS_OF_SENTENCE
-    return (_TOKENS_AND_DASHES if may_be_minus else _TOKENS).findall(text)
+    if "+" in text or len(text.split()) < MIN_WORDS_OF_SENTENCE:
+        return _TOKENS_AND_DASHES.findall(text)
+    return _TOKENS.findall(_FINAL_DASH.sub("", text))
 
 
 def hash_words(texts: Sequence[Sequence[str]]) -> tuple[Hashes, NDArray[np.int64]]:

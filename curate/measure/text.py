@@ -33,13 +33,17 @@ _UNWANTED = re.compile(
 _SUPERSCRIPTS = re.compile("([\u00b2\u00b3\u00b9\u2070-\u207f]+)")
 _LOOKALIKES = str.maketrans(
     {
-        **dict.fromkeys("‘’‚‛′ʼ´`", "'"),
-        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‘’‚‛ʼ´", "'"),
+        **dict.fromkeys("“”„‟«»", '"'),
         **dict.fromkeys("‐‑‒–−⁻₋", "-"),
         **dict.fromkeys("\u00ad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060®©™", None),
     }
 )
 """Signs that differ in type alone, and signs that are invisible or say nothing of the text."""
+
+_PRIMES = re.compile(r"(?<=\d)[′″]")
+_EXPONENT = re.compile(r"(?<=[^\W\d_])−(?=\d)")
+"""The minus of `s−1`; a hyphen between letter and digit, as in `IL-2`, means nothing."""
 
 _NUMBER_OF_VERB = re.compile(r"(?<!\S)(?:(?:is|are)(?: / (?:is|are))?|(?P<past>was|were)(?: / (?:was|were))?)(?!\S)")
 
@@ -61,11 +65,17 @@ def comparable(text: str) -> str:
     Unicode NFKC and case folding; `are` is `is`, `were` is `was`. A text without tokens is left as it is. Signs that
     carry meaning stay: `T2+` is not `T2-`, `1.5` not `15`, and `10⁵` (as `10^5`) not `105`.
     """
-    plain = _SUPERSCRIPTS.sub(r"^\1", clean(text)).translate(_LOOKALIKES)
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
-    words = " ".join(folded.split())
+    cleaned = clean(text)
+    words = " ".join((cleaned.casefold() if cleaned.isascii() else _fold(cleaned)).split())
     form = " ".join(tokens(words)) or words
     return _NUMBER_OF_VERB.sub(lambda match: "was" if match["past"] else "is", form)
+
+
+def _fold(text: str) -> str:
+    plain = _SUPERSCRIPTS.sub(r"^\1", text)
+    plain = _PRIMES.sub(lambda match: "'" if match[0] == "′" else '"', _EXPONENT.sub(" -", plain))
+    plain = plain.translate(_LOOKALIKES)
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain).casefold())
 
 
 def digest(*forms: str) -> str:

@@ -129,6 +129,28 @@ def test_equal_impressions_of_one_film_are_duplicates_though_their_findings_diff
     assert len({"iu_xray/901", "iu_xray/902"} & impressions.keys()) == 1
 
 
+def test_a_report_that_says_nothing_is_in_the_ledger(root, tmp_path):
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "iu_xray", sources / "iu_xray")
+    folder = sources / "iu_xray"
+    films = folder / "images" / "images_normalized"
+    texts = {"901": "XXXX.,None.", "902": "XXXX XXXX.,", "903": "None.,Clear lungs."}
+    for uid in texts:
+        shutil.copy(films / "1_IM-0001-1001.dcm.png", films / f"{uid}_IM-0{uid}-1001.dcm.png")
+    with (folder / "indiana_projections.csv").open("a") as file:
+        file.writelines(f"{uid},{uid}_IM-0{uid}-1001.dcm.png,Frontal\n" for uid in texts)
+    with (folder / "indiana_reports.csv").open("a") as file:
+        file.writelines(f"{uid},,,,,,{text}\n" for uid, text in texts.items())
+    _, kept = built(sources, tmp_path / "mix", "both")
+    ledger = pl.read_parquet(tmp_path / "mix" / "ledger.parquet").filter(pl.col("reason") == "empty-text")
+    assert dict(ledger.select("id", "evidence").iter_rows()) == {
+        "iu_xray/22": "the answer is empty",
+        "iu_xray/901": "the answer is a placeholder for no value",
+        "iu_xray/902": "the answer is only punctuation or de-identification marks",
+    }
+    assert kept["iu_xray/903"] == "Findings: None.\nImpression: Clear lungs."
+
+
 class TestInAMixture:
     """`report:` in YAML, strict as all of it."""
 
