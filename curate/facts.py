@@ -84,7 +84,8 @@ class Facts:
         modality: of the images, lower case; for records whose row does not name one.
         task: one of `record.TASKS`.
         samples: upstream's number of questions, captions or studies, according to `task`.
-        languages: ISO 639-1 codes; the first one is the default for rows that declare none.
+        languages: ISO 639-1 codes; the first one is the default for rows that declare none. With a single code, a row
+            is taken for another language only where the detection is sure, and one of an evaluation split never.
         access: the requirement for a download.
         upstream: by the reader's name of the layout; the first one is the default for unknown layouts.
         group: the unit that keeps records in one split, and why.

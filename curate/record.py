@@ -22,7 +22,7 @@ REASONS = {
     "unreadable-image": "the image bytes are empty, cut short, broken or of no known format",
     "too-many-pixels": "the image header claims more pixels than the mixture's budget",
     "too-small": "a side of the image is shorter than the mixture's minimum",
-    "empty-text": "the answer, or the question of a task that has one, is empty",
+    "empty-text": "the answer, or the question of a task that has one, is empty or says nothing (`XXXX`, `nan`)",
     "no-answer": "upstream does not publish the answer of this row",
     "language": "the language is not among those that the mixture keeps",
     "licence": "the mixture's licence policy leaves this licence out",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from .. import record
-from ..measure import report_sections
+from ..measure import empty_text, report_sections
 from ..measure.scans import ScanFile
 
 DROPS = pl.Schema(
@@ -28,10 +28,10 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     Columns: `index` (position in reading order over all sources), `scan` and `scan_row` (location of the record),
     `id`, `source`, `rank` (position of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
-    `member`, `third_party`, `question_chars`, `answer_chars`, `images` (numbers from 0 in reading order, equal for
-    images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images), `image_bytes`,
-    `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`), `section` (of the
-    report, if only one is trained on, else "").
+    `member`, `third_party`, `question_gap`, `answer_gap` (see `empty_text`), `images` (numbers from 0 in reading order,
+    equal for images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images),
+    `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`),
+    `section` (of the report, if only one is trained on, else "").
 
     Repeated upstream keys get the suffixes `#2`, `#3`, ... in reading order, so that every id is unique. With a
     limit the table has only the first rows of each source; the others count as not read.
@@ -73,8 +73,8 @@ def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> p
             source=pl.lit(scan.source),
             upstream_split="split",
             wording="licence",
-            question_chars=pl.col("question").str.len_chars(),
-            answer_chars=pl.col("answer").str.len_chars(),
+            question_gap=empty_text.question_gap(),
+            answer_gap=empty_text.answer_gap(),
             keys="image_key",
             min_side=pl.min_horizontal(width, height),
             area=(width * height).fill_null(0),

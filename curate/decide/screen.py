@@ -2,23 +2,24 @@
 
 import polars as pl
 
+from ..measure.empty_text import EMPTY
 from ..mixture import ImageRule
 from ..record import QUESTION_TASKS
 from .candidates import dropped
 
 
 def empty_text(rows: pl.DataFrame) -> pl.DataFrame:
-    """Drop records without an answer, or without a question if the task has one."""
-    answer, question = pl.col("answer_chars") == 0, pl.col("question_chars") == 0
-    asks = pl.col("task").is_in(QUESTION_TASKS)
+    """Drop records whose answer says nothing, or whose question if the task has one (`empty_text`)."""
+    answer, question = pl.col("answer_gap") != "", pl.col("question_gap") != ""
+    asks, is_section = pl.col("task").is_in(QUESTION_TASKS), pl.col("section") != ""
     return dropped(
         rows.filter(answer | (question & asks)),
         "empty-text",
-        pl.when(answer & (pl.col("section") != ""))
+        pl.when(is_section & (pl.col("answer_gap") == EMPTY))
         .then(pl.format("the report has no {}", "section"))
         .when(answer)
-        .then(pl.lit("the answer is empty"))
-        .otherwise(pl.lit("the question is empty")),
+        .then(pl.format("the {} {}", pl.when(is_section).then("section").otherwise(pl.lit("answer")), "answer_gap"))
+        .otherwise(pl.format("the question {}", "question_gap")),
     )
 
 

@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..shards import file_sha256, replacing
 
 SUFFIX = ".parquet"
-VERSION = 1
+VERSION = 2
 """Version of fingerprints, sketches, keys and n-grams; raised when any of them changes for the same input."""
 
 _KEY = b"medmix.evaluation"

@@ -5,6 +5,7 @@ without decoding an image again.
 """
 
 __all__ = (
+    "empty_text",
     "images",
     "minhash",
     "report_sections",

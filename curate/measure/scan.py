@@ -45,6 +45,8 @@ SMALL_BYTES = 65_536
 
 MEASURED_LIBRARIES = ("pillow", "numpy", "opencv-python-headless", "fasttext")
 
+EVALUATION_SPLITS = ("validation", "test")
+
 _STRINGS = pa.list_(pa.string())
 _NUMBERS = pa.list_(pa.int64())
 _IMAGE_REF = pa.struct([("path", pa.string()), ("member", pa.string()), ("row", pa.int64()), ("column", pa.string())])
@@ -87,6 +89,7 @@ class ScanTask:
         language, language_model: the source's default, and fastText's `lid.176.ftz`.
         limit: read at most this many rows, or None.
         verify: read the bytes of all images again before an earlier scan is used.
+        one_language: the source declares no other language.
     """
 
     source: str
@@ -99,6 +102,7 @@ class ScanTask:
     language_model: Path
     limit: int | None = None
     verify: bool = False
+    one_language: bool = False
 
 
 def scan(task: ScanTask) -> Path:
@@ -126,7 +130,15 @@ def _digest(task: ScanTask) -> str:
         "libraries": {name: version(name) for name in MEASURED_LIBRARIES} | decoders,
         "files": {file: _file_digest(task.folder / file) for file in task.shard.files},
         "folders": [_folder_digest(task.folder / folder) for folder in task.shard.folders],
-        "task": [task.source, task.layout, asdict(task.shard), task.max_pixels, task.language, task.limit],
+        "task": [
+            task.source,
+            task.layout,
+            asdict(task.shard),
+            task.max_pixels,
+            task.language,
+            task.limit,
+            task.one_language,
+        ],
         "language_model": _file_digest(task.language_model),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
@@ -173,7 +185,7 @@ def _rows(task: ScanTask, states: dict[str, FileState | None]) -> Iterator[tuple
                 _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder, states)
                 for row in batch
             ]
-            _add_languages(rows, detector, task.language)
+            _add_languages(rows, detector, task)
             _add_text_keys(rows)
             for row in rows:
                 yield row, 500 + sum(len(row[name]) for name in ("question", "answer", "context", "explanation"))
@@ -231,11 +243,20 @@ def _measured_row(
     return row
 
 
-def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, default: str) -> None:
-    """Fill in `language` where upstream declares none, from all the text of the row."""
-    open_rows = [row for row in rows if not row["language"] and row["task"]]
-    texts = [" ".join((row["context"], row["question"], row["answer"])) for row in open_rows]
-    for row, language in zip(open_rows, text.detect_languages(texts, detector, default), strict=True):
+def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, task: ScanTask) -> None:
+    """Fill in `language` where upstream declares none for the row, from all its text.
+
+    Rows of evaluation splits have the declared language of their source, if there is one: an evaluation set is scored
+    as upstream published it, and a guess must not take items out.
+    """
+    undeclared = [row for row in rows if not row["language"] and row["task"]]
+    declared = [row for row in undeclared if task.one_language and row["split"] in EVALUATION_SPLITS]
+    for row in declared:
+        row["language"] = task.language
+    guessed = [row for row in undeclared if not row["language"]]
+    texts = [" ".join((row["context"], row["question"], row["answer"])) for row in guessed]
+    languages = text.detect_languages(texts, detector, task.language, task.one_language)
+    for row, language in zip(guessed, languages, strict=True):
         row["language"] = language
 
 

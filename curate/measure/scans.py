@@ -43,6 +43,7 @@ def scan_all(
             out=out,
             max_pixels=max_pixels,
             language=entry.facts.languages[0],
+            one_language=len(entry.facts.languages) == 1,
             language_model=language_model,
             limit=limit,
             verify=verify,

@@ -8,7 +8,7 @@ import polars as pl
 
 from . import minhash
 from .shingles import hash_ngrams, hash_words
-from .text import digest
+from .text import comparable, digest
 from .text_similarity import SHINGLE, Text
 
 _PART_SALTS = np.array([0x9AE16A3B2F90404F, 0xC949C7DEFD6D4C1B, 0xB492B66FBE98F273, 0x8F5A3D0E77C1F6A9], np.uint64)
@@ -26,7 +26,7 @@ class Texts:
 
     def parts(self) -> tuple[Text, Text, Text, Text]:
         """Give the four texts that are compared one by one; the options are joined, sorted."""
-        options = "\n".join(sorted(Text(choice).form for choice in self.choices))
+        options = "\n".join(sorted(self.choices, key=comparable))
         return Text(self.question), Text(self.answer), Text(self.context), Text(options)
 
 

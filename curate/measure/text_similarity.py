@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from .shingles import tokens
 from .text import comparable
 
 SHINGLE = 3
@@ -64,7 +63,7 @@ class Text:
     @cached_property
     def tokens(self) -> list[str]:
         """The words and the signs between them."""
-        return tokens(self.form) if self.form else []
+        return self.form.split()
 
     @cached_property
     def words(self) -> list[str]:

@@ -165,6 +165,19 @@ def test_a_short_question_counts_whole_from_eight_words_on(tmp_path):
     )
 
 
+def test_a_short_question_counts_by_its_words_and_with_its_answer(tmp_path):
+    item = {"question": "“Drug of choice” in petit mal is:", "answer": "Valproate."}
+    rows = [
+        {"question": '"Drug of choice" in petit mal is -', "answer": "valproate"},
+        {"question": "'Drug of choice in petit mal are?'", "answer": "Valproate"},
+        {"question": "Drug of choice in petit mal is", "answer": "Phenytoin"},
+        {"question": "Drug of no choice in petit mal is", "answer": "Valproate"},
+    ]
+    told, scanned = texts(tmp_path, {**MEDQA_TEST, **item}, *rows)
+    drops = dropped(told, evaluation=TEXT_SETS, scanned=scanned)
+    assert fates(drops) == dict.fromkeys((1, 2), ("contaminated", "slake/0"))
+
+
 def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
     told, scanned = texts(
         tmp_path,

@@ -1,14 +1,26 @@
 from medmix.curate.decide import screen
+from medmix.curate.measure.empty_text import EMPTY, PLACEHOLDER, PUNCTUATION
 from medmix.curate.mixture import ImageRule
 
 from .rows import fates, table
 
 
 def test_an_empty_answer_or_question_teaches_nothing():
-    rows = table({"answer_chars": 0}, {"question_chars": 0}, {"question_chars": 0, "task": "caption"}, {})
+    rows = table(
+        {"answer_gap": EMPTY},
+        {"question_gap": EMPTY},
+        {"question_gap": EMPTY, "task": "caption"},
+        {"answer_gap": PLACEHOLDER},
+        {"question_gap": PUNCTUATION},
+        {"answer_gap": PUNCTUATION, "task": "report", "section": "impression"},
+        {},
+    )
     assert fates(screen.empty_text(rows)) == {
         0: ("empty-text", "the answer is empty"),
         1: ("empty-text", "the question is empty"),
+        3: ("empty-text", "the answer is a placeholder for no value"),
+        4: ("empty-text", "the question is only punctuation or de-identification marks"),
+        5: ("empty-text", "the impression is only punctuation or de-identification marks"),
     }
 
 

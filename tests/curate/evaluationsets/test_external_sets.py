@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from medmix.curate.check import check
 from medmix.curate.copies.fingerprints import FINGERPRINT
 from medmix.curate.errors import UsageError
 from medmix.curate.evaluationsets import external_sets, fingerprint_file, leak_report
+from medmix.curate.measure.text_keys import Texts, measure_texts
 from medmix.curate.mixture import FileFilter
 from medmix.curate.mixtures import load
 
@@ -65,9 +67,19 @@ def waves() -> bytes:
     return out.getvalue()
 
 
-def measured() -> dict[str, str]:
+SENTENCE = Texts("What are the 2.5 cm “lesion” (T2+) on this x-ray of 1:10?", "No, HER2- only.", "", ())
+
+
+def measured() -> dict[str, Any]:
     (image,) = external_sets._image_columns([waves()], BUDGET)["images"]
-    return {"fingerprint": image["fingerprint"].hex(), "levels": image["sketch"]["levels"].hex()}
+    (keys,) = measure_texts([SENTENCE])
+    grams = external_sets._grams({0: SENTENCE})[0]
+    return {
+        "fingerprint": image["fingerprint"].hex(),
+        "levels": image["sketch"]["levels"].hex(),
+        "question_answer_key": keys.question_answer_key,
+        "grams": [f"{gram['gram']:016x}" for gram in grams],
+    }
 
 
 def rewrite() -> None:
@@ -87,6 +99,7 @@ def test_the_measures_of_this_version_are_these():
     assert len(set(one["keys"]) & set(other["keys"])) >= 0.9 * len(set(other["keys"]))
     levels = [np.frombuffer(bytes.fromhex(kept["levels"]), np.uint8) for kept in (now, then)]
     assert np.mean(levels[0] == levels[1]) >= 0.97
+    assert (now["question_answer_key"], now["grams"]) == (then["question_answer_key"], then["grams"])
 
 
 def made_by(file: Path, out: Path, **changes) -> Path:

@@ -12,6 +12,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.decide import screen
 from medmix.curate.errors import UsageError
 from medmix.curate.measure import report_sections
+from medmix.curate.measure.empty_text import EMPTY
 from medmix.curate.measure.text import comparable, digest
 from medmix.curate.record import Record
 from medmix.curate.write.chat import messages
@@ -58,7 +59,8 @@ def test_the_keys_are_those_of_the_text_that_is_taught():
 
 
 def test_a_report_without_the_section_is_dropped_for_it():
-    rows = table({"task": "report", "answer_chars": 0, "section": "impression"}, {"task": "report", "answer_chars": 0})
+    empty = {"task": "report", "answer_gap": EMPTY}
+    rows = table({**empty, "section": "impression"}, empty)
     assert fates(screen.empty_text(rows)) == {
         0: ("empty-text", "the report has no impression"),
         1: ("empty-text", "the answer is empty"),
@@ -125,6 +127,28 @@ def test_equal_impressions_of_one_film_are_duplicates_though_their_findings_diff
     _, impressions = built(sources, tmp_path / "impression", "impression")
     assert {"iu_xray/901", "iu_xray/902"} <= both.keys()
     assert len({"iu_xray/901", "iu_xray/902"} & impressions.keys()) == 1
+
+
+def test_a_report_that_says_nothing_is_in_the_ledger(root, tmp_path):
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "iu_xray", sources / "iu_xray")
+    folder = sources / "iu_xray"
+    films = folder / "images" / "images_normalized"
+    texts = {"901": "XXXX.,None.", "902": "XXXX XXXX.,", "903": "None.,Clear lungs."}
+    for uid in texts:
+        shutil.copy(films / "1_IM-0001-1001.dcm.png", films / f"{uid}_IM-0{uid}-1001.dcm.png")
+    with (folder / "indiana_projections.csv").open("a") as file:
+        file.writelines(f"{uid},{uid}_IM-0{uid}-1001.dcm.png,Frontal\n" for uid in texts)
+    with (folder / "indiana_reports.csv").open("a") as file:
+        file.writelines(f"{uid},,,,,,{text}\n" for uid, text in texts.items())
+    _, kept = built(sources, tmp_path / "mix", "both")
+    ledger = pl.read_parquet(tmp_path / "mix" / "ledger.parquet").filter(pl.col("reason") == "empty-text")
+    assert dict(ledger.select("id", "evidence").iter_rows()) == {
+        "iu_xray/22": "the answer is empty",
+        "iu_xray/901": "the answer is a placeholder for no value",
+        "iu_xray/902": "the answer is only punctuation or de-identification marks",
+    }
+    assert kept["iu_xray/903"] == "Findings: None.\nImpression: Clear lungs."
 
 
 class TestInAMixture:

@@ -63,6 +63,30 @@ def test_clean_leaves_plain_text_alone(plain: str) -> None:
         ("ﬁbrosis", "fibrosis"),
         ("5 µm", "5 μm"),
         ("Straße", "STRASSE"),
+        ("“Brown tumour” is seen in:", '"Brown tumour" is seen in'),
+        ('"What is shown?"', "What is shown"),
+        ("‘What is shown?’", "What is shown"),
+        ("Crohn’s disease", "Crohn's disease"),
+        ("Drug of choice is -", "Drug of choice is:-"),
+        ("The causes are seen in-", "The causes are seen in..."),
+        ("Which of these is a pulmonary manifestation-?", "Which of these is a pulmonary manifestation"),
+        ("Is/Are there a mass?", "Is there a mass?"),
+        ("What are present?", "What is present?"),
+        ("Were these films taken at night?", "Was these films taken at night?"),
+        ("Anterior - posterior spread", "Anterior–posterior spread"),
+        ("chest x-ray", "Chest X ray"),
+        ("T2‑weighted, axial", "T2 weighted (axial)"),
+        ("C-section", "C section"),
+        ("5-HT", "5 HT"),
+        ("p<0.05", "p < 0.05"),
+        ("10–20 mg", "10 - 20 mg"),
+        ("CO₂", "CO2"),
+        ("10⁻⁵", "10^-5"),
+        ("the 5′ end", "the 5' end"),
+        ("the 'type 5' lesion", "the type 5 lesion"),
+        ("右肺，左上", "右肺, 左上。"),
+        ("car\u00addiac\u200b", "cardiac"),
+        ("Tylenol®", "Tylenol"),
     ],
 )
 def test_comparable_equals(one: str, other: str) -> None:
@@ -81,11 +105,58 @@ def test_comparable_equals(one: str, other: str) -> None:
         ("?", "!"),
         ("1.5", "15"),
         ("", "."),
+        ("Is there an effusion?", "Is there no effusion?"),
+        ("left lung", "right lung"),
+        ("T1", "T2"),
+        ("5-HT1", "5-HT2"),
+        ("p<0.05", "p>0.05"),
+        ("p = .05", "p = 05"),
+        ("2.5", "2,5"),
+        ("1,000", "1 000"),
+        ("1:10", "1 10"),
+        ("1 : 10", "110"),
+        ("120/80", "120 80"),
+        ("10-20", "10 20"),
+        ("-5", "5"),
+        ("CO₂", "CO"),
+        ("Na+", "Na"),
+        ("Na+", "Na-"),
+        ("Cl-", "Cl"),
+        ("Rh (-)", "Rh"),
+        ("Rh -", "Rh"),
+        ("The blood group of the mother is A-", "The blood group of the mother is A"),
+        ("The blood of the patient is HBsAg-", "The blood of the patient is HBsAg"),
+        ("Small cells, CD99+, without others, desmin-", "Small cells, CD99+, without others, desmin"),
+        ("ER -, PR +", "ER PR +"),
+        ("ER+PR-", "ER-PR+"),
+        ("CD4-CD8+ T cells in the blood", "CD4 CD8+ T cells in the blood"),
+        ("HER2− tumour of the breast", "HER2 tumour of the breast"),
+        ("-ve", "+ve"),
+        ("50 %", "50"),
+        ("the 5' end", "the 5 end"),
+        ("5′ end", "5 end"),
+        ("the line C′", "the line C"),
+        ("3 mg L−1", "3 mg L 1"),
+        ("--1 station of the head", "1 station of the head"),
+        ("A/B", "AB"),
+        ("37 °C", "37 C"),
+        ("↑ ↓", "↓ ↑"),
+        ("was", "is"),
+        ("किडनी", "कडन"),
     ],
 )
 def test_comparable_differs(one: str, other: str) -> None:
     assert comparable(one) != comparable(other)
     assert text_key(one) != text_key(other)
+
+
+MARKS = st.sampled_from(["", ",", ":", ";", "?", ".", ")", " (", " “", "…", "。", "—"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["no", "left", "T2", "2.5", "肺", "Crohn’s"]), MARKS), min_size=4))
+def test_punctuation_beside_words_changes_nothing(words: list[tuple[str, str]]) -> None:
+    dressed = " ".join(word + mark for word, mark in words)
+    assert comparable(dressed) == comparable(" ".join(word for word, _ in words))
 
 
 @given(ANY)
@@ -152,6 +223,15 @@ def test_languages_of(detector: LanguageDetector) -> None:
     ]
     assert detect_languages(texts, detector, "de") == ["fr", "de", "de", "de", "de", "en"]
     assert detect_languages([], detector, "de") == []
+
+
+def test_a_declared_language_yields_only_to_a_sure_detection(detector: LanguageDetector) -> None:
+    english = "Anterior - posterior spread of implant is: Distance from the most anterior to posterior implant"
+    french = "Radiographie du thorax: élargissement du médiastin chez un patient de 40 ans"
+    long_french = f"{french} qui présente une toux sèche et une douleur thoracique depuis deux semaines"
+    texts = [english, french, long_french]
+    assert detect_languages(texts, detector, "en") == ["es", "fr", "fr"]
+    assert detect_languages(texts, detector, "en", one_language=True) == ["en", "en", "fr"]
 
 
 def test_find_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,17 @@ def test_options_count_in_any_order_for_what_is_near() -> None:
     assert (one.near_key, one.minhash) == (other.near_key, other.minhash)
 
 
+def test_options_differ_by_their_signs() -> None:
+    one, other, same = measure_texts(
+        [
+            Texts("Which?", "a", "", choices)
+            for choices in (["the (-) strand", "B cells", "T cells"], ["the strand", "B cells", "T cells"])
+        ]
+        + [Texts("Which?", "a", "", ["T cells", "B-cells.", "the (-) strand"])]
+    )
+    assert one.question_key == same.question_key != other.question_key
+
+
 @given(WORDS, WORDS, st.sampled_from(["yes", "no"]), st.sampled_from(["yes", "no"]))
 def test_what_says_the_same_has_the_same_key(one: list[str], other: list[str], yes: str, no: str) -> None:
     pair = Texts(" ".join(one), yes, "", []), Texts(" ".join(other), no, "", [])
