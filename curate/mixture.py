@@ -45,10 +45,18 @@ class SourceChoice:
 
 @dataclass(frozen=True, slots=True)
 class ImageRule:
-    """Limits for usable images: `min_side` in pixels, `max_pixels` as claimed by the header."""
+    """Limits for usable images.
+
+    Attributes:
+        min_side: in pixels.
+        max_pixels: as claimed by the header.
+        uniform: `drop` records with an image of one brightness, all black or white, or `keep` them; the ledger flags
+            them.
+    """
 
     min_side: int = 32
     max_pixels: int = 100_000_000
+    uniform: Literal["drop", "keep"] = "drop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ REASONS = {
     "missing-image": "the image file that the row names is not there",
     "unsafe-path": "the image name leads out of the source's folder",
     "unreadable-image": "the image bytes are empty, cut short, broken or of no known format",
+    "broken-metadata": "the pixels of the image are whole, but its metadata is broken, so that readers refuse the file",
+    "uniform-image": "all pixels of the image have one brightness",
     "too-many-pixels": "the image header claims more pixels than the mixture's budget",
     "too-small": "a side of the image is shorter than the mixture's minimum",
     "empty-text": "the answer, or the question of a task that has one, is empty or says nothing (`XXXX`, `nan`)",

@@ -29,7 +29,8 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     `id`, `source`, `rank` (position of the source in the mixture, from 0), `upstream_split`, `task`, `group`, `stage`,
     `reason`, `evidence` (of rows that pass 1 dropped, else ""), `language`, `wording` (of the licence, per row),
     `member`, `third_party`, `question_gap`, `answer_gap` (see `empty_text`), `images` (numbers from 0 in reading order,
-    equal for images with equal keys), `min_side`, `area` (smallest width times smallest height, 0 without images),
+    equal for images with equal keys), `uniform` (brightness of the first image that has only one, else ""),
+    `min_side`, `area` (smallest width times smallest height, 0 without images),
     `image_bytes`, `text_bytes`, `text_key`, `question_answer_key`, `question_key`, `near_key` (see `text_keys`),
     `section` (of the report, if only one is trained on, else "").
 
@@ -77,6 +78,7 @@ def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> p
             answer_gap=empty_text.answer_gap(),
             keys="image_key",
             min_side=pl.min_horizontal(width, height),
+            uniform=pl.col("image_uniform").list.filter(pl.element() != "").list.first().fill_null(""),
             area=(width * height).fill_null(0),
             image_bytes=pl.col("image_bytes").list.sum(),
             text_bytes=text_bytes,

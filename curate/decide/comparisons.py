@@ -28,7 +28,7 @@ from ..read.image_store import ImageStore
 from ..shards import replacing, temporary_files
 from .scan_images import ImageLocation
 
-CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "copies")
+CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "read/dicom_grey.py", "copies")
 """The code that decides the result of a comparison: cached results are invalid once it changes."""
 
 PAIRS_PER_TASK = 128

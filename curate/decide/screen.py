@@ -33,6 +33,12 @@ def small_images(rows: pl.DataFrame, rule: ImageRule) -> pl.DataFrame:
     )
 
 
+def uniform_images(rows: pl.DataFrame, rule: ImageRule) -> pl.DataFrame:
+    """Drop records with an image of one brightness, unless the mixture keeps them."""
+    found = rows.filter(pl.col("uniform") != "") if rule.uniform == "drop" else rows.head(0)
+    return dropped(found, "uniform-image", pl.format("an image that is all {}", "uniform"))
+
+
 def other_languages(rows: pl.DataFrame, languages: tuple[str, ...]) -> pl.DataFrame:
     """Drop records in a language that the mixture does not keep; no languages keeps all."""
     is_kept = pl.col("language").is_in(languages) if languages else pl.lit(True)

@@ -35,6 +35,7 @@ def decide(
     is_evaluation = leaks.is_evaluation(mixture.evaluation)
     table = table.pipe(apply_stage, "screen", screen.empty_text)
     table = table.pipe(apply_stage, "screen", screen.small_images, mixture.images)
+    table = table.pipe(apply_stage, "screen", screen.uniform_images, mixture.images)
     table = table.pipe(apply_stage, "screen", screen.other_languages, mixture.languages)
     table = table.pipe(apply_stage, "licences", policy.excluded, mixture.licence_policy)
     table = table.pipe(apply_stage, "splits", splits.excluded, mixture)

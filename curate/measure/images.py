@@ -16,6 +16,7 @@ from ..copies.fingerprints import Fingerprint, fingerprint, hash_to_hex, is_dist
 from ..copies.grey import Pixels
 from ..errors import RowError
 from ..read import dicom
+from .metadata import without_metadata
 
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
 """The formats of the sources; Pillow's other readers (some start Ghostscript) never get upstream bytes."""
@@ -24,7 +25,11 @@ FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
 REDUCED_SIDE: Final = 192
 """The least sides of a reduced image in pixels: more than fingerprints and comparison use."""
 
+UNIFORM_LEVELS: Final = 3
+"""Grey levels by which pixels of one brightness may differ after a lossy encoding."""
+
 _ORIENTATION: Final = 0x0112
+_PHOTOMETRIC: Final = 262
 _SIDEWAYS: Final = (5, 6, 7, 8)
 """EXIF 2.32, 4.6.4: orientations that swap width and height."""
 
@@ -41,6 +46,7 @@ class ImageFacts:
         width, height: of the canonical form, in pixels, both at least 1.
         bytes: length of the original.
         fingerprint: of the canonical form, `copies.fingerprints.FINGERPRINT`.
+        uniform: `black`, `white` or `grey` where all pixels have one brightness, else "".
     """
 
     sha256: str
@@ -50,6 +56,7 @@ class ImageFacts:
     height: int
     bytes: int
     fingerprint: Fingerprint
+    uniform: str = ""
 
 
 def measure(data: bytes, max_pixels: int) -> ImageFacts:
@@ -61,7 +68,8 @@ def measure(data: bytes, max_pixels: int) -> ImageFacts:
         RowError: as `decode_rgb`.
     """
     image, (width, height) = _decode(data, max_pixels, REDUCED_SIDE)
-    print_ = fingerprint(_grey_pixels(image))
+    grey = _grey_pixels(image)
+    print_ = fingerprint(grey)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
         pixel_sha256="" if is_distinctive(print_) else pixel_digest(data, max_pixels),
@@ -70,7 +78,16 @@ def measure(data: bytes, max_pixels: int) -> ImageFacts:
         height=height,
         bytes=len(data),
         fingerprint=print_,
+        uniform=_uniform(grey),
     )
+
+
+def _uniform(grey: Pixels) -> str:
+    """Name the brightness of an image that has only one, but for the noise of its encoding; "" for others."""
+    low, high = int(grey.min()), int(grey.max())
+    if high - low > UNIFORM_LEVELS:
+        return ""
+    return "black" if high <= UNIFORM_LEVELS else "white" if low >= 255 - UNIFORM_LEVELS else "grey"
 
 
 def pixel_digest(data: bytes, max_pixels: int) -> str:
@@ -88,14 +105,17 @@ def pixel_digest(data: bytes, max_pixels: int) -> str:
 def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
     """Decode to 8-bit RGB: first frame, EXIF orientation applied, transparency on white.
 
+    Where transparency hides the whole image, it is ignored and the colours below are shown.
+
     Grey images deeper than 8 bits are stretched from their minimum to their maximum, because clipping
     (Pillow's own conversion) would leave most radiographs white. DICOM files are decoded by `dicom.decode`, and
     stretched where they have no display range of their own.
 
     Raises:
         RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything of
-            that size is allocated; `unreadable-image` when the bytes are cut short, broken or of a
-            format not in `FORMATS`. The evidence is the same on each run.
+            that size is allocated; `broken-metadata` when the pixels are whole but what surrounds them is not;
+            `unreadable-image` when the bytes are cut short, broken or of a format not in `FORMATS`. The
+            evidence is the same on each run.
         UsageError: the bytes are a DICOM file and pydicom is not installed.
     """
     return _decode(data, max_pixels, None)[0].convert("RGB")
@@ -124,37 +144,68 @@ def _decode(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image
         return film, film.size
     with _pillow_settings(max_pixels):
         try:
-            with Image.open(BytesIO(data), formats=FORMATS) as image:
-                whole = image.size
-                if side is not None:
-                    image.draft("L", (side, side))
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                if image.size == whole:  # not reduced; some readers turn the image themselves
-                    return _to_grey_or_rgb(upright), upright.size
-                return _to_grey_or_rgb(upright), whole[::-1] if image.getexif().get(
-                    _ORIENTATION
-                ) in _SIDEWAYS else whole
-        except UnidentifiedImageError:
-            raise RowError("unreadable-image", "unknown format or broken header") from None
+            return _decode_file(data, side)
+        except RowError:
+            raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             claimed = re.search(r"\d+ pixels", str(error))
             raise RowError("too-many-pixels", claimed[0] if claimed else _reason(error)) from None
         except Exception as error:  # decoders fed broken bytes raise nearly anything, MemoryError included
+            _raise_if_pixels_are_whole(data, side, error)
+            if isinstance(error, UnidentifiedImageError):
+                raise RowError("unreadable-image", "unknown format or broken header") from None
             raise RowError("unreadable-image", _reason(error)) from error
+
+
+def _decode_file(data: bytes, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        whole = image.size
+        if side is not None:
+            image.draft("L", (side, side))
+        image.load()
+        # as `datasets` does: it transposes only where there is an orientation, and raises where EXIF cannot be read
+        orientation = image.getexif().get(_ORIENTATION)
+        upright = image if orientation is None else ImageOps.exif_transpose(image)
+        if image.size == whole:  # not reduced; some readers turn the image themselves
+            return _to_grey_or_rgb(upright, _is_white_zero(image)), upright.size
+        return _to_grey_or_rgb(upright), whole[::-1] if orientation in _SIDEWAYS else whole
+
+
+def _raise_if_pixels_are_whole(data: bytes, side: int | None, error: Exception) -> None:
+    """Raise `broken-metadata` for a file that can be decoded without its metadata."""
+    stripped = without_metadata(data)
+    if stripped is None:
+        return
+    try:
+        _decode_file(stripped, side)
+    except Exception:  # the pixels are broken as well, in nearly any way
+        return
+    evidence = f"its metadata cannot be read, its pixels are whole ({_reason(error)})"
+    raise RowError("broken-metadata", evidence) from error
 
 
 def _film_image(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values) if values.dtype == np.uint8 else _stretch(values)
 
 
-def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
+def _is_white_zero(image: Image.Image) -> bool:
+    """Tell whether 0 is white in a deep grey TIFF; Pillow turns only shallow ones (TIFF 6.0, section 4)."""
+    is_deep = image.mode == "F" or image.mode.startswith("I")
+    return is_deep and image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined]
+
+
+def _to_grey_or_rgb(image: Image.Image, is_white_zero: bool = False) -> Image.Image:
     """Give 8-bit grey or RGB without transparency."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _stretch(np.asarray(image))
+        values = np.asarray(image)
+        return _stretch(-values.astype(np.float64) if is_white_zero else values)
+    if image.mode == "La":  # premultiplied; Pillow converts it to nothing else
+        image = image.convert("LA")
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        straight = image.convert("RGBA")
+        if straight.getchannel("A").getextrema() == (0, 0):
+            return straight.convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), straight).convert("RGB")
     return image if image.mode == "L" else image.convert("RGB")
 
 

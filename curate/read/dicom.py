@@ -1,7 +1,7 @@
 """Decode DICOM images to the grey values that a viewer shows. Needs pydicom, the extra `medmix[dicom]`.
 
-Follows PS3.3 C.11 of the DICOM standard as pydicom implements it: modality look-up table or rescale, then VOI look-up
-table or window, then MONOCHROME1 turned so that bright is bright.
+Follows PS3.3 C.11 of the DICOM standard: modality look-up table or rescale, then VOI look-up table or window
+(`dicom_grey`), then MONOCHROME1 turned so that bright is bright.
 """
 
 import gzip
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import RowError, UsageError
+from . import dicom_grey
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -83,8 +84,8 @@ def decoder_versions() -> dict[str, str]:
 def decode(data: bytes, max_pixels: int) -> np.ndarray:
     """Decode the first frame: `[rows, columns]`, brighter is larger.
 
-    uint8 from black to white where the file has a VOI look-up table or window, or has 8 bits that are shown as they
-    are; else any number type, in a range that is the file's own.
+    uint8 from black to white where the file has a look-up table or window, or has 8 bits that are shown as they are;
+    else any number type, in a range that is the file's own.
 
     Raises:
         RowError: `too-many-pixels` when the header claims more than `max_pixels`, before anything is decoded;
@@ -148,26 +149,14 @@ def _missing_decoder(syntax: Any) -> str:
 
 
 def _displayed(dataset: "Dataset") -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+    from pydicom.pixels import pixel_array
 
-    values = apply_modality_lut(pixel_array(dataset, index=0), dataset)
-    limits = _display_range(dataset)
-    if limits:
-        low, high = limits
-        shown = apply_voi_lut(values, dataset).astype(np.float64)
-        values = np.rint((shown - low) / (high - low) * 255).astype(np.uint8)
+    values, limits = dicom_grey.apply_modality(pixel_array(dataset, index=0), dataset)
+    shown = dicom_grey.apply_voi(values, dataset)
+    if shown is None and limits is not None:
+        shown = (values - limits.low) / (limits.high - limits.low)
+    if shown is not None:
+        values = np.rint(shown * 255).astype(np.uint8)
     if dataset.PhotometricInterpretation == "MONOCHROME2":
         return values
     return 255 - values if values.dtype == np.uint8 else -values.astype(np.float64)
-
-
-def _display_range(dataset: "Dataset") -> tuple[float, float] | None:
-    """Give the values that a VOI look-up table or window shows as black and white, None without either."""
-    from pydicom.pixels import apply_windowing
-
-    if dataset.get("VOILUTSequence"):
-        return 0, 2 ** dataset.VOILUTSequence[0].LUTDescriptor[2] - 1
-    if dataset.get("WindowCenter") is None or dataset.get("WindowWidth") is None:
-        return None
-    low, high = apply_windowing(np.array([-np.inf, np.inf]), dataset)
-    return low, high

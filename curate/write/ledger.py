@@ -20,13 +20,15 @@ SCHEMA = pl.Schema(
         "evidence": pl.String,
         "score": pl.Float64,
         "transformation": pl.String,
+        "flag": pl.String,
     }
 )
 """The columns of the ledger, one row per record.
 
 `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `record.REASONS`, "" for kept records;
 `evidence` the record, item or text behind the decision; `score` the measurement behind it, null for exact decisions;
-`transformation` how the record's image differs from that of `evidence`, or "".
+`transformation` how the record's image differs from that of `evidence`, or ""; `flag` what is odd about a record, kept
+or dropped: `black image`, `white image`, `grey image` for images of one brightness, or "".
 """
 
 ZERO_COUNTS: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}
@@ -36,7 +38,9 @@ ZERO_COUNTS: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_s
 def write(path: Path, ledger: pl.DataFrame) -> None:
     """Write the ledger in the order in which the upstream rows were read."""
     with replacing(path) as temporary:
-        ledger.select(list(SCHEMA)).cast(SCHEMA).write_parquet(temporary, compression="zstd")
+        flag = pl.when(pl.col("uniform") != "").then(pl.format("{} image", "uniform")).otherwise(pl.lit(""))
+        flagged = ledger if "flag" in ledger.columns else ledger.with_columns(flag=flag)
+        flagged.select(list(SCHEMA)).cast(SCHEMA).write_parquet(temporary, compression="zstd")
 
 
 def problems(ledger: pl.DataFrame) -> list[str]:

@@ -97,6 +97,7 @@ def compose(
             "kept_by_verdict": ledger.count_by(records, "verdict"),
             "kept_by_licence": ledger.count_by(records, "licence"),
             "kept_of_third_parties": records.filter(pl.col("third_party") != "").height,
+            "uniform_images": _count_uniform(decided.filter(pl.col("source") == entry.source)),
             "kept_by_task": ledger.count_by(records, "task"),
             "kept_by_language": ledger.count_by(records, "language"),
             "images": int(records["images"].list.len().sum()),
@@ -136,6 +137,11 @@ def compose(
         "contradictions": contradictions.count(kept),
         "repeats": caps.count_repeated_reports(kept),
     }
+
+
+def _count_uniform(rows: pl.DataFrame) -> dict[str, int]:
+    """Count the records with an image of one brightness, kept and dropped."""
+    return ledger.count_by(rows.filter(pl.col("uniform") != ""), "outcome")
 
 
 def _count_holdings(kept: pl.DataFrame) -> list[effective.SourceLicence]:

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "answer_gap": "",
     "images": [],
     "min_side": 100,
+    "uniform": "",
     "area": 10_000,
     "image_bytes": 1_000,
     "text_bytes": 13,

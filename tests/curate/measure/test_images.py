@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -55,12 +56,13 @@ def reason(data: bytes, max_pixels: int = BUDGET) -> tuple[str, str]:
         (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "PPM"), (9, 8, 7)),
         (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "TIFF", compression="tiff_lzw"), (9, 8, 7)),
         (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "WEBP", lossless=True), (9, 8, 7)),
-        (encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0))), (255, 255, 255)),
+        (encoded(Image.new("RGBA", (4, 4), (9, 8, 7, 0))), (9, 8, 7)),
+        (encoded(Image.new("LA", (4, 4), (90, 0))), (90, 90, 90)),
         (encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 128))), (127, 127, 127)),
         (encoded(Image.new("LA", (4, 4), (0, 128))), (127, 127, 127)),
         (encoded(Image.new("RGB", (4, 4), (9, 8, 7)).quantize(4)), (9, 8, 7)),
-        (encoded(Image.new("RGB", (4, 4), (9, 8, 7)).quantize(4), transparency=0), (255, 255, 255)),
-        (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), transparency=(9, 8, 7)), (255, 255, 255)),
+        (encoded(Image.new("RGB", (4, 4), (9, 8, 7)).quantize(4), transparency=0), (9, 8, 7)),
+        (encoded(Image.new("RGB", (4, 4), (9, 8, 7)), transparency=(9, 8, 7)), (9, 8, 7)),
         (encoded(Image.new("RGB", (4, 4), (9, 8, 7)).quantize(4), "GIF"), (9, 8, 7)),
         (encoded(Image.new("CMYK", (16, 16), (0, 0, 0, 255)), "JPEG"), (0, 0, 0)),
         (encoded(Image.new("CMYK", (16, 16), (0, 0, 0, 0)), "TIFF"), (255, 255, 255)),
@@ -99,6 +101,94 @@ def test_sixteen_bit_ppm_keeps_its_grey_levels() -> None:
 def test_float_tiff(values: list[list[float]], grey: list[list[int]]) -> None:
     data = encoded(Image.fromarray(np.array(values, dtype=np.float32)), "TIFF")
     assert np.asarray(decode_rgb(data, BUDGET))[..., 0].tolist() == grey
+
+
+def with_tag(data: bytes, tag: int, value: int, new: int) -> bytes:
+    """Change a tag of a little-endian TIFF that holds one short number."""
+    old = struct.pack("<HHIHH", tag, 3, 1, value, 0)
+    assert data.count(old) == 1
+    return data.replace(old, struct.pack("<HHIHH", tag, 3, 1, new, 0))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_white_is_zero_in_a_tiff_that_says_so(dtype: str) -> None:
+    tiff = encoded(Image.fromarray((RAMP * (1 if dtype == "uint8" else 257.0)).astype(dtype)), "TIFF")
+    assert np.array_equal(np.asarray(decode_rgb(tiff, BUDGET))[..., 0], RAMP)
+    inverted = with_tag(tiff, 262, 1, 0)
+    assert np.array_equal(np.asarray(decode_rgb(inverted, BUDGET))[..., 0], 255 - RAMP)
+
+
+def test_grey_with_premultiplied_alpha_is_read() -> None:
+    grey = np.full((4, 4), 60, np.uint8)
+    tiff = encoded(Image.merge("LA", [Image.fromarray(grey), Image.new("L", (4, 4), 128)]), "TIFF")
+    premultiplied = with_tag(tiff, 338, 2, 1)
+    assert Image.open(io.BytesIO(premultiplied)).mode == "La"
+    assert decode_rgb(premultiplied, BUDGET).getpixel((0, 0)) == (187, 187, 187)  # 60 + 255 * (1 - 128 / 255)
+
+
+def test_transparency_that_hides_everything_is_ignored() -> None:
+    colours = photo()
+    hidden = colours.convert("RGBA")
+    hidden.putalpha(0)
+    assert decode_rgb(encoded(hidden), BUDGET).tobytes() == colours.tobytes()
+    hidden.putpixel((0, 0), (*colours.getpixel((0, 0)), 1))
+    assert decode_rgb(encoded(hidden), BUDGET).getpixel((5, 5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("level", "name"), [(0, "black"), (3, "black"), (252, "white"), (255, "white"), (4, "grey"), (128, "grey")]
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_an_image_of_one_brightness_is_named(level: int, name: str, kind: str) -> None:
+    assert measure(encoded(Image.new("RGB", (64, 48), (level, level, level)), kind), BUDGET).uniform == name
+
+
+def test_an_image_with_a_single_bright_pixel_is_not_uniform() -> None:
+    image = Image.new("L", (64, 48))
+    image.putpixel((9, 9), 4)
+    assert measure(encoded(image), BUDGET).uniform == ""
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def with_chunk(png: bytes, name: bytes, content: bytes) -> bytes:
+    """Add a chunk behind the header."""
+    return png[:33] + png_chunk(name, content) + png[33:]
+
+
+BROKEN_EXIF = b"MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12\0\x03\0\0\0\x01\0"
+OVERSIZED_PROFILE = b"icc\0\0" + zlib.compress(bytes(2_000_000))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(encoded(photo()), b"iCCP", OVERSIZED_PROFILE),
+        with_chunk(encoded(photo()), b"zTXt", b"key\0\0" + zlib.compress(bytes(2_000_000))),
+        with_chunk(encoded(photo()), b"iCCP", b"icc\0\0" + zlib.compress(bytes(100)))[:60] + b"",
+        encoded(photo(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0"),
+    ],
+)
+def test_metadata_that_cannot_be_read_is_named_or_ignored_as_datasets_does(data: bytes) -> None:
+    """Where `datasets` decodes the file, so does medmix; where it does not, the reason says what is broken."""
+    decoder = datasets.Image()
+    try:
+        shown = decoder.decode_example({"bytes": data, "path": None})
+    except Exception:  # whatever Pillow raises
+        assert reason(data)[0] in ("broken-metadata", "unreadable-image")
+    else:
+        assert decode_rgb(data, BUDGET).tobytes() == shown.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt"])
+def test_whole_pixels_in_broken_metadata(name: bytes) -> None:
+    content = OVERSIZED_PROFILE if name == b"iCCP" else b"key\0\0" + zlib.compress(bytes(2_000_000))
+    whole = with_chunk(encoded(photo()), name, content)
+    assert reason(whole)[0] == "broken-metadata"
+    assert "its pixels are whole" in reason(whole)[1]
+    assert reason(whole[:-60])[0] == "unreadable-image"
 
 
 def test_signed_tiff_is_stretched() -> None:

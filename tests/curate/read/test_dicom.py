@@ -146,6 +146,89 @@ def test_a_look_up_table_comes_before_a_window() -> None:
     assert grey(changed(data, VOILUTSequence=[item])).tolist() == [[0, 50, 100, 255, 255]]
 
 
+def table(entries: int, first: int, bits: int, data: list[int] | bytes) -> pydicom.Dataset:
+    item = pydicom.Dataset()
+    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [entries, first, bits])
+    item.add_new("LUTData", "OW" if isinstance(data, bytes) else "US", data)
+    return item
+
+
+FIVE = np.array([[0, 1, 2, 3, 4]], np.uint16)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_the_range_of_a_table_is_that_of_its_data(name: str, bits: int) -> None:
+    """Scanners write 16 bits into the descriptor of a table that ends at 200."""
+    data = dicom(FIVE, "2.25.1", bits=12)
+    item = table(4, 0, bits, [0, 50, 100, 200])
+    assert grey(changed(data, **{name: [item]})).tolist() == [[0, 64, 128, 255, 255]]
+
+
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize(
+    "item",
+    [
+        table(4, 0, 16, struct.pack("<4H", 0, 50, 100, 200)),
+        table(4, 0, 8, bytes([0, 50, 100, 200])),
+        table(4, 0, 8, [0 | 50 << 8, 100 | 200 << 8]),
+        table(3, 0, 8, bytes([0, 50, 200, 0])),
+    ],
+    ids=["words", "bytes", "bytes in words", "an odd number of bytes"],
+)
+def test_tables_of_bytes_and_of_words(name: str, item: pydicom.Dataset) -> None:
+    shown = grey(changed(dicom(FIVE, "2.25.1", bits=12), **{name: [item]})).tolist()
+    assert shown in ([[0, 64, 128, 255, 255]], [[0, 64, 255, 255, 255]])
+    assert (shown[0][2] == 255) == (item.LUTDescriptor[0] == 3)
+
+
+def test_places_in_a_table_do_not_wrap_round() -> None:
+    """Eight-bit pixels far above the first entry, and values above the last."""
+    whole = table(0, 0, 16, struct.pack("<65536H", *range(65_536)))
+    assert grey(changed(dicom(RAMP, "2.25.1", bits=8), VOILUTSequence=[whole])).max() == 1
+    late = table(300, 100, 12, list(range(300)))
+    values = np.array([[0, 100, 250, 399, 4000]], np.uint16)
+    shown = grey(changed(dicom(values, "2.25.1", bits=12), VOILUTSequence=[late])).tolist()
+    assert shown == [[0, 0, 128, 255, 255]]
+
+
+def test_a_table_that_begins_below_zero() -> None:
+    data = dicom(np.array([[0, 1024, 2048]], np.uint16), "2.25.1", bits=12)
+    rescaled = changed(data, RescaleSlope=1, RescaleIntercept=-1024)
+    item = table(2049, -1024, 12, list(range(2049)))
+    assert grey(changed(rescaled, VOILUTSequence=[item])).tolist() == [[0, 128, 255]]
+    unsigned = table(2049, 65_536 - 1024, 12, list(range(2049)))
+    assert grey(changed(rescaled, VOILUTSequence=[unsigned])).tolist() == [[0, 128, 255]]
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("", ""), ("", -1024), (1, ""), (None, -1024)])
+def test_an_empty_slope_is_1_and_an_empty_intercept_0(slope: Any, intercept: Any) -> None:
+    data = dicom(np.array([[0, 1024, 2048]], np.uint16), "2.25.1", bits=12, window=Window(0, 2048))
+    elements = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    shown = grey(changed(data, **{name: value for name, value in elements.items() if value is not None})).tolist()
+    assert shown == [[0, 128, 255]] if intercept else shown == [[128, 255, 255]]
+
+
+def test_a_slope_of_1_leaves_eight_bits_as_they_are() -> None:
+    data = dicom(RAMP[4:8], "2.25.1", bits=8)
+    assert np.array_equal(grey(changed(data, RescaleSlope=1, RescaleIntercept=0)), RAMP[4:8])
+
+
+@pytest.mark.parametrize("width", [0, ""])
+def test_a_window_without_width_is_none(width: Any) -> None:
+    data = dicom(DEEP, "2.25.1", bits=12, window=Window(2048, 400))
+    assert np.array_equal(grey(changed(data, WindowWidth=width)), RAMP)
+    two = changed(data, WindowCenter=[0, 2048], WindowWidth=["0", "4096"])
+    assert grey(two)[0, 0] == 0 and grey(two)[15, 15] == 255
+
+
+@pytest.mark.parametrize(("function", "shown"), [("LINEAR_EXACT", [0, 64, 128]), ("SIGMOID", [30, 69, 128])])
+def test_other_functions_of_a_window(function: str, shown: list[int]) -> None:
+    data = dicom(np.array([[0, 1024, 2048]], np.uint16), "2.25.1", bits=12, window=Window(2048, 4096))
+    found = grey(changed(data, VOILUTFunction=function)).tolist()[0]
+    assert np.allclose(found, shown, atol=1)
+
+
 def test_signed_values() -> None:
     data = dicom(np.array([[-1000, 0, 1000]], np.int16).view(np.uint16), "2.25.1", bits=16)
     assert grey(changed(data, PixelRepresentation=1)).tolist() == [[0, 128, 255]]
