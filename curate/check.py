@@ -58,8 +58,7 @@ def verify(mix: Path, workers: int) -> Verdict:
     for shard in track(shards, len(shards), "checking"):
         if (mix / shard).is_file():
             findings += _limited(shard, _shard(mix, shard, groups, ids))
-    findings += _ledger(mix, document, ids)
-    findings += _item_keys(mix, document)
+    findings += [*_ledger(mix, document, ids), *_item_keys(mix, document)]
     findings = findings or list(_cards(mix, document, shards))
     evaluation = _evaluation_of(document, shards)
     if findings or not evaluation:
@@ -75,7 +74,11 @@ def _item_keys(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
     """
     if item_keys.NAME not in document["files"] or not (mix / item_keys.NAME).is_file():
         return
-    keys = item_keys.read(mix)
+    try:
+        keys = item_keys.read(mix)
+    except (OSError, pa.ArrowException) as error:
+        yield f"{item_keys.NAME}: cannot be read ({str(error).splitlines()[0]})"
+        return
     hidden = "published" in document or "ledger_without_drops" in document
     for row in document["evaluation"]:
         found = sorted(keys.get(row["set"], ()))
@@ -220,8 +223,8 @@ def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
 def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
     path = mix / "ledger.parquet"
     try:
-        table = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        table = pl.DataFrame(pl.from_arrow(pq.read_table(path)))  # polars panics on some damaged files
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         return [f"ledger.parquet: cannot be read ({str(error).splitlines()[0]})"]
     if dict(table.schema) != dict(ledger.SCHEMA):
         return ["ledger.parquet: its columns are not those of a ledger"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from ..shards import replacing
 
@@ -34,12 +35,16 @@ def write(path: Path, keys: Mapping[str, Sequence[str]]) -> None:
         "key": [*(k for v in keys.values() for k in v)],
     }
     with replacing(path) as temporary:
-        pl.DataFrame(rows, SCHEMA).write_parquet(temporary, compression="zstd")
+        pl.DataFrame(rows, SCHEMA).sort("set", "key").write_parquet(temporary, compression="zstd")
 
 
 def read(mix: Path) -> dict[str, frozenset[str]]:
-    """Give the keys of each set of a mix; none if it has no such file."""
+    """Give the keys of each set of a mix; none if it has no such file.
+
+    Raises:
+        ArrowException or OSError: the file is damaged.
+    """
     if not (mix / NAME).is_file():
         return {}
-    table = pl.read_parquet(mix / NAME)
+    table = pl.DataFrame(pl.from_arrow(pq.read_table(mix / NAME)))
     return {str(name): frozenset(part["key"]) for (name,), part in table.group_by("set")}

@@ -42,6 +42,7 @@ KINDS = [
     "restricted/medqa/train-00000-of-00001.parquet",
     "pointers/medqa.parquet",
     "ledger.parquet",
+    "evaluation.parquet",
     "README.md",
     "LICENSE.md",
     "ATTRIBUTION.md",
@@ -167,5 +168,5 @@ def test_a_folder_that_is_no_mix_is_met_with_the_next_command(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         check(tmp_path)
     (tmp_path / manifest.NAME).write_text('{"format": 99}')
-    with pytest.raises(UsageError, match=r"has format 99, this medmix reads only format 2; build the mix again"):
+    with pytest.raises(UsageError, match=r"has format 99, this medmix reads only format 3; build the mix again"):
         check(tmp_path)

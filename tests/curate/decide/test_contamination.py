@@ -2,7 +2,9 @@ import polars as pl
 
 from medmix.curate.decide import contamination, leaks
 from medmix.curate.decide.leaks import NO_EXTERNAL_ITEMS
-from medmix.curate.evaluationsets import coverage
+from medmix.curate.evaluationsets import coverage, item_keys
+from medmix.curate.evaluationsets.item_keys import item_key
+from medmix.curate.measure.scans import ScanFile
 from medmix.curate.mixture import EvaluationSet
 
 from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
@@ -73,22 +75,30 @@ def test_other_splits_of_the_source_are_no_evaluation_set():
     assert fates(dropped(rows)) == {}
 
 
-def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it():
+def test_each_set_is_counted_with_what_fell_for_it_and_what_is_near_it(tmp_path):
     kept = {"outcome": "kept", "source": "vqa_rad"}
     rows = table(
         {**ITEM, "outcome": "dropped", "stage": "images", "reason": "missing-image"},
-        {**ITEM, **kept, "split": "test", "question_answer_key": "yes"},
+        {**ITEM, **kept, "split": "test", "question_answer_key": "yes", "images": [4]},
         {**kept, "question_answer_key": "yes"},
         {**kept},
         {**kept, "source": "slake"},
         {"outcome": "dropped", "reason": "contaminated", "evidence": "slake/1"},
     )
-    assert coverage.coverage(rows, [VQA_RAD_TEST], {}) == [
+    scan = tmp_path / "scan.parquet"
+    pl.DataFrame({"image_sha256": [["a"], ["b"], [], [], []]}).write_parquet(scan)
+    found = coverage.coverage(rows, [VQA_RAD_TEST], {}, [ScanFile("vqa_rad", scan)], ["vqa_rad"])
+    assert found.keys == {"vqa_rad test": [item_key(["b"], None)]}
+    assert found.sets == [
         {
             "set": "vqa_rad test",
             "source": "vqa_rad",
             "split": "test",
+            "checked": True,
+            "partial": True,
             "items": 2,
+            "items_sha256": item_keys.keys_digest([item_key(["b"], None)]),
+            "images": 1,
             "unreadable": 1,
             "hits": 1,
             "in_domain": 2,

@@ -17,6 +17,7 @@ from medmix.curate import build as builds
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
+from medmix.curate.decide import stages
 from medmix.curate.describe import card_metadata, cards
 from medmix.curate.describe.plots import BAR_WIDTH, bars
 from medmix.curate.errors import UsageError
@@ -99,10 +100,10 @@ def test_a_changed_decision_changes_the_numbers_of_the_card(root, tmp_path, monk
     real = builds.decide
 
     def one_fewer(*arguments):
-        table, leaks = real(*arguments)
+        table, *leaks = real(*arguments)
         first = table.filter(pl.col("outcome") == "kept", pl.col("split") == "train")["index"][0]
         fallen = pl.DataFrame({"index": [first], "outcome": ["dropped"], "stage": ["caps"], "reason": ["capped"]})
-        return table.update(fallen.cast({"index": pl.UInt32}), on="index"), leaks
+        return stages.Decision(table.update(fallen.cast({"index": pl.UInt32}), on="index"), *leaks)
 
     monkeypatch.setattr(builds, "decide", one_fewer)
     build(SAMPLE, root, tmp_path / "after", options)

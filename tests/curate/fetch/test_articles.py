@@ -206,12 +206,12 @@ def test_a_stopped_run_keeps_its_answers(bucket, pmc, capsys):
     assert all(len(bucket.answered(rf"/metadata/{article}\.1")) == 1 for article in kept)
 
 
-@pytest.mark.parametrize("arguments", [["slake"], ["--check"]])
+@pytest.mark.parametrize("arguments", [["slake"], ["--check"], ["--mixture", "v1"]])
 def test_articles_takes_no_source_and_no_check(tmp_path, capsys, arguments):
     with pytest.raises(SystemExit) as stop:
         main(["fetch", "--articles", "--root", str(tmp_path), *arguments])
     assert stop.value.code == 2
-    assert "--articles takes neither SOURCE nor --check" in capsys.readouterr().err
+    assert "--articles takes no SOURCE, --mixture and --check" in capsys.readouterr().err
 
 
 def test_a_build_takes_the_licences_and_notices_when_they_change(pmc, tmp_path, capsys):
