@@ -34,7 +34,7 @@ def of_sources(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str]
 def missing_shards(inputs: Sequence[Input]) -> list[str]:
     """List the numbered files that are missing and whose absence was allowed, a line for each source."""
     return [
-        f"{entry.source}: read without {len(entry.missing_shards)} missing files of a numbered set, as allowed, first "
+        f"{entry.source}: files of a numbered set are missing, as allowed: {len(entry.missing_shards)}, first "
         f"{entry.missing_shards[0]}"
         for entry in inputs
         if entry.missing_shards

@@ -35,3 +35,12 @@ def test_languages_that_are_not_named_go_and_no_names_keep_all():
     rows = table({"language": "de"}, {"language": "zh"})
     assert fates(screen.other_languages(rows, ("en", "zh"))) == {0: ("language", "de")}
     assert fates(screen.other_languages(rows, ())) == {}
+
+
+def test_an_image_of_one_brightness_goes_unless_the_mixture_keeps_it():
+    rows = table({"uniform": "black"}, {"uniform": ""}, {"uniform": "white"})
+    assert fates(screen.uniform_images(rows, ImageRule())) == {
+        0: ("uniform-image", "an image that is all black"),
+        2: ("uniform-image", "an image that is all white"),
+    }
+    assert fates(screen.uniform_images(rows, ImageRule(uniform="keep"))) == {}

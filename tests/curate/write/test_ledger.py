@@ -57,3 +57,16 @@ def test_a_valid_ledger_is_unchanged_by_writing_and_reading(tmp_path):
     back = pl.read_parquet(tmp_path / "ledger.parquet")
     assert back.equals(table)
     assert ledger.problems(back) == []
+
+
+def test_odd_images_are_flagged_whatever_became_of_their_records(tmp_path):
+    rows = pl.DataFrame(
+        {
+            **{name: ["", "", ""] for name in ledger.SCHEMA if name not in ("score", "flag", "outcome")},
+            "outcome": ["kept", "dropped", "kept"],
+            "score": [None, None, None],
+            "uniform": ["white", "black", ""],
+        }
+    )
+    ledger.write(tmp_path / "ledger.parquet", rows)
+    assert pl.read_parquet(tmp_path / "ledger.parquet")["flag"].to_list() == ["white image", "black image", ""]

@@ -154,6 +154,9 @@ def test_the_benchmarks_of_a_root(sample_run: Path, sources: Path, tmp_path: Pat
     systems = {row["system"] for row in results["scores"] if row["benchmark"] == "slake"}
     assert systems == {"model", "blank_image", "shuffled_images", "majority_answer", "always_yes"}
     assert any(row["set"] == "vqa_rad test" for row in results["mix"]["leaks"])
+    said = {name: found["text"] for name, found in results["mix"]["contamination"].items()}
+    assert said == dict.fromkeys(asked.benchmarks, "clean")
+    assert "\n- slake: clean\n" in (tmp_path / "table.md").read_text()
     assert value(results, "pubmedqa", "all", "choice_accuracy_generated", "always_yes") > 0
 
 
