@@ -57,7 +57,7 @@ def check_columns(path: Path, required: Sequence[str], present: Sequence[str]) -
         InputError: names all that are missing, or that occur twice.
     """
     columns = list(dict.fromkeys(column.split(".")[0] for column in required))
-    missing = [column for column in required if column.split(".")[0] not in present]
+    missing = [column for column in dict.fromkeys(required) if column.split(".")[0] not in present]
     if missing:
         raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {_shown(present)}", GET_AGAIN)
     twice = [column for column in columns if present.count(column) > 1]
