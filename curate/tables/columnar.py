@@ -57,9 +57,23 @@ def arrow_rows(
             for batch in stream:
                 chosen = batch.select(list(required))
                 for start in range(0, len(chosen), batch_rows):
-                    for value in _values(chosen.slice(start, batch_rows)):
+                    for value in _values(_validated(chosen.slice(start, batch_rows))):
                         yield row, value
                         row += 1
+
+
+def _validated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Check the offsets of a mapped batch, row by row if need be: Arrow trusts them, and ends the process on some."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        for row in range(len(batch)):
+            try:
+                batch.slice(row, 1).validate(full=True)
+            except pa.ArrowInvalid as error:
+                if "UTF8" not in str(error):  # a text that is not UTF-8 costs its row only
+                    raise
+    return batch
 
 
 def _values(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
