@@ -1,6 +1,7 @@
-"""Find files and members whose names are spelled otherwise than in upstream's lists: NFD for NFC, backslashes for slashes.
+"""Find files and members whose names differ from those in upstream's lists only in Unicode form or slashes.
 
-Only names that are not plain ASCII can differ so; those alone are kept in memory.
+macOS writes names in NFD, and some packers of Windows write backslashes. Only names that are not plain ASCII with
+slashes can differ so; those alone are kept in memory.
 """
 
 import os
@@ -47,7 +48,7 @@ def _odd_names(folder: Path) -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _list_odd_names(folder: Path, mtime_ns: int) -> dict[str, str]:
     """Give common spelling -> name; the time of the folder's last change makes a list that is out of date unused."""
-    names = sorted(name for name in os.listdir(folder) if _is_odd(name))
+    names = sorted(path.name for path in folder.iterdir() if _is_odd(path.name))
     return {common_spelling(name): name for name in reversed(names)}
 
 

@@ -120,7 +120,7 @@ def rejected(source: str, key: str, file: str, row: int, error: RowError, split:
 _NAMES = tuple(
     part.name
     for part in fields(Record)
-    if part.type == str and part.name not in ("question", "answer", "context", "explanation")  # the scan cleans texts
+    if part.type is str and part.name not in ("question", "answer", "context", "explanation")  # the scan cleans texts
 )
 
 

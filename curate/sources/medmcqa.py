@@ -3,8 +3,8 @@
 Original: `{train,dev,test}.json`, JSON lines in spite of the name, the right option `cop` counted from 1, as in
 https://github.com/medmcqa/medmcqa. Hub: parquet with `cop` counted from 0, -1 where it is not published, as in
 https://huggingface.co/datasets/openlifescienceai/medmcqa. Other copies mix these forms, so each file's labels decide
-from where they count; upstream's habit decides only where they fit both. The explanation `exp` is left out: it sometimes contradicts
-the right option.
+from where they count, and the layout only where they fit both. The explanation `exp` is left out: it sometimes
+contradicts the right option.
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,8 @@
 
 Two versions, of different questions, as in https://huggingface.co/datasets/RadGenome/PMC-VQA: the first answers with
 an option's text and repeats its letter as `Answer_label`, the second with the letter. The header of a file tells its
-version, since copies rename the files. Options begin with their letter, ` A:Lung `. `test_clean.csv` repeats checked rows of `test.csv`; both are read as test, so that whichever an evaluation
-takes is kept out of training.
+version, since copies rename the files. Options begin with their letter, ` A:Lung `. `test_clean.csv` repeats checked
+rows of `test.csv`; both are read as test, so that whichever an evaluation takes is kept out of training.
 """
 
 from collections.abc import Callable, Iterator

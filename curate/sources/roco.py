@@ -92,7 +92,7 @@ def _conflict(licensed: list[_Licensed], links: list[_Figure]) -> str:
     figures = {figure for figure, _ in licensed}
     linked = {f"{article}_{figure}" for article, figure in links}
     unnamed = {figure for _, figure in links}  # where the article is not named with the figure
-    agree = not figures or not linked or figures == linked or figures == unnamed
+    agree = not figures or not linked or figures in (linked, unnamed)
     if agree and len(licensed) < 2 and len(links) < 2:
         return ""
     entries = [f"{_LICENCES} names {figure} ({licence})" for figure, licence in licensed]

@@ -22,8 +22,8 @@ def parquet_rows(
 ) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """Give (row, column -> value) for each row of a parquet file, only the named columns; memory holds one batch.
 
-    A row with a text that is not UTF-8 is a `RowError`. Missing optional columns are absent from the row. A nested field is named `image.bytes`. Unread columns must
-    exist too, but are not read here.
+    A row with a text that is not UTF-8 is a `RowError`. Missing optional columns are absent from the row. A nested
+    field is named `image.bytes`. Unread columns must exist too, but are not read here.
 
     Raises:
         InputError: the file is no parquet, or lacks a required column; all missing ones are named.

@@ -49,7 +49,7 @@ def json_items(path: Path) -> Iterator[tuple[int, str, Any]]:
     document = _Document(path)
     with document.errors():
         document.expect("{", "a JSON object")
-        pairs = [(key, _or_error(error, document.value())) for key, error in document.keys()]
+        pairs = [(key, _or_error(error, document.value())) for key, error in document.pairs()]
         document.end()
     for row, (key, value) in enumerate(pairs):
         yield row, key, value
@@ -68,7 +68,7 @@ def json_lists(path: Path) -> Iterator[tuple[int, str, Any]]:
         document.expect("{", "a JSON object")
         pairs = [
             (key, _or_error(error, item))
-            for key, error in document.keys()
+            for key, error in document.pairs()
             for item in (document.items() if document.next_is("[") else [document.value()])
         ]
         document.end()
@@ -171,7 +171,7 @@ class _Document:
             if not self._take(","):
                 raise json.JSONDecodeError("Expecting ',' delimiter", self._text, self._place)
 
-    def keys(self) -> Iterator[tuple[str, RowError | None]]:
+    def pairs(self) -> Iterator[tuple[str, RowError | None]]:
         """Give each key of the object that comes next, or with its error; its value is to be read before the next."""
         self._take("{")
         if self._take("}"):

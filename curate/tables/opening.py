@@ -1,6 +1,7 @@
 """Open upstream's files; errors of the system become one-line `InputError`s."""
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ def open_binary(path: Path, offset: int = 0) -> Iterator[IO[bytes]]:
     if path.suffix == ".gz":
         with open_gzip(path) as packed:
             packed.seek(offset)
-            yield packed
+            yield io.BufferedReader(packed)
         return
     with input_errors(path), path.open("rb") as handle:
         handle.seek(offset)

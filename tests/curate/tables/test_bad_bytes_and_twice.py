@@ -125,7 +125,9 @@ def test_field_given_twice_with_one_value(file: Path) -> None:
     assert list(tables.json_rows(file)) == [(0, {"q": [1, {"r": "x"}]})]
 
 
-@pytest.mark.parametrize("text", ["[1 2]", "[1,]", "[1", '["a', "[1] 2", '{"a" 1}', '{"a": 1,}', "{1: 2}", '{"a": 1', "x"])
+@pytest.mark.parametrize(
+    "text", ["[1 2]", "[1,]", "[1", '["a', "[1] 2", '{"a" 1}', '{"a": 1,}', "{1: 2}", '{"a": 1', "x"]
+)
 def test_broken_json_is_refused_as_the_library_refuses_it(text: str, file: Path) -> None:
     file.write_text(text)
     with pytest.raises(json.JSONDecodeError):

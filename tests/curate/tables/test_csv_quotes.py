@@ -20,9 +20,7 @@ def read(file: Path, content: str) -> list[tuple[int, str]]:
     file.write_bytes((HEADER + content).encode())
     whole = list(tables.csv_fields(file, ("id",)))
     for rows in (1, 2):
-        pieces = [
-            row for piece in tables.csv_pieces(file, rows) for row in tables.csv_fields(file, ("id",), piece)
-        ]
+        pieces = [row for piece in tables.csv_pieces(file, rows) for row in tables.csv_fields(file, ("id",), piece)]
         assert list(map(str, pieces)) == list(map(str, whole))
     return [(row, fields.evidence if isinstance(fields, RowError) else fields[0]) for row, fields in whole]
 

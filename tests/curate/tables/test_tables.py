@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from medmix.curate import tables
 from medmix.curate.errors import InputError, RowError
-from medmix.curate.tables import csv_files
 
 Reader = Callable[[Path], Iterable[Any]]
 
