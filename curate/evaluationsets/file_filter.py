@@ -3,10 +3,13 @@
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, RowError, UsageError
 from ..mixture import FileFilter
-from ..tables import csv_rows, text_lines
+from ..tables import common_spelling, csv_rows, is_litter, text_lines
+
+Value = TypeVar("Value")
 
 SUFFIXES = (".bmp", ".dcm", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -18,7 +21,9 @@ def paths(folder: Path, file_filter: FileFilter) -> list[Path]:
         UsageError: there are no images, or the table names one that is not in the folder.
     """
     images = sorted(
-        path for path in folder.glob(file_filter.files) if path.suffix.lower() in SUFFIXES and path.is_file()
+        path
+        for path in folder.glob(file_filter.files)
+        if path.suffix.lower() in SUFFIXES and not is_litter(path.relative_to(folder).as_posix()) and path.is_file()
     )
     if not file_filter.table:
         if not images:
@@ -28,7 +33,7 @@ def paths(folder: Path, file_filter: FileFilter) -> list[Path]:
     by_name: defaultdict[str, list[Path]] = defaultdict(list)
     for path in images:
         for name in {path.name, path.stem, path.relative_to(folder).as_posix()}:
-            by_name[name].append(path)
+            by_name[common_spelling(name)].append(path)
     found = {_found(table, row, names, by_name) for row, names in _names(table, file_filter)}
     if not found:
         raise UsageError(f"{table}: names no images; check `column` and `where`")
@@ -38,14 +43,19 @@ def paths(folder: Path, file_filter: FileFilter) -> list[Path]:
 def _names(table: Path, file_filter: FileFilter) -> list[tuple[int, list[str]]]:
     """Give each row's number and the possible names of its image."""
     if not file_filter.column:
-        return [(row, _prefixes(line.strip())) for row, line in text_lines(table)]
+        return [(row, _prefixes(_validated(table, row, line).strip())) for row, line in text_lines(table)]
     rows = []
     for row, value in csv_rows(table, [file_filter.column, *file_filter.where]):
-        if not isinstance(value, dict):
-            raise InputError(table, value.evidence, "mend the row", row)
-        if all(value[column] == wanted for column, wanted in file_filter.where.items()):
-            rows.append((row, [value[file_filter.column]]))
+        fields = _validated(table, row, value)
+        if all(fields[column] == wanted for column, wanted in file_filter.where.items()):
+            rows.append((row, [fields[file_filter.column]]))
     return rows
+
+
+def _validated(table: Path, row: int, value: Value | RowError) -> Value:
+    if isinstance(value, RowError):
+        raise InputError(table, value.evidence, "mend the row", row)
+    return value
 
 
 def _prefixes(line: str) -> list[str]:
@@ -55,7 +65,8 @@ def _prefixes(line: str) -> list[str]:
 
 def _found(table: Path, row: int, names: list[str], by_name: dict[str, list[Path]]) -> Path:
     for name in names:
-        matching = by_name.get(name) or by_name.get(PurePosixPath(name).name, [])
+        spelled = common_spelling(name)
+        matching = by_name.get(spelled) or by_name.get(PurePosixPath(spelled).name, [])
         if len(matching) == 1:
             return matching[0]
         if matching:

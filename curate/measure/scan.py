@@ -35,7 +35,7 @@ from .text_keys import Texts, measure_texts
 BATCH_ROWS = 256
 CODE = (
     *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
-    *("read/image_store.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
+    *("read/image_store.py", "read/spelling.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
     *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
 )
 """The code that the content of a scan depends on: only a change of it invalidates scans."""
@@ -160,7 +160,7 @@ def _folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for place, folders, files in os.walk(folder):
         folders.sort()  # os.walk descends in this order
-        digest.update(f"{place[len(str(folder)) :]}\n".encode())
+        digest.update(f"{place[len(str(folder)) :]}\n".encode(errors="surrogateescape"))
         for name in sorted(files):
             file = Path(place, name)
             state = file.lstat()
@@ -187,6 +187,7 @@ def _rows(task: ScanTask, states: dict[str, FileState | None]) -> Iterator[tuple
                 _rejected_row(row) if isinstance(row, Rejected) else _measured_row(row, measure, task.folder, states)
                 for row in batch
             ]
+            _add_spellings(rows, batch, store.respelled)
             _add_languages(rows, detector, task)
             _add_text_keys(rows)
             for row in rows:
@@ -243,6 +244,16 @@ def _measured_row(
     row["image_key"] = [image.pixel_sha256 or image.sha256 for image in facts]
     row["fingerprint"] = [image.fingerprint.tobytes() for image in facts]
     return row
+
+
+def _add_spellings(
+    rows: list[dict[str, Any]], records: list[Record | Rejected], respelled: dict[ImageRef, str]
+) -> None:
+    """Add to the evidence of a good row under which name an image was found, if not under the row's."""
+    for row, record in zip(rows, records, strict=True):
+        if respelled and isinstance(record, Record) and not row["reason"]:
+            names = [f"found as {respelled[ref]!a}" for ref in record.images if ref in respelled]
+            row["evidence"] = "; ".join(filter(None, [row["evidence"], *names]))
 
 
 def _add_languages(rows: list[dict[str, Any]], detector: text.LanguageDetector, task: ScanTask) -> None:

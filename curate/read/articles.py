@@ -23,6 +23,7 @@ import polars as pl
 from .. import facts
 from ..errors import InputError
 from ..shards import file_sha256
+from ..tables import is_litter
 
 FOLDER = "pmc_articles"
 GROUP_PREFIX = "pmc/"
@@ -67,7 +68,7 @@ def load_table(root: Path) -> pl.DataFrame:
 
 def table_files(root: Path) -> list[Path]:
     """List the files of the table, sorted."""
-    return sorted((root / FOLDER).glob("*.csv"))
+    return sorted(path for path in (root / FOLDER).glob("*.csv") if not is_litter(path.name))
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from ..errors import RowError
 from ..file_state import FileState, file_state
 from ..record import ImageRef
-from ..tables import LFS_REMEDY, is_lfs_pointer
+from ..tables import LFS_REMEDY, common_spelling, is_lfs_pointer
+from . import spelling
 
 POINTER_BYTES = 64
 """The start of a file that shows whether it is a Git LFS pointer."""
@@ -37,10 +38,12 @@ class ImageStore:
 
     Attributes:
         root: the source's folder.
+        respelled: of the images read, those found under a name that is spelled otherwise, with that name.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.respelled: dict[ImageRef, str] = {}
         self._path = ""
         self._container: _Container | None = None
 
@@ -55,7 +58,8 @@ class ImageStore:
     def read(self, ref: ImageRef) -> bytes:
         """Give the original bytes, never empty; memory holds one image and at most one parquet row group.
 
-        Links are followed, also out of the root: large image folders are often linked in.
+        A file or member whose name differs in its Unicode form or its slashes only is the one that is meant. Links
+        are followed, also out of the root: large image folders are often linked in.
 
         Raises:
             RowError: `unsafe-path` when a name leads out of the root; `missing-image` when there is no
@@ -66,7 +70,7 @@ class ImageStore:
         check_path(ref)
         with _row_errors(ref):
             inside = ref.member is not None or ref.row is not None
-            data = self._open(ref).read(ref) if inside else self._read_file(ref)
+            data = self._read_inside(ref) if inside else self._read_file(ref)
         if data is None:
             raise RowError("missing-image", str(ref))
         if not data:
@@ -82,15 +86,24 @@ class ImageStore:
         self._path, self._container = "", None
 
     def _read_file(self, ref: ImageRef) -> bytes:
-        path = self.root / ref.path
+        path = spelling.find_file(self.root, ref.path)
         _check_regular_file(path, ref)
+        if path != self.root / ref.path:
+            self.respelled[ref] = path.relative_to(self.root).as_posix()
         _check_size(path.stat().st_size, ref)
         return path.read_bytes()
+
+    def _read_inside(self, ref: ImageRef) -> bytes | None:
+        container = self._open(ref)
+        data = container.read(ref)
+        if isinstance(container, _Zip) and container.last_name != ref.member:
+            self.respelled[ref] = f"{ref.path}#{container.last_name}"
+        return data
 
     def _open(self, ref: ImageRef) -> "_Container":
         if self._container is None or self._path != ref.path:
             self.close()
-            path = self.root / ref.path
+            path = spelling.find_file(self.root, ref.path)
             _check_regular_file(path, ref)
             if is_lfs_pointer_file(self.root, ref):
                 raise RowError("unreadable-image", f"{ref}: {ref.path} is a Git LFS pointer; {LFS_REMEDY}")
@@ -108,14 +121,14 @@ def file_stat(root: Path, ref: ImageRef) -> FileState | None:
     """Give the state of the file, archive or table that holds the image; None when absent."""
     try:
         check_path(ref)
-        return file_state(root / ref.path)
+        return file_state(spelling.find_file(root, ref.path))
     except (RowError, OSError, ValueError):
         return None
 
 
 def is_lfs_pointer_file(root: Path, ref: ImageRef) -> bool:
     """Tell whether the file, archive or table that holds the image is a Git LFS pointer."""
-    with (root / ref.path).open("rb") as handle:
+    with spelling.find_file(root, ref.path).open("rb") as handle:
         return is_lfs_pointer(handle.read(POINTER_BYTES))
 
 
@@ -139,16 +152,29 @@ class _Container(Protocol):
 
 
 class _Zip:
+    """A zip archive; `last_name` is the name of the member that was read last."""
+
     def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path)
+        self._odd: dict[str, str] | None = None
+        self.last_name = ""
 
     def read(self, ref: ImageRef) -> bytes:
-        try:
-            info = self._archive.getinfo(str(ref.member))
-        except KeyError:
-            raise RowError("missing-image", str(ref)) from None
+        info = self._info(str(ref.member))
+        if info is None:
+            raise RowError("missing-image", str(ref))
+        self.last_name = info.filename
         _check_size(info.file_size, ref)  # zipfile stops at the size that the directory states
         return self._archive.read(info)
+
+    def _info(self, member: str) -> zipfile.ZipInfo | None:
+        try:
+            return self._archive.getinfo(member)
+        except KeyError:
+            if self._odd is None:
+                self._odd = spelling.odd_members(self._archive)
+            found = self._odd.get(common_spelling(member))
+            return self._archive.getinfo(found) if found is not None else None
 
     def close(self) -> None:
         self._archive.close()
@@ -183,12 +209,18 @@ class _Arrow:
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             is_file = file.read(6) == b"ARROW1"
+        self._validated: set[str] = set()
         self._map = pa.memory_map(str(path))
         self._table = (pa.ipc.open_file if is_file else pa.ipc.open_stream)(self._map).read_all()
 
     def read(self, ref: ImageRef) -> bytes | None:
         row = _validated_row(ref, self._table.num_rows, self._table.schema)
-        return _bytes_of(self._table.column(ref.column)[row])
+        column = self._table.column(ref.column)
+        if ref.column not in self._validated:
+            for chunk in column.chunks:
+                chunk.field("bytes").validate(full=True)  # Arrow ends the process on some offsets of damaged files
+            self._validated.add(ref.column)
+        return _bytes_of(column[row])
 
     def close(self) -> None:
         del self._table

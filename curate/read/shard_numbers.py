@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..tables import is_litter
+
 _NUMBERED = re.compile(r"(?P<stem>.*)-(?P<number>\d{3,})-of-(?P<total>\d{3,})(?P<suffix>\..+)", re.DOTALL)
 """As `datasets` writes them: https://huggingface.co/docs/hub/datasets-file-names-and-splits"""
 
@@ -29,4 +31,4 @@ def missing_from(folder: Path, files: Iterable[str]) -> list[str]:
     """
     folders = {Path(file).parent for file in files if _NUMBERED.fullmatch(file)}
     names = [path.relative_to(folder).as_posix() for place in sorted(folders) for path in (folder / place).iterdir()]
-    return missing_shards(names)
+    return missing_shards(name for name in names if not is_litter(name))

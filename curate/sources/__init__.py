@@ -5,14 +5,14 @@ found in the source's folder is read, since layouts are copies of the same rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import RowError
-from ..record import Record, Rejected
-from ..tables import Piece, field
+from ..record import ImageRef, Record, Rejected
+from ..tables import Piece, field, is_litter
 
 SHARD_ROWS = 50_000
 """Files with more rows are divided among workers; a piece takes some minutes, most of them for images."""
@@ -81,6 +81,11 @@ def find_shards(folder: Path, files: Mapping[str, str], bases: Sequence[str] = (
     return []
 
 
+def find_files(folder: Path, pattern: str) -> list[Path]:
+    """Find the files of a pattern, sorted, without the litter of operating systems."""
+    return sorted(path for path in folder.glob(pattern) if not is_litter(path.relative_to(folder).as_posix()))
+
+
 def split_shard(shard: Shard, pieces: Sequence[Piece]) -> list[Shard]:
     """Divide a shard into pieces; one that has fewer than two stays whole."""
     return [replace(shard, piece=piece) for piece in pieces] if len(pieces) > 1 else [shard]
@@ -100,15 +105,44 @@ def make_records(
         try:
             if isinstance(value, RowError):
                 raise value
-            yield make(row, value)
+            yield _without_surrogates(make(row, value))
         except RowError as error:
             yield rejected(source, f"{stem}/{row}", file, row, error, shard.split)
 
 
 def rejected(source: str, key: str, file: str, row: int, error: RowError, split: str = "") -> Rejected:
     """Make the `Rejected` of a row that has an error."""
-    reason, evidence = error.reason, error.evidence
-    return Rejected(source=source, key=key, split=split, file=file, row=row, reason=reason, evidence=evidence)
+    names = [_encodable(text, "backslashreplace") for text in (key, split, file, error.evidence)]
+    key, split, file, evidence = names
+    return Rejected(source=source, key=key, split=split, file=file, row=row, reason=error.reason, evidence=evidence)
+
+
+_NAMES = tuple(
+    part.name
+    for part in fields(Record)
+    if part.type is str and part.name not in ("question", "answer", "context", "explanation")  # the scan cleans texts
+)
+
+
+def _without_surrogates(record: Record) -> Record:
+    """Replace lone surrogates in names, which no file can store: JSON may hold them, and names of files on disk."""
+    for name in _NAMES:
+        if not (value := getattr(record, name)).isascii():
+            setattr(record, name, _encodable(value, "backslashreplace"))
+    if not all(str(image).isascii() for image in record.images):
+        record.images = tuple(_encodable_ref(image) for image in record.images)
+    return record
+
+
+def _encodable(text: str, errors: str) -> str:
+    """Give a text whose lone surrogates are replaced as an error handler of `str.encode` replaces them."""
+    return text if text.isascii() else text.encode(errors=errors).decode()
+
+
+def _encodable_ref(image: ImageRef) -> ImageRef:
+    """Replace lone surrogates by `?`, not by a backslash, which would be an unsafe path and not a missing image."""
+    member = image.member if image.member is None else _encodable(image.member, "replace")
+    return replace(image, path=_encodable(image.path, "replace"), member=member)
 
 
 def report_text(findings: str, impression: str) -> str:

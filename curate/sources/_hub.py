@@ -8,7 +8,7 @@ from typing import Any
 
 from ..record import SPLITS, ImageRef, Record, Rejected
 from ..tables import field, parquet_rows
-from . import Shard, make_records, yes_no_type
+from . import Shard, find_files, make_records, yes_no_type
 
 EXPECTS = "data/{train,validation,test}-*.parquet"
 
@@ -19,7 +19,7 @@ def shards(folder: Path, places: tuple[str, ...] = ("data", "*/data")) -> list[S
         found = [
             Shard((file.relative_to(folder).as_posix(),), split)
             for split in SPLITS
-            for file in sorted(data.glob(f"{split}-*.parquet"))
+            for file in find_files(data, f"{split}-*.parquet")
         ]
         if found:
             return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import RowError
-from ..tables import csv_columns, csv_fields
+from ..tables import csv_columns, csv_fields, is_litter
 
 PARTS = tuple(f"p{number}" for number in range(10, 20))
 SPLIT = "mimic-cxr-2.0.0-split.csv"
@@ -110,7 +110,7 @@ def image_files(folder: Path, part: str, suffixes: tuple[str, ...]) -> set[str]:
         f"files/{part}{place[len(root) :]}/{name}"
         for place, _, names in os.walk(root)
         for name in names
-        if name.endswith(suffixes)
+        if name.endswith(suffixes) and not is_litter(name)
     }
 
 

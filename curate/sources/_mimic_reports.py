@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import InputError, RowError
-from ..tables import GET_AGAIN, input_errors
+from ..tables import GET_AGAIN, bad_byte, input_errors, is_litter, posix_name
 
 ARCHIVE = "mimic-cxr-reports.zip"
 _UNPACKED = "mimic-cxr-reports"
@@ -27,6 +27,8 @@ class Reports:
     def __init__(self, folder: Path, archive: zipfile.ZipFile | None) -> None:
         self._folder = folder
         self._archive = archive
+        names = archive.namelist() if archive is not None else []
+        self._names = {posix_name(name): name for name in names if not is_litter(name)}
 
     def text(self, path: str) -> str:
         """Give the text of a report.
@@ -38,8 +40,8 @@ class Reports:
             return self._bytes(path).decode("utf-8-sig")
         except (KeyError, FileNotFoundError, NotADirectoryError):
             raise RowError("no-answer", f"there is no report {path}") from None
-        except UnicodeDecodeError:
-            raise RowError("unparsable-row", f"{path}: is not UTF-8 text") from None
+        except UnicodeDecodeError as error:
+            raise RowError("unparsable-row", f"{path}: {bad_byte(error, 0)}") from None
         except (PermissionError, IsADirectoryError):
             raise RowError("unparsable-row", f"{path}: may not be read as a file") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # RuntimeError: it is encrypted
@@ -47,7 +49,7 @@ class Reports:
 
     def _bytes(self, path: str) -> bytes:
         if self._archive is not None:
-            info = self._archive.getinfo(path)
+            info = self._archive.getinfo(self._names[path])
             _check_size(path, info.file_size)
             return self._archive.read(info)
         file = self._folder / path
@@ -61,12 +63,11 @@ class Reports:
             yield from sorted(path.relative_to(self._folder).as_posix() for path in place.glob("p*/s*.txt"))
             return
         begin = f"files/{part}/"
-        yield from (name for name in self._archive.namelist() if name.startswith(begin) and is_report_path(name))
+        yield from (name for name in self._names if name.startswith(begin) and is_report_path(name))
 
     def other_texts(self) -> Iterator[str]:
         """Give the text files of the archive whose path is not that of a report."""
-        names = self._archive.namelist() if self._archive is not None else []
-        return (name for name in names if name.endswith(".txt") and not is_report_path(name))
+        return (name for name in self._names if name.endswith(".txt") and not is_report_path(name))
 
 
 def reports_folder(folder: Path) -> Path:

@@ -6,6 +6,10 @@ view is a name for findings; without either, what follows the first paragraph of
 Upstream lists some fifty studies whose sections it found by hand. Their ids belong to the data and are not in this
 package: put upstream's file beside the reports and its list is applied.
 
+Unlike upstream, `NDICATION` is an indication and no impression, a view's heading that names an indication or a
+technique is none for findings, and a section under a heading in upstream's own words is never replaced by a later one
+under a variant of it (`CONCLUSION`, a misspelling, a view).
+
 Beyond upstream, a line of underscores ends an addendum or a wet read, and a report of one paragraph without any
 heading is taken whole, as most of upstream's exceptions take it.
 """
@@ -14,7 +18,7 @@ import ast
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..tables import GET_AGAIN, read_text
@@ -28,18 +32,24 @@ _TITLE = re.compile(r"\s*(?:(?:FINAL|PRELIMINARY|WET) )?(?:REPORT|ADDENDUM|READ)
 _NAMES = {
     "impression": (
         *("conclusion", "impresson", "imprression", "imoression", "impressoin", "imprssion", "impresion"),
-        *("imperssion", "mpression", "impession", "ndication"),
+        *("imperssion", "mpression", "impession"),
     ),
     "findings": ("finding", "findins", "findindgs", "findgings", "findngs", "findnings", "finidngs"),
     "comparison": ("reference exam", "comparision", "comparsion", "comparrison", "comparisions"),
     "history": ("clinical information", "pfi"),
-    "indication": ("reason for examination", "reason for exam", "clinical indication", "idication"),
+    "indication": ("reason for examination", "reason for exam", "clinical indication", "idication", "ndication"),
     "examination": ("exam", "type of examination"),
     "recommendations": ("recommendation(s)", "recommendation"),
 }
 _NAME_OF = {variant: name for name, variants in _NAMES.items() for variant in variants}
-_SECTION_WORDS = ("impression", "findings", "history", "comparison", "addendum")
+_SECTION_WORDS = ("impression", "findings", "history", "comparison", "addendum", "indication", "technique")
 """In this order: a heading that contains one of these belongs to that section."""
+
+_OWN_WORDS = {
+    "impression": ("impression", "findings and impression", "findings/impression", "findings/ impression"),
+    "findings": ("findings",),
+}
+"""The headings that name a section beyond doubt."""
 
 _VIEWS = (
     *("chest", "portable", "pa and lat", "lateral and pa", "ap and lateral", "lateral and ap", "frontal and"),
@@ -97,29 +107,49 @@ def sections(text: str, study: str = "", exceptions: Exceptions | None = None) -
         start, stop = exceptions.spans[study]
         return _join_lines(text[start:stop]), ""
     found = _split(text)
-    by_name = dict(found)  # the last section of a name
+    by_name = _choose_by_name(found)
     if study in exceptions.sections:
         return _join_lines(by_name.get(exceptions.sections[study], "")), ""
     if "findings" in by_name or "impression" in by_name:
         return _join_lines(by_name.get("findings", "")), _join_lines(by_name.get("impression", ""))
-    return _join_lines(_last_paragraphs(*found[-1])) if found else "", ""
+    return _join_lines(_last_paragraphs(found[-1])) if found else "", ""
 
 
-def _split(text: str) -> list[tuple[str, str]]:
-    """Give (name, text) of each section; text before the first heading, or after a line, has the name ""."""
+class _Section(NamedTuple):
+    """A section by its heading, in lower case, and what that stands for; both "" before the first heading."""
+
+    heading: str
+    name: str
+    text: str
+
+    @property
+    def is_sure(self) -> bool:
+        return self.heading in _OWN_WORDS.get(self.name, ())
+
+
+def _choose_by_name(found: list[_Section]) -> dict[str, str]:
+    """Give name -> text of the last section of a name, of those whose heading is sure where there are any."""
+    chosen: dict[str, _Section] = {}
+    for section in found:
+        if section.is_sure or section.name not in chosen or not chosen[section.name].is_sure:
+            chosen[section.name] = section
+    return {name: section.text for name, section in chosen.items()}
+
+
+def _split(text: str) -> list[_Section]:
+    """Give the sections; text before the first heading, or after a line, has the name ""."""
     found = []
-    name, start, place = "", 0, 0
+    heading, start, place = "", 0, 0
     while match := _BREAK.search(text, place):
-        found.append((name, text[start : match.start()]))
-        name, start = _section_name(match["heading"] or ""), match.end()
+        found.append(_Section(heading, _section_name(heading), text[start : match.start()]))
+        heading, start = (match["heading"] or "").strip().lower(), match.end()
         line_end = text.find("\n", start)  # the line after a bare heading is its text, even in capitals
         place = line_end if line_end >= 0 else len(text)
-    found.append((name, text[start:]))
-    return [(name, content) for name, content in found if content.strip() or name not in ("", "findings", "impression")]
+    found.append(_Section(heading, _section_name(heading), text[start:]))
+    return [section for section in found if section.text.strip() or section.name not in ("", *_OWN_WORDS)]
 
 
 def _section_name(heading: str) -> str:
-    heading = heading.strip().lower()
     if heading in _NAME_OF:
         return _NAME_OF[heading]
     for name in _SECTION_WORDS:
@@ -128,7 +158,8 @@ def _section_name(heading: str) -> str:
     return "findings" if any(view in heading for view in _VIEWS) else heading
 
 
-def _last_paragraphs(name: str, content: str) -> str:
+def _last_paragraphs(section: _Section) -> str:
+    _, name, content = section
     if not name:
         content = _TITLE.sub("", content, count=1)
     first, *others = _PARAGRAPH.split(content)

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import csv_rows, field, input_errors, json_items
-from . import Layout, Shard, find_shards, make_records, report_text
+from ..tables import bad_byte, csv_rows, field, input_errors, json_lists
+from . import Layout, Shard, find_files, find_shards, make_records, report_text
 
 SOURCE = "iu_xray"
 _REPORTS, _PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
@@ -63,7 +63,7 @@ def _orphan(row: int, value: Any) -> NoReturn:
 
 def _xml_shards(folder: Path) -> list[Shard]:
     """Give one shard of all reports: each file holds a single row."""
-    names = sorted((path.name for path in folder.glob(f"{_XML}/*.xml")), key=lambda name: (len(name), name))
+    names = sorted((path.name for path in find_files(folder, f"{_XML}/*.xml")), key=lambda name: (len(name), name))
     return [Shard(tuple(f"{_XML}/{name}" for name in names))] if names else []
 
 
@@ -79,8 +79,8 @@ def _text(path: Path) -> str | RowError:
         content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return RowError("unparsable-row", "not UTF-8 text")
+    except UnicodeDecodeError as error:
+        return RowError("unparsable-row", bad_byte(error, 0))
 
 
 def _xml_record(file: str, films: str, row: int, text: str) -> Record:
@@ -107,17 +107,15 @@ def _section(report: ElementTree.Element, name: str) -> str:
 
 
 def _read_r2gen(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return make_records(SOURCE, shard, enumerate(_r2gen_items(folder / shard.files[0])), partial(_r2gen_record, shard))
-
-
-def _r2gen_items(path: Path) -> Iterator[tuple[str, Any]]:
-    """Give (split, item) for each item of each split, or for a split that is no list as a whole."""
-    for _, split, items in json_items(path):
-        yield from ((split, item) for item in (items if isinstance(items, list) else [items]))
+    """Give the items of each split, or a `Rejected` for a split that is no list."""
+    rows = ((row, (split, item)) for row, split, item in json_lists(folder / shard.files[0]))
+    return make_records(SOURCE, shard, rows, partial(_r2gen_record, shard))
 
 
 def _r2gen_record(shard: Shard, row: int, split_and_item: tuple[str, Any]) -> Record:
     split, item = split_and_item
+    if isinstance(item, RowError):
+        raise item
     if split not in _R2GEN_SPLITS:
         raise RowError("unparsable-row", f"split {split!r}, expected {', '.join(_R2GEN_SPLITS)}")
     name = field(item, "id", str)

@@ -2,8 +2,9 @@
 
 Original: `{train,dev,test}.json`, JSON lines in spite of the name, the right option `cop` counted from 1, as in
 https://github.com/medmcqa/medmcqa. Hub: parquet with `cop` counted from 0, -1 where it is not published, as in
-https://huggingface.co/datasets/openlifescienceai/medmcqa. The explanation `exp` is left out: it sometimes contradicts
-the right option.
+https://huggingface.co/datasets/openlifescienceai/medmcqa. Other copies mix these forms, so each file's labels decide
+from where they count, and the layout only where they fit both. The explanation `exp` is left out: it sometimes
+contradicts the right option.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from .. import tables
 from ..errors import RowError
 from ..record import Record, Rejected
 from . import Layout, Shard, _hub, find_shards, make_records
+from ._labels import first_label
 
 SOURCE = "medmcqa"
 _OPTIONS = ("opa", "opb", "opc", "opd")
@@ -23,12 +25,20 @@ _original_shards = partial(find_shards, files=_FILES, bases=("data/", ""))
 
 
 def _read_original(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    return make_records(SOURCE, shard, tables.json_lines(root / shard.files[0]), partial(_record, shard, 1))
+    path = root / shard.files[0]
+    first = first_label(path, _labels(tables.json_lines(path)), len(_OPTIONS), default=1)
+    return make_records(SOURCE, shard, tables.json_lines(path), partial(_record, shard, first))
 
 
 def _read_hub(root: Path, shard: Shard) -> Iterator[Record | Rejected]:
-    rows = tables.parquet_rows(root / shard.files[0], ("id", "question", *_OPTIONS), optional=("cop",))
-    return make_records(SOURCE, shard, rows, partial(_record, shard, 0))
+    path = root / shard.files[0]
+    first = first_label(path, _labels(tables.parquet_rows(path, (), optional=("cop",))), len(_OPTIONS), default=0)
+    rows = tables.parquet_rows(path, ("id", "question", *_OPTIONS), optional=("cop",))
+    return make_records(SOURCE, shard, rows, partial(_record, shard, first))
+
+
+def _labels(rows: Iterator[tuple[int, Any]]) -> Iterator[Any]:
+    return (item.get("cop") for _, item in rows if isinstance(item, dict))
 
 
 def _record(shard: Shard, first: int, row: int, item: Any) -> Record:

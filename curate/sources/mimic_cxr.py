@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import RowError
 from ..record import SPLITS, ImageRef, Record, Rejected
+from ..tables import is_litter
 from . import Layout, Shard, make_records, rejected, report_text
 from ._mimic_films import (
     FILMS,
@@ -81,7 +82,7 @@ def _first_images(folder: Path) -> list[str]:
         place = folder / "files" / part
         patients = sorted(place.iterdir()) if place.is_dir() else []
         for study in (study for patient in patients for study in sorted(patient.glob("s*/"))):
-            names = [path.name for path in study.iterdir()]
+            names = [path.name for path in study.iterdir() if not is_litter(path.name)]
             if any(name.endswith((*_JPG, *_DICOM)) for name in names):
                 return names
     return []

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import field, json_rows, zip_members
-from . import Layout, Shard, make_records
+from . import Layout, Shard, find_files, make_records
 
 SOURCE = "omnimedvqa"
 _ROOT = "OmniMedVQA"
@@ -24,7 +24,7 @@ _OPTIONS = ("option_A", "option_B", "option_C", "option_D")
 
 def _folder_shards(folder: Path) -> list[Shard]:
     for base in (f"{_ROOT}/", ""):
-        paths = [path for place in _LISTS for path in sorted((folder / base / place).glob("*.json"))]
+        paths = [path for place in _LISTS for path in find_files(folder / base / place, "*.json")]
         if paths:
             return [Shard((path.relative_to(folder).as_posix(),), "test") for path in paths]
     return []

@@ -1,20 +1,20 @@
 """Reader of PMC-VQA (Zhang et al. 2024): generated multiple-choice questions on figures of PubMed Central articles.
 
 Two versions, of different questions, as in https://huggingface.co/datasets/RadGenome/PMC-VQA: the first answers with
-an option's text and repeats its letter as `Answer_label`, the second with the letter. Options begin with their letter,
-` A:Lung `. `test_clean.csv` repeats checked rows of `test.csv`; both are read as test, so that whichever an evaluation
-takes is kept out of training.
+an option's text and repeats its letter as `Answer_label`, the second with the letter. The header of a file tells its
+version, since copies rename the files. Options begin with their letter, ` A:Lung `. `test_clean.csv` repeats checked
+rows of `test.csv`; both are read as test, so that whichever an evaluation takes is kept out of training.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import csv_columns, csv_fields, csv_pieces
+from ..tables import check_columns, csv_columns, csv_fields, csv_pieces
 from . import SHARD_ROWS, Layout, Shard, _pmc, find_shards, make_records, split_shard
 
 SOURCE = "pmc_vqa"
@@ -29,7 +29,7 @@ class _Version:
     """How a version of the data differs from the other.
 
     Attributes:
-        files: csv file -> split.
+        files: csv file -> split, as upstream names them.
         archive, unpacked: the places of its figures.
         label: the column with the letter where `Answer` is the text, or "" where it is the letter itself.
     """
@@ -58,14 +58,28 @@ def _shards(folder: Path) -> list[Shard]:
 
 def _read(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     file = shard.files[0]
-    version = next(version for version in _VERSIONS if file in version.files)
     header = csv_columns(folder / file)
+    version = _version(folder, header)
     answer = "Anwser" if "Anwser" in header else "Answer"  # as old copies spell it
     columns = ("Figure_path", "Question", answer, version.label or answer, *_CHOICES)
+    check_columns(folder / file, columns, header)
     rows = csv_fields(folder / file, columns, shard.piece)
-    pick = itemgetter(*(header.index(column) for column in columns if column in header))
+    pick = itemgetter(*(header.index(column) for column in columns))
     locate = _pmc.figure_locator(folder, version.archive, version.unpacked)
     return make_records(SOURCE, shard, rows, partial(_record, shard, PurePosixPath(file).stem, pick, locate))
+
+
+def _version(folder: Path, header: list[str]) -> _Version:
+    """Give the version of a header, with the other's places of figures if none of its own is there."""
+    first, second = _VERSIONS
+    version, other = (first, second) if first.label in header else (second, first)
+    if _has_figures(folder, version) or not _has_figures(folder, other):
+        return version
+    return replace(version, archive=other.archive, unpacked=other.unpacked)
+
+
+def _has_figures(folder: Path, version: _Version) -> bool:
+    return any((folder / place).exists() for place in (version.archive, *version.unpacked))
 
 
 def _record(

@@ -3,17 +3,20 @@
 Format: text files per split and kind (github.com/razorx89/roco-dataset), namely `captions.txt` as
 `id<TAB> caption`, `licences.txt` as `id,PMC1_figure.jpg,CC BY` under a header and `dlinks.txt` as
 `id<TAB>wget .../PMC1.tar.gz ...<TAB>figure.jpg`; or the parquet files of ROCOv2, which do not name the article.
+
+Where these files name different figures for one id, or a file does so itself, nobody knows whose licence it is: the
+row's licence is then what they say, which is that of no table of licences and so unclear.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
-from ..errors import RowError
+from ..errors import InputError, RowError
 from ..record import SPLITS, ImageRef, Record, Rejected
-from ..tables import field, parquet_rows, text_lines
+from ..tables import GET_AGAIN, field, parquet_rows, text_lines
 from . import Layout, Shard, _hub, make_records
 
 _KINDS = ("radiology", "non-radiology")
@@ -21,8 +24,15 @@ _CAPTIONS, _LICENCES, _LINKS = "captions.txt", "licences.txt", "dlinks.txt"
 _FIGURE = re.compile(r"(PMC\d+)_(.+)")
 _LINK = re.compile(r"([^\t]+)\t[^\t]*/(PMC\d+)\.tar\.gz[^\t]*\t(.+)")
 
+_HEADER = "ROCO_ID,PMC_ID,CC"
+
 _Figure = tuple[str, str]
 """Article and file name of a figure."""
+
+_Pair = TypeVar("_Pair")
+
+_Licensed = tuple[str, str]
+"""File name of a figure with its article before it, and its licence."""
 
 
 def _original_shards(folder: Path) -> list[Shard]:
@@ -36,38 +46,69 @@ def _original_shards(folder: Path) -> list[Shard]:
 
 def _read_original(folder: Path, shard: Shard) -> Iterator[Record | Rejected]:
     captions, *joined = (folder / file for file in shard.files)
-    links = {key: figure for path in joined if path.name == _LINKS for key, figure in _links(path)}
-    licences = {key: entry for path in joined if path.name == _LICENCES for key, *entry in _licences(path)}
+    links = _by_key(pair for path in joined if path.name == _LINKS for pair in _links(path))
+    licences = _by_key(pair for path in joined if path.name == _LICENCES for pair in _licences(path))
     stem = str(PurePosixPath(shard.files[0]).relative_to("data").with_suffix(""))
     return make_records(
         "roco", shard, text_lines(captions), partial(_original_record, shard, links, licences), stem=stem
     )
 
 
+def _by_key(pairs: Iterable[tuple[str, _Pair]]) -> dict[str, list[_Pair]]:
+    """Give id -> its entries in a file, each once."""
+    entries: dict[str, list[_Pair]] = {}
+    for key, entry in pairs:
+        known = entries.setdefault(key, [])
+        if entry not in known:
+            known.append(entry)
+    return entries
+
+
 def _links(path: Path) -> Iterator[tuple[str, _Figure]]:
     for _, line in text_lines(path):
-        if match := _LINK.fullmatch(line):
+        if isinstance(line, str) and (match := _LINK.fullmatch(line)):
             yield match[1], (match[2], match[3])
 
 
-def _licences(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Give (id, figure, licence) of each line; figures may have commas in their names."""
-    for _, line in text_lines(path):
+def _licences(path: Path) -> Iterator[tuple[str, _Licensed]]:
+    """Give (id, figure and licence) of each line; figures may have commas in their names.
+
+    Raises:
+        InputError: the columns are not those of upstream.
+    """
+    for row, line in text_lines(path):
+        if isinstance(line, RowError):
+            continue
         key, _, rest = line.partition(",")
         figure, comma, licence = rest.rpartition(",")
+        if key == "ROCO_ID" and line.strip() != _HEADER:
+            raise InputError(path, f"has the header {line.strip()!r}, expected {_HEADER!r}", GET_AGAIN, row)
         if comma and key != "ROCO_ID":
-            yield key, figure, licence
+            yield key, (figure, licence)
+
+
+def _conflict(licensed: list[_Licensed], links: list[_Figure]) -> str:
+    """Say what the two files have for one id, where that is not one and the same figure and licence; else ""."""
+    figures = {figure for figure, _ in licensed}
+    linked = {f"{article}_{figure}" for article, figure in links}
+    unnamed = {figure for _, figure in links}  # where the article is not named with the figure
+    agree = not figures or not linked or figures in (linked, unnamed)
+    if agree and len(licensed) < 2 and len(links) < 2:
+        return ""
+    entries = [f"{_LICENCES} names {figure} ({licence})" for figure, licence in licensed]
+    return ", ".join([*entries, *(f"{_LINKS} names {article}_{figure}" for article, figure in links)])
 
 
 def _original_record(
-    shard: Shard, links: dict[str, _Figure], licences: dict[str, list[str]], row: int, line: str
+    shard: Shard, links: dict[str, list[_Figure]], licences: dict[str, list[_Licensed]], row: int, line: str
 ) -> Record:
     key, tab, caption = line.partition("\t")
     if not tab or not key:
         raise RowError("unparsable-row", "no id and caption with a tab between")
-    named, licence = licences.get(key, ("", ""))
+    licensed, linked = licences.get(key, []), links.get(key, [])
+    named, licence = licensed[-1] if licensed else ("", "")
     match = _FIGURE.fullmatch(named)
-    article, figure = (match[1], match[2]) if match else links.get(key, ("", ""))
+    article, figure = (match[1], match[2]) if match else linked[-1] if linked else ("", "")
     place = PurePosixPath(shard.files[0]).parent
     return Record(
         source="roco",
@@ -80,7 +121,7 @@ def _original_record(
         answer=caption.removeprefix(" "),
         images=(ImageRef(f"{place}/images/{key}.jpg"),),
         modality=place.name,
-        licence=licence,
+        licence=_conflict(licensed, linked) or licence,
         attribution=f"{article} ({figure})" if article else "",
     )
 

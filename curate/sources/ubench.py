@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
 from ..tables import arrow_rows, field, parquet_rows
-from . import Layout, Shard, make_records
+from . import Layout, Shard, find_files, make_records
 
 SOURCE = "ubench"
 _COLUMNS = ("image_id", "dataset", "license", "modality", "questions")
@@ -21,7 +21,7 @@ _IMAGE = "image"
 _ARROW = "perception/0.1.0/ubench-test-*.arrow"
 _PARQUET = ("data/test-*.parquet", "*/test/*.parquet", "*/ubench-test*.parquet")
 
-_Rows = Iterator[tuple[int, dict[str, Any]]]
+_Rows = Iterator[tuple[int, dict[str, Any] | RowError]]
 _Question = tuple[dict[str, Any], str, Any]
 """Row of the image, topic and question."""
 
@@ -29,7 +29,7 @@ _Question = tuple[dict[str, Any], str, Any]
 def _shards(patterns: tuple[str, ...], folder: Path) -> list[Shard]:
     """Give the files of the first pattern that matches any."""
     for pattern in patterns:
-        if paths := sorted(folder.glob(pattern)):
+        if paths := find_files(folder, pattern):
             return [Shard((path.relative_to(folder).as_posix(),), "test") for path in paths]
     return []
 
@@ -42,6 +42,9 @@ def _read(read_rows: Callable[..., _Rows], folder: Path, shard: Shard) -> Iterat
 def _questions(rows: _Rows) -> Iterator[tuple[int, _Question | RowError]]:
     """Give the questions of each image; an image without any gives an error."""
     for row, value in rows:
+        if isinstance(value, RowError):
+            yield row, value
+            continue
         topics = value["questions"] if isinstance(value["questions"], dict) else {}
         asked = [(value, topic, question) for topic, question in topics.items() if _is_asked(question)]
         yield from ((row, question) for question in asked)

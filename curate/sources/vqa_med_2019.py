@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import RowError
 from ..record import ImageRef, Record, Rejected
-from ..tables import text_lines, zip_members
+from ..tables import common_spelling, text_lines, zip_members
 from . import Layout, Shard, find_shards, make_records, yes_no_type
 
 SOURCE = "vqa_med_2019"
@@ -62,8 +62,8 @@ def _in_folder(folder: str, image: str) -> ImageRef:
 
 def _in_archive(folder: Path, archive: str) -> Locate:
     """Look up names by their last part: archives of this source differ in whether they have a folder."""
-    members = {PurePosixPath(member).name: member for member in zip_members(folder / archive)}
-    return lambda image: ImageRef(archive, member=members.get(f"{image}.jpg", f"{image}.jpg"))
+    members = {common_spelling(PurePosixPath(member).name): member for member in zip_members(folder / archive)}
+    return lambda image: ImageRef(archive, member=members.get(common_spelling(f"{image}.jpg"), f"{image}.jpg"))
 
 
 def _record(shard: Shard, locate: Locate, row: int, line: str) -> Record:

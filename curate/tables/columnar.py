@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InputError
+from ..errors import InputError, RowError
 from .fields import check_columns
-from .opening import GET_AGAIN, input_errors
+from .opening import GET_AGAIN, bad_byte, input_errors
 
 
 def parquet_rows(
@@ -19,11 +19,11 @@ def parquet_rows(
     optional: Sequence[str] = (),
     unread: Sequence[str] = (),
     batch_rows: int = 256,
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """Give (row, column -> value) for each row of a parquet file, only the named columns; memory holds one batch.
 
-    Missing optional columns are absent from the row. A nested field is named `image.bytes`. Unread columns must
-    exist too, but are not read here.
+    A row with a text that is not UTF-8 is a `RowError`. Missing optional columns are absent from the row. A nested
+    field is named `image.bytes`. Unread columns must exist too, but are not read here.
 
     Raises:
         InputError: the file is no parquet, or lacks a required column; all missing ones are named.
@@ -34,17 +34,18 @@ def parquet_rows(
         wanted = [*required, *(column for column in optional if column.split(".")[0] in present)]
         row = 0
         for batch in table.iter_batches(batch_size=batch_rows, columns=wanted):
-            for value in batch.to_pylist():
+            for value in _values(batch):
                 yield row, value
                 row += 1
 
 
 def arrow_rows(
     path: Path, required: Sequence[str], unread: Sequence[str] = (), batch_rows: int = 256
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, dict[str, Any] | RowError]]:
     """Give (row, column -> value) for each row of an Arrow IPC stream, only the required columns.
 
     The file is memory-mapped, so that unread columns, which must exist too, are not loaded.
+    A row with a text that is not UTF-8 is a `RowError`.
 
     Raises:
         InputError: the file is no Arrow stream, or lacks a required column; all missing ones are named.
@@ -56,9 +57,41 @@ def arrow_rows(
             for batch in stream:
                 chosen = batch.select(list(required))
                 for start in range(0, len(chosen), batch_rows):
-                    for value in chosen.slice(start, batch_rows).to_pylist():
+                    for value in _values(_validated(chosen.slice(start, batch_rows))):
                         yield row, value
                         row += 1
+
+
+def _validated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Check the offsets of a mapped batch, row by row if need be: Arrow trusts them, and ends the process on some."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        for row in range(len(batch)):
+            try:
+                batch.slice(row, 1).validate(full=True)
+            except pa.ArrowInvalid as error:
+                if "UTF8" not in str(error):  # a text that is not UTF-8 costs its row only
+                    raise
+    return batch
+
+
+def _values(batch: pa.RecordBatch) -> list[dict[str, Any] | RowError]:
+    """Give the rows of a batch; one with a text that is not UTF-8 gives a `RowError` in its place."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        return [_value(batch.slice(row, 1)) for row in range(len(batch))]
+
+
+def _value(row: pa.RecordBatch) -> dict[str, Any] | RowError:
+    value = {}
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        try:
+            value[name] = column[0].as_py()
+        except UnicodeDecodeError as error:
+            return RowError("unparsable-row", f"column {name!r}: {bad_byte(error, 0)}")
+    return value
 
 
 @contextmanager

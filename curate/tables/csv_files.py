@@ -1,18 +1,15 @@
 """Rows of csv files with a header."""
 
 import csv
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import InputError, RowError
+from .csv_records import CutError, Lines, csv_limit, records
 from .fields import check_columns
-from .lines import Piece, make_pieces, number_rows
-from .opening import GET_AGAIN, input_errors, open_text
-
-MAX_CSV_FIELD = 2**24
+from .lines import Piece, count_lines, make_pieces, number_rows
+from .opening import GET_AGAIN, open_binary
 
 
 def csv_columns(path: Path) -> list[str]:
@@ -21,11 +18,8 @@ def csv_columns(path: Path) -> list[str]:
     Raises:
         InputError: the file is empty or no csv.
     """
-    with _open_csv(path) as reader:
-        header = next(reader, None)
-    if header is None:
-        raise InputError(path, "is empty", GET_AGAIN)
-    return header
+    with _open_csv(path) as lines:
+        return _header(path, lines)
 
 
 def csv_rows(
@@ -33,10 +27,12 @@ def csv_rows(
 ) -> Iterator[tuple[int, dict[str, str] | RowError]]:
     """Give (row, column -> text) for each record of a csv file with a header; memory holds one record.
 
-    A record with more or fewer fields than the header gives a `RowError` in its place.
+    A record with more or fewer fields than the header, a wrong quote or a byte that is not UTF-8 gives a `RowError`
+    in its place.
 
     Raises:
-        InputError: a required column is missing, all missing ones are named; the file is cut inside quotes.
+        InputError: a required column is missing, all missing ones are named, or occurs twice; the file is cut inside
+            quotes.
     """
     header = csv_columns(path)
     for row, fields in csv_fields(path, required, piece):
@@ -53,15 +49,12 @@ def csv_fields(
     """
     header = csv_columns(path)
     check_columns(path, required, header)
-    width = len(header)
-    with _open_csv(path, piece.offset if piece else 0) as reader:
+    with _open_csv(path, piece) as lines:
         if not piece:
-            next(reader)
-        for row, fields in number_rows(reader, piece):
-            if len(fields) == width:
+            _header(path, lines)
+        for row, fields in number_rows(records(lines, len(header)), piece):
+            if fields:
                 yield row, fields
-            elif fields:
-                yield row, RowError("unparsable-row", f"{len(fields)} fields, the header has {width}")
 
 
 def csv_pieces(path: Path, rows: int) -> list[Piece]:
@@ -70,73 +63,45 @@ def csv_pieces(path: Path, rows: int) -> list[Piece]:
     Raises:
         InputError: the file is empty or no csv.
     """
-    offsets, end = [], 0
-    with input_errors(path), path.open("rb") as handle:
-        lines = _Lines(handle)
-        with _csv_reader(path, lines) as reader:
-            for row, end in enumerate(lines.record_ends(reader)):  # row 0 is the header
-                if row % rows == 0:
-                    offsets.append(end)
-    return make_pieces(offsets, rows, end)
+    offsets = []
+    with _open_csv(path) as lines:
+        width = len(_header(path, lines))
+        for row, end in enumerate(_record_ends(lines, width)):
+            if row % rows == 0:
+                offsets.append(end)
+        return make_pieces(offsets, rows, lines.start)
 
 
-_LONE_RETURN = re.compile(rb"(?<=\r)(?!\n|\Z)")
+def _record_ends(lines: Lines, width: int) -> Iterator[int]:
+    """Give the byte after the header and after each record."""
+    parsed = records(lines, width)
+    while True:
+        yield lines.start
+        try:
+            if not lines.skip_plain_line():
+                next(parsed)
+        except StopIteration:
+            return
 
 
-class _Lines:
-    """Gives the lines of a csv file as text, ended as a text file's are, and knows the byte at which the last ended."""
-
-    def __init__(self, handle: BinaryIO) -> None:
-        self._handle = handle
-        self._waiting: list[bytes] = []
-        self._end = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        if not self._waiting:
-            self._wait(next(self._handle))
-        line = self._waiting.pop()
-        self._end += len(line)
-        return line.decode()
-
-    def _wait(self, block: bytes) -> None:
-        self._waiting = _LONE_RETURN.split(block)[::-1]
-
-    def record_ends(self, reader: Iterator[list[str]]) -> Iterator[int]:
-        """Give the byte after each record; `reader`, which parses these lines, is asked only where it is needed.
-
-        A line without quotes and without a return in its middle is a record: to see that takes a tenth of the
-        time that parsing does.
-        """
-        while True:
-            if not self._waiting:
-                block = next(self._handle, b"")
-                if not block:
-                    return
-                if b'"' not in block and (b"\r" not in block or block.count(b"\r") == block.endswith(b"\r\n")):
-                    self._end += len(block)
-                    yield self._end
-                    continue
-                self._wait(block)
-            next(reader)
-            yield self._end
-
-
-@contextmanager
-def _open_csv(path: Path, offset: int = 0) -> Iterator[Iterator[list[str]]]:
-    with open_text(path, offset, newline="") as handle, _csv_reader(path, handle) as reader:
-        yield reader
-
-
-@contextmanager
-def _csv_reader(path: Path, lines: Iterable[str]) -> Iterator[Iterator[list[str]]]:
-    before = csv.field_size_limit(MAX_CSV_FIELD)
-    reader = csv.reader(lines, strict=True)  # else a file cut inside quotes loses its end unseen
+def _header(path: Path, lines: Lines) -> list[str]:
     try:
-        yield reader
+        header = next(csv.reader(lines, strict=True), None)
     except csv.Error as error:
-        raise InputError(path, f"is not csv ({error})", GET_AGAIN, row=reader.line_num) from None
-    finally:
-        csv.field_size_limit(before)
+        raise InputError(path, f"is not csv at line {lines.line} ({error})", GET_AGAIN) from None
+    if header is None:
+        raise InputError(path, "is empty", GET_AGAIN)
+    if lines.bad:
+        raise InputError(path, f"is no text: {lines.bad}", GET_AGAIN)
+    lines.end_record()
+    return header
+
+
+@contextmanager
+def _open_csv(path: Path, piece: Piece | None = None) -> Iterator[Lines]:
+    offset = piece.offset if piece else 0
+    with csv_limit(), open_binary(path, offset) as handle:
+        try:
+            yield Lines(handle, offset, 1 + count_lines(path, offset))
+        except CutError as error:
+            raise InputError(path, f"is not csv at {error}", GET_AGAIN) from None

@@ -9,6 +9,9 @@ from .opening import GET_AGAIN
 
 Kind = TypeVar("Kind")
 
+MAX_SHOWN = 400
+"""Characters of a header that a message shows."""
+
 
 def field(row: Any, name: str, kind: type[Kind]) -> Kind:
     """Give a field of a row that is a mapping, of the expected type.
@@ -48,11 +51,21 @@ def kind_of(value: Any) -> str:
 
 
 def check_columns(path: Path, required: Sequence[str], present: Sequence[str]) -> None:
-    """Check that a table has all required columns; nested fields are named `image.bytes`.
+    """Check that a table has all required columns, each once; nested fields are named `image.bytes`.
 
     Raises:
-        InputError: names all that are missing.
+        InputError: names all that are missing, or that occur twice.
     """
-    missing = [column for column in required if column.split(".")[0] not in present]
+    columns = list(dict.fromkeys(column.split(".")[0] for column in required))
+    missing = [column for column in dict.fromkeys(required) if column.split(".")[0] not in present]
     if missing:
-        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {', '.join(present)}", GET_AGAIN)
+        raise InputError(path, f"lacks the columns {', '.join(missing)}; it has {_shown(present)}", GET_AGAIN)
+    twice = [column for column in columns if present.count(column) > 1]
+    if twice:
+        raise InputError(path, f"has the columns {', '.join(twice)} more than once", GET_AGAIN)
+
+
+def _shown(columns: Sequence[str]) -> str:
+    """Give the names of columns on one line; the header of another format may be of any length."""
+    names = ", ".join(name if name.isprintable() else repr(name) for name in columns)
+    return names if len(names) <= MAX_SHOWN else f"{names[:MAX_SHOWN]}..."

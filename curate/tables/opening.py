@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 from ..errors import InputError
 
@@ -31,8 +31,8 @@ def input_errors(path: Path) -> Iterator[None]:
             if is_lfs_pointer(handle.read(len(_LFS_POINTER))):
                 raise InputError(path, "is a Git LFS pointer and not the file itself", LFS_REMEDY)
         yield
-    except UnicodeDecodeError:
-        raise InputError(path, "is not UTF-8 text", GET_AGAIN) from None
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is no text: {bad_byte(error, 0)}", GET_AGAIN) from None
     except FileNotFoundError:
         raise InputError(path, "does not exist", GET_AGAIN) from None
     except IsADirectoryError:
@@ -56,16 +56,27 @@ def open_gzip(path: Path) -> Iterator[gzip.GzipFile]:
 
 
 @contextmanager
-def open_text(path: Path, offset: int, newline: str) -> Iterator[TextIO]:
-    """Open a UTF-8 text file at a byte, or a gzipped one at its start; `newline` as in `open`.
+def open_binary(path: Path, offset: int = 0) -> Iterator[IO[bytes]]:
+    """Open a file at a byte, or the content of a gzipped one, which cannot be read from its middle without its start.
 
     Raises:
         InputError: the file cannot be opened, or is no whole gzip file.
     """
     if path.suffix == ".gz":
-        with open_gzip(path) as handle:
-            yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+        with open_gzip(path) as packed:
+            packed.seek(offset)
+            yield io.BufferedReader(packed)
         return
     with input_errors(path), path.open("rb") as handle:
         handle.seek(offset)
-        yield io.TextIOWrapper(handle, encoding="utf-8-sig", newline=newline)
+        yield handle
+
+
+def bad_byte(error: UnicodeDecodeError, start: int) -> str:
+    """Name the byte of an error, by its place in a file in which the decoded text begins at byte `start`."""
+    return name_byte(error.object[error.start], start + error.start)
+
+
+def name_byte(value: int, offset: int) -> str:
+    """Name a byte of a file that is not UTF-8."""
+    return f"byte 0x{value:02x} at offset {offset} is not UTF-8"

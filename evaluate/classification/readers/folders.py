@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import InputError
+from medmix.curate.tables import is_litter
 
 from ..datasets import DatasetInfo, Folders
 from ..samples import Sample, first_ten, group_of
@@ -28,9 +29,8 @@ def read_folders(info: DatasetInfo, layout: Folders, folder: Path) -> list[Sampl
         for number, name in enumerate(info.classes):
             class_folder = folder / f"{before}{names[name]}{after}"
             for file in sorted(class_folder.iterdir()):
-                if file.suffix.lower() in SUFFIXES and not any(
-                    fnmatch(file.name, pattern) for pattern in layout.exclude
-                ):
+                is_image = file.suffix.lower() in SUFFIXES and not is_litter(file.name)
+                if is_image and not any(fnmatch(file.name, pattern) for pattern in layout.exclude):
                     key = file.relative_to(folder).as_posix()
                     samples.append(Sample(key, file, (number,), split, group_of(info, file.name)))
     return samples
@@ -39,7 +39,7 @@ def read_folders(info: DatasetInfo, layout: Folders, folder: Path) -> list[Sampl
 def _validate_folders(info: DatasetInfo, parent: Path, wanted: list[str]) -> None:
     if not parent.is_dir():
         raise InputError(parent, "is missing", f"check reader.folders of {info.id}.yaml")
-    found = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
+    found = sorted(entry.name for entry in parent.iterdir() if entry.is_dir() and not is_litter(entry.name))
     missing = [name for name in wanted if name not in found]
     unknown = [name for name in found if name not in wanted]
     if missing:

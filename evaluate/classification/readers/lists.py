@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from medmix.curate.errors import InputError
+from medmix.curate.errors import InputError, RowError
 from medmix.curate.tables import text_lines
 
 from ..datasets import DatasetInfo, Lists
@@ -18,6 +18,8 @@ def read_lists(info: DatasetInfo, layout: Lists, folder: Path) -> list[Sample]:
     samples = []
     for file, split in layout.files.items():
         for row, line in text_lines(folder / file):
+            if isinstance(line, RowError):
+                raise InputError(folder / file, line.evidence, "fix the line", row=row)
             name, labels = _parse_line(info, layout, line.strip(), folder / file, row)
             if not is_inside(name):
                 raise InputError(folder / file, f"{name!r} is no file name", "fix the line", row=row)

@@ -67,7 +67,9 @@ def _read_split_files(layout: Table, folder: Path) -> dict[str, str]:
     listed: dict[str, str] = {}
     for file, split in layout.split_files.items():
         for row, line in text_lines(folder / file):
-            name = str(line).strip()
+            if isinstance(line, RowError):
+                raise InputError(folder / file, line.evidence, "fix the line", row=row)
+            name = line.strip()
             if listed.setdefault(name, split) != split:
                 raise InputError(folder / file, f"{name} is in two splits", "keep it in one", row=row)
     return listed

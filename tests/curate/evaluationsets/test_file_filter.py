@@ -34,6 +34,19 @@ def test_a_list_may_have_labels_behind_names_that_hold_blanks(folder):
     assert names(folder, FileFilter(table="list.txt")) == ["test/b.JPG", "train/c.png", "train/d e.png"]
 
 
+def test_litter_is_no_image(folder):
+    for name in ("test/._a.png", "__MACOSX/test/._b.png", "__MACOSX/b.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\0\5\x16\7")
+    assert names(folder, FileFilter()) == ["other/a.png", "test/a.png", "test/b.JPG", "train/c.png", "train/d e.png"]
+
+
+def test_a_name_may_be_in_another_unicode_form(folder):
+    (folder / "test/cafe\u0301.png").write_bytes(b"")
+    (folder / "t.csv").write_text("image\ncaf\u00e9.png\n")
+    assert names(folder, FileFilter(table="t.csv", column="image")) == ["test/cafe\u0301.png"]
+
+
 @pytest.mark.parametrize(
     ("file_filter", "table", "problem"),
     [
@@ -44,11 +57,12 @@ def test_a_list_may_have_labels_behind_names_that_hold_blanks(folder):
         (FileFilter(table="t.csv", column="image", where={"image": "x"}), "image\nc.png\n", "names no images"),
         (FileFilter(table="t.csv", column="image"), "image\nc.png,1\n", "row 0"),
         (FileFilter(table="none.csv", column="image"), "", "none.csv"),
+        (FileFilter(table="t.csv"), "c.png\n\udcff.png\n", "row 1: byte 0xff at offset 6 is not UTF-8"),
     ],
 )
 def test_an_unusable_filter_is_an_error_with_file_and_row(folder, file_filter, table, problem):
     if table:
-        (folder / "t.csv").write_text(table)
+        (folder / "t.csv").write_bytes(table.encode(errors="surrogateescape"))
     with pytest.raises(UsageError, match=problem.replace("*", r"\*")) as caught:
         paths(folder, file_filter)
     assert isinstance(caught.value, InputError) or "match" in problem or "names no" in problem

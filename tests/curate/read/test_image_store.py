@@ -52,6 +52,62 @@ def test_file_and_member(root: Path) -> None:
         assert store.read(ImageRef("imgs.zip", member="imgs/1/source.jpg")) == b"member"
 
 
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "ref"),
+    [
+        (f"{NFD}/{NFD}.jpg", f"{NFC}/{NFC}.jpg"),
+        (f"{NFC}/{NFC}.jpg", f"{NFD}/{NFD}.jpg"),
+        ("images\\1.jpg", "images/1.jpg"),
+        ("images/a\\1.jpg", "images/a/1.jpg"),
+    ],
+)
+def test_file_under_a_name_of_another_spelling(on_disk: str, ref: str, tmp_path: Path) -> None:
+    (tmp_path / on_disk).parent.mkdir(exist_ok=True)
+    (tmp_path / on_disk).write_bytes(b"found")
+    with ImageStore(tmp_path) as store:
+        assert store.read(ImageRef(ref)) == b"found"
+        assert store.respelled == {ImageRef(ref): on_disk}
+    assert file_stat(tmp_path, ImageRef(ref)) == file_stat(tmp_path, ImageRef(on_disk.replace("\\", "/"))) is not None
+    assert not image_store.is_lfs_pointer_file(tmp_path, ImageRef(ref))
+    assert reason(tmp_path, ImageRef(f"{ref}x"))[0] == "missing-image"
+
+
+@pytest.mark.parametrize(
+    ("member", "ref"), [(f"{NFD}.jpg", f"{NFC}.jpg"), (f"{NFC}.jpg", f"{NFD}.jpg"), ("imgs\\1.jpg", "imgs/1.jpg")]
+)
+def test_member_under_a_name_of_another_spelling(member: str, ref: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "imgs.zip", "w") as archive:
+        archive.writestr(member, b"found")
+        archive.writestr("plain.jpg", b"plain")
+    with ImageStore(tmp_path) as store:
+        assert store.read(ImageRef("imgs.zip", member=ref)) == b"found"
+        assert store.read(ImageRef("imgs.zip", member="plain.jpg")) == b"plain"
+        assert store.respelled == {ImageRef("imgs.zip", member=ref): f"imgs.zip#{member}"}
+
+
+def test_member_of_an_archive_that_does_not_flag_its_utf_8(tmp_path: Path) -> None:
+    as_code_page = f"{NFD}.jpg".encode().decode("cp437")
+    with zipfile.ZipFile(tmp_path / "imgs.zip", "w") as archive:
+        archive.writestr("x" * len(f"{NFD}.jpg".encode()), b"found")
+    content = (tmp_path / "imgs.zip").read_bytes()
+    (tmp_path / "imgs.zip").write_bytes(content.replace(b"x" * len(f"{NFD}.jpg".encode()), f"{NFD}.jpg".encode()))
+    with ImageStore(tmp_path) as store:
+        assert store.read(ImageRef("imgs.zip", member=f"{NFC}.jpg")) == b"found"
+        assert store.respelled == {ImageRef("imgs.zip", member=f"{NFC}.jpg"): f"imgs.zip#{as_code_page}"}
+
+
+def test_plain_name_comes_before_another_spelling(tmp_path: Path) -> None:
+    (tmp_path / f"{NFC}.jpg").write_bytes(b"composed")
+    (tmp_path / f"{NFD}.jpg").write_bytes(b"decomposed")
+    with ImageStore(tmp_path) as store:
+        assert store.read(ImageRef(f"{NFC}.jpg")) == b"composed"
+        assert store.read(ImageRef(f"{NFD}.jpg")) == b"decomposed"
+        assert store.respelled == {}
+
+
 @pytest.mark.parametrize("table", ["rows.parquet", "stream.arrow", "file.arrow"])
 def test_table_rows_in_any_order(root: Path, table: str) -> None:
     with ImageStore(root) as store:

@@ -181,7 +181,8 @@ def test_a_bad_xml_file_is_one_rejected_row(tmp_path: Path, text: str, reason: s
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"", "not XML: no element found: line 1, column 0"), (b"\xff", "not UTF-8 text")]
+    ("content", "problem"),
+    [(b"", "not XML: no element found: line 1, column 0"), (b"\xff", "byte 0xff at offset 0 is not UTF-8")],
 )
 def test_a_file_that_is_no_text_is_one_rejected_row_among_the_others(
     tmp_path: Path, content: bytes, problem: str

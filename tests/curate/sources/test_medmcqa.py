@@ -72,6 +72,42 @@ def test_the_original_counts_from_one(tmp_path: Path, cop: int, answer: str) -> 
     assert (found.answer, found.correct, found.explanation) == (answer, cop - 1, "")
 
 
+@pytest.mark.parametrize(
+    ("labels", "answers"),
+    [
+        ([1, 4, 2], ["Heart", "Spleen", "Liver"]),
+        ([0, 3, 2], ["Heart", "Spleen", "Lung"]),
+        ([0, 1, -1], ["Heart", "Liver", None]),
+        ([4, 1, -1], ["Spleen", "Heart", None]),
+    ],
+)
+@pytest.mark.parametrize("layout", ["original", "hub"])
+def test_the_labels_of_a_file_tell_from_where_they_count(
+    layout: str, labels: list[int], answers: list[str | None], tmp_path: Path
+) -> None:
+    items = [{**ROW, "id": f"u-{place}", "cop": cop} for place, cop in enumerate(labels)]
+    if layout == "original":
+        write(tmp_path / "train.json", "\n".join(map(json.dumps, items)))
+    else:
+        write_parquet(tmp_path / "data/train-00000-of-00001.parquet", items)
+    found = rows("medmcqa", tmp_path, layout)
+    assert [row.answer if isinstance(row, Record) else None for row in found] == answers
+
+
+@pytest.mark.parametrize(("layout", "answer"), [("original", "Liver"), ("hub", "Lung")])
+def test_labels_that_fit_both_count_as_in_upstream(layout: str, answer: str, tmp_path: Path) -> None:
+    write(tmp_path / "train.json", json.dumps(ROW))
+    write_parquet(tmp_path / "data/train-00000-of-00001.parquet", [ROW])
+    (found,) = records("medmcqa", tmp_path, layout)
+    assert found.answer == answer
+
+
+def test_labels_that_contradict_each_other_are_an_input_error(tmp_path: Path) -> None:
+    write(tmp_path / "train.json", "\n".join(json.dumps({**ROW, "cop": cop}) for cop in (0, 2, 4)))
+    with pytest.raises(InputError, match=r"train\.json: numbers its 4 options both from 0 and up to 4"):
+        rows("medmcqa", tmp_path, "original")
+
+
 @pytest.mark.parametrize("cop", [0, -1, None])
 def test_a_row_without_published_answer(tmp_path: Path, cop: int | None) -> None:
     found = read(tmp_path, cop=cop)
@@ -98,7 +134,7 @@ def test_a_bad_row_is_rejected(tmp_path: Path, change: dict[str, Any], evidence:
 
 
 def test_the_hub_counts_from_zero(tmp_path: Path) -> None:
-    write_parquet(tmp_path / "data/train-00000-of-00001.parquet", [{**ROW, "cop": 0}, {**ROW, "id": "u-2", "cop": 4}])
+    write_parquet(tmp_path / "data/train-00000-of-00001.parquet", [{**ROW, "cop": 0}, {**ROW, "id": "u-2", "cop": 9}])
     write_parquet(tmp_path / "data/test-00000-of-00001.parquet", [{**ROW, "id": "u-3", "cop": -1}])
     assert there("medmcqa", tmp_path) == ["hub"]
     good, bad, unpublished = rows("medmcqa", tmp_path, "hub")

@@ -217,7 +217,7 @@ class TestParts:
         found = rows("mimic_cxr", tmp_path, "jpg")
         assert bad(found)[:3] == [
             ("film/0", "mimic-cxr-2.0.0-split.csv.gz", 0, "unparsable-row", "field 'subject_id' is '20000009'"),
-            ("film/1", "mimic-cxr-2.0.0-split.csv.gz", 1, "unparsable-row", "2 fields, the header has 4"),
+            ("film/1", "mimic-cxr-2.0.0-split.csv.gz", 1, "unparsable-row", "line 3: 2 fields, the header has 4"),
             ("film/2", "mimic-cxr-2.0.0-split.csv.gz", 2, "unparsable-row", "field 'subject_id' is ''"),
         ]
 
@@ -433,7 +433,7 @@ class TestReports:
     def test_a_report_that_is_no_text(self, tmp_path: Path) -> None:
         self.packed(tmp_path, {self.PATH: b"\xff\xfe"})
         (found,) = bad(rows("mimic_cxr", tmp_path, "jpg"))
-        assert found[3:] == ("unparsable-row", f"{self.PATH}: is not UTF-8 text")
+        assert found[3:] == ("unparsable-row", f"{self.PATH}: byte 0xff at offset 0 is not UTF-8")
 
     def test_members_that_are_no_reports_come_once(self, tmp_path: Path) -> None:
         self.packed(tmp_path, {self.PATH: REPORT.encode(), "files/p11/notes.txt": b"x", "README": b"x"})

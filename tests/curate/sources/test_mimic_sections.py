@@ -80,6 +80,22 @@ def test_the_last_section_of_a_name_counts() -> None:
     assert sections(report("IMPRESSION:  Old.", "FINDINGS:  Clear.", "IMPRESSION:  New.")) == ("Clear.", "New.")
 
 
+@pytest.mark.parametrize("late", ["NDICATION", "CONCLUSION", "MPRESSION", "PRIOR IMPRESSION"])
+def test_a_late_heading_never_replaces_a_true_impression(late: str) -> None:
+    assert sections(report("IMPRESSION:  Normal.", f"{late}:  Cough.")) == ("", "Normal.")
+
+
+def test_a_view_never_replaces_true_findings() -> None:
+    assert sections(report("FINDINGS:  Clear.", "BONE WINDOWS:  None.")) == ("Clear.", "")
+
+
+@pytest.mark.parametrize(
+    "heading", ["NDICATION", "INDICATION FOR CHEST FILM", "CHEST X-RAY INDICATION", "TECHNIQUE, TWO VIEWS"]
+)
+def test_headings_that_upstream_takes_for_impression_or_findings(heading: str) -> None:
+    assert sections(report("FINDING:  Clear.", "CONCLUSION:  Normal.", f"{heading}:  Cough.")) == ("Clear.", "Normal.")
+
+
 def test_an_empty_repetition_does_not_count() -> None:
     assert sections(report("FINDINGS:  Clear.", "IMPRESSION:  Normal.", "FINDINGS:")) == ("Clear.", "Normal.")
 

@@ -128,12 +128,12 @@ def test_row_of_too_few_fields(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", ",".join(FIRST) + "\na,b\n")
     (row,) = rows("pmc_vqa", tmp_path, "original")
     assert isinstance(row, Rejected)
-    assert row.evidence == "2 fields, the header has 8"
+    assert row.evidence == "line 2: 2 fields, the header has 8"
 
 
 def test_unusable_files(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "Figure_path,Question,Choice A,Choice B\n")
-    with pytest.raises(InputError, match="lacks the columns Answer, Answer_label, Choice C, Choice D; it has"):
+    with pytest.raises(InputError, match="lacks the columns Answer, Choice C, Choice D; it has"):
         rows("pmc_vqa", tmp_path, "original")
     write_csv(tmp_path / "train.csv", FIRST)
     write(tmp_path / "images.zip", "PK\3\4 cut short")
@@ -142,6 +142,22 @@ def test_unusable_files(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", "")
     with pytest.raises(InputError, match="is empty"):
         rows("pmc_vqa", tmp_path, "original")
+
+
+def test_header_without_any_known_column(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", "a;b\n1;2\n")
+    with pytest.raises(InputError, match=r"train\.csv: lacks the columns Figure_path, Question, .*; it has a;b; "):
+        rows("pmc_vqa", tmp_path, "original")
+
+
+def test_header_tells_the_version(tmp_path: Path) -> None:
+    write_csv(tmp_path / "train.csv", SECOND)
+    write_csv(tmp_path / "train_2.csv", FIRST)
+    second, first = records("pmc_vqa", tmp_path, "original")
+    assert (second.key, second.answer, second.images) == ("train/0", "Lung", (ImageRef("images_2.zip", "PMC1_F1.jpg"),))
+    assert (first.key, first.answer, first.images) == ("train_2/0", "Lung", (ImageRef("images.zip", "PMC1_F1.jpg"),))
+    (tmp_path / "images").mkdir()  # all figures were renamed with the tables
+    assert [row.images for row in records("pmc_vqa", tmp_path, "original")] == [(ImageRef("images/PMC1_F1.jpg"),)] * 2
 
 
 def test_pieces_of_a_long_file_give_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

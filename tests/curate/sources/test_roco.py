@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate import sampledata
+from medmix.curate import facts, sampledata
 from medmix.curate.errors import InputError
+from medmix.curate.licences import rulings
 from medmix.curate.record import ImageRef, Record, Rejected
 
 from .reading import by_split, records, rows, there, write
@@ -59,9 +60,59 @@ def test_sample_data(tmp_path: Path) -> None:
 
 def test_the_licences_say_which_article_and_file_names_may_hold_commas(tmp_path: Path) -> None:
     licences = "ROCO_ID,PMC_ID,CC\r\nROCO_1,PMC12_a,b_c.jpg,CC BY-NC\r\n"
-    found = only(tmp_path, "ROCO_1\t A lung.\r\n", licences, LINK.format("ROCO_1", "PMC99", "z.jpg"))
+    found = only(tmp_path, "ROCO_1\t A lung.\r\n", licences, LINK.format("ROCO_1", "PMC12", "a,b_c.jpg"))
     assert (found.group, found.licence, found.attribution) == ("pmc/PMC12", "CC BY-NC", "PMC12 (a,b_c.jpg)")
     assert found.answer == "A lung."
+
+
+@pytest.mark.parametrize(
+    ("licences", "links", "licence"),
+    [
+        (
+            "ROCO_1,PMC1_a.jpg,CC BY\n",
+            LINK.format("ROCO_1", "PMC2", "a.jpg"),
+            "licences.txt names PMC1_a.jpg (CC BY), dlinks.txt names PMC2_a.jpg",
+        ),
+        (
+            "ROCO_1,PMC1_a.jpg,CC BY\n",
+            LINK.format("ROCO_1", "PMC1", "b.jpg"),
+            "licences.txt names PMC1_a.jpg (CC BY), dlinks.txt names PMC1_b.jpg",
+        ),
+        (
+            "ROCO_1,PMC1_a.jpg,CC BY\nROCO_1,PMC1_a.jpg,CC BY-NC\n",
+            "",
+            "licences.txt names PMC1_a.jpg (CC BY), licences.txt names PMC1_a.jpg (CC BY-NC)",
+        ),
+        (
+            "ROCO_1,PMC1_a.jpg,CC BY\n",
+            LINK.format("ROCO_1", "PMC1", "a.jpg") + LINK.format("ROCO_1", "PMC2", "a.jpg"),
+            "licences.txt names PMC1_a.jpg (CC BY), dlinks.txt names PMC1_a.jpg, dlinks.txt names PMC2_a.jpg",
+        ),
+        ("ROCO_1,a.jpg,CC BY\n" * 2, LINK.format("ROCO_1", "PMC1", "a.jpg") * 2, "CC BY"),
+    ],
+)
+def test_files_that_name_different_figures_leave_the_licence_unclear(
+    licences: str, links: str, licence: str, tmp_path: Path
+) -> None:
+    found = only(tmp_path, "ROCO_1\t A lung.\n", licences, links)
+    assert found.licence == licence
+    ruling = rulings.rule(facts.load("roco").licence, found.licence, "", "")
+    assert ruling.verdict == ("redistributable" if licence == "CC BY" else "unclear")
+
+
+def test_licences_under_another_header_are_an_input_error(tmp_path: Path) -> None:
+    write(tmp_path / PLACE / "captions.txt", "ROCO_1\t A lung.\n")
+    write(tmp_path / PLACE / "licences.txt", "ROCO_ID,CC,PMC_ID\nROCO_1,CC BY,PMC1_a.jpg\n")
+    with pytest.raises(InputError, match=r"licences\.txt, row 0: has the header 'ROCO_ID,CC,PMC_ID', expected"):
+        rows("roco", tmp_path, "original")
+
+
+def test_a_bad_byte_costs_its_caption(tmp_path: Path) -> None:
+    write(tmp_path / PLACE / "captions.txt", b"ROCO_1\t A lung.\nROCO_2\t Caf\xe9.\nROCO_3\t A heart.\n")
+    first, bad, last = rows("roco", tmp_path, "original")
+    assert (first.key, last.key) == ("ROCO_1", "ROCO_3")
+    assert isinstance(bad, Rejected)
+    assert (bad.row, bad.evidence) == (1, "byte 0xe9 at offset 27 is not UTF-8")
 
 
 @pytest.mark.parametrize(
