@@ -29,7 +29,7 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     for title, metrics in TABLES:
         lines += _controls_table(title, metrics, results["scores"])
     lines += ["", "## Every metric of the model", "", _metrics_table(results["scores"])]
-    known = (results["mix"] or {}).get("contamination", {})
+    known = (results.get("mix") or {}).get("contamination", {})
     names = dict.fromkeys(row["benchmark"] for row in results["scores"])
     statements = [f"{name}: {known[name]['text'] if name in known else UNKNOWN_MIX}" for name in names]
     lines += bulleted_section("Training on the scored items", statements)

@@ -186,7 +186,7 @@ def _mix_facts(
         count = len(seen.get(one.info.id, ()))
         leaks = [f"{count:,} of its test images are in training"] if count else []
         statements[one.info.id] = contamination.describe(mix, one.info.id, keys, leaks)._asdict()
-    return {**known, "leaks": list(mix.document["leaks"]) if mix else None, "contamination": statements}
+    return {**known, "leaks": list(mix.document.get("leaks", ())) if mix else None, "contamination": statements}
 
 
 def _model(encoder: Encoder) -> dict[str, Any]:
