@@ -91,6 +91,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     seconds: dict[str, float] = {}
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
+        is_generated = root is None
         root = root or _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
         if options.require_evaluation:
@@ -138,7 +139,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes=notes,
             warnings=warnings,
             decided=decided,
-            selection=_selection(mixture, options, inputs, missing),
+            selection=_selection(mixture, options, inputs, missing, is_generated),
             evaluation=compared.sets,
             leaks=decision.leaks,
             validation_leaks=decision.validation_leaks,
@@ -185,15 +186,19 @@ def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
 
 
 def _selection(
-    mixture: Mixture, options: BuildOptions, inputs: Sequence[Input], missing: Sequence[str]
+    mixture: Mixture, options: BuildOptions, inputs: Sequence[Input], missing: Sequence[str], generated: bool
 ) -> dict[str, Any]:
-    """Give what the build was told to leave out, and the sources of the mixture that it did not read."""
+    """Give what the build was told to leave out, and the sources of the mixture that it did not read.
+
+    `generated_data` says that the build made its inputs itself.
+    """
     read = {entry.source for entry in inputs}
     return {
         "only": list(options.only),
         "limit": options.limit,
         "allowed_missing": list(missing),
         "allowed_lost": list(options.allow_lost),
+        "generated_data": generated,
         "not_read": [source for source in mixture.sources if source not in read],
     }
 

@@ -98,7 +98,10 @@ def by_split(shards: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _dataset_info(document: Mapping[str, Any], configs: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return columns, splits and sizes per config, in the form that `datasets` writes."""
+    """Return splits and sizes per config, in the form that `datasets` writes, and the columns once.
+
+    All configs have the columns of the default one; their parquet files name them too.
+    """
     infos = {}
     for config, shards in configs.items():
         splits = datasets.SplitDict()
@@ -106,7 +109,7 @@ def _dataset_info(document: Mapping[str, Any], configs: Mapping[str, Sequence[st
             size, rows = _sum(document, files, "unpacked_bytes"), _sum(document, files, "rows")
             splits.add(datasets.SplitInfo(name=split, num_bytes=size, num_examples=rows))
         infos[config] = datasets.DatasetInfo(
-            features=FEATURES,
+            features=FEATURES if config == "default" else None,
             splits=splits,
             download_size=_sum(document, shards, "bytes"),
             dataset_size=_sum(document, shards, "unpacked_bytes"),

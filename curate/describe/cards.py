@@ -1,7 +1,7 @@
 """Render the dataset card, datasheets and plots of a mix; every number comes from the manifest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from ..decide.leaks import LEAKS
 from ..licences import spdx
 from ..record import REASONS, SPLITS
 from ..shards import replacing, write_text
@@ -23,6 +24,12 @@ ATTRIBUTION = "ATTRIBUTION.md"
 CITATION = "CITATION.bib"
 LICENSE = "LICENSE.md"
 DATASHEET = "datasheet.md"
+
+MAX_LINES = 10
+"""Of warnings, and of notes, that the card lists; the datasheet has all."""
+
+MAX_NOTE = 300
+"""Characters of a note in the card."""
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
@@ -93,6 +100,7 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
         "published": manifest.get("published"),
         "withheld": manifest.get("withheld", []),
         "changelog": manifest.get("changelog", []),
+        "MAX_LINES": MAX_LINES,
         "reasons": {
             reason: text
             for reason, text in REASONS.items()
@@ -134,6 +142,8 @@ def templates() -> jinja2.Environment:
         licence_url=spdx.url,
         total_counts=total_counts,
         largest_first=largest_first,
+        shared_rows=_shared_rows,
+        short=_short,
     )
     return environment
 
@@ -144,6 +154,15 @@ def _cell(text: object) -> str:
     for character in "\\`*_[]|<>":
         line = line.replace(character, "\\" + character)
     return line
+
+
+def _shared_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows of a leak matrix that have a leak."""
+    return [row for row in rows if any(row[kind] for kind in LEAKS)]
+
+
+def _short(note: str) -> str:
+    return note if len(note) <= MAX_NOTE else f"{note[:MAX_NOTE]}... (whole in `{DATASHEET}`)"
 
 
 def _number(value: int) -> str:

@@ -156,6 +156,7 @@ def release_manifest(
             "dropped": sum(entry["dropped"] for entry in sources.values()),
             "kept_by_split": ledger.count_by(rows, "split"),
             "kept_by_verdict": ledger.count_by(rows, "license_verdict"),
+            "shared_groups": manifest.count_shared_groups(rows),
         },
         "terms": effective.summary([effective.SourceLicence(*row) for row in holdings.sort(columns).iter_rows()]),
         "timings": {name: value for name, value in full["timings"].items() if name != manifest.DIGEST_KEY},

@@ -129,6 +129,7 @@ def compose(
             "dropped": decided.height - kept.height,
             "kept_by_split": ledger.count_by(kept, "split"),
             "kept_by_verdict": ledger.count_by(kept, "verdict"),
+            "shared_groups": count_shared_groups(kept),
         },
         "terms": effective.summary(_count_holdings(kept)),
         "evaluation": list(evaluation),
@@ -137,6 +138,11 @@ def compose(
         "contradictions": contradictions.count(kept),
         "repeats": caps.count_repeated_reports(kept),
     }
+
+
+def count_shared_groups(rows: pl.DataFrame) -> int:
+    """Count the groups with records of several sources."""
+    return rows.group_by("group").agg(pl.col("source").n_unique()).filter(pl.col("source") > 1).height
 
 
 def _count_uniform(rows: pl.DataFrame) -> dict[str, int]:
