@@ -238,6 +238,7 @@ def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[s
     dependencies = {
         **settings,
         "complete": complete,
+        "cards": cards.templates_digest(),
         "articles": articles.table_digest(context.root),
         "facts": {source: asdict(facts) for source, facts in context.facts.items()},
         "external_evaluation_sets": [[place, file.sha256] for place, file in context.external_evaluation_sets.items()],

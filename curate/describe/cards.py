@@ -1,5 +1,6 @@
 """Render the dataset card, datasheets and plots of a mix; every number comes from the manifest."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,11 +26,20 @@ CITATION = "CITATION.bib"
 LICENSE = "LICENSE.md"
 DATASHEET = "datasheet.md"
 
-MAX_LINES = 10
+MAX_LINES = 5
 """Of warnings, and of notes, that the card lists; the datasheet has all."""
 
-MAX_NOTE = 300
+MAX_NOTE = 150
 """Characters of a note in the card."""
+
+
+def templates_digest() -> str:
+    """Digest the templates and texts of `cards/`."""
+    digest = hashlib.sha256()
+    for entry in sorted(package_files("medmix.cards").iterdir(), key=lambda entry: entry.name):
+        if entry.is_file():
+            digest.update(entry.read_bytes())
+    return digest.hexdigest()
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:

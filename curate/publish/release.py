@@ -12,7 +12,6 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -221,8 +220,4 @@ def credentialed_sources(document: Mapping[str, Any]) -> set[str]:
 
 def _code_digest() -> str:
     """Digest the code and the templates that determine a release."""
-    digest = hashlib.sha256(code_digest(".").encode())
-    for entry in sorted(package_files("medmix.cards").iterdir(), key=lambda entry: entry.name):
-        if entry.is_file():
-            digest.update(entry.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{code_digest('.')} {cards.templates_digest()}".encode()).hexdigest()

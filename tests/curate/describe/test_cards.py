@@ -111,7 +111,11 @@ def test_a_changed_decision_changes_the_numbers_of_the_card(root, tmp_path, monk
     kept = int(re.search(r"145 records read, (\d+) kept", before)[1])
     assert f"145 records read, {kept - 1} kept, {145 - kept + 1} dropped" in after
     assert "capped" not in before
-    assert "- `capped`: the mixture's cap for the source is reached" in after
+    assert "| `capped` | 1 |" in after
+    assert (
+        "| `capped` | the mixture's cap for the source is reached | 1 |"
+        in (tmp_path / "after/datasheet.md").read_text()
+    )
     assert f"This mix read 145 rows and keeps {kept - 1}," in (tmp_path / "after/datasheets/slake.md").read_text()
     assert check(tmp_path / "after") == []
 
@@ -122,9 +126,9 @@ def test_every_number_of_the_composition_comes_from_the_manifest(document):
     changed["statistics"]["roco"]["near_empty"] = 8765
     changed["evaluation"][0]["same_question_answer"] = 2468
     texts = cards.render(changed)
-    assert "| 4,321 | 0 |" in texts["README.md"]
+    assert "| 4,321 | 0 |" in texts["datasheet.md"]
     assert "8,765 captions or reports have fewer than 20 characters." in texts["README.md"]
-    assert "| 2,468 |" in texts["datasheet.md"]
+    assert f"another image: 2,468 of {changed['evaluation'][0]['set']}" in texts["datasheet.md"]
     assert ">4,484<" in texts["plots/yes_no.svg"]
 
 
@@ -133,7 +137,7 @@ def test_markup_in_upstream_texts_is_escaped(document):
     changed["statistics"]["slake"]["frequent_answers"] = [["a|b\n<img src=x>", 3]]
     changed["statistics"]["slake"]["modalities"] = {"<b>&mri": 118}
     texts = cards.render(changed)
-    assert r"a\|b \<img src=x\> 3" in texts["README.md"]
+    assert r"a\|b \<img src=x\> 3" in texts["datasheet.md"]
     title, *_, label = [text.text for text in svg_texts(texts["plots/modalities.svg"]) if text.text][:3:2]
     assert title == "Records kept, by modality"
     assert "<b>&mri" in [text.text for text in svg_texts(texts["plots/modalities.svg"])]
