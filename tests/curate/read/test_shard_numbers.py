@@ -1,7 +1,9 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medmix.curate.read.shard_numbers import missing_shards
+from medmix.curate.read.shard_numbers import missing_from, missing_shards
 
 
 def test_the_others_of_a_numbered_set_are_missing():
