@@ -12,6 +12,9 @@ from ..licences.rulings import member_statement, rule
 from ..mixture import LicencePolicy
 from .candidates import dropped
 
+MAX_NOTES = 20
+"""Notes on the licences of one source; a licence text of its own for each row is more than anybody reads."""
+
 OPENNESS = {"redistributable": 3, "research-only": 2, "unclear": 1, "credentialed": 0}
 """Of two equal records, the more open one survives."""
 
@@ -79,11 +82,22 @@ def count_licence_fields(rows: pl.DataFrame) -> Counter[LicenceFields]:
 
 
 def unknown_licence_notes(counts: Mapping[LicenceFields, int], sources: Mapping[str, Facts]) -> list[str]:
-    """List unknown licence texts, and the collections and rows without any, with their numbers of rows."""
+    """List unknown licence texts, and the collections and rows without any, with their numbers of rows.
+
+    Of one source at most `MAX_NOTES` are listed, the others are summed up.
+    """
     unknown: Counter[tuple[str, str]] = Counter()
     for fields, count in counts.items():
         unknown[fields.source, _unknown(sources[fields.source], fields.wording, fields.member)] += count
-    return [f"{source}: {what} ({count} rows)" for (source, what), count in sorted(unknown.items()) if what]
+    notes: dict[str, list[str]] = {}
+    more: Counter[str] = Counter()
+    for (source, what), count in sorted(unknown.items()):
+        if what and len(notes.setdefault(source, [])) < MAX_NOTES:
+            notes[source].append(f"{source}: {what} ({count} rows)")
+        elif what:
+            more[source] += count
+    rest = [f"{source}: more licence texts are unknown ({count} rows)" for source, count in more.items()]
+    return [*(note for listed in notes.values() for note in listed), *rest]
 
 
 def _unknown(source: Facts, wording: str, member: str) -> str:

@@ -32,6 +32,17 @@ def test_litter_changes_no_row(source: str, root: Path, tmp_path: Path) -> None:
             assert rows(source, tmp_path, layout.name) == rows(source, root / source, layout.name)
 
 
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [("iu_xray", "ecgen-radiology/1.xml"), ("omnimedvqa", "QA_information/Open-access/a.json")],
+)
+def test_litter_beside_lists_is_no_list(source: str, file: str, tmp_path: Path) -> None:
+    for path in (tmp_path / file, (tmp_path / file).with_name("._" + Path(file).name)):
+        write(path, "")
+    found = [shard.files for layout in layouts(source) for shard in layout.shards(tmp_path)]
+    assert found == [(file,)]
+
+
 SLAKE: dict[str, Any] = {
     "qid": 1,
     "img_id": 1,

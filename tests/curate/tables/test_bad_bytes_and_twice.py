@@ -96,6 +96,15 @@ def test_bad_byte_in_parquet(file: Path) -> None:
     ]
 
 
+def test_arrow_with_offsets_out_of_place_is_an_input_error(file: Path) -> None:
+    offsets = pa.array([0, 900, 2], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    with pa.ipc.new_stream(str(file), pa.schema([("text", pa.string())])) as out:
+        out.write_batch(pa.record_batch([text], ["text"]))
+    with pytest.raises(InputError, match="is not readable as an Arrow stream"):
+        list(tables.arrow_rows(file, ("text",)))
+
+
 def test_text_in_utf_16_is_an_input_error(file: Path) -> None:
     file.write_bytes("a\nb\n".encode("utf-16"))
     with pytest.raises(InputError, match="is UTF-16 text, expected UTF-8"):

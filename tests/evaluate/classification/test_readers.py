@@ -31,6 +31,15 @@ def test_busi_has_a_folder_for_each_class(real_data: Path) -> None:
     assert (first.labels, first.split, first.group) == ((0,), "", "")
 
 
+def test_litter_is_neither_image_nor_class(tmp_path: Path) -> None:
+    folder = tmp_path / "Dataset_BUSI_with_GT"
+    for name in ("benign/1.png", "malignant/2.png", "normal/3.png", "benign/._1.png", "__MACOSX/benign/._1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    keys = [sample.key.removeprefix("Dataset_BUSI_with_GT/") for sample in read("busi", tmp_path)]
+    assert keys == ["benign/1.png", "malignant/2.png", "normal/3.png"]
+
+
 def test_brain_tumours_have_folders_for_splits_and_classes(real_data: Path) -> None:
     samples = read("brain_tumor_mri", real_data / "brain_tumor_mri")
     assert Counter(sample.split for sample in samples) == {"train": 169, "test": 76}
