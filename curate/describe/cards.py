@@ -26,10 +26,10 @@ CITATION = "CITATION.bib"
 LICENSE = "LICENSE.md"
 DATASHEET = "datasheet.md"
 
-MAX_LINES = 5
+MAX_LINES = 4
 """Of warnings, and of notes, that the card lists; the datasheet has all."""
 
-MAX_NOTE = 150
+MAX_NOTE = 140
 """Characters of a note in the card."""
 
 
