@@ -59,10 +59,15 @@ def load(path: Path, digest: str) -> TrainingMix | None:
     document, keys = manifest.read(path), item_keys.read(path)
     leaking = {row["set"] for row in document.get("leaks", ()) if any(row[kind] for kind in LEAKS)}
     sets = document.get("evaluation", ())
-    compared = {row["set"] for row in sets if row["checked"]}
+    compared = {row["set"] for row in sets if row["checked"] and _has_keys(row, keys)}
     dropped = {row["set"] for row in sets if row["leaks"] == "drop"}
     clean = [keys.get(name, frozenset()) for name in compared if name in dropped or name not in leaking]
     return TrainingMix(path, document, frozenset().union(*clean), frozenset(compared))
+
+
+def _has_keys(row: Mapping[str, Any], keys: Mapping[str, Collection[str]]) -> bool:
+    """Whether the keys of a set are those that the manifest digests; a mix of the Hub may be here without them."""
+    return item_keys.keys_digest(sorted(keys.get(row["set"], ()))) == row["items_sha256"]
 
 
 def describe(mix: TrainingMix | None, name: str, scored: Collection[str], leaks: Sequence[str] = ()) -> Statement:

@@ -38,7 +38,7 @@ FATES = {
         "unparsable-row",
         "field 'split' is 'dev', expected train, validation, test",
     ),
-    "wards/questions/6": ("dropped", "unparsable-row", "3 fields, the header has 6"),
+    "wards/questions/6": ("dropped", "unparsable-row", "line 8: 3 fields, the header has 6"),
 }
 
 

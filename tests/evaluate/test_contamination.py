@@ -18,7 +18,10 @@ NO_LEAK = {"image": 0, "near-duplicate": 0, "text": 0, "overlap": 0}
 
 def mix(folder: Path, keys: dict[str, list[str]], leaks: str = "drop", matrix: tuple[dict, ...] = ()) -> Path:
     """A mix without shards that was kept clean of sets with these keys."""
-    rows = [{"set": name, "leaks": leaks, "checked": bool(found)} for name, found in keys.items()]
+    rows = [
+        {"set": name, "leaks": leaks, "checked": bool(found), "items_sha256": item_keys.keys_digest(sorted(found))}
+        for name, found in keys.items()
+    ]
     folder.mkdir(exist_ok=True)
     item_keys.write(folder / item_keys.NAME, keys)
     manifest.write(folder, {"format": manifest.FORMAT, "evaluation": rows, "leaks": list(matrix), "timings": {}})
@@ -50,6 +53,14 @@ def test_a_set_that_was_not_read_is_not_checked(tmp_path: Path) -> None:
     assert statement(mix(tmp_path, {"vqa_rad test": []}), REAL) == "not checked"
     assert statement(mix(tmp_path, {"slake test": GENERATED}), REAL) == "not checked"
     assert contamination.describe(None, "vqa_rad test", REAL).text == "not checked: the training mix is unknown"
+
+
+def test_without_the_keys_of_the_items_nothing_is_known(tmp_path: Path) -> None:
+    folder = mix(tmp_path, {"vqa_rad test": REAL})
+    item_keys.write(folder / item_keys.NAME, {"vqa_rad test": GENERATED})
+    assert statement(folder, REAL) == "not checked"
+    (folder / item_keys.NAME).unlink()
+    assert statement(folder, REAL) == "not checked"
 
 
 def test_a_set_whose_leaks_are_only_reported_is_clean_where_there_are_none(tmp_path: Path) -> None:
