@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from .. import locks
 from ..errors import UsageError, WorkError
+from ..evaluationsets import item_keys
 from ..fetch import hub
 from ..progress import say
 from ..shards import replacing, write_text
@@ -114,7 +115,9 @@ def _download_metadata(folder: Path, dataset: str, commit: str) -> None:
     listed = {remote.path: remote for remote in hub.list_matching(dataset, commit, ["*"])}
     if manifest.NAME not in listed:
         raise UsageError(f"{dataset} on the Hub is no mix (no {manifest.NAME} at {commit}); give another --mixture")
-    hub.download(dataset, commit, listed[manifest.NAME], folder / manifest.NAME, folder / WORK, manifest.NAME)
+    for name in (item_keys.NAME, manifest.NAME):
+        if name in listed:
+            hub.download(dataset, commit, listed[name], folder / name, folder / WORK, name)
     document = manifest.read(folder)
     names = manifest.shards_of(document)
     shards = {name: (listed[name], document["files"][name]["sha256"]) for name in names if name in listed}

@@ -8,6 +8,7 @@ from huggingface_hub import constants
 
 from medmix.cli import main
 from medmix.curate.errors import UsageError, WorkError
+from medmix.curate.evaluationsets import item_keys
 from medmix.curate.publish import hub_mix
 from medmix.train.data import stream
 
@@ -64,6 +65,15 @@ def test_shards_are_downloaded_on_first_read(
     assert shards_there(mix) == [name for name in shards_there(local) if "/train-" in name]
     wanted = {row["id"]: row for row in stream.rows(stream.open_split(local, "train"), ["id", "images"])}
     assert first == wanted[first["id"]]
+
+
+def test_the_keys_of_the_evaluation_items_come_with_the_manifest(
+    hub: Hub, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    item_keys.write(local / item_keys.NAME, {"slake test": ["0" * 64]})
+    hub.add(MIX, published(local))
+    assert item_keys.read(hub_mix.open_mix(MIX)) == {"slake test": {"0" * 64}}
 
 
 def test_downloaded_shards_stay(hub: Hub, commit: str) -> None:
