@@ -225,7 +225,8 @@ def _losses(decided: pl.DataFrame, context: _Context) -> list[str]:
     Raises:
         WorkError: others; a ledger in the work folder shows the rows.
     """
-    found = losses.find(decided, context.mixture.losses.share)
+    credentialed = [source for source, facts in context.facts.items() if facts.access == "credentialed"]
+    found = losses.find(decided, context.mixture.losses.share, credentialed)
     if refusal := losses.refusal(found, context.options.allow_lost):
         path = context.work / "refused-ledger.parquet"
         ledger.write(path, decided)

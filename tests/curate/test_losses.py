@@ -34,8 +34,13 @@ def test_nine_rows_in_ten_for_one_reason_are_a_loss():
 
 def test_a_rule_that_drops_nearly_all_is_a_warning_and_no_refusal():
     found = losses.find(decided(*[("dropped", "screen", "language")] * 3), 0.9)
-    assert [loss.describe() for loss in found] == ["roco: 3 of 3 rows are dropped as language (first: a.jpg)"]
+    assert [loss.describe() for loss in found] == ["roco: 3 of 3 rows are dropped as language"]
     assert losses.refusal(found, ()) == ""
+
+
+def test_nothing_of_a_credentialed_source_is_quoted():
+    (loss,) = losses.find(decided(MISSING), 0.9, credentialed=["roco"])
+    assert loss.describe() == "roco: 1 of 1 rows are dropped as missing-image"
 
 
 def test_a_source_of_which_nothing_is_kept_for_several_reasons_is_said():

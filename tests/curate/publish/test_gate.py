@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from medmix.curate.evaluationsets import item_keys
 from medmix.curate.publish import gate, planner, release
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
@@ -271,6 +272,14 @@ def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):
     assert line == "ledger.parquet: has rows of the credentialed source mimic_cxr"
 
 
+def test_keys_of_the_items_of_a_credentialed_source_are_found_and_never_released(mine, tmp_path):
+    item_keys.write(tmp_path / item_keys.NAME, {"mimic_cxr test": ["0" * 64], "slake test": ["1" * 64]})
+    (line,) = gate.check_files({item_keys.NAME: tmp_path / item_keys.NAME}, gate.load_forbidden(mine))
+    assert line == "evaluation.parquet: has keys of mimic_cxr test, a set of a credentialed source"
+    (folder,) = (mine / planner.WORK).glob("release-*")
+    assert item_keys.read(folder).keys() == {name for name in item_keys.read(mine) if not name.startswith("mimic_cxr")}
+
+
 def test_what_is_published_says_nothing_of_a_credentialed_record(mine):
     (folder,) = (mine / planner.WORK).glob("release-*")
     whole = pl.read_parquet(mine / "ledger.parquet")
@@ -314,6 +323,7 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
             "evidence": ["like mimic_cxr/50414267 here", "the findings 'No'", "x", "field 'a' is 'b'"],
             "score": [None, None, None, None],
             "transformation": [""] * 4,
+            "flag": [""] * 4,
         }
     )
     release.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
