@@ -17,9 +17,20 @@ from medmix.curate.write import manifest
 README, DATASHEET = "README.md", "datasheet.md"
 
 
+FEW = ("slake", "roco", "medqa")
+
+
 @pytest.fixture(scope="module")
-def document(mix: Path) -> dict[str, Any]:
+def whole(mix: Path) -> dict[str, Any]:
     return manifest.read(mix)
+
+
+@pytest.fixture(scope="module")
+def document(whole: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of the sample mix with the counts of a few sources, which is rendered faster."""
+    few = {name: {source: whole[name][source] for source in FEW} for name in ("sources", "statistics")}
+    files = {name: facts for name, facts in whole["files"].items() if set(name.split("/")) & set(FEW)}
+    return whole | few | {"files": files}
 
 
 def rendered(document: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> dict[str, str]:
@@ -178,8 +189,8 @@ def test_the_answer_type_is_not_called_upstreams_alone():
 MOST_WORDS = 1200
 
 
-def test_the_body_of_the_card_is_short_and_the_head_names_features_once(document, mix, tmp_path):
-    changed = copy.deepcopy(document)
+def test_the_body_of_the_card_is_short_and_the_head_names_features_once(whole, mix, tmp_path):
+    document, changed = whole, copy.deepcopy(whole)
     changed["warnings"] = [f"evaluation set number {n}: NOT CHECKED: it was not found or not read" for n in range(40)]
     changed["notes"] = ["word " * 200] * 40
     published = release.prepare_release(mix, document, "someone/mix", [], tmp_path).folder
