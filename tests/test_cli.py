@@ -209,8 +209,18 @@ def test_build_and_check_in_one_json_document_each(run, tmp_path):
     assert status == 0
     document = json.loads(stdout)
     assert document["sources"]["medqa"]["kept"] > 0
-    assert "note: no leak check for evaluation sets that were not read" in err
-    assert run("check", out, "--json")[:2] == (0, json.dumps({"mix": str(out), "findings": []}, indent=2) + "\n")
+    assert "note: sources that --only left out: vqa_rad, slake, " in err
+    assert "warning: evaluation set slake test: NOT CHECKED: it was not found or not read\n" in err
+    status, stdout, _ = run("check", out, "--json")
+    assert (status, json.loads(stdout)) == (
+        0,
+        {
+            "mix": str(out),
+            "findings": [],
+            "warnings": document["warnings"],
+            "leak_search": {"training": 0, "items": 0, "compared": 0},
+        },
+    )
     status, stdout, _ = run("licences", out, "--json")
     assert (status, json.loads(stdout)["findings"]) == (0, [])
     settings = (out / "manifest.json").read_text()

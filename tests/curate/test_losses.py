@@ -89,6 +89,7 @@ def test_what_is_allowed_is_in_the_last_lines_the_manifest_and_check(without_ima
         "limit": None,
         "allowed_missing": [],
         "allowed_lost": ["slake"],
+        "generated_data": False,
         "not_read": [],
     }
     assert verify(without_images / "mix", workers=1)[:2] == ([], document["warnings"])
