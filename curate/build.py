@@ -95,7 +95,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         root = root or _sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
         if options.require_evaluation:
-            _require_evaluation(mixture, root, inputs)
+            omissions.require_evaluation(mixture, root, inputs)
         notes = _say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
         with _timed(seconds, "scan"):
             context = _scan(mixture, options, root, work, inputs, language_model)
@@ -139,7 +139,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes=notes,
             warnings=warnings,
             decided=decided,
-            selection=_selection(mixture, options, inputs, missing, is_generated),
+            selection=omissions.selection(
+                mixture, inputs, missing, options.only, options.limit, options.allow_lost, is_generated
+            ),
             evaluation=compared.sets,
             leaks=decision.leaks,
             validation_leaks=decision.validation_leaks,
@@ -183,40 +185,6 @@ def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
     """Give what the manifest names as the settings of the build."""
     names = ("only", "allow_missing", "allow_lost", "limit")
     return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in names}}
-
-
-def _selection(
-    mixture: Mixture, options: BuildOptions, inputs: Sequence[Input], missing: Sequence[str], generated: bool
-) -> dict[str, Any]:
-    """Give what the build was told to leave out, and the sources of the mixture that it did not read.
-
-    `generated_data` says that the build made its inputs itself.
-    """
-    read = {entry.source for entry in inputs}
-    return {
-        "only": list(options.only),
-        "limit": options.limit,
-        "allowed_missing": list(missing),
-        "allowed_lost": list(options.allow_lost),
-        "generated_data": generated,
-        "not_read": [source for source in mixture.sources if source not in read],
-    }
-
-
-def _require_evaluation(mixture: Mixture, root: Path, inputs: Sequence[Input]) -> None:
-    """Check that the files of all evaluation sets are there.
-
-    Raises:
-        UsageError: one is not.
-    """
-    read = {entry.source for entry in inputs}
-    absent = [item.name for item in mixture.evaluation if item.source and item.source not in read]
-    absent += external_sets.absent(mixture.evaluation, root)
-    if absent:
-        raise UsageError(
-            f"evaluation sets not found under {root}: {', '.join(absent)}; see how to get them with: "
-            f"medmix fetch --mixture {mixture.name} --root {root}"
-        )
 
 
 def _losses(decided: pl.DataFrame, context: _Context) -> list[str]:

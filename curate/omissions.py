@@ -1,9 +1,13 @@
-"""What a build omits that a full one would contain, as notes for people."""
+"""What a build omits that a full one would contain: as notes for people, and for the manifest."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from .errors import UsageError
+from .evaluationsets import external_sets
 from .evaluationsets.fingerprint_file import FingerprintedSet
 from .mixture import Mixture
 from .read.inputs import Input
@@ -29,6 +33,46 @@ def of_sources(mixture: Mixture, inputs: Sequence[Input], missing: Sequence[str]
     if limit is not None:
         notes.append(f"only the first {limit} rows of each source were read: evaluation sets may be incomplete")
     return notes
+
+
+def selection(
+    mixture: Mixture,
+    inputs: Sequence[Input],
+    missing: Sequence[str],
+    only: Sequence[str],
+    limit: int | None,
+    allow_lost: Sequence[str],
+    is_generated: bool,
+) -> dict[str, Any]:
+    """Give what the build was told to leave out, and the sources of the mixture that it did not read.
+
+    `generated_data` says that the build made its inputs itself.
+    """
+    read = {entry.source for entry in inputs}
+    return {
+        "only": list(only),
+        "limit": limit,
+        "allowed_missing": list(missing),
+        "allowed_lost": list(allow_lost),
+        "generated_data": is_generated,
+        "not_read": [source for source in mixture.sources if source not in read],
+    }
+
+
+def require_evaluation(mixture: Mixture, root: Path, inputs: Sequence[Input]) -> None:
+    """Check that the files of all evaluation sets are there.
+
+    Raises:
+        UsageError: one is not.
+    """
+    read = {entry.source for entry in inputs}
+    absent = [item.name for item in mixture.evaluation if item.source and item.source not in read]
+    absent += external_sets.absent(mixture.evaluation, root)
+    if absent:
+        raise UsageError(
+            f"evaluation sets not found under {root}: {', '.join(absent)}; see how to get them with: "
+            f"medmix fetch --mixture {mixture.name} --root {root}"
+        )
 
 
 def missing_shards(inputs: Sequence[Input]) -> list[str]:
