@@ -18,6 +18,7 @@ from timm.models import VisionTransformer, byobnet
 from torch import Tensor, nn
 
 from medmix.curate.errors import UsageError
+from medmix.curate.tables import input_errors
 
 from ..rank_zero import say
 from ..recipe import Weights
@@ -140,14 +141,18 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Read the state dict of a file, also from inside a training checkpoint.
 
     Raises:
-        UsageError: the file cannot be read as a state dict.
+        UsageError: the file cannot be read as a state dict, or a Git LFS pointer is in its place.
     """
+    with input_errors(path):
+        return _unwrap(_load(path))
+
+
+def _load(path: Path) -> Any:
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        return load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # a broken pickle or header can raise nearly anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{path} cannot be read as a state dict: {reason}") from error
-    return _unwrap(state)
 
 
 def to_timm(state: dict[str, Tensor], residual: bool) -> tuple[str, dict[str, SourceTensor]]:

@@ -112,6 +112,11 @@ def test_a_tower_that_does_not_fit_is_refused(model: VisionLanguageModel, tmp_pa
     (tmp_path / "broken.bin").write_bytes(b"no pickle")
     with pytest.raises(UsageError, match=r"broken\.bin cannot be read as a state dict"):
         load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "broken.bin")))
+    (tmp_path / "pointer.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(
+        UsageError, match=r"pointer\.bin: is a Git LFS pointer and not the file itself; run git lfs pull"
+    ):
+        load_tower(model.tower.timm, Weights("a/b", str(tmp_path / "pointer.bin")))
 
 
 def test_a_pretrained_language_model_loads_from_its_folder(
