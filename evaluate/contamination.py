@@ -20,20 +20,23 @@ class TrainingMix(NamedTuple):
 
     Attributes:
         kept_clean: keys of the items (`item_keys`) of all evaluation sets whose leaks were dropped, or that have none.
-        compared_sets: the names of the sets of which items were compared.
+        compared: the number of these items, by the name of their set.
+        leaking: the names of the sets whose leaks were found and kept.
     """
 
     path: Path
     document: Mapping[str, Any]
     kept_clean: frozenset[str]
-    compared_sets: frozenset[str]
+    compared: Mapping[str, int]
+    leaking: frozenset[str]
 
 
 class Statement(NamedTuple):
     """What is known of a scored set.
 
     Attributes:
-        text: `clean`, `kept clean of other items (30 of 451)`, or `not checked`, with the reason where it is known.
+        text: `clean`; `kept clean of other items (30 of 451)`, the items of that set that were compared and the scored
+            ones, with the number of those that are both; or `not checked`, with the reason where it is known.
         covered, scored: the scored items that the mix was kept clean of, and all of them.
     """
 
@@ -57,12 +60,12 @@ def load(path: Path, digest: str) -> TrainingMix | None:
             f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
         )
     document, keys = manifest.read(path), item_keys.read(path)
-    leaking = {row["set"] for row in document.get("leaks", ()) if any(row[kind] for kind in LEAKS)}
-    sets = document.get("evaluation", ())
-    compared = {row["set"] for row in sets if row["checked"] and _has_keys(row, keys)}
-    dropped = {row["set"] for row in sets if row["leaks"] == "drop"}
-    clean = [keys.get(name, frozenset()) for name in compared if name in dropped or name not in leaking]
-    return TrainingMix(path, document, frozenset().union(*clean), frozenset(compared))
+    found_leaks = {row["set"] for row in document.get("leaks", ()) if any(row[kind] for kind in LEAKS)}
+    known = [row for row in document.get("evaluation", ()) if row["checked"] and _has_keys(row, keys)]
+    leaking = {row["set"] for row in known if row["leaks"] == "report"} & found_leaks
+    clean = {row["set"]: row["items"] - row["unreadable"] for row in known if row["set"] not in leaking}
+    kept_clean = frozenset(key for name in clean for key in keys[name])
+    return TrainingMix(path, document, kept_clean, clean, frozenset(leaking))
 
 
 def _has_keys(row: Mapping[str, Any], keys: Mapping[str, Collection[str]]) -> bool:
@@ -82,10 +85,14 @@ def describe(mix: TrainingMix | None, name: str, scored: Collection[str], leaks:
     if mix is None:
         return Statement(UNKNOWN_MIX, 0, len(scored))
     covered = sum(key in mix.kept_clean for key in scored)
+    if name in mix.leaking and not leaks:
+        leaks = ["its leaks were reported and not dropped"]
     if leaks:
         return Statement(f"not clean: {'; '.join(leaks)}", covered, len(scored))
     if scored and covered == len(scored):
         return Statement(CLEAN, covered, len(scored))
-    if covered or name in mix.compared_sets:
-        return Statement(f"kept clean of other items ({covered:,} of {len(scored):,})", covered, len(scored))
+    if covered or name in mix.compared:
+        others = f"{mix.compared.get(name, covered):,} of {len(scored):,}"
+        text = f"kept clean of other items ({others}); of the scored ones: {covered:,}"
+        return Statement(text, covered, len(scored))
     return Statement(NOT_CHECKED, 0, len(scored))

@@ -19,7 +19,14 @@ NO_LEAK = {"image": 0, "near-duplicate": 0, "text": 0, "overlap": 0}
 def mix(folder: Path, keys: dict[str, list[str]], leaks: str = "drop", matrix: tuple[dict, ...] = ()) -> Path:
     """A mix without shards that was kept clean of sets with these keys."""
     rows = [
-        {"set": name, "leaks": leaks, "checked": bool(found), "items_sha256": item_keys.keys_digest(sorted(found))}
+        {
+            "set": name,
+            "leaks": leaks,
+            "checked": bool(found),
+            "items": len(found) + 2,
+            "unreadable": 2,
+            "items_sha256": item_keys.keys_digest(sorted(found)),
+        }
         for name, found in keys.items()
     ]
     folder.mkdir(exist_ok=True)
@@ -41,12 +48,16 @@ def statement(folder: Path, scored: list[str]) -> str:
 def test_a_set_of_the_same_name_with_other_items_is_not_clean(tmp_path: Path) -> None:
     generated = mix(tmp_path, {"vqa_rad test": GENERATED})
     assert statement(generated, GENERATED) == "clean"
-    assert statement(generated, REAL) == "kept clean of other items (0 of 451)"
-    assert statement(generated, [*GENERATED, *REAL[:421]]) == "kept clean of other items (30 of 451)"
+    assert statement(generated, REAL) == "kept clean of other items (30 of 451); of the scored ones: 0"
+    scored = [*GENERATED[:20], *REAL[:431]]
+    assert statement(generated, scored) == "kept clean of other items (30 of 451); of the scored ones: 20"
 
 
 def test_the_items_of_a_set_of_another_name_count(tmp_path: Path) -> None:
-    assert statement(mix(tmp_path, {"copy of vqa_rad": REAL}), REAL) == "clean"
+    copied = mix(tmp_path, {"copy of vqa_rad": REAL})
+    assert statement(copied, REAL) == "clean"
+    some = [*REAL[:7], *GENERATED[:2]]
+    assert statement(copied, some) == "kept clean of other items (7 of 9); of the scored ones: 7"
 
 
 def test_a_set_that_was_not_read_is_not_checked(tmp_path: Path) -> None:
@@ -67,7 +78,7 @@ def test_a_set_whose_leaks_are_only_reported_is_clean_where_there_are_none(tmp_p
     row = {"set": "vqa_rad test", **NO_LEAK}
     assert statement(mix(tmp_path, {"vqa_rad test": REAL}, "report", (row,)), REAL) == "clean"
     leaking = mix(tmp_path, {"vqa_rad test": REAL}, "report", (row | {"near-duplicate": 1},))
-    assert statement(leaking, REAL) == "kept clean of other items (0 of 451)"
+    assert statement(leaking, REAL) == "not clean: its leaks were reported and not dropped"
 
 
 def test_leaks_that_are_known_are_said_whatever_was_compared(tmp_path: Path) -> None:
