@@ -64,7 +64,12 @@ def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
 
 @contextmanager
 def open_work_folder(mix: Path) -> Iterator[Path]:
-    """Give the work folder of a push, locked against a second push, and configure the Hub's client."""
+    """Give the work folder of a push, locked against a second push, and configure the Hub's client.
+
+    Raises:
+        UsageError: the folder is no mix, or is not writable, or another push is running.
+    """
+    manifest.read(mix)  # before anything is written to a folder that is none
     work = mix / WORK
     try:
         lock = locks.acquire(work / "lock", f"{mix}: another push of it is running; wait for it")

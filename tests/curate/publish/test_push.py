@@ -172,6 +172,7 @@ def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_pa
     status, _, err = run("push", tmp_path / "nowhere", "--repo", REPO)
     assert status == 2
     assert "is not a finished mix (no manifest.json); build one" in one_error(err)
+    assert not (tmp_path / "nowhere").exists()
     (copy,) = (mine / planner.WORK).glob("release-*")
     shutil.copytree(copy, tmp_path / "copy")
     status, _, err = pushed(run, tmp_path / "copy")
