@@ -74,6 +74,17 @@ def test_an_image_replaced_by_one_of_equal_size_and_time_is_decoded_again(tmp_pa
     assert image_cache.load(mine, 8, tmp_path / "cache", BUDGET).digest != before.digest
 
 
+def test_an_image_that_changed_within_a_tick_of_the_clock_is_decoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = samples(tmp_path / "set", Image.new("L", (8, 8), 7))
+    state = image_cache.file_state(tmp_path / "set" / "0.png")
+    monkeypatch.setattr(image_cache, "file_state", lambda path: state)
+    before = image_cache.load(mine, 8, tmp_path / "cache", BUDGET)
+    Image.new("L", (8, 8), 9).save(tmp_path / "set" / "0.png")
+    assert image_cache.load(mine, 8, tmp_path / "cache", BUDGET).digest != before.digest
+
+
 def test_two_processes_give_what_one_gives(real_data: Path, tmp_path: Path) -> None:
     mine = readers.read(datasets.load("busi"), real_data / "busi")[:70]
     one = image_cache.load(mine, 16, tmp_path / "one", BUDGET)
