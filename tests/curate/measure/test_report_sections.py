@@ -88,10 +88,10 @@ def built(root, out, report):
 
 def test_one_scan_serves_every_choice(root, tmp_path):
     _, both = built(root, tmp_path / "mix", None)
-    scans = {path: path.stat().st_mtime_ns for path in (tmp_path / "mix" / ".work" / "scans").iterdir()}
+    scans = {path: path.stat().st_mtime_ns for path in (tmp_path / "mix" / ".work" / "scans").glob("*.parquet")}
     _, findings = built(root, tmp_path / "mix", "findings")
     document, impressions = built(root, tmp_path / "mix", "impression")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "mix" / ".work" / "scans").iterdir()} == scans
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "mix" / ".work" / "scans").glob("*.parquet")} == scans
     assert both["iu_xray/1"] == f"Findings: {findings['iu_xray/1']}\nImpression: {impressions['iu_xray/1']}"
     assert document["settings"]["mixture"]["sources"]["iu_xray"]["report"] == "impression"
     ledger = pl.read_parquet(tmp_path / "mix" / "ledger.parquet").filter(pl.col("reason") == "empty-text")
