@@ -9,14 +9,20 @@ from huggingface_hub import close_session, constants
 
 from medmix.curate import mixtures, sampledata
 from medmix.curate.build import BuildOptions, build
+from medmix.curate.file_state import CLOCK_NS
 
 from ..hub import Hub
 
 
 @pytest.fixture(scope="session")
 def root(once) -> Path:
-    """Sample upstream trees of all sources; do not write there."""
-    return once("sources", lambda folder: sampledata.write(folder, seed=0))
+    """Sample upstream trees of all sources, older than the file system's clock can tell; do not write there."""
+
+    def write(folder: Path) -> None:
+        sampledata.write(folder, seed=0)
+        time.sleep(1.1 * CLOCK_NS / 1e9)
+
+    return once("sources", write)
 
 
 @pytest.fixture(scope="session")
