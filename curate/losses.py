@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-UNREADABLE_STAGES = ("read", "images")
-"""Stages that drop what cannot be read; the others drop by the mixture's rules."""
+from .decide.candidates import UNREADABLE_STAGES
 
 
 class Loss(NamedTuple):

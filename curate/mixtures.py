@@ -86,6 +86,8 @@ def _evaluation_problems(mixture: Mixture, place: int) -> list[str]:
          f"{at}.images: {item.images!r} is not a plain name of a folder or file under the root"),
         (is_source and getattr(mixture.split_rule(item.source), item.split) == "train",
          f"evaluation: {item.source} {item.split} is trained on by its `splits`; it cannot be an evaluation set"),
+        (item.name in [other.name for other in mixture.evaluation[:place]],
+         f"{at}: {item.name} is named twice; name it once"),
         (item.group and item.leaks == "report",
          f"evaluation: {item.name} has `group: true`, which needs `leaks: drop`"),
     ]  # fmt: skip

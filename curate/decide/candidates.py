@@ -16,6 +16,9 @@ DROPS = pl.Schema(
 `transformation` describes how the row's images differ from those of the evidence, "" if they do not.
 """
 
+UNREADABLE_STAGES = ("read", "images")
+"""Stages that drop what cannot be read, in pass 1; the others drop by the mixture's rules."""
+
 PROTECTION = {"train": 0, "validation": 1, "test": 2}
 """Protection level of each split: models are scored on the higher ones, so these keep records that splits share."""
 

@@ -94,9 +94,11 @@ class CopySearch:
     def _candidates(self, prints: Fingerprints, known: int) -> Numbers:
         return candidates(prints, known, self.workers)
 
+    def _external_prints(self) -> Fingerprints:
+        return np.array([image.print for image in self.external], FINGERPRINT)
+
     def _prints(self, numbers: Numbers) -> Fingerprints:
-        count = len(self.images.prints)
-        external = np.array([image.print for image in self.external], FINGERPRINT)
+        count, external = len(self.images.prints), self._external_prints()
         inside = numbers < count
         prints = np.empty(len(numbers), FINGERPRINT)
         prints[inside], prints[~inside] = self.images.prints[numbers[inside]], external[numbers[~inside] - count]
@@ -104,8 +106,7 @@ class CopySearch:
 
     def _add(self, copies: Copies, pairs: Numbers) -> Copies:
         """Compare the pixels of pairs of images, int64 [P, 2], and add those that are copies."""
-        external = np.array([image.print for image in self.external], FINGERPRINT)
-        hashes = np.concatenate([self.images.prints["hash"], external["hash"]])
+        hashes = np.concatenate([self.images.prints["hash"], self._external_prints()["hash"]])
         alike = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(1) <= ALIKE_HASH
         to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
         count = len(self.images.prints)

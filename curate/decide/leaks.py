@@ -7,6 +7,7 @@ import polars as pl
 
 from ..mixture import EvaluationSet
 from . import overlap
+from .candidates import UNREADABLE_STAGES
 from .copy_search import Copies
 from .image_copies import in_both_directions
 from .scan_texts import ScanTexts
@@ -171,7 +172,7 @@ def _match_ngrams(
     external: ExternalItems,
 ) -> pl.DataFrame:
     """Match rows without images by n-gram overlap, with the most similar item without images of each set."""
-    text_only = ~_HAS_IMAGE & ~pl.col("stage").is_in(["read", "images"])
+    text_only = ~_HAS_IMAGE & ~pl.col("stage").is_in(UNREADABLE_STAGES)
     items = everything.filter(text_only & is_evaluation(evaluation))
     sets = pl.concat([_sets_of(items, evaluation), external.items.select(item="index", set="set")])
     grams = overlap.ItemGrams(pl.concat([overlap.grams_of(texts.texts(items)), external.grams]))

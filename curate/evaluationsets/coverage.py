@@ -5,14 +5,12 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ..decide.candidates import read_rows
+from ..decide.candidates import UNREADABLE_STAGES, read_rows
 from ..decide.leaks import is_evaluation
 from ..measure.scans import ScanFile
 from ..mixture import EvaluationSet
 from .fingerprint_file import FingerprintedSet
 from .item_keys import item_key, keys_digest
-
-UNREADABLE = pl.col("stage").is_in(["read", "images"])
 
 
 class Coverage(NamedTuple):
@@ -56,7 +54,7 @@ def coverage(
     for place, item in enumerate(evaluation):
         if item.source:
             rows = everything.filter(is_evaluation([item]))
-            compared = rows.filter(~UNREADABLE)
+            compared = rows.filter(~pl.col("stage").is_in(UNREADABLE_STAGES))
             found, images = _keys(compared, scans), compared["images"].explode().drop_nulls().n_unique()
             unreadable = rows.height - compared.height
         elif place in external:

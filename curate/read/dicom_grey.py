@@ -105,7 +105,7 @@ def _is_big_endian(dataset: "Dataset") -> bool:
 
 
 def _length(data: Any) -> int:
-    return len(data) if isinstance(data, (bytes, list)) or hasattr(data, "__len__") else 0
+    return len(data) if hasattr(data, "__len__") else 0
 
 
 def _numbers(value: Any) -> list[float | None]:

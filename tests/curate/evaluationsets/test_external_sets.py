@@ -242,6 +242,7 @@ def test_an_unusable_set_stops_the_build_before_anything_is_written(root_with_se
             r"evaluation\[0\].file_filter.tabel: unknown key \(did you mean 'table'\?\)",
         ),
         ("{images: a, file_filter: {column: x}}", r"evaluation\[0\].file_filter: `column` needs a `table`"),
+        ("{images: a}, {source: pathvqa}, {images: a}", r"evaluation\[2\]: a is named twice; name it once"),
     ],
 )
 def test_a_mistaken_set_is_told_before_work_starts(tmp_path, item, problem):
