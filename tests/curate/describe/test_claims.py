@@ -187,13 +187,22 @@ def test_the_answer_type_is_not_called_upstreams_alone():
 
 
 MOST_WORDS = 1200
+CHANGELOG = [
+    {
+        "version": f"1.{minor}.0",
+        "since": f"1.{minor - 1}.0",
+        **dict.fromkeys(("added", "removed", "changed"), 9999),
+        "sources": [{"source": "slake", "change": "changed", "records": 9, "reason": "its text changed"}] * 40,
+    }
+    for minor in range(20, 0, -1)
+]
 
 
 def test_the_body_of_the_card_is_short_and_the_head_names_features_once(whole, mix, tmp_path):
     document, changed = whole, copy.deepcopy(whole)
     changed["warnings"] = [f"evaluation set number {n}: NOT CHECKED: it was not found or not read" for n in range(40)]
     changed["notes"] = ["word " * 200] * 40
-    published = release.prepare_release(mix, document, "someone/mix", [], tmp_path).folder
+    published = release.prepare_release(mix, document, "someone/mix", CHANGELOG, tmp_path).folder
     texts = [cards.render(document)[README], cards.render(changed)[README], (published / README).read_text()]
     for text in texts:
         assert len(body(text).split()) <= MOST_WORDS

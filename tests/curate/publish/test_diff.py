@@ -162,8 +162,15 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
     assert status == 1
     assert one_error(err) == f"{REPO}: v2.0.0 is published, and a lower version must not follow it"
     assert pushed("2.0.1")[0] == 0
-    card = hub.content(REPO, "v2.0.1")["README.md"].decode()
-    changes = card.split("## Changes")[1].split("## Terms")[0]
+    published = hub.content(REPO, "v2.0.1")
+    in_short = published["README.md"].decode().split("## Changes")[1].split("## Terms")[0]
+    assert [line for line in in_short.splitlines() if line] == [
+        "- **2.0.1**, compared with 2.0.0: 0 records added, 0 removed, 0 changed",
+        "- **2.0.0**, compared with 1.0.0: 0 records added, 1 removed, 0 changed",
+        "- **1.0.0**: first published version",
+        "`datasheet.md` has these changes by source.",
+    ]
+    changes = published["datasheet.md"].decode().split("new version of the mixture.")[1].split("###")[0]
     assert [line for line in changes.splitlines() if line] == [
         "**2.0.1**, compared with 2.0.0: 0 records added, 0 removed, 0 changed",
         "**2.0.0**, compared with 1.0.0: 0 records added, 1 removed, 0 changed",
