@@ -7,7 +7,7 @@ or a bar.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -53,29 +53,51 @@ DOUBTFUL: Final = 0.1
 """A likeness below which an alignment is not refined further."""
 
 
+Kind = Literal["copy", "panel", "overlap", "sequence", "unrelated"]
+"""How one picture relates to another:
+
+- `copy`: both show the same, whatever was done to tone, size, border or frame.
+- `panel`: one is a part of the other, which shows more beside it.
+- `overlap`: each shows a part of the other, and something of its own.
+- `sequence`: neighbours of a volume or a clip, which show nearly the same.
+"""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of a part, in shares of width and height."""
+
+WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """The result of comparing two pictures.
 
     Attributes:
-        same: whether they are copies.
+        kind: how they relate.
         likeness: the normalised correlation that three in four of the detailed blocks reach, -1 to 1.
         share: the share of the smaller picture that overlaps the other, 0 to 1.
         flipped: whether the first must be mirrored left to right to give the second.
         turn: the degrees (0, 90, 180, 270) by which it must then be turned counter-clockwise, nearly.
         zoom: the magnification of the first on the second, when both have the same number of pixels: above 1 where
-            the second is a crop.
+            the second is a crop or a panel of the first.
+        box: the part that both show, in the picture that shows more: the first where `zoom` is above 1.
     """
 
-    same: bool
+    kind: Kind
     likeness: float
     share: float
     flipped: bool
     turn: int
     zoom: float
+    box: Box = WHOLE
+
+    @property
+    def same(self) -> bool:
+        """Whether the pictures are copies."""
+        return self.kind == "copy"
 
 
-NO_MATCH: Final = Match(same=False, likeness=0.0, share=0.0, flipped=False, turn=0, zoom=1.0)
+NO_MATCH: Final = Match("unrelated", likeness=0.0, share=0.0, flipped=False, turn=0, zoom=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +172,7 @@ def _sort_key(one: Prepared) -> tuple[tuple[int, ...], bytes]:
 def swapped(match: Match) -> Match:
     """Give the match of the same two pictures in the other order."""
     turn = match.turn if match.flipped else -match.turn % 360
-    return Match(match.same, match.likeness, match.share, match.flipped, turn, 1 / match.zoom)
+    return Match(match.kind, match.likeness, match.share, match.flipped, turn, 1 / match.zoom, match.box)
 
 
 def _initial_alignments(first: Prepared, second: Prepared) -> Iterator[Matrix]:
@@ -203,7 +225,14 @@ def _measure(first: Prepared, second: Prepared, map_: Matrix) -> Match:
     share = float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6)))
     likeness = _likeness(first.fine, moved, inside)
     same = likeness >= min(first.least, second.least) and share >= MIN_SHARE
-    return Match(same, likeness, min(1.0, share), area < 0, _quarter_turn(map_), max(abs(area), 1e-6) ** 0.5)
+    return Match(
+        "copy" if same else "unrelated",
+        likeness,
+        min(1.0, share),
+        area < 0,
+        _quarter_turn(map_),
+        max(abs(area), 1e-6) ** 0.5,
+    )
 
 
 def _quarter_turn(map_: Matrix) -> int:
