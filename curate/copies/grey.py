@@ -13,8 +13,8 @@ Floats: TypeAlias = npt.NDArray[np.floating]
 WORKING_SIDE: Final = 128
 """Side of the square that has as many pixels as the working picture."""
 
-MIN_SIDE: Final = 32
-"""A picture with a shorter side has too little detail to be distinguished."""
+MIN_SIDE: Final = 20
+"""A picture with a shorter side has too little detail to be distinguished; those of MedMNIST have 28."""
 
 MAX_PROPORTION: Final = 8
 """A strip longer than this many times its width is not a picture."""
@@ -35,13 +35,22 @@ def trimmed(grey: Pixels) -> Pixels:
     A row or column belongs to a border when 98 % of it is within `BORDER_TOLERANCE` of the outermost one's median.
     A cut that would leave less than `MIN_KEPT` of the picture or a side shorter than `MIN_SIDE` is not made.
     """
+    rows, columns = trim(grey)
+    return grey[rows, columns]
+
+
+def trim(grey: Pixels) -> tuple[slice, slice]:
+    """Give the rows and columns that `trimmed` keeps."""
+    rows, columns = slice(0, grey.shape[0]), slice(0, grey.shape[1])
     for _ in range(2):  # a frame inside a bar
-        top, bottom, left, right = (_border(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
-        inner = grey[top : grey.shape[0] - bottom, left : grey.shape[1] - right]
-        if inner.size == grey.size or min(inner.shape) < MIN_SIDE or inner.size < MIN_KEPT * grey.size:
+        outer = grey[rows, columns]
+        top, bottom, left, right = (_border(side) for side in (outer, outer[::-1], outer.T, outer.T[::-1]))
+        inner = outer[top : outer.shape[0] - bottom, left : outer.shape[1] - right]
+        if inner.size == outer.size or min(inner.shape) < MIN_SIDE or inner.size < MIN_KEPT * outer.size:
             break
-        grey = inner
-    return grey
+        rows = slice(rows.start + top, rows.stop - bottom)
+        columns = slice(columns.start + left, columns.stop - right)
+    return rows, columns
 
 
 def _border(rows: Pixels) -> int:
@@ -63,9 +72,11 @@ def _border(rows: Pixels) -> int:
 
 def working_picture(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     """Give the trimmed picture with about `side`² pixels, float32, or None when it is tiny, a strip or near-uniform."""
-    if min(grey.shape, default=0) < MIN_SIDE:
-        return None
-    grey = trimmed(grey)
+    return None if min(grey.shape, default=0) < MIN_SIDE else resized(trimmed(grey), side)
+
+
+def resized(grey: Pixels, side: int) -> Floats | None:
+    """Resize a picture to about `side`² pixels, float32; None for a strip or a near-uniform one."""
     height, width = grey.shape
     if max(height, width) > MAX_PROPORTION * min(height, width):
         return None
@@ -75,6 +86,15 @@ def working_picture(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:
     # Pillow's, which calculates in whole numbers and so gives the same on every processor
     small = np.asarray(Image.fromarray(grey).resize(size, kind, reducing_gap=3.0), np.float32)
     return small if small.std() >= MIN_CONTRAST else None
+
+
+def reduced(grey: Pixels, side: int) -> Pixels:
+    """Reduce a picture to about `side`² pixels; smaller ones stay as they are."""
+    factor = side / grey.size**0.5
+    if factor >= 1:
+        return grey
+    size = max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
 
 
 def enlargement(small: Floats, picture: Pixels) -> float:

@@ -14,10 +14,10 @@ Matrix = npt.NDArray[np.float64]
 """An affine map [2, 3] of places (x, y, 1) in one picture to places (x, y) in another."""
 
 MIN_LIKENESS: Final = 0.6
-MAX_TURN: Final = np.deg2rad(12.0)
+MAX_TURN: Final = np.deg2rad(22.0)
 """The largest turn away from a multiple of 90°, plus the error of an angle."""
 
-MAX_ZOOM: Final = 1.8
+MAX_ZOOM: Final = 2.6
 MATCHES: Final = 256
 
 
@@ -186,3 +186,24 @@ def _unit(vectors: Floats) -> Floats:
 
 def _wrap_angle(angle: Matrix, period: float) -> Matrix:
     return (angle + period / 2) % period - period / 2
+
+
+def rescaled(
+    map_: Matrix, shape: tuple[int, ...], other: tuple[int, ...], new: tuple[int, ...], new_other: tuple[int, ...]
+) -> Matrix:
+    """Give the map between two pictures for the same pictures at other sizes; shapes are (height, width)."""
+    return (_resizing(other, new_other) @ _whole(map_) @ _resizing(new, shape))[:2]
+
+
+def inverse(map_: Matrix) -> Matrix:
+    """Give the map back."""
+    return np.linalg.inv(_whole(map_))[:2]
+
+
+def _whole(map_: Matrix) -> Matrix:
+    return np.vstack([map_, [0, 0, 1]])
+
+
+def _resizing(shape: tuple[int, ...], new: tuple[int, ...]) -> Matrix:
+    y, x = new[0] / shape[0], new[1] / shape[1]
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])

@@ -1,0 +1,213 @@
+"""Alignments of two pictures: maps of one on the other under which their detail may agree, the best ones first."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import grey, keypoints, registration
+from .grey import Floats, Pixels, blurred
+from .panels import Box, find_panels
+from .registration import Matrix
+
+KEYPOINTS: Final = 120
+HYPOTHESES: Final = 3
+
+COARSE, MIDDLE = 3.0, 1.2
+"""Scales at which an alignment is refined, in pixels of the working picture."""
+
+FINE: Final = 3.0
+"""Scale above which brightness is removed before detail is compared."""
+
+HOPELESS: Final = 0.2
+"""Correlation at `COARSE` below which an alignment is not refined."""
+
+ENOUGH: Final = 0.9
+"""Score at which no other alignment is tried."""
+
+CLOSE: Final = 0.55
+"""Score at which pictures are not tried as negatives of each other."""
+
+BLOCK: Final = 8
+MIN_BLOCKS: Final = 12
+MIN_DETAIL: Final = 0.7
+"""Grey levels (root mean square) of fine detail that a block must have to count."""
+
+
+class Aligned:
+    """A picture prepared for alignment with several others.
+
+    Attributes:
+        pixels: the picture without its even borders, uint8 [H, W].
+        frame: these pixels in the whole picture, in shares.
+        picture: the working picture, float32 [h, w].
+    """
+
+    def __init__(self, whole: Pixels, picture: Floats) -> None:
+        """Prepare a grey picture, uint8 [H, W], with its working picture."""
+        rows, columns = grey.trim(whole)
+        height, width = whole.shape
+        self.pixels = whole[rows, columns]
+        self.frame: Box = (columns.start / width, rows.start / height, columns.stop / width, rows.stop / height)
+        self.picture = picture
+        self.enlarged = grey.enlargement(picture, self.pixels)
+
+    @classmethod
+    def of_sketch(cls, picture: Floats, enlarged: float) -> "Aligned":
+        """Prepare a sketch, of which only the working picture is known."""
+        made = cls(np.zeros((1, 1), np.uint8), picture)
+        made.enlarged = enlarged
+        return made
+
+    @cached_property
+    def coarse(self) -> Floats:
+        """Its band around `COARSE`, of even contrast, [h, w]."""
+        return band_pass(self.picture, COARSE)
+
+    @cached_property
+    def middle(self) -> Floats:
+        """Its band around `MIDDLE`, of even contrast, [h, w]."""
+        return band_pass(self.picture, MIDDLE)
+
+    @cached_property
+    def fine(self) -> Floats:
+        """Its fine detail in grey levels, [h, w]."""
+        # detail smaller than a pixel of a small image comes from the decoder, not from the image
+        return blurred(self.picture, 0.5 * self.enlarged) - blurred(self.picture, FINE)
+
+    @cached_property
+    def points(self) -> keypoints.Keypoints:
+        """Its keypoints."""
+        return keypoints.detect(self.picture, KEYPOINTS)
+
+    @cached_property
+    def negative_points(self) -> keypoints.Keypoints:
+        """The keypoints of its negative."""
+        return keypoints.detect(255 - self.picture, KEYPOINTS)
+
+    @cached_property
+    def panels(self) -> list[Box]:
+        """Its panels, in shares of the picture without borders."""
+        return find_panels(self.pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A map of the first working picture on the second, and how well their detail agrees under it, 0 to 1."""
+
+    score: float
+    map: Matrix
+
+
+def alignments(first: Aligned, second: Aligned) -> list[Alignment]:
+    """Give the alignments that were tried, the best first."""
+    found: list[Alignment] = []
+    for start in _starts(first, second):
+        found += _try(first, second, start)
+        if max((one.score for one in found), default=0.0) >= ENOUGH:
+            break
+    else:
+        if max((one.score for one in found), default=0.0) < CLOSE:
+            for start in _by_keypoints(first, second, negative=True):
+                found += _try(first, second, start)
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _starts(first: Aligned, second: Aligned) -> Iterator[Matrix]:
+    whole = (0.0, 0.0, 1.0, 1.0)
+    yield box_map(first, whole, second, whole)
+    if first.frame != second.frame:
+        # borders that only one of them seems to have
+        yield box_map(first, _outer(first.frame), second, _outer(second.frame))
+    yield from _by_keypoints(first, second, negative=False)
+    for box in second.panels:
+        yield box_map(first, whole, second, box)
+    for box in first.panels:
+        yield box_map(first, box, second, whole)
+
+
+def _outer(frame: Box) -> Box:
+    """Give the whole picture in shares of its frame."""
+    left, top, right, bottom = frame
+    width, height = right - left, bottom - top
+    return -left / width, -top / height, (1 - left) / width, (1 - top) / height
+
+
+def box_map(first: Aligned, box: Box, second: Aligned, other: Box) -> Matrix:
+    """Give the map that takes a box of the first working picture to one of the second."""
+    axes = []
+    for low, high, low_other, high_other, size, size_other in zip(
+        box[:2], box[2:], other[:2], other[2:], first.picture.shape[::-1], second.picture.shape[::-1], strict=True
+    ):
+        scale = (high_other - low_other) * size_other / ((high - low) * size)
+        axes.append((scale, low_other * size_other - 0.5 - scale * (low * size - 0.5)))
+    (x_scale, x), (y_scale, y) = axes
+    return np.array([[x_scale, 0, x], [0, y_scale, y]])
+
+
+def _by_keypoints(first: Aligned, second: Aligned, negative: bool) -> Sequence[Matrix]:
+    height, width = first.picture.shape
+    points = second.negative_points if negative else second.points
+    matches = registration.match_keypoints(first.points, points, (width / 2, height / 2))
+    return registration.hypotheses(first.points, points, matches, HYPOTHESES)
+
+
+def _try(first: Aligned, second: Aligned, start: Matrix) -> Iterator[Alignment]:
+    """Score an alignment as it is and refined; on smooth pictures coarse steps spoil a good start, so also without."""
+    yield _scored(first, second, start)
+    correlation = _coarse_correlation(first, second, start)
+    if abs(correlation) < HOPELESS:
+        return
+    sign = float(np.sign(correlation))
+    map_ = registration.refine(first.middle, sign * second.middle, start, steps=8)
+    fine = _scored(first, second, map_)
+    yield fine
+    if fine.score < ENOUGH:
+        map_ = registration.refine(first.coarse, sign * second.coarse, start, steps=6)
+        if abs(_coarse_correlation(first, second, map_)) >= HOPELESS:
+            yield _scored(first, second, registration.refine(first.middle, sign * second.middle, map_, steps=12))
+
+
+def _coarse_correlation(first: Aligned, second: Aligned, map_: Matrix) -> float:
+    moved, inside = registration.warp(second.coarse, map_, first.coarse.shape)
+    if not inside.any():
+        return 0.0
+    one, two = first.coarse[inside], moved[inside]
+    one, two = one - one.mean(), two - two.mean()
+    return float((one * two).sum() / (np.sqrt(np.square(one).sum() * np.square(two).sum()) + 1e-6))
+
+
+def _scored(first: Aligned, second: Aligned, map_: Matrix) -> Alignment:
+    moved, inside = registration.warp(second.fine, map_, first.fine.shape)
+    correlations = block_correlations(first.fine, moved, inside)
+    return Alignment(float(np.abs(correlations).mean()) if len(correlations) else 0.0, map_)
+
+
+def block_correlations(first: Floats, second: Floats, inside: npt.NDArray[np.bool_]) -> Floats:
+    """Give the correlations of the more detailed 60 % of the blocks; none when there are too few."""
+    whole = _blocks(inside).all(axis=1)
+    one, two = (blocks[whole] - blocks[whole].mean(axis=1, keepdims=True) for blocks in map(_blocks, (first, second)))
+    detail, other = (np.sqrt(np.square(blocks).mean(axis=1)) for blocks in (one, two))
+    telling = np.maximum(detail, other) > MIN_DETAIL
+    if np.count_nonzero(telling) < MIN_BLOCKS:
+        return np.empty(0, np.float32)
+    both = np.sqrt(detail * other)
+    telling &= both >= np.percentile(both, 40)
+    return np.asarray((one * two).mean(axis=1)[telling] / (detail * other + 1e-3)[telling])
+
+
+def _blocks(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Cut [H, W] into [N, BLOCK * BLOCK]; the remainder at the right and below is dropped."""
+    rows, columns = (side // BLOCK for side in picture.shape)
+    cut = picture[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK)
+    return cut.swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+
+
+def band_pass(picture: Floats, sigma: float) -> Floats:
+    """Band-pass a picture around a scale and divide by the local contrast, so that its tone does not matter."""
+    band = blurred(picture, sigma) - blurred(picture, 4 * sigma)
+    contrast = np.sqrt(blurred(np.square(band), 8 * sigma))
+    return band / (contrast + 0.3 * float(contrast.mean()) + 0.5)
