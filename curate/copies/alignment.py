@@ -1,6 +1,6 @@
 """Alignments of two pictures: maps of one on the other under which their detail may agree, the best ones first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from . import grey, keypoints, registration
+from . import drawings, grey, keypoints, registration
 from .grey import Floats, Pixels, blurred
 from .panels import Box, find_panels
 from .registration import Matrix
@@ -28,13 +28,34 @@ HOPELESS: Final = 0.2
 ENOUGH: Final = 0.9
 """Score at which no other alignment is tried."""
 
-CLOSE: Final = 0.55
-"""Score at which pictures are not tried as negatives of each other."""
+GOOD: Final = 0.75
+"""Score of a refined alignment at which it is not refined another way."""
+
+WORTH: Final = 0.3
+"""The same below which it is given up."""
+
+REFINED: Final = 3
+"""Starts that are refined at most, those with the largest correlation at `COARSE`."""
 
 BLOCK: Final = 8
 MIN_BLOCKS: Final = 12
 MIN_DETAIL: Final = 0.7
 """Grey levels (root mean square) of fine detail that a block must have to count."""
+
+
+class Resized:
+    """A picture at one size, float32 [H, W], and its bands of even contrast around some scales."""
+
+    def __init__(self, picture: Floats) -> None:
+        """Keep a picture."""
+        self.picture = picture
+        self._bands: dict[float, Floats] = {}
+
+    def band(self, sigma: float) -> Floats:
+        """Give the band around a scale in pixels, [H, W]."""
+        if sigma not in self._bands:
+            self._bands[sigma] = band_pass(self.picture, sigma)
+        return self._bands[sigma]
 
 
 class Aligned:
@@ -54,6 +75,7 @@ class Aligned:
         self.frame: Box = (columns.start / width, rows.start / height, columns.stop / width, rows.stop / height)
         self.picture = picture
         self.enlarged = grey.enlargement(picture, self.pixels)
+        self._sizes: dict[int, Resized | None] = {}
 
     @classmethod
     def of_sketch(cls, picture: Floats, enlarged: float) -> "Aligned":
@@ -84,9 +106,16 @@ class Aligned:
         return keypoints.detect(self.picture, KEYPOINTS)
 
     @cached_property
-    def negative_points(self) -> keypoints.Keypoints:
-        """The keypoints of its negative."""
-        return keypoints.detect(255 - self.picture, KEYPOINTS)
+    def is_drawing(self) -> bool:
+        """Whether it is a chart, a table or a diagram."""
+        return drawings.is_drawing(self.pixels)
+
+    def at(self, side: int) -> "Resized | None":
+        """Give the pixels at about `side`² pixels; None for a strip or a near-uniform picture."""
+        if side not in self._sizes:
+            picture = grey.resized(self.pixels, side)
+            self._sizes[side] = None if picture is None else Resized(picture)
+        return self._sizes[side]
 
     @cached_property
     def panels(self) -> list[Box]:
@@ -105,15 +134,15 @@ class Alignment:
 def alignments(first: Aligned, second: Aligned) -> list[Alignment]:
     """Give the alignments that were tried, the best first."""
     found: list[Alignment] = []
-    for start in _starts(first, second):
-        found += _try(first, second, start)
-        if max((one.score for one in found), default=0.0) >= ENOUGH:
-            break
-    else:
-        if max((one.score for one in found), default=0.0) < CLOSE:
-            for start in _by_keypoints(first, second, negative=True):
-                found += _try(first, second, start)
-    return sorted(found, key=lambda one: -one.score)
+    starts = [_scored(first, second, start) for start in _starts(first, second)]
+    if starts[0].score < ENOUGH:
+        correlations = [_coarse_correlation(first, second, start.map) for start in starts]
+        likely = np.argsort(-np.abs(correlations), kind="stable")[:REFINED]
+        for place in sorted(int(one) for one in likely if abs(correlations[one]) >= HOPELESS):
+            found += _refined(first, second, starts[place].map, float(np.sign(correlations[place])))
+            if max(one.score for one in found) >= ENOUGH:
+                break
+    return sorted([*starts, *found], key=lambda one: -one.score)
 
 
 def _starts(first: Aligned, second: Aligned) -> Iterator[Matrix]:
@@ -122,7 +151,9 @@ def _starts(first: Aligned, second: Aligned) -> Iterator[Matrix]:
     if first.frame != second.frame:
         # borders that only one of them seems to have
         yield box_map(first, _outer(first.frame), second, _outer(second.frame))
-    yield from _by_keypoints(first, second, negative=False)
+    height, width = first.picture.shape
+    matches = registration.match_keypoints(first.points, second.points, (width / 2, height / 2))
+    yield from registration.hypotheses(first.points, second.points, matches, HYPOTHESES)
     for box in second.panels:
         yield box_map(first, whole, second, box)
     for box in first.panels:
@@ -148,27 +179,14 @@ def box_map(first: Aligned, box: Box, second: Aligned, other: Box) -> Matrix:
     return np.array([[x_scale, 0, x], [0, y_scale, y]])
 
 
-def _by_keypoints(first: Aligned, second: Aligned, negative: bool) -> Sequence[Matrix]:
-    height, width = first.picture.shape
-    points = second.negative_points if negative else second.points
-    matches = registration.match_keypoints(first.points, points, (width / 2, height / 2))
-    return registration.hypotheses(first.points, points, matches, HYPOTHESES)
-
-
-def _try(first: Aligned, second: Aligned, start: Matrix) -> Iterator[Alignment]:
-    """Score an alignment as it is and refined; on smooth pictures coarse steps spoil a good start, so also without."""
-    yield _scored(first, second, start)
-    correlation = _coarse_correlation(first, second, start)
-    if abs(correlation) < HOPELESS:
-        return
-    sign = float(np.sign(correlation))
-    map_ = registration.refine(first.middle, sign * second.middle, start, steps=8)
-    fine = _scored(first, second, map_)
+def _refined(first: Aligned, second: Aligned, start: Matrix, sign: float) -> Iterator[Alignment]:
+    """Refine an alignment; on smooth pictures coarse steps spoil a good start, so they are tried second."""
+    fine = _scored(first, second, registration.refine(first.middle, sign * second.middle, start, steps=8))
     yield fine
-    if fine.score < ENOUGH:
-        map_ = registration.refine(first.coarse, sign * second.coarse, start, steps=6)
+    if WORTH < fine.score < GOOD:
+        map_ = registration.refine(first.coarse, sign * second.coarse, start, steps=6, stride=2)
         if abs(_coarse_correlation(first, second, map_)) >= HOPELESS:
-            yield _scored(first, second, registration.refine(first.middle, sign * second.middle, map_, steps=12))
+            yield _scored(first, second, registration.refine(first.middle, sign * second.middle, map_, steps=8))
 
 
 def _coarse_correlation(first: Aligned, second: Aligned, map_: Matrix) -> float:

@@ -21,10 +21,10 @@ COPY_BY_SKETCH: Final = 0.58
 """The least likeness of a copy where one of the two is a sketch, which has no grey levels to look at."""
 
 MIN_SHARE_BY_SKETCH: Final = 0.5
-MIN_SCORE: Final = 0.2
+MIN_SCORE: Final = 0.45
 """Score of an alignment below which pictures are unrelated."""
 
-JUDGED: Final = 3
+JUDGED: Final = 2
 """Alignments that are judged at most, the best ones."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)

@@ -7,10 +7,14 @@ import imagehash
 import numpy as np
 import numpy.typing as npt
 
+from PIL import Image
+
 from . import grey, keypoints
 from .grey import Floats, Pixels
+from .panels import find_panels
 
-KEYPOINTS: Final = 48
+import os
+KEYPOINTS: Final = int(os.environ.get("KP","48"))
 BITS: Final = len(keypoints.ORDERS) + 1
 """Of a key: the sign of each coefficient, and whether the blob is bright."""
 
@@ -44,6 +48,11 @@ Fingerprint: TypeAlias = npt.NDArray[np.void]
 Fingerprints: TypeAlias = npt.NDArray[np.void]
 """Fingerprints of many images, [N] of `FINGERPRINT`."""
 
+SQUARE: Final = 1.15
+"""Longer side over shorter up to which a picture counts as a square."""
+
+MAX_PANELS: Final = 12
+
 FEW_KEYPOINTS: Final = 12
 """An image with fewer keypoints is searched by its hash in all orientations; many images may share that hash."""
 
@@ -60,6 +69,27 @@ _HASH_SIDE = 16
 _SAMPLES = 32
 _SURE: Final = 0.01
 """Above 0, so that values that differ from 0 by rounding have one sign on every processor: mixes store the hash."""
+
+
+def views(picture: Pixels) -> Fingerprints:
+    """Take the fingerprints of a grey picture, uint8 [H, W]: of the whole first, then of other views of it, [V].
+
+    The others are the picture squeezed to a square, which is how its squeezed copies look too, where it is no square;
+    and its panels, if it is a figure.
+    """
+    trimmed = grey.trimmed(picture)
+    others = []
+    height, width = trimmed.shape
+    if max(height, width) > SQUARE * min(height, width) and min(height, width) >= grey.MIN_SIDE:
+        side = round((height * width) ** 0.5)
+        others.append(np.asarray(Image.fromarray(trimmed).resize((side, side), Image.Resampling.BILINEAR)))
+    if os.environ.get("MID"):
+        others.append(trimmed[height // 4 : height - height // 4, width // 4 : width - width // 4])
+    for left, top, right, bottom in find_panels(trimmed)[:MAX_PANELS]:
+        rows = slice(round(top * height), round(bottom * height))
+        others.append(trimmed[rows, round(left * width) : round(right * width)])
+    taken = [fingerprint(picture), *(print_ for print_ in map(fingerprint, others) if print_["width"])]
+    return np.array(taken, FINGERPRINT)
 
 
 def fingerprint(picture: Pixels) -> Fingerprint:

@@ -5,7 +5,7 @@ other, or when what differs is an ink that was laid over one of them. On drawing
 the content, so there nothing may differ.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import cv2
@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import grey, registration
-from .alignment import Aligned, band_pass
+from .alignment import Aligned
 from .grey import Floats
 from .inks import lifted
 from .panels import Box
 from .registration import Matrix
-from .regions import CELL, Regions, compare_regions
+from .regions import CELL, LOUD, NOISE, Regions, compare_regions
 from .tone import retoned
 
 Kind = Literal["copy", "panel", "overlap", "sequence", "unrelated"]
@@ -33,6 +33,11 @@ Kind = Literal["copy", "panel", "overlap", "sequence", "unrelated"]
 SIDE: Final = 256
 """Side of the square that has as many pixels as the pictures in which regions are compared."""
 
+MIN_LOUD: Final = 40
+"""Loud cells below which a picture is faint: noise is no excuse there, since it would excuse all."""
+
+FAINT_NOISE: Final = 0.5
+
 MIN_AGREED: Final = 0.3
 """The least share of the telling cells in which both pictures have detail, and the same."""
 
@@ -44,9 +49,6 @@ AGREES: Final = 0.85
 
 CONFLICT: Final = 0.5
 """Agreement below which a cell shows two different things, where both or one of them are loud."""
-
-LOUD: Final = 6.0
-"""Grey levels of fine detail that no encoder adds or takes."""
 
 MIN_STRONG: Final = 12
 """Strong cells below which pictures have too little detail to be told apart."""
@@ -64,6 +66,9 @@ class Limits:
 
 
 PLAIN: Final = Limits(telling=0.1, strong=0.02, conflicts=0.006)
+FAINT: Final = Limits(telling=0.06, strong=0.02, conflicts=0.006)
+"""Where pictures are faint."""
+
 INKED: Final = Limits(telling=0.2, strong=0.03, conflicts=0.03)
 """Where inks were lifted, which leaves some of their edges."""
 
@@ -91,17 +96,11 @@ UNEXPLAINED, UNEXPLAINED_STRONG, CONFLICTS = 0.1, 0.02, 0.006
 EDGES: Final = 0.03
 """The same for conflicts where inks were lifted, which leaves some of their edges."""
 
-PATCH: Final = 12
-"""Side in pixels of the patches by which drawings are known."""
-
-DRAWING: Final = 0.65
-"""Share of a patch that has the grey level of its ground, in half of the patches of a drawing or more."""
-
 MIN_SHARE: Final = 0.3
 """The share of the smaller picture that must overlap the other."""
 
-RIM: Final = 5
-"""Pixels at the rim of a part whose detail depends on what lies beside it."""
+RIM, SMALL_RIM = 5, 2
+"""Pixels at the rim whose detail depends on what lies beside it, and whether a border was cut there; of small pictures."""
 
 MAX_COPY_ZOOM: Final = 2.3
 """Above this zoom a part is not called a crop."""
@@ -149,6 +148,12 @@ class _Pair:
     moved: Floats
     inside: npt.NDArray[np.bool_]
     sharpest: float
+    noise: float = NOISE
+
+    def regions(self, part: Floats | None = None, moved: Floats | None = None) -> Regions:
+        """Compare the two, or what was made of them."""
+        one, other = self.part if part is None else part, self.moved if moved is None else moved
+        return compare_regions(one, other, self.inside, self.sharpest, self.noise)
 
 
 def judge(part: Aligned, ground: Aligned, map_: Matrix) -> Judgement:
@@ -158,14 +163,17 @@ def judge(part: Aligned, ground: Aligned, map_: Matrix) -> Judgement:
         part, ground: the pictures.
         map_: of the working picture of the one on that of the other.
     """
-    drawing = is_drawing(part.pixels) or is_drawing(ground.pixels)
+    drawing = part.is_drawing or ground.is_drawing
     pair = _at_one_scale(part, ground, map_, DRAWING_SIDE if drawing else SIDE)
     if pair is None:
         return UNRELATED
     share = 1 - float(_outside(pair.map, pair.part.shape, pair.ground.shape, 0.0).mean())
     if share < MIN_SHARE:
         return UNRELATED
-    regions = compare_regions(pair.part, pair.moved, pair.inside, pair.sharpest)
+    regions = pair.regions()
+    if np.count_nonzero(regions.loud) < MIN_LOUD:
+        pair = replace(pair, noise=FAINT_NOISE)
+        regions = pair.regions()
     if np.count_nonzero(regions.strong) < MIN_STRONG:
         return UNRELATED
     likeness = float(np.percentile(np.abs(regions.agreement[regions.strong]), 25))
@@ -178,47 +186,31 @@ def judge(part: Aligned, ground: Aligned, map_: Matrix) -> Judgement:
     return Judgement(kind, likeness, share, box)
 
 
-def is_drawing(pixels: grey.Pixels) -> bool:
-    """Tell a chart, table or diagram from a photograph: where it has detail, most of the ground is of one level."""
-    small = grey.reduced(pixels, DRAWING_SIDE)
-    rows, columns = (side // PATCH for side in small.shape)
-    patches = small[: rows * PATCH, : columns * PATCH].reshape(rows, PATCH, columns, PATCH)
-    patches = patches.swapaxes(1, 2).reshape(-1, PATCH * PATCH)
-    patches = patches[patches.std(axis=1) > 2 * LOUD]
-    if len(patches) < MIN_STRONG:
-        return False
-    levels = (patches >> 3).astype(np.int64) + 33 * np.arange(len(patches))[:, None]
-    counts = np.bincount(levels.ravel(), minlength=33 * len(patches)).reshape(-1, 33)
-    ground = (counts[:, :-1] + counts[:, 1:]).max(axis=1)  # two neighbouring levels of eight greys
-    return bool(np.median(ground) >= DRAWING * PATCH * PATCH)
-
-
 def _at_one_scale(part: Aligned, ground: Aligned, map_: Matrix, side: int) -> _Pair | None:
     zoom = max(1.0, abs(float(np.linalg.det(map_[:, :2]))) ** -0.5)
     natural = [2 * float(one.pixels.size) ** 0.5 for one in (part, ground)]
     side_part = min(side, natural[0], min(DRAWING_SIDE, natural[1]) / zoom)
-    pictures = grey.resized(part.pixels, round(side_part)), grey.resized(ground.pixels, round(side_part * zoom))
-    if pictures[0] is None or pictures[1] is None or min(pictures[0].shape) < CELL:
+    sizes = part.at(round(side_part)), ground.at(round(side_part * zoom))
+    if sizes[0] is None or sizes[1] is None or min(sizes[0].picture.shape) < CELL:
         return None
-    one, other = pictures
+    one, other = sizes[0].picture, sizes[1].picture
     map_ = registration.rescaled(map_, part.picture.shape, ground.picture.shape, one.shape, other.shape)
-    for sigma in (1.2 * side_part / grey.WORKING_SIDE, 1.2):
-        bands = band_pass(one, sigma), band_pass(other, sigma)
+    for sigma, stride in ((2.4, 3), (1.2, 2)):
+        bands = sizes[0].band(sigma), sizes[1].band(sigma)
         moved, inside = registration.warp(bands[1], map_, one.shape)
         sign = 1.0 if float((bands[0] * moved)[inside].sum()) >= 0 else -1.0
-        refined = registration.refine(bands[0], sign * bands[1], map_, steps=8)
+        refined = registration.refine(bands[0], sign * bands[1], map_, 8, stride)
         if _correlation(bands[0], bands[1], refined) > _correlation(bands[0], bands[1], map_):
             map_ = refined
     moved, inside = registration.warp(other, map_, one.shape)
-    if _outside(registration.inverse(map_), other.shape, one.shape, PROTRUDES).any():
-        inside = _without_rim(inside)  # what one shows beyond the other reaches into the detail of the rim
+    inside = _without_rim(inside, RIM if side_part > grey.WORKING_SIDE else SMALL_RIM)
     sharpest = 0.5 * max(grey.enlargement(one, part.pixels), grey.enlargement(other, ground.pixels))
     return _Pair(one, other, map_, moved, inside, sharpest)
 
 
-def _without_rim(inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    padded = np.pad(inside.astype(np.uint8), RIM)
-    return np.asarray(cv2.erode(padded, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))[RIM:-RIM, RIM:-RIM] > 0)
+def _without_rim(inside: npt.NDArray[np.bool_], rim: int) -> npt.NDArray[np.bool_]:
+    padded = np.pad(inside.astype(np.uint8), rim)
+    return np.asarray(cv2.erode(padded, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8))[rim:-rim, rim:-rim] > 0)
 
 
 def _correlation(one: Floats, other: Floats, map_: Matrix) -> float:
@@ -234,20 +226,19 @@ def _all_agree(pair: _Pair, regions: Regions, drawing: bool) -> bool:
     retoned_one = retoned(pair.part, pair.moved, pair.inside)
     retoned_other = retoned(pair.moved, pair.part, pair.inside)
     for one, other in ((retoned_one, pair.moved), (pair.part, retoned_other)):
-        in_tone = compare_regions(one, other, pair.inside, pair.sharpest)
+        in_tone = pair.regions(one, other)
         explained |= _agrees(in_tone)
         agreed |= _agrees(in_tone) & in_tone.telling
     if np.count_nonzero(agreed) < max(MIN_STRONG, MIN_AGREED * np.count_nonzero(regions.telling)):
         return False  # a tone without contrast explains everything
     if drawing:
-        loud = regions.telling & (np.maximum(regions.one, regions.other) > LOUD**2)
-        return bool(explained[loud].all()) and _few_unexplained(regions, explained, PLAIN)
-    if _few_unexplained(regions, explained, PLAIN):
+        return bool(explained[regions.loud].all()) and _few_unexplained(regions, explained, PLAIN)
+    if _few_unexplained(regions, explained, FAINT if pair.noise == FAINT_NOISE else PLAIN):
         return True
     for below, inked in ((pair.part, pair.moved), (pair.moved, pair.part)):
         clean = lifted(below, inked, pair.inside, pair.sharpest)
         if clean is not None:
-            without = compare_regions(below, clean, pair.inside, pair.sharpest)
+            without = pair.regions(below, clean)
             if np.count_nonzero(without.strong) >= MIN_STRONG and _few_unexplained(without, _agrees(without), INKED):
                 return True
     return False
@@ -259,8 +250,7 @@ def _agrees(regions: Regions) -> npt.NDArray[np.bool_]:
 
 def _few_unexplained(regions: Regions, explained: npt.NDArray[np.bool_], limits: Limits) -> bool:
     telling, strong = regions.telling, regions.strong
-    loud = np.maximum(regions.one, regions.other) > LOUD**2
-    conflict = telling & ~explained & loud & (np.abs(regions.agreement) < CONFLICT)
+    conflict = regions.loud & ~explained & (np.abs(regions.agreement) < CONFLICT)
     return bool(
         np.count_nonzero(telling & ~explained) <= limits.telling * np.count_nonzero(telling)
         and np.count_nonzero(strong & ~explained) <= limits.strong * np.count_nonzero(strong)

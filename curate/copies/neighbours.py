@@ -29,11 +29,11 @@ BLOCK: Final = 4096
 MAX_IMAGES_PER_KEY: Final = 48
 """Images that are compared for one key; a key of more images is not distinctive."""
 
-MAX_TURN: Final = 12.0
-MAX_ZOOM: Final = 0.85
-"""In octaves; 10 % off each border is 0.33."""
+MAX_TURN: Final = 20.0
+MAX_ZOOM: Final = 1.35
+"""In octaves; a quarter off each border is 1."""
 
-MAX_SHIFT: Final = 0.3
+MAX_SHIFT: Final = 0.65
 """Of the centre, in sides of the square of equal area."""
 
 MAX_HASH_DISTANCE: Final = 40
@@ -42,8 +42,11 @@ MAX_HASH_DISTANCE: Final = 40
 MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
 """Bits that differ at most when only one keypoint matches."""
 
+NEGATIVE: Final = np.frombuffer(bytes([127] + [255] * 31), "<u8")
+"""The bits of a hash that change in the negative of a picture: all but the first, which is always 0."""
+
 NEAR_RANK: Final = 6
-_SLOT_BITS = 6
+_SLOT_BITS = 7
 _IMAGE_BITS = 64 - BITS - _SLOT_BITS
 _KEY_SHIFT = np.uint64(64 - BITS)
 _BELOW_KEY = np.uint64((1 << (64 - BITS)) - 1)
@@ -270,6 +273,7 @@ def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
     turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
     rows = np.concatenate([hashes, *turned])
     image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
+    rows, image = np.concatenate([rows, rows ^ NEGATIVE]), np.concatenate([image, image])
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, 256, 32):
         word = start // 64

@@ -27,11 +27,11 @@ NOISE: Final = 1.5
 TELLING: Final = 3.0
 """Grey levels of fine detail above which a cell tells something."""
 
+LOUD: Final = 6.0
+"""Grey levels of fine detail that no encoder adds or takes."""
+
 SHARPNESS: Final = (0.0, 0.6, 0.9, 1.3, 1.8)
 """Blurs in pixels that are tried to make the pictures equally sharp."""
-
-FLAT: Final = 0.15
-"""The part of a cell's detail below which a pixel counts as flat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ class Regions:
         one, other: the power of their fine detail in squared grey levels, above the noise.
         agreement: the correlation of their detail, -1 to 1, noise taken out; 0 where only one has detail.
         telling: whether at least one of them has detail there.
-        photographic: whether detail fills the cell, as in a photograph, rather than drawn lines on an even ground.
     """
 
     inside: Mask
@@ -51,7 +50,11 @@ class Regions:
     other: Floats
     agreement: Floats
     telling: Mask
-    photographic: Mask
+
+    @property
+    def loud(self) -> Mask:
+        """The cells in which at least one picture has more detail than an encoder adds or takes."""
+        return self.telling & (np.maximum(self.one, self.other) > LOUD**2)
 
     @property
     def strong(self) -> Mask:
@@ -61,13 +64,14 @@ class Regions:
         return self.telling & (power >= least)
 
 
-def compare_regions(one: Floats, other: Floats, inside: Mask, sharpest: float) -> Regions:
+def compare_regions(one: Floats, other: Floats, inside: Mask, sharpest: float, noise: float = NOISE) -> Regions:
     """Compare two aligned pictures, float32 [H, W], where `inside`.
 
     Args:
         one, other: the pictures.
         inside: the pixels that both cover.
         sharpest: the least scale in pixels at which both can have detail.
+        noise: grey levels (root mean square) that do not count.
     """
     fine_one, fine_other = _equally_sharp(one, other, inside, sharpest)
     weight = inside.astype(np.float32)
@@ -78,15 +82,10 @@ def compare_regions(one: Floats, other: Floats, inside: Mask, sharpest: float) -
     common = _mean(fine_one * fine_other * weight) / covered - mean_one * mean_other
     whole = covered > 0.95
     telling = whole & (np.maximum(power_one, power_other) > TELLING**2)
-    above_one, above_other = (np.maximum(power - NOISE**2, 0.1 * NOISE**2) for power in (power_one, power_other))
+    above_one, above_other = (np.maximum(power - noise**2, 0.1 * noise**2) for power in (power_one, power_other))
     agreement = np.clip(common / np.sqrt(above_one * above_other), -1, 1)
-    agreement[np.minimum(power_one, power_other) < NOISE**2] = 0
-    flat = [
-        _mean((np.abs(fine) < FLAT * np.sqrt(_spread(power, fine.shape))).astype(np.float32))
-        for fine, power in ((fine_one, power_one), (fine_other, power_other))
-    ]
-    photographic = telling & (np.minimum(*flat) < 0.35)
-    return Regions(whole, above_one, above_other, agreement, telling, photographic)
+    agreement[np.minimum(power_one, power_other) < noise**2] = 0
+    return Regions(whole, above_one, above_other, agreement, telling)
 
 
 def _equally_sharp(one: Floats, other: Floats, inside: Mask, sharpest: float) -> tuple[Floats, Floats]:
@@ -107,8 +106,3 @@ def _mean(values: Floats) -> Floats:
     """Give the mean of each cell, [R, C]."""
     means = cv2.boxFilter(values, -1, (CELL, CELL), borderType=cv2.BORDER_REFLECT)
     return np.asarray(means[CELL // 2 :: CELL // 2, CELL // 2 :: CELL // 2], np.float32)
-
-
-def _spread(cells: Floats, shape: tuple[int, int]) -> Floats:
-    """Give each pixel the value of a cell around it."""
-    return np.asarray(cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_NEAREST), np.float32)

@@ -133,20 +133,22 @@ def _fit_map(first: Keypoints, second: Keypoints, matches: Matches, members: npt
     return mean
 
 
-def refine(first: Floats, second: Floats, start: Matrix, steps: int) -> Matrix:
+def refine(first: Floats, second: Floats, start: Matrix, steps: int, stride: int = 1) -> Matrix:
     """Refine an affine map that aligns the second picture with the first (inverse compositional Gauss-Newton).
 
-    Both are band-passed pictures of similar contrast. Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
+    Both are band-passed pictures of similar contrast; with a `stride` only one pixel in so many a side is looked at.
+    Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
     """
     height, width = first.shape
-    slope_y, slope_x = np.gradient(first)
-    x = np.arange(width, dtype=np.float32) / width - 0.5
-    y = (np.arange(height, dtype=np.float32) / height - 0.5)[:, None]
+    slope_y, slope_x = (slope[::stride, ::stride] for slope in np.gradient(first))
+    first = first[::stride, ::stride]
+    x = np.arange(0, width, stride, dtype=np.float32) / width - 0.5
+    y = (np.arange(0, height, stride, dtype=np.float32) / height - 0.5)[:, None]
     steepest = np.stack([slope_x * x, slope_x * y, slope_x, slope_y * x, slope_y * y, slope_y]).reshape(6, -1)
     to_unit = np.array([[1 / width, 0, -0.5], [0, 1 / height, -0.5], [0, 0, 1]])
     current = start
     for _ in range(steps):
-        moved, inside = warp(second, current, first.shape)
+        moved, inside = warp(second, current * (stride, stride, 1), first.shape)
         error = (moved - first).ravel()
         # pixels that do not fit at all (an arrow, a burnt-in letter) get little weight
         scale = 1.5 * float(np.median(np.abs(error[inside.ravel()]))) + 1e-3 if inside.any() else 1.0
