@@ -11,7 +11,7 @@ import pytest
 from medmix.curate.copies.fingerprints import fingerprint
 from medmix.curate.copies.sketch import sketch
 from medmix.curate.decide import comparisons
-from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_copies
+from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_related
 from medmix.curate.decide.scan_images import ImageLocation
 from medmix.curate.errors import WorkError
 from medmix.curate.measure.images import pixel_digest
@@ -42,7 +42,7 @@ def candidate_pairs(*pairs: tuple[int, int]) -> pl.DataFrame:
 
 
 def found(pairs: pl.DataFrame, sides, folder: Path, workers: int = 1) -> list[tuple[int, int, bool, bool]]:
-    table = confirm_copies(pairs, sides, BUDGET, folder, workers)
+    table = confirm_related(pairs, sides, BUDGET, folder, workers)
     return table.select("image", "other", "exact", "flipped").rows()
 
 

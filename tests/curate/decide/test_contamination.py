@@ -5,19 +5,20 @@ from medmix.curate.decide.leaks import NO_EXTERNAL_ITEMS
 from medmix.curate.evaluationsets import coverage, item_keys
 from medmix.curate.evaluationsets.item_keys import item_key
 from medmix.curate.measure.scans import ScanFile
-from medmix.curate.mixture import EvaluationSet
+from medmix.curate.mixture import CopyRule, EvaluationSet
 
 from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
 
+LEAK_RULE = CopyRule()
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
 
 
-def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES):
+def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES, rule=LEAK_RULE):
     """Match rows with the evaluation sets by exact keys, or by texts if given, and give the drops."""
     everything = rows if everything is None else everything
     exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
-    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS, rule)
     return contamination.drops(rows, matches, everything, evaluation, NO_EXTERNAL_ITEMS)
 
 
@@ -34,14 +35,16 @@ def test_an_altered_copy_of_a_test_image_goes_too_and_the_ledger_says_how_it_was
     rows = table({**ITEM, "id": "vqa_rad/1", "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [4, 1]})
     found = dropped(rows, copies=copies((1, 2, 0.83), (2, 3, 0.9), (1, 4, 0.7)))
     assert found.rows() == [
-        (1, "contaminated", "vqa_rad/1", 0.83, "cropped and enlarged 1.25 times; similarity 0.83"),
-        (3, "contaminated", "vqa_rad/1", None, ""),
+        (1, "contaminated", "vqa_rad/1", 0.83, "cropped and enlarged 1.25 times; similarity 0.83", "copy"),
+        (3, "contaminated", "vqa_rad/1", None, "", "equal"),
     ]  # 3 is a copy of a copy and none of the test image; the last one also holds the very image
 
 
 def test_copies_are_counted_apart_from_equal_images():
     rows = table({**ITEM, "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [1]})
-    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(
+        rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS, LEAK_RULE
+    )
     (row,) = leaks.matrix(matches, rows, [VQA_RAD_TEST])
     assert (row["image"], row["near-duplicate"]) == (2, 1)
 
@@ -203,14 +206,23 @@ def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
     none = {
         "image": 0,
         "near-duplicate": 0,
+        "panel": 0,
+        "image-overlap": 0,
         "text": 0,
         "overlap": 0,
+        "sequence": 0,
         "group": 0,
         "same-question-answer": 0,
         "ngram-match": 0,
     }
-    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS, LEAK_RULE)
     assert leaks.matrix(matches, told, sets) == [
-        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "same-question-answer": 1},
-        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "ngram-match": 1},
+        {
+            **{"source": "slake", "set": "vqa_rad test", **none},
+            **{"image": 1, "group": 1, "same-question-answer": 1, "leaks": {"image": 1}},
+        },
+        {
+            **{"source": "medmcqa", "set": "medqa test", **none},
+            **{"text": 1, "overlap": 1, "ngram-match": 1, "leaks": {"text": 1, "overlap": 1}},
+        },
     ]

@@ -22,7 +22,7 @@ def test_the_page_lists_reasons_leaks_and_examples_but_no_credentialed_record(mi
 def test_ids_are_escaped_and_credentialed_evidence_is_not_shown(mix, tmp_path):
     document = json.loads((mix / "manifest.json").read_text(encoding="utf-8"))
     row = {"source": "slake", "split": "train", "outcome": "dropped", "stage": "duplicates", "reason": "duplicate"}
-    rest = {"score": 1.0, "transformation": ""}
+    rest = {"score": 1.0, "relation": "equal", "transformation": ""}
     pl.DataFrame(
         [
             {"id": "slake/<b>", **row, "evidence": "slake/1", **rest},
