@@ -175,14 +175,8 @@ def _match_images(rows: pl.DataFrame, items: pl.DataFrame, copies: Copies, alter
             kind=pl.col("kind").cast(pl.String).replace_strict(_IMAGE_KINDS), score="similarity", relation="kind"
         )
     )
-    exact = {
-        **_NO_IMAGE,
-        "relation": pl.lit("equal"),
-        "kind": pl.lit("image"),
-        "leak": pl.lit(True),
-        "score": _NO_SCORE,
-    }
-    return [equal.with_columns(**exact), near]
+    same_pixels = {"kind": pl.lit("image"), "leak": pl.lit(True), "score": _NO_SCORE, "relation": pl.lit("equal")}
+    return [equal.with_columns(transformation=pl.lit(""), **same_pixels), near]
 
 
 def _match_keys(rows: pl.DataFrame, items: pl.DataFrame, readable: pl.DataFrame) -> list[pl.DataFrame]:

@@ -36,7 +36,7 @@ def leaks_into_benchmark(result: Result, benchmark: str) -> dict[str, Any]:
 
 def _counted(kind: str, count: int, leaks: Mapping[str, int]) -> str:
     """Give a count of records and, where a rule decides, how many of them leak."""
-    return f"{count:,} {kind}" + (f" ({leaks.get(kind, 0):,} leaks)" if kind in BY_RULE else "")
+    return f"{count:,} {kind}" + (f" (leaks: {leaks.get(kind, 0):,})" if kind in BY_RULE else "")
 
 
 def leak_matrices(results: list[Result]) -> list[dict[str, Any]]:

@@ -57,6 +57,16 @@ PLAIN_PAIR = {"kind": "copy", "share": 1.0, "flipped": False, "turn": 0, "zoom":
 PLAIN_PAIR |= {"left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
 
 
+RELATED: dict[str, dict[str, Any]] = {
+    "copy": {"kind": "copy"},
+    "panel": {"kind": "panel"},
+    "overlap 0.5": {"kind": "overlap", "share": 0.5},
+    "overlap 0.49": {"kind": "overlap", "share": 0.49},
+    "sequence": {"kind": "sequence"},
+}
+"""One pair of each kind, and of overlaps on both sides of the default share, for `related`."""
+
+
 def copies(*pairs: tuple[int, int, float] | tuple[int, int] | dict[str, Any]) -> Copies:
     """Make related images: (image, other, similarity) for copies, else `related`; (leader, image) for equal pixels."""
     altered = [pair if isinstance(pair, dict) else related(*pair) for pair in pairs if len(pair) != 2]
