@@ -24,7 +24,8 @@ def exact(rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr) -> pl.Data
     """
     first = [pl.col(name).first().over("image_cluster", "text_key") for name in ("index", "id")]
     keyed = by_precedence(rows.filter(~is_evaluation)).with_columns(survivor=first[0], name=first[1])
-    hits = add_transformations(keyed.filter(pl.col("index") != pl.col("survivor")), rows, copies)
+    hits = keyed.filter(pl.col("index") != pl.col("survivor")).select("index", "survivor", "name")
+    hits = add_transformations(hits, rows, copies)
     return dropped(hits, "duplicate", pl.col("name"), *map(pl.col, ("similarity", "transformation", "relation")))
 
 

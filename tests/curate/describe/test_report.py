@@ -27,9 +27,11 @@ def test_ids_are_escaped_and_credentialed_evidence_is_not_shown(mix, tmp_path):
         [
             {"id": "slake/<b>", **row, "evidence": "slake/1", **rest},
             {"id": "slake/2", **row, "evidence": "mimic_cxr/s50000001", **rest},
+            {"id": "slake/3", **row, "evidence": "slake/1", **rest, "transformation": "like an image of mimic_cxr/s5"},
         ]
     ).write_parquet(tmp_path / "ledger.parquet")
     page = report.text(tmp_path, document)
     assert "<code>slake/&lt;b&gt;</code>" in page
     assert "slake/2" not in page
-    assert "s50000001" not in page
+    assert "slake/3" not in page
+    assert "s5" not in page
