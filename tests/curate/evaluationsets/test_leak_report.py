@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from medmix.cli import main
 from medmix.curate import check
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.copies import confirm
@@ -107,7 +109,7 @@ def test_check_finds_the_leaks_that_a_build_let_through(tmp_path, monkeypatch):
     assert (leaks.training, leaks.items, leaks.compared) == (2, 1, 2)
 
 
-def test_the_search_over_a_mix_takes_panels_for_leaks_as_its_mixture_does(tmp_path, monkeypatch):
+def test_the_search_over_a_mix_takes_panels_for_leaks_as_its_mixture_does(tmp_path, monkeypatch, capsys):
     """Every altered copy is confirmed as a panel: by default it falls, and a mix that keeps it is found sound."""
     compare = confirm.compare
 
@@ -128,7 +130,10 @@ def test_the_search_over_a_mix_takes_panels_for_leaks_as_its_mixture_does(tmp_pa
     against = leak_report.report(mix, [mix], "test", workers=1)
     assert ([row["panel"] for row in against["matrix"]], against["hits"]) == ([1], [])
     folder = tmp_path / "kept/root/slake/Slake1.0/imgs/xmlab0"
-    assert [hit["kind"] for hit in leak_report.report(folder, [mix], "test", workers=1)["hits"]] == ["panel"]
+    with pytest.raises(SystemExit) as stop:
+        main(["leaks", str(folder), "--against", str(mix), "--workers", "1"])
+    assert stop.value.code == 1
+    assert "source.jpg: shares a panel with the image of slake/1 (" in capsys.readouterr().out
 
 
 def test_a_mix_is_searched_for_its_own_evaluation_items_alone(tmp_path):
