@@ -145,6 +145,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             evaluation=compared.sets,
             leaks=decision.leaks,
             validation_leaks=decision.validation_leaks,
+            copies=decision.copies,
         )
         document = _describe(document, stage, [*files, "ledger.parquet", item_keys.NAME], seconds)
         if version_note := versions.describe_rebuild(out, stage):

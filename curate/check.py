@@ -15,7 +15,7 @@ import medmix
 
 from .describe import attribution, cards, croissant, report, statistics
 from .evaluationsets import item_keys
-from .evaluationsets.leak_report import OwnLeaks, own_leaks
+from .evaluationsets.leak_report import OwnLeaks, leak_rule, own_leaks
 from .licences import terms
 from .mixture import EvaluationSet
 from .progress import track
@@ -63,7 +63,7 @@ def verify(mix: Path, workers: int) -> Verdict:
     evaluation = _evaluation_of(document, shards)
     if findings or not evaluation:
         return Verdict(findings, document["warnings"], None)
-    leaks = own_leaks(mix, evaluation, workers)
+    leaks = own_leaks(mix, evaluation, leak_rule(document), workers)
     return Verdict(_limited("data", _leaks(leaks)), document["warnings"], leaks)
 
 

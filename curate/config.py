@@ -113,8 +113,8 @@ def parse(cls: type[Config], data: Any, where: str) -> Config:
     """Parse plain YAML data into a frozen dataclass, nested ones included.
 
     Field types may be str, int, float (takes whole numbers; finite), bool, Any, Literal, a dataclass, X | None,
-    tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where` begins the path of every problem. A class
-    may map its former keys to the present ones in `RENAMED`, for the message.
+    one of the first four | Literal of words, tuple[X, ...], tuple of fixed length, list[X] and dict[str, X]. `where`
+    begins the path of every problem. A class may map its former keys to the present ones in `RENAMED`, for the message.
 
     Raises:
         UsageError: keys are unknown (the message suggests a similar one) or missing, or values have a wrong type;
@@ -135,7 +135,7 @@ def _value(kind: Any, data: Any, where: str, report: Report) -> Any:
     if kind is Any:
         return data
     if origin in (Union, types.UnionType):
-        return _optional(inner, data, where, report)
+        return (_optional if type(None) in inner else _scalar_or_word)(inner, data, where, report)
     if origin is Literal:
         return _choice(inner, data, where, report)
     if origin in (tuple, list):
@@ -174,6 +174,15 @@ def _display(data: Any) -> str:
 def _optional(kinds: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
     (kind,) = (kind for kind in kinds if kind is not type(None))
     return None if data is None else _value(kind, data, where, report)
+
+
+def _scalar_or_word(kinds: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:
+    kind, words = kinds[0], get_args(kinds[1])
+    if data in words:
+        return data
+    hint = nearest(data, words) if isinstance(data, str) else ""
+    problem = f"{where}: must be {_KIND_NAMES[kind]} or {', '.join(words)}, is {_display(data)}{hint}"
+    return _scalar(kind, data, where, lambda _: report(problem))
 
 
 def _choice(choices: tuple[Any, ...], data: Any, where: str, report: Report) -> Any:

@@ -93,6 +93,43 @@ class DuplicateRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyRule:
+    """Which images that show a part of one another, or neighbour one another, count as copies; copies always do.
+
+    The defaults are those of leaks.
+
+    Attributes:
+        panel: whether an image that is a part of the other counts: `drop` its record, or `keep` it.
+        overlap: the least share of the smaller image, above 0 to 1, that two images must have in common to count where
+            each shows something of its own; `keep` for never.
+        sequence: whether neighbours of a volume or a clip count: `drop` their records, or `keep` them.
+    """
+
+    panel: Literal["drop", "keep"] = "drop"
+    overlap: float | Literal["keep"] = 0.5
+    sequence: Literal["drop", "keep"] = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCopyRule(CopyRule):
+    """A `CopyRule` with the defaults of duplicates: copies alone."""
+
+    panel: Literal["drop", "keep"] = "keep"
+    overlap: float | Literal["keep"] = "keep"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRules:
+    """Which related images count as copies for leaks into evaluation sets, and for duplicates.
+
+    Groups whose images count for leaks are joined before they are split.
+    """
+
+    leaks: CopyRule = CopyRule()
+    duplicates: DuplicateCopyRule = DuplicateCopyRule()
+
+
+@dataclass(frozen=True, slots=True)
 class RepeatRule:
     """How often a text may repeat on other images: at most `reports` training reports; None keeps all."""
 
@@ -216,6 +253,7 @@ class Mixture:
     splits: SplitRule = SplitRule()
     conflicts: Literal["drop", "report"] = "drop"
     duplicates: DuplicateRule = DuplicateRule()
+    copies: CopyRules = CopyRules()
     repeats: RepeatRule = RepeatRule()
     losses: LossRule = LossRule()
     evaluation: tuple[EvaluationSet, ...] = ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from . import facts
 from .config import find_yaml, is_iso_date, nearest, parse, read_yaml
 from .errors import UsageError
-from .mixture import FileFilter, Mixture
+from .mixture import CopyRule, FileFilter, Mixture
 
 
 def load(name_or_path: str) -> Mixture:
@@ -55,7 +55,17 @@ def _general_problems(mixture: Mixture, stem: str) -> list[str]:
         (about.published and not is_iso_date(about.published),
          f"about.published: {about.published!r} is not a date; write YYYY-MM-DD"),
     ]  # fmt: skip
-    return [problem for broken, problem in rules if broken]
+    found = [problem for broken, problem in rules if broken]
+    return [
+        *found,
+        *_copy_problems("leaks", mixture.copies.leaks),
+        *_copy_problems("duplicates", mixture.copies.duplicates),
+    ]
+
+
+def _copy_problems(name: str, rule: CopyRule) -> list[str]:
+    is_wrong = rule.overlap != "keep" and not 0 < rule.overlap <= 1
+    return [f"copies.{name}.overlap: must be above 0 and at most 1, or keep"] if is_wrong else []
 
 
 def _source_problems(mixture: Mixture, source: str) -> list[str]:

@@ -29,7 +29,7 @@ REASONS = {
     "language": "the language is not among those that the mixture keeps",
     "licence": "the mixture's licence policy leaves this licence out",
     "split-excluded": "the mixture excludes this upstream split",
-    "contaminated": "an evaluation item has the same image or, for text-only records, the same text or most of it",
+    "contaminated": "an evaluation item has the same image or a part of it or, without images, most of the same text",
     "duplicate": "another record has the same images and the same text",
     "near-duplicate": "another record has the same images and nearly the same text, which says the same",
     "contradictory": "another record answers the same question on the same image otherwise, and the mixture drops both",

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medmix.curate.decide.leaks import LEAKS
 from medmix.curate.errors import UsageError
 from medmix.curate.evaluationsets import item_keys
 from medmix.curate.write import manifest
@@ -60,7 +59,7 @@ def load(path: Path, digest: str) -> TrainingMix | None:
             f"leaks are unknown; give the folder of that mix with --train-dataset, or --allow-leaks"
         )
     document, keys = manifest.read(path), item_keys.read(path)
-    found_leaks = {row["set"] for row in document.get("leaks", ()) if any(row[kind] for kind in LEAKS)}
+    found_leaks = {row["set"] for row in document.get("leaks", ()) if row["leaks"]}
     known = [row for row in document.get("evaluation", ()) if row["checked"] and _has_keys(row, keys)]
     leaking = {row["set"] for row in known if row["leaks"] == "report"} & found_leaks
     clean = {row["set"]: row["items"] - row["unreadable"] for row in known if row["set"] not in leaking}

@@ -15,6 +15,9 @@ MAX_SHOWN = 20
 _KINDS = {
     "image": "has the image of",
     "near-duplicate": "has an altered copy of the image of",
+    "panel": "shares a panel with the image of",
+    "image-overlap": "has an image that overlaps with that of",
+    "sequence": "has a neighbour of the image of",
     "text": "has the text of",
     "overlap": "has half or more of the text of",
 }
@@ -83,7 +86,8 @@ def _condition(text: str) -> tuple[str, str]:
 def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_json: bool) -> int:
     """Report overlap with evaluation sets.
 
-    DIR is a finished mix or a folder of images. Exit 1 if anything leaks.
+    DIR is a finished mix or a folder of images. Exit 1 if anything leaks. Panels, overlaps and sequences are leaks as
+    the mixture of DIR says; of a folder, panels and overlaps of half of an image.
 
     \b
     Examples:
@@ -102,7 +106,7 @@ def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_
         print_json(report)
     else:
         if report["matrix"]:
-            print_table(report["matrix"], list(report["matrix"][0]))
+            print_table(report["matrix"], [name for name in report["matrix"][0] if name != "leaks"])
         for hit in report["hits"][:MAX_SHOWN]:
             how = f" ({hit['transformation']})" if hit["transformation"] else ""
             click.echo(f"{hit['id']}: {_KINDS[hit['kind']]} {hit['item']}{how}")

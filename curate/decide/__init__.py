@@ -8,6 +8,7 @@ __all__ = (
     "caps",
     "comparisons",
     "contradictions",
+    "copy_rule",
     "copy_search",
     "leaks",
     "overlap",

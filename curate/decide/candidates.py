@@ -9,11 +9,19 @@ from ..measure import empty_text, report_sections
 from ..measure.scans import ScanFile
 
 DROPS = pl.Schema(
-    {"index": pl.UInt32, "reason": pl.String, "evidence": pl.String, "score": pl.Float64, "transformation": pl.String}
+    {
+        "index": pl.UInt32,
+        "reason": pl.String,
+        "evidence": pl.String,
+        "score": pl.Float64,
+        "transformation": pl.String,
+        "relation": pl.String,
+    }
 )
 """The result of a stage: the rows that it drops, by `index`, and why; each row at most once.
 
-`transformation` describes how the row's images differ from those of the evidence, "" if they do not.
+`transformation` describes how the row's images differ from those of the evidence, "" if they do not; `relation` is how
+the drop rests on images: `equal` pixels or a kind of `copies.confirm.Kind`, "" if it does not.
 """
 
 UNREADABLE_STAGES = ("read", "images")
@@ -118,6 +126,7 @@ def dropped(
     evidence: pl.Expr,
     score: pl.Expr | None = None,
     transformation: pl.Expr | None = None,
+    relation: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """Give `DROPS` of all `rows`, for one reason."""
     return rows.select(
@@ -126,4 +135,5 @@ def dropped(
         evidence=evidence.cast(pl.String),
         score=pl.lit(None, pl.Float64) if score is None else score.cast(pl.Float64),
         transformation=pl.lit("") if transformation is None else transformation,
+        relation=pl.lit("") if relation is None else relation.cast(pl.String),
     )

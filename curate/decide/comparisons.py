@@ -1,4 +1,4 @@
-"""Comparisons of images: aligned pixels confirm whether two images are copies; no pair is compared twice.
+"""Comparisons of images: aligned pixels confirm how two images are related; no pair is compared twice.
 
 The result depends on the two images alone, so it is cached in the build's folder under their digests: a killed build
 resumes, and a build with one more source compares only the new images with all others.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, get_args
 
 import polars as pl
 
@@ -33,26 +33,34 @@ CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "read/dic
 
 PAIRS_PER_TASK = 128
 
+KIND = pl.Enum(get_args(confirm.Kind))
+"""How two images are related (`confirm.Kind`), the closest relation first."""
+
+_BOX = ("left", "top", "right", "bottom")
+
 RESULT: dict[str, pl.DataType] = {
     "exact": pl.Boolean(),
+    "kind": KIND,
     "similarity": pl.Float64(),
+    "share": pl.Float64(),
     "flipped": pl.Boolean(),
     "turn": pl.Int32(),
     "zoom": pl.Float64(),
+    **dict.fromkeys(_BOX, pl.Float64()),
 }
-"""How one image was made of another: `exact` if their pixels are equal, else as in `confirm.Match`."""
+"""How one image was made of another: `exact` if their pixels are equal, else as in `confirm.Match`, the box by side."""
 
-EXACT_COPY = (True, 1.0, False, 0, 1.0)
+EXACT_COPY = (True, "copy", 1.0, 1.0, False, 0, 1.0, *confirm.WHOLE)
 """`RESULT` of two images with equal pixels."""
 
 COPIES = pl.Schema({"image": pl.UInt32(), "other": pl.UInt32(), **RESULT})
-"""Confirmed copies: how `other` was made of `image`."""
+"""Related images, of any kind but `unrelated`: how `other` was made of `image`."""
 
 CANDIDATE_PAIRS = pl.Schema({"image": pl.UInt32, "other": pl.UInt32, "alike": pl.Boolean})
 """Pairs to compare; `alike` if their hashes are so close that their pixels may be equal."""
 
 _KEYS = pl.Schema({"number": pl.UInt32, "key": pl.String})
-_VERDICTS = pl.Schema({"one": pl.String(), "two": pl.String(), "same": pl.Boolean(), **RESULT})
+_VERDICTS = pl.Schema({"one": pl.String(), "two": pl.String(), **RESULT})
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 
@@ -91,10 +99,10 @@ class ComparisonTask:
     out: Path
 
 
-def confirm_copies(
+def confirm_related(
     pairs: pl.DataFrame, by_number: Mapping[int, Image], max_pixels: int, folder: Path, workers: int
 ) -> pl.DataFrame:
-    """Compare candidate pairs of images and give those that are copies, as `COPIES`, sorted.
+    """Compare candidate pairs of images and give those that are related, as `COPIES`, sorted.
 
     Args:
         pairs: as `CANDIDATE_PAIRS`; at most `other` is sketched.
@@ -118,7 +126,7 @@ def confirm_copies(
         pass
     verdicts = _load_verdicts(folder)
     _merge_files(verdicts, folder)
-    found = keyed.join(verdicts.filter("same"), on=["one", "two"], maintain_order="left")
+    found = keyed.join(verdicts.filter(pl.col("kind") != "unrelated"), on=["one", "two"], maintain_order="left")
     return found.sort("image", "other").select(list(COPIES)).cast(COPIES)
 
 
@@ -187,12 +195,13 @@ def compare(task: ComparisonTask) -> Path:
         rows = []
         for one, two, alike in task.pairs:
             if alike and digest(one) == digest(two):
-                same, result = True, EXACT_COPY
+                result = EXACT_COPY
             else:
                 sketched = isinstance(two, SketchedImage)
                 match = confirm.compare(prepare(one, sketched), prepare(two, sketched))
-                same, result = match.same, (False, match.likeness, match.flipped, match.turn, match.zoom)
-            rows.append((_key(one), _key(two), same, *result))
+                how = match.likeness, match.share, match.flipped, match.turn, match.zoom, *match.box
+                result = (False, match.kind, *how)
+            rows.append((_key(one), _key(two), *result))
     with replacing(task.out) as temporary:
         pl.DataFrame(rows, _VERDICTS, orient="row").write_parquet(temporary)
     return task.out

@@ -1,4 +1,4 @@
-"""Search for copies among numbered images: fingerprints propose pairs, pixels confirm them.
+"""Search for related images among numbered ones: fingerprints propose pairs, pixels confirm them.
 
 Equal pixels make one image: of a set of images with equal pixels only the leader is compared with others, and what is
 confirmed of the leader holds for all of them.
@@ -16,7 +16,9 @@ import polars as pl
 from ..copies.clusters import components
 from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..copies.neighbours import candidates, equal_fingerprints
-from .comparisons import CANDIDATE_PAIRS, COPIES, Image, SketchedImage, confirm_copies
+from ..mixture import CopyRule
+from .comparisons import CANDIDATE_PAIRS, COPIES, KIND, Image, SketchedImage, confirm_related
+from .copy_rule import counts
 from .scan_images import ScanImages
 
 ALIKE_HASH = 16
@@ -29,13 +31,13 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 
 
 class Copies(NamedTuple):
-    """The copies among numbered images.
+    """The copies and other related images among numbered images.
 
     Attributes:
         equal: `EQUAL`: each image that has the pixels of an image with a lower number, and the lowest of these, its
             leader.
-        altered: `ALTERED`: leaders of images that are copies of each other with other pixels, each pair once; `other`
-            was made of `image`.
+        altered: `ALTERED`: leaders of images that are related and have other pixels, each pair once, by `kind`;
+            `other` was made of `image`.
         compared: the number of pairs whose pixels were compared.
     """
 
@@ -47,6 +49,18 @@ class Copies(NamedTuple):
         """Give the leaders of images; an image leads itself unless an image before it has its pixels."""
         return image.replace(self.equal["image"], self.equal["leader"])
 
+    def under(self, rule: CopyRule) -> "Copies":
+        """Give these copies with only those related images that count under a rule."""
+        return self._replace(altered=self.altered.filter(counts(rule)))
+
+    def count_pairs(self, images: pl.Series) -> dict[str, int]:
+        """Count the related pairs of images of records, lists of numbers, by kind; `exact` are those with leaders."""
+        inside = pl.col("image", "other").is_in(images.explode().unique().implode())
+        equal, altered = self.equal.rename({"leader": "other"}), self.altered
+        kinds = altered.filter(pl.all_horizontal(inside))["kind"]
+        named = {kind: int((kinds == kind).sum()) for kind in KIND.categories if kind != "unrelated"}
+        return {"exact": equal.filter(pl.all_horizontal(inside)).height, **named}
+
 
 NO_COPIES = Copies(pl.DataFrame(schema=EQUAL), pl.DataFrame(schema=ALTERED), 0)
 
@@ -57,7 +71,7 @@ class CopySearch:
 
     Attributes:
         images, external: the images.
-        max_pixels, folder, workers: as in `confirm_copies`.
+        max_pixels, folder, workers: as in `confirm_related`.
     """
 
     images: ScanImages
@@ -105,14 +119,14 @@ class CopySearch:
         return prints
 
     def _add(self, copies: Copies, pairs: Numbers) -> Copies:
-        """Compare the pixels of pairs of images, int64 [P, 2], and add those that are copies."""
+        """Compare the pixels of pairs of images, int64 [P, 2], and add those that are related."""
         hashes = np.concatenate([self.images.prints["hash"], self._external_prints()["hash"]])
         alike = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(1) <= ALIKE_HASH
         to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
         count = len(self.images.prints)
         by_number: dict[int, Image] = dict(self.images.locations(np.unique(pairs[pairs < count]).tolist()))
         by_number |= {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
-        confirmed = confirm_copies(to_compare, by_number, self.max_pixels, self.folder, self.workers)
+        confirmed = confirm_related(to_compare, by_number, self.max_pixels, self.folder, self.workers)
         return _merge(copies, confirmed)._replace(compared=copies.compared + len(pairs))
 
     def equal_by_digest(self) -> Copies:
@@ -142,7 +156,7 @@ def _equal(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _merge(copies: Copies, found: pl.DataFrame) -> Copies:
-    """Add confirmed pairs, as `COPIES`; of several pairs of the same leaders the most similar one stays."""
+    """Add confirmed pairs, as `COPIES`; of several pairs of the same leaders the closest, most similar one stays."""
     known = copies.equal.select("image", other="leader")
     exact = found.filter("exact").select("image", "other")
     grown = copies._replace(equal=_equal(pl.concat([known, exact])))
@@ -150,7 +164,7 @@ def _merge(copies: Copies, found: pl.DataFrame) -> Copies:
     led = pairs.with_columns(image=grown.leader(pl.col("image")), other=grown.leader(pl.col("other")))
     altered = (
         led.filter(pl.col("image") != pl.col("other"))
-        .sort("similarity", "image", "other", descending=[True, False, False])
+        .sort("kind", "similarity", "image", "other", descending=[False, True, False, False])
         .with_columns(low=pl.min_horizontal("image", "other"), high=pl.max_horizontal("image", "other"))
         .unique(["low", "high"], keep="first", maintain_order=True)
     )

@@ -24,8 +24,9 @@ def exact(rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr) -> pl.Data
     """
     first = [pl.col(name).first().over("image_cluster", "text_key") for name in ("index", "id")]
     keyed = by_precedence(rows.filter(~is_evaluation)).with_columns(survivor=first[0], name=first[1])
-    hits = add_transformations(keyed.filter(pl.col("index") != pl.col("survivor")), rows, copies)
-    return dropped(hits, "duplicate", pl.col("name"), pl.col("similarity"), pl.col("transformation"))
+    hits = keyed.filter(pl.col("index") != pl.col("survivor")).select("index", "survivor", "name")
+    hits = add_transformations(hits, rows, copies)
+    return dropped(hits, "duplicate", pl.col("name"), *map(pl.col, ("similarity", "transformation", "relation")))
 
 
 def near(
@@ -54,7 +55,7 @@ def near(
     hits = found.join(ordered.select("place", "index"), on="place").join(survivors, on="survivor")
     hits = hits.sort("place").drop("survivor").rename({"other": "survivor"})
     hits = add_transformations(hits, rows, copies)
-    return dropped(hits, "near-duplicate", pl.col("id"), pl.col("score"), pl.col("transformation"))
+    return dropped(hits, "near-duplicate", pl.col("id"), *map(pl.col, ("score", "transformation", "relation")))
 
 
 def _shared_bands(rows: pl.DataFrame, block: Sequence[str]) -> dict[int, list[int]]:

@@ -1,15 +1,19 @@
-"""How copies of images group records, and in words how one image was made of another."""
+"""How copies of images group records, and in words how one image was made of another or is related to it."""
 
 import numpy as np
 import polars as pl
 
 from ..copies.clusters import greedy_clusters
 from .candidates import by_precedence
+from .comparisons import KIND
 from .copy_search import Copies
+
+RELATION = pl.Enum(["equal", *KIND.categories])
+"""How an image is related to another, the closest relation first."""
 
 
 def in_both_directions(copies: Copies) -> pl.DataFrame:
-    """Give each pair of leaders twice: `image`, its `original`, `similarity` and `transformation`.
+    """Give each pair of leaders twice: `image`, `original`, `kind`, `similarity`, `share` and `transformation`.
 
     `transformation` describes how the image was made of the original.
     """
@@ -18,28 +22,50 @@ def in_both_directions(copies: Copies) -> pl.DataFrame:
         turn=pl.when("flipped").then("turn").otherwise((360 - pl.col("turn")) % 360), zoom=1 / pl.col("zoom")
     )
     both = pl.concat([forward, backward.select(forward.columns)]).with_columns(transformation=_transformation())
-    return both.select("image", "original", "similarity", "transformation").sort("image", "original")
+    columns = ("image", "original", "kind", "similarity", "share", "transformation")
+    return both.select(columns).sort("image", "original")
 
 
 def _transformation() -> pl.Expr:
-    """Describe how a copy was made; a zoom above 1 shows less than the original."""
-    zoom = pl.col("zoom").round(2)
+    """Describe how an image was made of another; a zoom above 1 shows less than the original."""
+    zoom, is_copy = pl.col("zoom").round(2), pl.col("kind") == "copy"
     parts = [
+        _partial_relation(),
         pl.when("flipped").then(pl.lit("flipped")),
         pl.when(pl.col("turn") != 0).then(pl.format("rotated by {} degrees", "turn")),
-        pl.when(zoom >= 1.02).then(pl.format("cropped and enlarged {} times", zoom)),
-        pl.when(zoom <= 0.98).then(pl.format("a wider view, scaled {} times", zoom)),
+        pl.when(is_copy & (zoom >= 1.02)).then(pl.format("cropped and enlarged {} times", zoom)),
+        pl.when(is_copy & (zoom <= 0.98)).then(pl.format("a wider view, scaled {} times", zoom)),
     ]
     changed = pl.concat_str(parts, separator=", ", ignore_nulls=True)
     altered = pl.when(changed == "").then(pl.lit("re-encoded, resized or recoloured")).otherwise(changed)
     return pl.format("{}; similarity {}", altered, pl.col("similarity").round(3))
 
 
+def _partial_relation() -> pl.Expr:
+    """Describe how images are related that are no copies, null for copies."""
+    kind, box = pl.col("kind"), pl.format("{} {} {} {}", *map(_two_decimals, ("left", "top", "right", "bottom")))
+    return (
+        pl.when((kind == "panel") & (pl.col("zoom") > 1))
+        .then(pl.format("a panel, at {} of the other", box))
+        .when(kind == "panel")
+        .then(pl.format("shows the other as a panel, at {}", box))
+        .when(kind == "overlap")
+        .then(pl.format("overlaps by {}", _two_decimals("share")))
+        .when(kind == "sequence")
+        .then(pl.lit("a neighbouring slice or frame"))
+    )
+
+
+def _two_decimals(column: str) -> pl.Expr:
+    hundredths = (pl.col(column) * 100).round().cast(pl.Int64).cast(pl.String)
+    return hundredths.str.zfill(3).str.replace(r"(..)$", ".$1")
+
+
 def add_clusters(rows: pl.DataFrame, copies: Copies, is_eligible: pl.Expr) -> pl.DataFrame:
     """Add `representatives`, one leader for each of a record's images, and `image_cluster`, equal for equal ones.
 
     The images of rows that are eligible are chosen first, in the order of `by_precedence`. An image represents only
-    images with its pixels, and images that were confirmed as copies of one of these. So two of its copies that were
+    images with its pixels, and images that are related to one of these in `copies`. So two of its copies that were
     never compared, or are no copies of each other (two crops of one image), share a cluster only through it.
     """
     order = by_precedence(rows.with_columns(first=is_eligible)).sort("first", descending=True, maintain_order=True)
@@ -67,40 +93,67 @@ def add_clusters(rows: pl.DataFrame, copies: Copies, is_eligible: pl.Expr) -> pl
 def add_transformations(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
     """Describe for pairs of records, `index` and the `survivor` of the same cluster, how their images differ.
 
-    Adds `transformation`, "" for equal images, and `similarity`, the lowest of them, 1 for equal pixels.
+    Adds `transformation`, "" for equal images; `similarity`, the lowest of them, 1 for equal pixels; and `relation`,
+    the least close of `equal`, `copy` and the other kinds, "" for records without images.
     """
-    differing = _differing_images(hits, rows, copies)
-    owners = rows.select("id", representative="images").explode("representative")
-    owners = owners.with_columns(copies.leader(pl.col("representative")))
-    first = owners.unique("representative", keep="first", maintain_order=True)
-    # images that were never compared share a cluster through their representative
-    through = pl.format("like it a copy of an image of {}", "id")
     described = (
-        differing.join(first, on="representative", how="left")
-        .sort("index")
+        _compared_images(hits, rows, copies)
+        .sort("index", maintain_order=True)
         .group_by("index", maintain_order=True)
         .agg(
-            transformation=pl.coalesce("transformation", through).unique(maintain_order=True).str.join("; "),
+            transformation=pl.col("transformation").drop_nulls().unique(maintain_order=True).str.join("; "),
             similarity=pl.col("similarity").min(),
+            relation=pl.col("relation").max(),
         )
     )
     joined = hits.join(described, on="index", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("transformation").fill_null(""), pl.col("similarity").fill_null(1.0))
+    return joined.with_columns(
+        pl.col("transformation", "relation").cast(pl.String).fill_null(""), pl.col("similarity").fill_null(1.0)
+    )
 
 
-def _differing_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
-    """Give each image of a record that the survivor does not have as it is.
+def _compared_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
+    """Compare each image of a record with the survivor's at its place.
 
-    Columns: `index`, `representative`, and `similarity` and `transformation`, null if the two were never compared.
+    Columns: `index`, `relation` (`RELATION`), `similarity`, and `transformation`, null where both are one image.
+    Images that were never compared are related through their representative.
     """
     images = hits.select("index", "survivor").join(rows.select("index", "images", "representatives"), on="index")
     images = images.join(rows.select(survivor="index", original="images"), on="survivor")
     each = images.rename({"images": "image", "representatives": "representative"})
-    differing = each.explode("image", "original", "representative").filter(pl.col("image") != pl.col("original"))
-    led = differing.with_columns(copies.leader(pl.col("image")), copies.leader(pl.col("original")))
-    compared = led.join(in_both_directions(copies), on=["image", "original"], how="left", maintain_order="left")
-    is_equal = pl.col("image") == pl.col("original")
-    return compared.with_columns(
-        transformation=pl.when(is_equal).then(pl.lit("equal pixels in another file")).otherwise("transformation"),
+    each = each.explode("image", "original", "representative").drop_nulls("image")
+    is_same = pl.col("image") == pl.col("original")
+    led = each.with_columns(copies.leader(pl.col("image")), copies.leader(pl.col("original")), is_same=is_same)
+    both = in_both_directions(copies)
+    to_representative = both.select("image", representative="original", through="kind")
+    owners = rows.select(owner="id", representative="images").explode("representative").drop_nulls()
+    owners = owners.with_columns(copies.leader(pl.col("representative")))
+    compared = (
+        led.join(both, on=["image", "original"], how="left", maintain_order="left")
+        .join(to_representative, on=["image", "representative"], how="left", maintain_order="left")
+        .join(
+            to_representative.rename({"image": "original", "through": "through_other"}),
+            on=["original", "representative"],
+            how="left",
+            maintain_order="left",
+        )
+        .join(owners.unique("representative", keep="first", maintain_order=True), on="representative", how="left")
+    )
+    is_equal, through = pl.col("image") == pl.col("original"), pl.max_horizontal("through", "through_other")
+    indirect = (
+        pl.when(through == "copy")
+        .then(pl.format("like it a copy of an image of {}", "owner"))
+        .otherwise(pl.format("like it related to an image of {}", "owner"))
+    )
+    return compared.select(
+        "index",
+        relation=pl.when(is_equal)
+        .then(pl.lit("equal", RELATION))
+        .otherwise(pl.coalesce("kind", through).cast(RELATION)),
         similarity=pl.when(is_equal).then(1.0).otherwise("similarity"),
+        transformation=pl.when(~pl.col("is_same")).then(
+            pl.when(is_equal)
+            .then(pl.lit("equal pixels in another file"))
+            .otherwise(pl.coalesce("transformation", indirect))
+        ),
     )

@@ -2,29 +2,52 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import polars as pl
 
-from ..mixture import EvaluationSet
+from ..mixture import CopyRule, EvaluationSet
 from . import overlap
 from .candidates import UNREADABLE_STAGES
+from .copy_rule import counts
 from .copy_search import Copies
 from .image_copies import in_both_directions
 from .scan_texts import ScanTexts
 
-KINDS = ("image", "near-duplicate", "text", "overlap", "group", "same-question-answer", "ngram-match")
+KINDS = (
+    "image",
+    "near-duplicate",
+    "panel",
+    "image-overlap",
+    "text",
+    "overlap",
+    "sequence",
+    "group",
+    "same-question-answer",
+    "ngram-match",
+)
 """How a record matches an evaluation set, the closest match first:
 
-- `image`: equal pixels, whatever the question.
-- `near-duplicate`: an altered copy of an image, confirmed by its pixels (`image_copies`).
-- `text`: both without images, with equal question and answer.
-- `overlap`: both without images; the record contains at least half of the item (`overlap`).
-- `group`: of the same patient, study, article or case.
+- `image`: equal pixels, whatever the question; always a leak.
+- `near-duplicate`: an altered copy of an image, confirmed by its pixels; always a leak.
+- `panel`: an image is a part of the other.
+- `image-overlap`: two images show a part of each other.
+- `text`: both without images, with equal question and answer; always a leak.
+- `overlap`: both without images; the record contains at least half of the item (`overlap`); always a leak.
+- `sequence`: two images are neighbours of a volume or a clip.
+- `group`: of the same patient, study, article or case; no leak.
 - `same-question-answer`: equal question and answer on another image; no leak.
 - `ngram-match`: both without images; the record contains an n-gram of the item and less than half of it; no leak.
 """
 
-LEAKS = ("image", "near-duplicate", "text", "overlap")
+BY_RULE = ("panel", "image-overlap", "sequence")
+"""The kinds that are leaks as far as the mixture's `copies.leaks` says so."""
+
+_IMAGE_KINDS = {"copy": "near-duplicate", "panel": "panel", "overlap": "image-overlap", "sequence": "sequence"}
+"""Kind of relation between two images -> kind of match."""
+
+MatrixRow: TypeAlias = dict[str, Any]
+"""A row of `matrix`."""
 
 _SCHEMA: Mapping[str, pl.DataType] = {
     "index": pl.UInt32(),
@@ -33,9 +56,12 @@ _SCHEMA: Mapping[str, pl.DataType] = {
     "item": pl.UInt32(),
     "score": pl.Float64(),
     "transformation": pl.String(),
+    "relation": pl.String(),
+    "leak": pl.Boolean(),
 }
 
 _HAS_IMAGE = pl.col("images").list.len() > 0
+_NO_IMAGE = {"transformation": pl.lit(""), "relation": pl.lit("")}
 _NO_SCORE = pl.lit(None, pl.Float64)
 
 
@@ -88,16 +114,18 @@ def find_matches(
     texts: ScanTexts,
     copies: Copies,
     external: ExternalItems,
+    rule: CopyRule,
 ) -> pl.DataFrame:
     """Match `rows` with the items of `everything` and with external items: one line per row, set and kind.
 
     Columns: `index`, `set` (position in `evaluation`), `kind`, `item` (index of the first item, in reading order, or
     of the most similar one), `score` (similarity of the images, or share of the item that the record contains; null
-    for exact matches), `transformation` (how the record's image was made of the item's). Items count even if they
-    are dropped; evaluation items themselves and other test rows have no matches.
+    for exact matches), `transformation` and `relation` (how the record's image was made of the item's, as in
+    `DROPS`), `leak` (whether the match is a leak; `rule` decides it of related images). Items count even if they are
+    dropped; evaluation items themselves and other test rows have no matches.
     """
     rows = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
-    altered = in_both_directions(copies)
+    altered = in_both_directions(copies).with_columns(leak=counts(rule))
     found = [pl.DataFrame(schema=_SCHEMA)]
     for place, item in enumerate(evaluation):
         if item.source:
@@ -112,7 +140,7 @@ def find_matches(
 
 
 def match_validation(
-    kept: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, copies: Copies
+    kept: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, copies: Copies, rule: CopyRule
 ) -> tuple[pl.DataFrame, list[EvaluationSet]]:
     """Match the kept training records with the kept validation records of each source.
 
@@ -125,11 +153,11 @@ def match_validation(
     splits = [split for split in splits if split.name not in named]
     placed = kept.with_columns(upstream_split="split")
     training = placed.filter(pl.col("split") == "train")
-    return find_matches(training, placed, splits, texts, copies, NO_EXTERNAL_ITEMS), splits
+    return find_matches(training, placed, splits, texts, copies, NO_EXTERNAL_ITEMS, rule), splits
 
 
 def _match_images(rows: pl.DataFrame, items: pl.DataFrame, copies: Copies, altered: pl.DataFrame) -> list[pl.DataFrame]:
-    """Match by images, with the most similar item; a row that has equal pixels has no match by a copy as well."""
+    """Match by images, once per row: by equal pixels, else by a leak, the closest kind, the most similar item."""
     originals = items.select(item="index", original="images").explode("original").drop_nulls()
     originals = originals.with_columns(copies.leader(pl.col("original")))
     first = originals.unique("original", keep="first", maintain_order=True)
@@ -141,11 +169,14 @@ def _match_images(rows: pl.DataFrame, items: pl.DataFrame, copies: Copies, alter
         images.join(altered, on="image")
         .join(first, on="original")
         .join(equal, on="index", how="anti")
-        .sort("index", "similarity", "item", descending=[False, True, False])
+        .sort("index", "leak", "kind", "similarity", "item", descending=[False, True, False, True, False])
         .unique("index", keep="first", maintain_order=True)
-        .select("index", "item", kind=pl.lit("near-duplicate"), score="similarity", transformation="transformation")
+        .with_columns(
+            kind=pl.col("kind").cast(pl.String).replace_strict(_IMAGE_KINDS), score="similarity", relation="kind"
+        )
     )
-    return [equal.with_columns(kind=pl.lit("image"), score=_NO_SCORE, transformation=pl.lit("")), near]
+    same_pixels = {"kind": pl.lit("image"), "leak": pl.lit(True), "score": _NO_SCORE, "relation": pl.lit("equal")}
+    return [equal.with_columns(transformation=pl.lit(""), **same_pixels), near]
 
 
 def _match_keys(rows: pl.DataFrame, items: pl.DataFrame, readable: pl.DataFrame) -> list[pl.DataFrame]:
@@ -161,7 +192,8 @@ def _match_keys(rows: pl.DataFrame, items: pl.DataFrame, readable: pl.DataFrame)
 def _match_key(rows: pl.DataFrame, items: pl.DataFrame, key: str, kind: str) -> pl.DataFrame:
     first = items.drop_nulls(key).group_by(key, maintain_order=True).agg(item=pl.col("index").first())
     matched = rows.join(first, on=key, maintain_order="left")
-    return matched.select("index", "item", kind=pl.lit(kind), score=_NO_SCORE, transformation=pl.lit(""))
+    found = {"kind": pl.lit(kind), "leak": pl.lit(kind == "text"), "score": _NO_SCORE}
+    return matched.select("index", "item", **found, **_NO_IMAGE)
 
 
 def _match_ngrams(
@@ -177,14 +209,15 @@ def _match_ngrams(
     sets = pl.concat([_sets_of(items, evaluation), external.items.select(item="index", set="set")])
     grams = overlap.ItemGrams(pl.concat([overlap.grams_of(texts.texts(items)), external.grams]))
     shares = [] if grams.is_empty else [grams.shares(part) for part in texts.texts(rows.filter(text_only))]
-    kind = pl.when(pl.col("share") >= overlap.MIN_SHARE).then(pl.lit("overlap")).otherwise(pl.lit("ngram-match"))
+    is_leak = pl.col("share") >= overlap.MIN_SHARE
+    kind = pl.when(is_leak).then(pl.lit("overlap")).otherwise(pl.lit("ngram-match"))
     return (
         pl.concat([pl.DataFrame(schema=overlap.SHARES), *shares])
         .join(sets, on="item")
         .sort("share", "item", descending=[True, False])
         .unique(["index", "set"], keep="first", maintain_order=True)
         .sort("index", "set")
-        .with_columns(kind=kind, score="share", transformation=pl.lit(""))
+        .with_columns(kind=kind, leak=is_leak, score="share", **_NO_IMAGE)
     )
 
 
@@ -196,22 +229,29 @@ def _sets_of(items: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> pl.Dat
     return items.select(item="index", set=place)
 
 
-def matrix(
-    matches: pl.DataFrame, everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]
-) -> list[dict[str, str | int]]:
+def matrix(matches: pl.DataFrame, everything: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> list[MatrixRow]:
     """Count the matching records for each source and set, by kind; sources in reading order.
 
-    A record counts once per kind; one with an equal text does not also count as `overlap`.
+    A record counts once per kind; one with an equal text does not also count as `overlap`. `leaks` of a row counts
+    those that are leaks, for each kind that has any.
     """
     has_text = pl.col("kind").eq("text").any().over("index", "set")
-    counts = (
+    counted = (
         matches.filter(~((pl.col("kind") == "overlap") & has_text))
         .join(everything.select("index", "source", "rank"), on="index")
         .group_by("rank", "source", "set")
-        .agg((pl.col("kind") == kind).sum().alias(kind) for kind in KINDS)
+        .agg(
+            *((pl.col("kind") == kind).sum().alias(kind) for kind in KINDS),
+            *(((pl.col("kind") == kind) & pl.col("leak")).sum().alias(f"{kind} leaks") for kind in KINDS),
+        )
         .sort("rank", "set")
     )
     return [
-        {"source": row["source"], "set": evaluation[row["set"]].name, **{kind: row[kind] for kind in KINDS}}
-        for row in counts.iter_rows(named=True)
+        {
+            "source": row["source"],
+            "set": evaluation[row["set"]].name,
+            **{kind: row[kind] for kind in KINDS},
+            "leaks": {kind: row[f"{kind} leaks"] for kind in KINDS if row[f"{kind} leaks"]},
+        }
+        for row in counted.iter_rows(named=True)
     ]

@@ -23,15 +23,17 @@ def split_of(group: str, holdout: float, seed: int) -> str:
 def assign(rows: pl.DataFrame, mixture: Mixture, copies: Copies) -> pl.DataFrame:
     """Add `split`: upstream's, or one by the group's hash if upstream has none or the mixture trains on it.
 
-    Groups that share an image, or have copies of each other's, are joined first and get one split: upstream's, if it
-    gave one of them a split for training or validation (training first); else that of the hash of their first name,
-    by the smallest holdout of their sources.
+    Groups that share an image, or have images that count as copies for leaks, are joined first and get one split:
+    upstream's, if it gave one of them a split for training or validation (training first); else that of the hash of
+    their first name, by the smallest holdout of their sources.
     """
     by_hash = _splits_with_rule(mixture, "train") + [f"{source}/" for source in mixture.sources]
     is_hashed = pl.concat_str("source", "upstream_split", separator="/").is_in(by_hash)
     holdouts = {source: mixture.split_rule(source).holdout for source in mixture.sources}
     holdout = pl.col("source").replace_strict(holdouts, return_dtype=pl.Float64)
-    joined = rows.join(_joined_groups(rows, copies), on="group", how="left", maintain_order="left")
+    joined = rows.join(
+        _joined_groups(rows, copies.under(mixture.copies.leaks)), on="group", how="left", maintain_order="left"
+    )
     joined = joined.with_columns(pl.coalesce("joined", "group").alias("joined"), is_hashed=is_hashed)
     given = [
         (~pl.col("is_hashed") & (pl.col("group") != "") & (pl.col("upstream_split") == split)).any().alias(split)
@@ -47,7 +49,7 @@ def assign(rows: pl.DataFrame, mixture: Mixture, copies: Copies) -> pl.DataFrame
 
 
 def _joined_groups(rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
-    """Give `group` and `joined`, the first name of those that copies of images connect, where it is another one."""
+    """Give `group` and `joined`, the first name of those that related images connect, where it is another one."""
     names = rows.select(group=pl.col("group").unique().sort())["group"]
     number = pl.col("group").replace_strict(names, pl.Series(range(len(names)), dtype=pl.Int64))
     images = rows.select("group", image="images").explode("image").drop_nulls().unique()

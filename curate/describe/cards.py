@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 import yaml
 
-from ..decide.leaks import LEAKS
 from ..licences import spdx
 from ..record import REASONS, SPLITS
 from ..shards import replacing, write_text
@@ -168,7 +167,7 @@ def _cell(text: object) -> str:
 
 def _shared_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the rows of a leak matrix that have a leak."""
-    return [row for row in rows if any(row[kind] for kind in LEAKS)]
+    return [row for row in rows if row["leaks"]]
 
 
 def _short(note: str) -> str:

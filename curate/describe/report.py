@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from ..decide.leaks import KINDS, LEAKS
+from ..decide.leaks import KINDS
 from ..shards import write_text
 from .cards import render_template
 
@@ -23,7 +23,7 @@ def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
 
 def text(mix: Path, document: Mapping[str, Any]) -> str:
     """Return the page, a pure function of manifest and ledger."""
-    return render_template("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS, leaks=LEAKS)
+    return render_template("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS)
 
 
 def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -36,12 +36,13 @@ def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str
     of_mix = pl.col("source").is_in(list(document["sources"]))  # a published ledger also has other sources
     ledger = pl.read_parquet(mix / "ledger.parquet").filter(of_mix & (pl.col("outcome") == "dropped"))
     reasons = ledger["reason"].value_counts().sort("count", "reason", descending=[True, False])["reason"]
-    hidden = pl.col("source").is_in(credentialed) | pl.col("evidence").str.contains(_id_pattern(credentialed))
-    columns = ["id", "evidence", "score", "transformation"]
+    names_one = pl.any_horizontal(pl.col("evidence", "transformation").str.contains(_id_pattern(credentialed)))
+    hidden = pl.col("source").is_in(credentialed) | names_one
+    columns = ["id", "evidence", "score", "relation", "transformation"]
     first = ledger.filter(~hidden).group_by("source", "reason", maintain_order=True).head(EXAMPLES)
     return {reason: first.filter(pl.col("reason") == reason)[columns].to_dicts() for reason in reasons}
 
 
 def _id_pattern(sources: list[str]) -> str:
-    """Return a pattern that matches the record ids of the sources, or nothing if there are no sources."""
-    return "|".join(f"^{source}/" for source in sources) or "$^"
+    """Return a pattern that finds record ids of the sources in a text, or nothing if there are no sources."""
+    return "|".join(rf"\b{source}/" for source in sources) or "$^"

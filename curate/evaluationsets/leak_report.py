@@ -9,7 +9,7 @@ import polars as pl
 
 from ..decide import leaks, overlap
 from ..decide.copy_search import CopySearch
-from ..mixture import EvaluationSet, FileFilter
+from ..mixture import CopyRule, EvaluationSet, FileFilter
 from ..write import manifest
 from . import collection, external_sets, fingerprint_file
 from .collection import Collection, Target
@@ -24,7 +24,7 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
     """Report what `target` shares with each of `against`.
 
     Images of a mix among `against` are compared themselves; those of folders and fingerprint files by their sketches,
-    as in a build.
+    as in a build. The rule of `target`, or the default one of a folder, decides which related images are leaks.
 
     Args:
         target: a finished mix, of which the training and validation records count, or a folder of images.
@@ -40,6 +40,7 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
     Raises:
         UsageError: a path cannot be used.
     """
+    rule = leak_rule(manifest.read(target)) if (target / manifest.NAME).is_file() else CopyRule()
     mixes = [place for place, path in enumerate(against) if (path / manifest.NAME).is_file()]
     own = [name for name in TRAINING_SPLITS if name != split or target.resolve() not in map(Path.resolve, against)]
     targets = [Target(target, tuple(own)), *(Target(against[place], (split,)) for place in mixes)]
@@ -61,7 +62,7 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
         images = [image for file in files.values() for image in file.images]
         search = CopySearch(found.images, images, MAX_PIXELS, work / "comparisons", workers)
         copies = search.between(search.equal_by_digest(), _images(rows), _images(external.items))
-        matches = leaks.find_matches(rows, rows, compared, found.texts, copies, external)
+        matches = leaks.find_matches(rows, rows, compared, found.texts, copies, external, rule)
     return {
         "target": str(target),
         "records": rows.height,
@@ -73,6 +74,11 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
         "matrix": leaks.matrix(matches, rows, compared),
         "hits": _hits(matches, rows, external.items, compared),
     }
+
+
+def leak_rule(document: Mapping[str, Any]) -> CopyRule:
+    """Give the rule by which the mix of a manifest takes related images for leaks."""
+    return CopyRule(**document["settings"]["mixture"]["copies"]["leaks"])
 
 
 class OwnLeaks(NamedTuple):
@@ -92,10 +98,11 @@ class OwnLeaks(NamedTuple):
     compared: int
 
 
-def own_leaks(mix: Path, evaluation: Sequence[EvaluationSet], workers: int) -> OwnLeaks:
+def own_leaks(mix: Path, evaluation: Sequence[EvaluationSet], rule: CopyRule, workers: int) -> OwnLeaks:
     """Search the training and validation records of a mix for those of its records that are evaluation items.
 
-    Fingerprints are taken of the mix's own bytes, and proposed pairs are compared by their pixels.
+    Fingerprints are taken of the mix's own bytes, and proposed pairs are compared by their pixels; `rule` says which
+    related images are leaks.
 
     Raises:
         UsageError: the mix has no records.
@@ -109,7 +116,7 @@ def own_leaks(mix: Path, evaluation: Sequence[EvaluationSet], workers: int) -> O
         search = CopySearch(found.images, [], MAX_PIXELS, work / "comparisons", workers)
         copies = search.between(search.equal_by_digest(), training, items)
         external = leaks.NO_EXTERNAL_ITEMS
-        matches = leaks.find_matches(found.rows, found.rows, evaluation, found.texts, copies, external)
+        matches = leaks.find_matches(found.rows, found.rows, evaluation, found.texts, copies, external, rule)
     return OwnLeaks(
         _hits(matches, found.rows, found.rows, evaluation),
         found.unreadable.select("id", "problem").to_dicts(),
@@ -146,7 +153,7 @@ def _hits(
     matches: pl.DataFrame, rows: pl.DataFrame, items: pl.DataFrame, evaluation: Sequence[EvaluationSet]
 ) -> list[dict[str, Any]]:
     found = (
-        matches.filter(pl.col("kind").is_in(leaks.LEAKS))
+        matches.filter("leak")
         .sort("index", "set", "kind")
         .join(rows.select("index", "id"), on="index", maintain_order="left")
         .join(items.select(item="index", item_id="id"), on="item", maintain_order="left")

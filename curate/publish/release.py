@@ -194,10 +194,9 @@ def write_ledger(out: Path, full: pl.DataFrame, document: Mapping[str, Any]) -> 
     licences = {source: entry["facts"]["licence"] for source, entry in document["sources"].items()}
     withheld = [name for name, own in licences.items() if own["effective"]["verdict"] != "redistributable"]
     quotes = pl.col("source").is_in(withheld) & pl.col("reason").is_in(QUOTING_REASONS)
-    without_ids = pl.col("evidence").str.replace_all(_id_pattern(hidden), "$1")
-    rows = full.filter(~pl.col("source").is_in(hidden)).with_columns(
-        evidence=pl.when(quotes).then(pl.lit("")).otherwise(without_ids)
-    )
+    without_ids = pl.col("evidence", "transformation").str.replace_all(_id_pattern(hidden), "$1")
+    rows = full.filter(~pl.col("source").is_in(hidden)).with_columns(without_ids)
+    rows = rows.with_columns(evidence=pl.when(quotes).then(pl.lit("")).otherwise("evidence"))
     ledger.write(out, rows)
 
 

@@ -20,6 +20,7 @@ SCHEMA = pl.Schema(
         "evidence": pl.String,
         "score": pl.Float64,
         "transformation": pl.String,
+        "relation": pl.String,
         "flag": pl.String,
     }
 )
@@ -27,8 +28,9 @@ SCHEMA = pl.Schema(
 
 `outcome` is `kept` or `dropped`; `stage` the stage that decided; `reason` one of `record.REASONS`, "" for kept records;
 `evidence` the record, item or text behind the decision; `score` the measurement behind it, null for exact decisions;
-`transformation` how the record's image differs from that of `evidence`, or ""; `flag` what is odd about a record, kept
-or dropped: `black image`, `white image`, `grey image` for images of one brightness, or "".
+`transformation` how the record's image differs from that of `evidence`, or ""; `relation` how the two are related where
+that decided: `equal` in their pixels, `copy`, `panel`, `overlap`, `sequence`, or ""; `flag` what is odd about a record,
+kept or dropped: `black image`, `white image`, `grey image` for images of one brightness, or "".
 """
 
 ZERO_COUNTS: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}

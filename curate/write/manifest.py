@@ -80,8 +80,9 @@ def compose(
     decided: pl.DataFrame,
     selection: Mapping[str, Any],
     evaluation: Sequence[Mapping[str, str | int | bool]],
-    leaks: Sequence[Mapping[str, str | int]],
-    validation_leaks: Sequence[Mapping[str, str | int]],
+    leaks: Sequence[Mapping[str, Any]],
+    validation_leaks: Sequence[Mapping[str, Any]],
+    copies: Mapping[str, int],
 ) -> dict[str, Any]:
     """Compose the manifest without `statistics`, `files` and `timings`. It contains no local path."""
     counts = ledger.counts(decided)
@@ -135,6 +136,7 @@ def compose(
         "evaluation": list(evaluation),
         "leaks": list(leaks),
         "validation_leaks": list(validation_leaks),
+        "copies": dict(copies),
         "contradictions": contradictions.count(kept),
         "repeats": caps.count_repeated_reports(kept),
     }

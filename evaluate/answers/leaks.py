@@ -7,11 +7,6 @@ A benchmark leaked if the mixture trains on its split (`splits: {test: train}`),
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medmix.curate.decide.leaks import KINDS, LEAKS
-
-NO_LEAK = {"source", "set", *KINDS} - set(LEAKS)
-"""Columns of the leak matrix that are no leaks; all others are."""
-
 
 def leaks_into_split(document: Mapping[str, Any], source: str, split: str) -> list[str]:
     """Describe how a split leaked into the training records of a mix, a line each; empty for a clean split."""
@@ -43,8 +38,7 @@ def _shared(document: Mapping[str, Any], source: str, split: str) -> list[str]:
     )
     lines = []
     for row in [*(document.get("leaks", ()) if reported else ()), *document.get("validation_leaks", ())]:
-        kinds = {kind: count for kind, count in row.items() if kind not in NO_LEAK and count}
-        if row["set"] == f"{source} {split}" and kinds:
-            counted = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items()))
+        if row["set"] == f"{source} {split}" and row["leaks"]:
+            counted = ", ".join(f"{count} by {kind}" for kind, count in sorted(row["leaks"].items()))
             lines.append(f"training records of {row['source']} share something with it ({counted})")
     return lines

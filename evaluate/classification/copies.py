@@ -1,4 +1,4 @@
-"""Pairs of copies of one image in a dataset, for splits and for the comparison of labels."""
+"""Pairs of related images in a dataset: copies, for the comparison of labels and for splits; parts, for splits."""
 
 import json
 from collections import defaultdict
@@ -10,22 +10,28 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from PIL import Image
 
 from medmix.curate.copies import confirm
 from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.decide.comparisons import code_version
+from medmix.curate.decide.copy_rule import counts
 from medmix.curate.engine import run
 from medmix.curate.measure.images import decode_reduced
+from medmix.curate.mixture import CopyRule
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
 
 from .image_cache import IMAGES_PER_TASK, Bytes, ImageCache, image_sources
 from .samples import Sample
 
-VERSION = "2"
+VERSION = "3"
 """Of this search; cached pairs depend on it and on the code of `curate/copies`."""
+
+_PAIRS = pl.Schema({"one": pl.Int64, "other": pl.Int64, "kind": pl.String, "share": pl.Float64})
+"""Related images, `kind` and `share` as in `confirm.Match`."""
 
 PAIRS_PER_TASK = 128
 """Pairs per task of a worker."""
@@ -35,12 +41,17 @@ PAIRS_PER_TASK = 128
 class CopyPairs:
     """Pairs of copies, as indices in the dataset, the smaller first.
 
+    What is confirmed of an image counts for all images with its pixels.
+
     Attributes:
-        pairs: all of them; what is confirmed of an image counts for all images with its pixels.
+        pairs: images with equal pixels, and altered copies.
+        parts: pairs that are no copies and count as leaks by the default rule of mixtures (`CopyRule`): panels, and
+            images that share half of the smaller one. They may have other labels.
         n_unsearchable: images too small or uniform to find altered copies of; only equal pixels were found.
     """
 
     pairs: tuple[tuple[int, int], ...]
+    parts: tuple[tuple[int, int], ...] = ()
     n_unsearchable: int = 0
 
 
@@ -52,7 +63,7 @@ def find_copies(
     max_pixels: int,
     workers: int = 1,
 ) -> CopyPairs:
-    """Find the copies in a dataset: equal pixels, and for `altered` those that `curate.copies` confirms."""
+    """Find the copies in a dataset: equal pixels, and for `altered` what `curate.copies` confirms, parts included."""
     if kind == "none":
         return CopyPairs(())
     equal = _equal_images(images.pixel_digests)
@@ -63,9 +74,18 @@ def find_copies(
     if not path.is_file():
         write_text(path, json.dumps(_find_altered(samples, max_pixels, workers)))
     known = json.loads(path.read_bytes())
-    sides = ((equal[images.pixel_digests[index]] for index in pair) for pair in known["pairs"])
-    altered = {(min(pair), max(pair)) for one, other in sides if one is not other for pair in product(one, other)}
-    return CopyPairs(tuple(sorted(exact | altered)), known["blind"])
+    related = pl.DataFrame(known["pairs"], _PAIRS, orient="row").filter(counts(CopyRule()))
+    contents = [equal[content] for content in images.pixel_digests]
+    is_copy = pl.col("kind") == "copy"
+    copies = exact | _of_all_equal(related.filter(is_copy), contents)
+    parts = _of_all_equal(related.filter(~is_copy), contents) - copies
+    return CopyPairs(tuple(sorted(copies)), tuple(sorted(parts)), known["blind"])
+
+
+def _of_all_equal(related: pl.DataFrame, contents: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
+    """Give the pairs of all images with the pixels of related ones; `contents` has the images of those, by image."""
+    sides = ((contents[one], contents[other]) for one, other in related.select("one", "other").iter_rows())
+    return {(min(pair), max(pair)) for one, other in sides if one is not other for pair in product(one, other)}
 
 
 def _equal_images(contents: Sequence[str]) -> dict[str, list[int]]:
@@ -111,9 +131,11 @@ class _PairTask:
     max_pixels: int
 
 
-def _confirm_pairs(task: _PairTask) -> list[tuple[int, int]]:
+def _confirm_pairs(task: _PairTask) -> list[tuple[int, int, str, float]]:
+    """Give the related pairs, as `_PAIRS`."""
     ready = {index: confirm.prepare(_to_grayscale(image, task.max_pixels)) for index, image in task.images.items()}
-    return [(one, other) for one, other in task.pairs if confirm.compare(ready[one], ready[other]).same]
+    matches = ((pair, confirm.compare(*(ready[index] for index in pair))) for pair in task.pairs)
+    return [(*pair, match.kind, match.share) for pair, match in matches if match.kind != "unrelated"]
 
 
 def _to_grayscale(image: Path | Bytes, max_pixels: int) -> Bytes:

@@ -122,7 +122,7 @@ class SplitRules:
         group_pattern: regular expression for the file name; its first group is the patient, slide, lesion or case.
         test_fraction: of the images, stratified by class, whole units, if upstream has no test split.
         validation_fraction: of the remaining images, if upstream has no validation split.
-        copies: copies that are kept together: `altered` ones, `exact` ones (equal pixels), or `none`.
+        copies: copies that are kept together: `altered` ones and panels, `exact` ones (equal pixels), or `none`.
         leaks: what to do if a test unit is in train or validation too: `refuse` the dataset, `drop` the unit there, or
             `keep` it.
     """

@@ -116,6 +116,7 @@ def describe(dataset: PreparedDataset) -> dict[str, Any]:
         "units": {name: len({split.units[p] for p in indices}) for name, indices in split.indices.items()},
         "positives_in_test": dict(zip(info.classes, test.sum(axis=0).tolist(), strict=True)),
         "copies": len(dataset.copies.pairs),
+        "parts": len(dataset.copies.parts),
         "conflicting": list(split.conflicting),
         "leaked": split.leaked,
         "digest": dataset.digest,
@@ -128,7 +129,7 @@ def notes(dataset: PreparedDataset, shots: int | None = None) -> list[str]:
     """List what to know before trusting a score on this dataset."""
     info, split = dataset.info, dataset.split
     lines = [*_size_note(dataset)]
-    shared = "a copy" if info.splits.group_by == "copies" else f"the {info.splits.group_by} or a copy"
+    shared = "a copy or part" if info.splits.group_by == "copies" else f"the {info.splits.group_by} or a copy or part"
     if split.conflicting:
         lines.append(
             f"{len(split.conflicting)} images were excluded, because a copy has another label: "

@@ -1,6 +1,6 @@
 """Assign images to splits: upstream's own, or a split by unit, stratified by class.
 
-A unit is never divided between splits: the images of a patient and all copies of them.
+A unit is never divided between splits: the images of a patient, all copies of them and those that show a part of them.
 """
 
 import hashlib
@@ -53,7 +53,7 @@ def split_dataset(
     Raises:
         UsageError: upstream's test leaks into training and the rule is `refuse`; a split is empty, or lacks a class.
     """
-    unit = find_units(samples, copies.pairs)
+    unit = find_units(samples, [*copies.pairs, *copies.parts])
     excluded = {index for pair in copies.pairs if _labels_differ(samples, pair) for index in pair}
     kept = [index for index in range(len(samples)) if index not in excluded]
     indices: dict[str, list[int]] = {name: [index for index in kept if samples[index].split == name] for name in SPLITS}
@@ -91,10 +91,10 @@ def few_shot(
 
 
 def find_units(samples: Sequence[Sample], pairs: Sequence[tuple[int, int]]) -> list[str]:
-    """Return the unit of each sample: its group joined with the groups that it shares copies with.
+    """Return the unit of each sample: its group joined with the groups of the images that `pairs` relate to its own.
 
-    Samples of one group and copies of one another have one unit, transitively: two images that are only copies of a
-    third one share it too, which is the safe choice. A unit has the name of the first of its groups or keys, so the
+    Samples of one group and related images have one unit, transitively: two images that are only copies of a third one
+    share it too, which is the safe choice. A unit has the name of the first of its groups or keys, so the
     name does not depend on the order of the samples.
     """
     parent = list(range(len(samples)))
@@ -176,7 +176,7 @@ def _resolve_leaks(
         names = first_ten(sorted(samples[index].key for mine in bad.values() for index in mine))
         raise UsageError(
             f"{info.id}: {count} images of train or validation share {len(shared)} units ({info.splits.group_by}, or "
-            f"copies of one image) with the test: {names}; to drop them from training, set "
+            f"copies or parts of one image) with the test: {names}; to drop them from training, set "
             f"leaks: drop in splits of {info.id}.yaml; to keep them anyway, set leaks: keep"
         )
     return {name: sorted(set(mine) - set(bad.get(name, []))) for name, mine in indices.items()}, {"dropped": count}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medmix.curate.decide.leaks import KINDS, LEAKS
+from medmix.curate.decide.leaks import KINDS
 from medmix.curate.describe.cards import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
@@ -48,7 +48,6 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
     context = {
         **document,
         "kinds": KINDS,
-        "leak_kinds": LEAKS,
         "tables": [{**table, **_cell_texts(table, document["published"])} for table in document["tables"]],
         "models": [_model(result) for result in document["results"]],
         "leaks": [

@@ -22,6 +22,7 @@ class Outer:
     kind: Literal["a", "b"] = "a"
     flag: bool = False
     limit: int | None = None
+    share: float | Literal["all", "none"] = 0.5
     words: tuple[str, ...] = ()
     pair: tuple[float, float] = (0.0, 1.0)
     table: dict[str, Inner] = field(default_factory=dict)
@@ -32,6 +33,20 @@ def problems(data: Any, cls: type = Outer) -> list[str]:
     with pytest.raises(UsageError) as caught:
         parse(cls, data, "file.yaml")
     return str(caught.value).split("; ")
+
+
+def test_a_number_or_a_word():
+    given = {"name": "x", "inner": {"size": 3}}
+    assert [parse(Outer, given | {"share": share}, "file.yaml").share for share in (1, 0.25, "none")] == [
+        1.0,
+        0.25,
+        "none",
+    ]
+    assert problems(given | {"share": "non"}) == [
+        "file.yaml: share: must be a number or all, none, is 'non' (did you mean 'none'?)"
+    ]
+    assert problems(given | {"share": [1]}) == ["file.yaml: share: must be a number or all, none, is [1]"]
+    assert problems(given | {"share": float("inf")}) == ["file.yaml: share: must be a number or all, none, is inf"]
 
 
 def test_plain_data_becomes_nested_dataclasses():

@@ -4,7 +4,7 @@ import pytest
 
 from medmix.curate import mixtures
 from medmix.curate.errors import UsageError
-from medmix.curate.mixture import DuplicateRule, EvaluationSet, RepeatRule
+from medmix.curate.mixture import CopyRule, CopyRules, DuplicateCopyRule, DuplicateRule, EvaluationSet, RepeatRule
 
 PLAIN = "name: m\nversion: 1.0.0\ndescription: d\nsources:\n  medqa: {}\n"
 
@@ -29,9 +29,37 @@ def test_the_mixture_sets_the_rules_for_leaks_contradictions_and_repeats(tmp_pat
     )
 
 
+def test_the_mixture_says_which_related_images_count_as_copies_and_what_it_does_not_say_stays(tmp_path):
+    assert load(tmp_path, "").copies == CopyRules(
+        leaks=CopyRule(panel="drop", overlap=0.5, sequence="keep"),
+        duplicates=DuplicateCopyRule(panel="keep", overlap="keep", sequence="keep"),
+    )
+    changed = load(tmp_path, "copies: {leaks: {overlap: keep, sequence: drop}, duplicates: {overlap: 1}}\n").copies
+    assert changed == CopyRules(
+        leaks=CopyRule(panel="drop", overlap="keep", sequence="drop"),
+        duplicates=DuplicateCopyRule(panel="keep", overlap=1.0, sequence="keep"),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("copies: {leaks: {overlap: 0}}\n", "m.yaml: copies.leaks.overlap: must be above 0 and at most 1, or keep"),
+        (
+            "copies: {duplicates: {overlap: 1.1}}\n",
+            "m.yaml: copies.duplicates.overlap: must be above 0 and at most 1, or keep",
+        ),
+        (
+            "copies: {leaks: {overlap: kep}}\n",
+            r"m.yaml: copies.leaks.overlap: must be a number or keep, is 'kep' \(did you mean 'keep'\?\)",
+        ),
+        ("copies: {leaks: {overlap: true}}\n", "m.yaml: copies.leaks.overlap: must be a number or keep, is True"),
+        ("copies: {leaks: {panel: 0.5}}\n", "m.yaml: copies.leaks.panel: must be one of drop, keep, is 0.5"),
+        (
+            "copies: {leaks: {panels: drop}}\n",
+            r"m.yaml: copies.leaks.panels: unknown key \(did you mean 'panel'\?\)",
+        ),
+        ("copies: {leak: {}}\n", r"m.yaml: copies.leak: unknown key \(did you mean 'leaks'\?\)"),
         ("duplicates: {text: 0.7}\n", "m.yaml: duplicates.text: must lie between 0.8 and 1"),
         ("duplicates: {texts: 0.9}\n", r"m.yaml: duplicates.texts: unknown key \(did you mean 'text'\?\)"),
         ("temperature: 0.5\n", "m.yaml: temperature: must be 1 or more"),

@@ -13,7 +13,6 @@ from medmix.train.data import stream
 
 GENERATED = [item_key([f"{number:064}"], None) for number in range(30)]
 REAL = [item_key([f"{number:064x}"], None) for number in range(1000, 1451)]
-NO_LEAK = {"image": 0, "near-duplicate": 0, "text": 0, "overlap": 0}
 
 
 def mix(folder: Path, keys: dict[str, list[str]], leaks: str = "drop", matrix: tuple[dict, ...] = ()) -> Path:
@@ -75,9 +74,9 @@ def test_without_the_keys_of_the_items_nothing_is_known(tmp_path: Path) -> None:
 
 
 def test_a_set_whose_leaks_are_only_reported_is_clean_where_there_are_none(tmp_path: Path) -> None:
-    row = {"set": "vqa_rad test", **NO_LEAK}
+    row = {"set": "vqa_rad test", "image-overlap": 3, "leaks": {}}
     assert statement(mix(tmp_path, {"vqa_rad test": REAL}, "report", (row,)), REAL) == "clean"
-    leaking = mix(tmp_path, {"vqa_rad test": REAL}, "report", (row | {"near-duplicate": 1},))
+    leaking = mix(tmp_path, {"vqa_rad test": REAL}, "report", (row | {"leaks": {"image-overlap": 1}},))
     assert statement(leaking, REAL) == "not clean: its leaks were reported and not dropped"
 
 

@@ -53,12 +53,30 @@ SCHEMA = {
 NO_TEXTS = ScanTexts((), {})
 
 
-def copies(*pairs: tuple[int, int, float] | tuple[int, int]) -> Copies:
-    """Make confirmed copies: (image, other, similarity), or (leader, image) for equal pixels."""
-    plain = {"flipped": False, "turn": 0, "zoom": 1.25}
-    altered = [{"image": pair[0], "other": pair[1], "similarity": pair[2], **plain} for pair in pairs if len(pair) == 3]
+PLAIN_PAIR = {"kind": "copy", "share": 1.0, "flipped": False, "turn": 0, "zoom": 1.25}
+PLAIN_PAIR |= {"left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
+
+
+RELATED: dict[str, dict[str, Any]] = {
+    "copy": {"kind": "copy"},
+    "panel": {"kind": "panel"},
+    "overlap 0.5": {"kind": "overlap", "share": 0.5},
+    "overlap 0.49": {"kind": "overlap", "share": 0.49},
+    "sequence": {"kind": "sequence"},
+}
+"""One pair of each kind, and of overlaps on both sides of the default share, for `related`."""
+
+
+def copies(*pairs: tuple[int, int, float] | tuple[int, int] | dict[str, Any]) -> Copies:
+    """Make related images: (image, other, similarity) for copies, else `related`; (leader, image) for equal pixels."""
+    altered = [pair if isinstance(pair, dict) else related(*pair) for pair in pairs if len(pair) != 2]
     equal = [{"image": pair[1], "leader": pair[0]} for pair in pairs if len(pair) == 2]
     return NO_COPIES._replace(altered=pl.DataFrame(altered, ALTERED), equal=pl.DataFrame(equal, EQUAL))
+
+
+def related(image: int, other: int, similarity: float = 0.9, **how: Any) -> dict[str, Any]:
+    """Give a pair of `ALTERED`: a crop, unless `how` names another kind, share or box."""
+    return {**PLAIN_PAIR, "image": image, "other": other, "similarity": similarity, **how}
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from medmix.curate.copies.confirm import Match
 from medmix.curate.copies.fingerprints import fingerprint
 from medmix.curate.copies.sketch import sketch
 from medmix.curate.decide import comparisons
-from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_copies
+from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_related
 from medmix.curate.decide.scan_images import ImageLocation
 from medmix.curate.errors import WorkError
 from medmix.curate.measure.images import pixel_digest
@@ -42,7 +43,7 @@ def candidate_pairs(*pairs: tuple[int, int]) -> pl.DataFrame:
 
 
 def found(pairs: pl.DataFrame, sides, folder: Path, workers: int = 1) -> list[tuple[int, int, bool, bool]]:
-    table = confirm_copies(pairs, sides, BUDGET, folder, workers)
+    table = confirm_related(pairs, sides, BUDGET, folder, workers)
     return table.select("image", "other", "exact", "flipped").rows()
 
 
@@ -51,6 +52,16 @@ PAIRS = candidate_pairs((2, 3), (0, 1), (0, 2), (1, 3))
 
 def test_only_copies_are_confirmed_and_equal_pixels_are_distinguished_from_altered_ones(sides, tmp_path):
     assert found(PAIRS, sides, tmp_path / "kept") == [(0, 1, True, False), (0, 2, False, True)]
+
+
+@pytest.mark.parametrize("kind", ["copy", "panel", "overlap", "sequence", "unrelated"])
+def test_related_images_of_every_kind_are_given_with_share_and_box(sides, tmp_path, monkeypatch, kind):
+    match = Match(kind, 0.75, 0.5, flipped=False, turn=90, zoom=1.5, box=(0.1, 0.2, 0.6, 1.0))
+    monkeypatch.setattr(comparisons.confirm, "compare", lambda one, other: match)
+    table = confirm_related(candidate_pairs((0, 1), (0, 2)), sides, BUDGET, tmp_path / "kept", workers=1)
+    exact = (0, 1, True, "copy", 1.0, 1.0, False, 0, 1.0, 0.0, 0.0, 1.0, 1.0)
+    found = (0, 2, False, kind, 0.75, 0.5, False, 90, 1.5, 0.1, 0.2, 0.6, 1.0)
+    assert table.rows() == ([exact] if kind == "unrelated" else [exact, found])
 
 
 def test_a_pair_is_compared_once(sides, tmp_path, monkeypatch):

@@ -1,23 +1,25 @@
 import polars as pl
+import pytest
 
 from medmix.curate.decide import contamination, leaks
 from medmix.curate.decide.leaks import NO_EXTERNAL_ITEMS
 from medmix.curate.evaluationsets import coverage, item_keys
 from medmix.curate.evaluationsets.item_keys import item_key
 from medmix.curate.measure.scans import ScanFile
-from medmix.curate.mixture import EvaluationSet
+from medmix.curate.mixture import CopyRule, EvaluationSet
 
-from .rows import NO_COPIES, NO_TEXTS, copies, fates, table, texts
+from .rows import NO_COPIES, NO_TEXTS, RELATED, copies, fates, related, table, texts
 
+LEAK_RULE = CopyRule()
 VQA_RAD_TEST = EvaluationSet("vqa_rad", "test")
 ITEM = {"source": "vqa_rad", "upstream_split": "test", "split": "test"}
 
 
-def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES):
+def dropped(rows, everything=None, evaluation=(VQA_RAD_TEST,), scanned=NO_TEXTS, copies=NO_COPIES, rule=LEAK_RULE):
     """Match rows with the evaluation sets by exact keys, or by texts if given, and give the drops."""
     everything = rows if everything is None else everything
     exact = everything.with_columns(stage=pl.lit("images")) if scanned is NO_TEXTS else everything
-    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(rows, exact, evaluation, scanned, copies, NO_EXTERNAL_ITEMS, rule)
     return contamination.drops(rows, matches, everything, evaluation, NO_EXTERNAL_ITEMS)
 
 
@@ -34,16 +36,85 @@ def test_an_altered_copy_of_a_test_image_goes_too_and_the_ledger_says_how_it_was
     rows = table({**ITEM, "id": "vqa_rad/1", "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [4, 1]})
     found = dropped(rows, copies=copies((1, 2, 0.83), (2, 3, 0.9), (1, 4, 0.7)))
     assert found.rows() == [
-        (1, "contaminated", "vqa_rad/1", 0.83, "cropped and enlarged 1.25 times; similarity 0.83"),
-        (3, "contaminated", "vqa_rad/1", None, ""),
+        (1, "contaminated", "vqa_rad/1", 0.83, "cropped and enlarged 1.25 times; similarity 0.83", "copy"),
+        (3, "contaminated", "vqa_rad/1", None, "", "equal"),
     ]  # 3 is a copy of a copy and none of the test image; the last one also holds the very image
 
 
 def test_copies_are_counted_apart_from_equal_images():
     rows = table({**ITEM, "images": [1]}, {"images": [2]}, {"images": [3]}, {"images": [1]})
-    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(
+        rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies((1, 2, 0.8), (1, 3)), NO_EXTERNAL_ITEMS, LEAK_RULE
+    )
     (row,) = leaks.matrix(matches, rows, [VQA_RAD_TEST])
     assert (row["image"], row["near-duplicate"]) == (2, 1)
+
+
+MATCHES = {
+    "copy": "near-duplicate",
+    "panel": "panel",
+    "overlap 0.5": "image-overlap",
+    "overlap 0.49": "image-overlap",
+    "sequence": "sequence",
+}
+"""The kind of match of each of `RELATED`."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "leaking"),
+    [
+        (LEAK_RULE, ["copy", "panel", "overlap 0.5"]),
+        (CopyRule(panel="keep", overlap=0.4, sequence="drop"), ["copy", "overlap 0.5", "overlap 0.49", "sequence"]),
+        (CopyRule(overlap="keep"), ["copy", "panel"]),
+    ],
+)
+@pytest.mark.parametrize("name", RELATED)
+def test_the_rule_decides_which_related_images_are_leaks_and_all_are_counted(name, rule, leaking):
+    rows = table({**ITEM, "id": "vqa_rad/1", "images": [1]}, {"images": [2]})
+    found = copies(related(1, 2, 0.8, **RELATED[name]))
+    drops = dropped(rows, copies=found, rule=rule)
+    kind = RELATED[name]["kind"]
+    assert drops["relation"].to_list() == ([kind] if name in leaking else [])
+    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, found, NO_EXTERNAL_ITEMS, rule)
+    (row,) = leaks.matrix(matches, rows, [VQA_RAD_TEST])
+    counted = {kind: count for kind, count in row.items() if kind in leaks.KINDS and count}
+    assert counted == {MATCHES[name]: 1}
+    assert row["leaks"] == (counted if name in leaking else {})
+
+
+def best_match(*pairs, rule=LEAK_RULE):
+    """Give kind, item and score of the match of image 9 with the test images 0 to 3."""
+    rows = table(*({**ITEM, "images": [number]} for number in range(4)), {"images": [9]})
+    matches = leaks.find_matches(rows, rows, [VQA_RAD_TEST], NO_TEXTS, copies(*pairs), NO_EXTERNAL_ITEMS, rule)
+    return matches.filter(pl.col("relation") != "").select("kind", "item", "score").rows()
+
+
+def test_a_row_counts_for_the_closest_kind_of_a_set_and_then_for_the_most_similar_item():
+    pairs = [
+        related(0, 9, 0.99, kind="sequence"),
+        related(1, 9, 0.95, kind="overlap", share=0.9),
+        related(2, 9, 0.7, kind="panel"),
+        related(3, 9, 0.8, kind="panel"),
+    ]
+    assert best_match(*pairs) == [("panel", 3, 0.8)]
+    assert best_match(*pairs, (2, 9, 0.6)) == [("near-duplicate", 2, 0.6)]
+    assert best_match(*pairs, (1, 9)) == [("image", 1, None)]
+
+
+def test_a_leak_goes_before_a_closer_kind_that_is_none():
+    pairs = [related(0, 9, 0.9, kind="panel"), related(1, 9, 0.7, kind="sequence")]
+    assert best_match(*pairs, rule=CopyRule(panel="keep", sequence="drop")) == [("sequence", 1, 0.7)]
+    shares = [related(2, 9, 0.9, kind="overlap", share=0.3), related(3, 9, 0.7, kind="overlap", share=0.6)]
+    assert best_match(*shares) == [("image-overlap", 3, 0.7)]
+
+
+def test_what_training_shares_with_validation_is_a_leak_by_the_same_rule():
+    rows = table({"images": [1], "split": "validation"}, {"images": [2]}, {"images": [3]})
+    found = copies(related(1, 2, kind="panel"), related(1, 3, kind="sequence"))
+    for rule, leaking in ((LEAK_RULE, {"panel": 1}), (CopyRule(panel="keep"), {})):
+        matches, sets = leaks.match_validation(rows, [], NO_TEXTS, found, rule)
+        (row,) = leaks.matrix(matches, rows, sets)
+        assert (row["set"], row["panel"], row["sequence"], row["leaks"]) == ("slake validation", 1, 1, leaking)
 
 
 def test_validation_rows_are_kept_clean_too_and_other_test_rows_are_left_alone():
@@ -203,14 +274,23 @@ def test_the_matrix_counts_by_source_set_and_kind(tmp_path):
     none = {
         "image": 0,
         "near-duplicate": 0,
+        "panel": 0,
+        "image-overlap": 0,
         "text": 0,
         "overlap": 0,
+        "sequence": 0,
         "group": 0,
         "same-question-answer": 0,
         "ngram-match": 0,
     }
-    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS)
+    matches = leaks.find_matches(told, told, sets, scanned, NO_COPIES, NO_EXTERNAL_ITEMS, LEAK_RULE)
     assert leaks.matrix(matches, told, sets) == [
-        {"source": "slake", "set": "vqa_rad test", **none, "image": 1, "group": 1, "same-question-answer": 1},
-        {"source": "medmcqa", "set": "medqa test", **none, "text": 1, "overlap": 1, "ngram-match": 1},
+        {
+            **{"source": "slake", "set": "vqa_rad test", **none},
+            **{"image": 1, "group": 1, "same-question-answer": 1, "leaks": {"image": 1}},
+        },
+        {
+            **{"source": "medmcqa", "set": "medqa test", **none},
+            **{"text": 1, "overlap": 1, "ngram-match": 1, "leaks": {"text": 1, "overlap": 1}},
+        },
     ]

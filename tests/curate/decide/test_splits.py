@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medmix.curate.decide import splits
 from medmix.curate.decide.candidates import PROTECTION
-from medmix.curate.mixture import Mixture, SourceChoice, SplitRule
+from medmix.curate.mixture import CopyRule, CopyRules, Mixture, SourceChoice, SplitRule
 
-from .rows import NO_COPIES, copies, fates, table
+from .rows import NO_COPIES, RELATED, copies, fates, related, table
 
 PLAIN = Mixture(name="m", version="1.0.0", description="", sources={"slake": SourceChoice()})
 
@@ -66,6 +68,25 @@ def test_groups_without_common_images_are_split_one_by_one():
 def test_groups_whose_images_are_copies_are_held_out_together(found):
     rows = [{"images": [number]} for number in range(4)]
     assert splits_of(*rows, found=found) == ["train", "validation", "validation", "train"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "joining"),
+    [
+        (CopyRule(), ["copy", "panel", "overlap 0.5"]),
+        (CopyRule(panel="keep", overlap=0.4, sequence="drop"), ["copy", "overlap 0.5", "overlap 0.49", "sequence"]),
+        (CopyRule(overlap="keep"), ["copy", "panel"]),
+    ],
+)
+def test_groups_are_joined_by_the_related_images_that_count_as_leaks(rule, joining):
+    mixture = replace(HELD_OUT, copies=CopyRules(leaks=rule))
+    rows = table(*({"upstream_split": "", "source": "iu_xray", "images": [number]} for number in range(4)))
+    splits_by_kind = {
+        name: splits.assign(rows, mixture, copies(related(1, 2, **how)))["split"].to_list()
+        for name, how in RELATED.items()
+    }
+    together, apart = ["train", "validation", "validation", "train"], ["train", "validation", "train", "train"]
+    assert splits_by_kind == {name: together if name in joining else apart for name in RELATED}
 
 
 def test_groups_that_share_an_image_are_held_out_together_over_others():

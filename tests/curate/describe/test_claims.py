@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from medmix.curate.decide.leaks import KINDS
 from medmix.curate.describe import cards, croissant
 from medmix.curate.describe.report import NAME as REPORT
 from medmix.curate.describe.report import text as report_text
@@ -144,20 +145,47 @@ def test_folders_are_described_only_where_they_hold_something(document):
 
 
 def test_what_training_and_validation_share_is_listed(document, mix):
-    row = dict.fromkeys(
-        ("image", "near-duplicate", "text", "overlap", "group", "same-question-answer", "ngram-match"), 0
-    )
+    row = {**dict.fromkeys(KINDS, 0), "sequence": 3, "image-overlap": 4, "leaks": {}}
+    leaking = {**row, "image": 7, "leaks": {"image": 7, "image-overlap": 2}}
 
     def shared(changed):
-        changed["validation_leaks"] = [{"source": "roco", "set": "slake validation", **row, "image": 7}]
+        changed["validation_leaks"] = [{"source": "roco", "set": "slake validation", **leaking}]
 
     text = rendered(document, shared)[README]
-    assert "- `roco` with slake validation: 7 by an equal image, 0 by an altered copy" in text
+    assert "- `roco` with slake validation: 7 by an equal image, 2 by an overlapping image " in text
     harmless = rendered(document, lambda changed: changed.update(validation_leaks=[{"source": "a", "set": "b", **row}]))
     assert "share something" not in harmless[README]
     changed = copy.deepcopy(document)
     shared(changed)
     assert "<h2>Training and validation</h2>" in report_text(mix, changed)
+
+
+def test_the_rule_decides_what_is_said_of_panels_overlaps_and_sequences(document):
+    def strict(changed):
+        changed["settings"]["mixture"]["copies"]["leaks"] = {"panel": "keep", "overlap": "keep", "sequence": "drop"}
+
+    default, changed = rendered(document, lambda changed: None), rendered(document, strict)
+    said = "by image (an equal one, an altered copy, a panel, an overlap of 0.5 of the smaller image or more)"
+    assert said in default[README]
+    assert "by image (an equal one, an altered copy, a neighbour in a volume or clip)" in changed[README]
+
+
+def test_the_leaks_of_kinds_that_a_rule_decides_are_counted_in_brackets(document):
+    counts = {**dict.fromkeys(KINDS, 0), "image": 7, "image-overlap": 4, "leaks": {"image": 7, "image-overlap": 1}}
+    rows = [{"source": "roco", "set": "busi", **counts}]
+    text = rendered(document, lambda changed: changed.update(leaks=rows))[DATASHEET]
+    assert "| `roco` | busi | 7 | 0 | 0 | 4 (1) | 0 | 0 | 0 | 0 | 0 | 0 |" in text
+
+
+def test_related_images_are_counted_by_kind(document):
+    found = {"exact": 1200, "copy": 30, "panel": 4, "overlap": 0, "sequence": 2}
+    text = rendered(document, lambda changed: changed.update(copies=found))[DATASHEET]
+    assert (
+        "- Pairs of images of the sources read: 1,200 with equal pixels in two files, 30 altered copies, 4 panels of a "
+        "larger image, 0 overlapping images, 2 neighbours in a volume or clip." in text
+    )
+    none = rendered(document, lambda changed: changed.update(copies=dict.fromkeys(found, 0)))[DATASHEET]
+    assert "Pairs of images" not in none
 
 
 def test_uniform_images_are_counted(document):

@@ -3,13 +3,16 @@
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from medmix.cli import main
 from medmix.curate import check
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.copies import confirm
@@ -18,6 +21,7 @@ from medmix.curate.decide.candidates import dropped
 from medmix.curate.decide.copy_search import CopySearch
 from medmix.curate.evaluationsets import leak_report
 from medmix.curate.measure import images
+from medmix.curate.mixture import CopyRule, EvaluationSet
 from medmix.curate.mixtures import load
 from medmix.curate.write import manifest
 
@@ -103,6 +107,33 @@ def test_check_finds_the_leaks_that_a_build_let_through(tmp_path, monkeypatch):
         "data: slake/1: leaks slake/2 of slake test: near-duplicate",
     ]
     assert (leaks.training, leaks.items, leaks.compared) == (2, 1, 2)
+
+
+def test_the_search_over_a_mix_takes_panels_for_leaks_as_its_mixture_does(tmp_path, monkeypatch, capsys):
+    """Every altered copy is confirmed as a panel: by default it falls, and a mix that keeps it is found sound."""
+    compare = confirm.compare
+
+    def as_panel(one, other):
+        match = compare(one, other)
+        return replace(match, kind="panel") if match.same else match
+
+    monkeypatch.setattr(confirm, "compare", as_panel)
+    images = [(FILES[name](picture(1)), split) for name, split in (("png", "train"), ("flip", "test"))]
+    assert fates(mix_of(tmp_path / "default", images)) == [("train", "dropped", "contaminated"), ("test", "kept", "")]
+    mix = mix_of(tmp_path / "kept", images, "copies: {leaks: {panel: keep}}")
+    assert fates(mix) == [("train", "kept", ""), ("test", "kept", "")]
+    findings, _, leaks = check.verify(mix, workers=1)
+    assert (findings, leaks.hits, leaks.compared) == ([], [], 1)
+    assert [hit["kind"] for hit in leak_report.own_leaks(mix, [EvaluationSet("slake")], CopyRule(), 1).hits] == [
+        "panel"
+    ]
+    against = leak_report.report(mix, [mix], "test", workers=1)
+    assert ([row["panel"] for row in against["matrix"]], against["hits"]) == ([1], [])
+    folder = tmp_path / "kept/root/slake/Slake1.0/imgs/xmlab0"
+    with pytest.raises(SystemExit) as stop:
+        main(["leaks", str(folder), "--against", str(mix), "--workers", "1"])
+    assert stop.value.code == 1
+    assert "source.jpg: shares a panel with the image of slake/1 (" in capsys.readouterr().out
 
 
 def test_a_mix_is_searched_for_its_own_evaluation_items_alone(tmp_path):

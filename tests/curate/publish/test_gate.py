@@ -322,16 +322,17 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
             "reason": ["duplicate", "unparsable-row", "unparsable-row", "unparsable-row"],
             "evidence": ["like mimic_cxr/50414267 here", "the findings 'No'", "x", "field 'a' is 'b'"],
             "score": [None, None, None, None],
-            "transformation": [""] * 4,
+            "transformation": ["like it a copy of an image of mimic_cxr/50414267", "", "", ""],
+            "relation": ["copy", "", "", ""],
             "flag": [""] * 4,
         }
     )
     release.write_ledger(tmp_path / "ledger.parquet", ledger, manifest.read(mine))
     written = pl.read_parquet(tmp_path / "ledger.parquet")
-    assert written.select("id", "evidence").rows() == [
-        ("slake/1", "like mimic_cxr here"),
-        ("iu_xray/2", ""),
-        ("slake/3", "field 'a' is 'b'"),
+    assert written.select("id", "evidence", "transformation").rows() == [
+        ("slake/1", "like mimic_cxr here", "like it a copy of an image of mimic_cxr"),
+        ("iu_xray/2", "", ""),
+        ("slake/3", "field 'a' is 'b'", ""),
     ]
 
 

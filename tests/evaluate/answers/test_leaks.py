@@ -10,7 +10,9 @@ ROW = {
     "group": 9,
     "same-question-answer": 79,
     "ngram-match": 0,
+    "leaks": {"image": 6},
 }
+NEAR = {"image": 0, "near-duplicate": 2, "panel": 4, "leaks": {"panel": 3, "near-duplicate": 2}}
 
 
 def manifest(**changed: Any) -> dict[str, Any]:
@@ -23,7 +25,7 @@ def manifest(**changed: Any) -> dict[str, Any]:
             {"source": "slake", "split": "test", "leaks": "drop", "items": 9, "unreadable": 0},
             {"source": "pathvqa", "split": "test", "leaks": "drop", "items": 9, "unreadable": 9},
         ],
-        "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, "image": 0, "near-duplicate": 2}],
+        "leaks": [{"source": "vqa_rad", **ROW}, {"source": "roco", **ROW, **NEAR}],
         "validation_leaks": [{"source": "roco", **ROW, "set": "slake validation"}],
     }
     return document | changed
@@ -47,9 +49,9 @@ def test_the_rule_of_the_whole_mixture_counts_where_a_source_has_none() -> None:
 def test_leaks_that_are_only_reported_are_counted_by_whatever_kind_the_matrix_has() -> None:
     assert leaks.leaks_into_split(manifest(), "vqa_rad", "test") == [
         "training records of vqa_rad share something with it (6 by image)",
-        "training records of roco share something with it (2 by near-duplicate)",
+        "training records of roco share something with it (2 by near-duplicate, 3 by panel)",
     ]
-    harmless = manifest(leaks=[{"source": "roco", **ROW, "image": 0}])
+    harmless = manifest(leaks=[{"source": "roco", **ROW, "image": 0, "leaks": {}}])
     assert leaks.leaks_into_split(harmless, "vqa_rad", "test") == []  # a shared group or wording is no leak
 
 

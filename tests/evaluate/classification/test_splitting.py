@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medmix.curate.copies import confirm
 from medmix.curate.errors import UsageError
 from medmix.evaluate.classification import copies, datasets, image_cache, readers, splitting
 from medmix.evaluate.classification.copies import CopyPairs
@@ -70,6 +71,41 @@ def test_a_unit_joins_a_patient_with_the_copies_of_his_images() -> None:
     assert find_units(mine, [(1, 2), (2, 3)]) == ["c"] * 4 + ["e"]
 
 
+def test_a_part_of_an_image_is_of_its_unit_and_may_have_another_label() -> None:
+    mine = [*MANY, sample("x.png", 0), sample("y.png", 1)]
+    found = splitting.split_dataset(FACTS, mine, CopyPairs((), parts=((120, 121),)), 0)
+    assert found.conflicting == ()
+    assert found.units[120:] == ["x.png", "x.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "pairs", "parts"),
+    [
+        ("copy", 0.9, ((0, 1),), ()),
+        ("panel", 0.9, (), ((0, 1),)),
+        ("overlap", 0.5, (), ((0, 1),)),
+        ("overlap", 0.49, (), ()),
+        ("sequence", 0.9, (), ()),
+        ("unrelated", 0.9, (), ()),
+    ],
+)
+def test_parts_are_what_is_a_leak_of_a_mix(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: confirm.Kind,
+    share: float,
+    pairs: tuple[tuple[int, int], ...],
+    parts: tuple[tuple[int, int], ...],
+) -> None:
+    picture(1).save(tmp_path / "a.png")
+    ALTERATIONS["flip"](picture(1)).save(tmp_path / "b.png")
+    mine = [replace(sample(name, 0), image=tmp_path / name) for name in ("a.png", "b.png")]
+    decoded = image_cache.load(mine, 64, tmp_path / "cache", 10**8)
+    match = replace(confirm.NO_MATCH, kind=kind, share=share)
+    monkeypatch.setattr(confirm, "compare", lambda one, other: match)
+    assert copies.find_copies(mine, decoded, "altered", tmp_path / "cache", 10**8) == CopyPairs(pairs, parts)
+
+
 def test_images_whose_copies_are_filed_under_two_classes_are_left_out() -> None:
     mine = [*MANY, sample("x.png", 0), sample("y.png", 1)]
     found = cut(mine, (120, 121))
@@ -87,9 +123,9 @@ def test_a_test_that_leaks_into_training_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         cut(OFFICIAL)
     assert str(caught.value) == (
-        "made: 2 images of train or validation share 2 units (copies, or copies of one image) with the test: train 28, "
-        "train 29; to drop them from training, set leaks: drop in splits of made.yaml; to keep them anyway, set leaks: "
-        "keep"
+        "made: 2 images of train or validation share 2 units (copies, or copies or parts of one image) with the test: "
+        "train 28, train 29; to drop them from training, set leaks: drop in splits of made.yaml; to keep them anyway, "
+        "set leaks: keep"
     )
 
 

@@ -15,7 +15,8 @@ GOLDS = {
 }
 """By question the right answer, its type and the image."""
 
-LEAK = {"source": "roco", "set": "pathvqa test", "image": 3, "near-duplicate": 0, "text": 0, "overlap": 0, "group": 5}
+LEAK = {"source": "roco", "set": "pathvqa test", "image": 3, "near-duplicate": 0, "panel": 2, "text": 0, "group": 5}
+LEAK |= {"leaks": {"image": 3, "panel": 1}}
 OTHERS = {"text": "kept clean of other items (1 of 3)", "covered": 1, "scored": 3}
 
 

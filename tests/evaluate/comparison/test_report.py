@@ -35,7 +35,9 @@ def test_models_stand_beside_each_other_their_controls_and_what_was_published(tm
     assert (exact["n"], exact["groups"]) == (4, 3)
     assert {name: cell["value"] for name, cell in exact["cells"].items()} == {"tiny (a)": 1.0, "tiny (b)": 0.25}
     assert exact["cells"]["tiny (b)"]["controls"] == {"always_yes": 0.25}
-    assert exact["cells"]["tiny (b)"]["leaks"]["text"] == "kept clean of other items (1 of 3); 3 image, 5 group"
+    assert exact["cells"]["tiny (b)"]["leaks"]["text"] == (
+        "kept clean of other items (1 of 3); 3 image, 2 panel (leaks: 1), 5 group"
+    )
     assert row(table, "pathvqa", "closed", "closed_accuracy")["cells"]["tiny (b)"]["value"] == 0.5
 
     (test,) = [t for t in table["tests"] if (t["subset"], t["metric"]) == ("all", "exact_match")]
@@ -64,7 +66,7 @@ def test_the_files_are_whole_in_themselves(tmp_path: Path) -> None:
     text = (tmp_path / "out/report.md").read_text()
     assert r"| pathvqa | all | exact\_match | 4 | 3 | 1.000 \[1.000, 1.000\] |" in text
     assert "**protocol differs**: which BLEU-1 is meant is not stated" in text
-    assert "| roco | pathvqa test | 3 | 0 | 0 | 0 | 5 | 0 | 0 |" in text
+    assert "| roco | pathvqa test | 3 | 0 | 2 | 0 | 0 | 0 | 0 | 5 | 0 | 0 |" in text
 
 
 def test_what_upstream_or_a_name_says_is_text_on_the_page(tmp_path: Path) -> None:
