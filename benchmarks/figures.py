@@ -24,7 +24,14 @@ def _flow_chart(axes: Axes, draws: np.random.Generator) -> None:
     """Draw a CONSORT diagram with other numbers."""
     axes.axis("off")
     counts = np.sort(draws.integers(20, 999, 6))[::-1]
-    steps = ("Assessed for eligibility", "Excluded", "Randomised", "Allocated to drug", "Allocated to placebo", "Analysed")
+    steps = (
+        "Assessed for eligibility",
+        "Excluded",
+        "Randomised",
+        "Allocated to drug",
+        "Allocated to placebo",
+        "Analysed",
+    )
     places = ((0.5, 0.92), (0.8, 0.74), (0.5, 0.56), (0.25, 0.34), (0.75, 0.34), (0.5, 0.1))
     for step, count, (x, y) in zip(steps, counts, places, strict=True):
         axes.text(x, y, f"{step}\n(n = {count})", ha="center", va="center", fontsize=9, bbox={"fc": "white"})

@@ -241,7 +241,7 @@ def _decide(records: pl.DataFrame, context: _Context, search: CopySearch, copies
     The search among all images compares only so many images of one fingerprint key; among fewer images it sees more.
     """
     mixture, texts = context.mixture, ScanTexts(context.scans, context.mixture.sections())
-    external = external_sets.number_items(context.external_evaluation_sets, records.height, len(search.images.prints))
+    external = external_sets.number_items(context.external_evaluation_sets, records.height, search.images.count)
     while True:
         decision = decide(records, mixture, texts, copies, external)
         training, items = leaks.images_to_compare(decision.records, mixture.evaluation, external)

@@ -37,6 +37,9 @@ WORTH: Final = 0.3
 REFINED: Final = 3
 """Starts that are refined at most, those with the largest correlation at `COARSE`."""
 
+SIZES: Final = 3
+"""Sizes of a picture that are kept."""
+
 BLOCK: Final = 8
 MIN_BLOCKS: Final = 12
 MIN_DETAIL: Final = 0.7
@@ -113,6 +116,8 @@ class Aligned:
     def at(self, side: int) -> "Resized | None":
         """Give the pixels at about `side`² pixels; None for a strip or a near-uniform picture."""
         if side not in self._sizes:
+            if len(self._sizes) == SIZES:
+                self._sizes.pop(next(iter(self._sizes)))
             picture = grey.resized(self.pixels, side)
             self._sizes[side] = None if picture is None else Resized(picture)
         return self._sizes[side]

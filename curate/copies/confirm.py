@@ -13,6 +13,7 @@ from . import grey, registration
 from .alignment import Aligned, Alignment, alignments, block_correlations
 from .grey import Pixels
 from .judgement import UNRELATED, Judgement, Kind, judge
+from .paired import DRAWING_SIDE
 from .panels import Box
 from .registration import Matrix
 from .sketch import Sketch, reconstruct, whiten
@@ -26,6 +27,9 @@ MIN_SCORE: Final = 0.45
 
 JUDGED: Final = 2
 """Alignments that are judged at most, the best ones."""
+
+SIDE: Final = DRAWING_SIDE
+"""Sides in pixels above which a picture shows no more in a comparison; images may be decoded at reduced scale."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 _RANK: Final[dict[Kind, int]] = {"copy": 4, "panel": 3, "overlap": 2, "sequence": 1, "unrelated": 0}
@@ -79,7 +83,7 @@ class Prepared:
 def prepare(picture: Pixels, for_sketch: bool = False) -> Prepared | None:
     """Prepare a grey picture, uint8 [H, W], for comparison; None when it is tiny, a strip or near-uniform.
 
-    More than 448 pixels a side add nothing, so images may be decoded at reduced scale.
+    More than `SIDE` pixels a side add nothing.
 
     Args:
         picture: the picture.
@@ -150,9 +154,7 @@ def _judged(first: Aligned, second: Aligned, map_: Matrix) -> Match:
 
 def _match(judgement: Judgement, map_: Matrix, area: float, box: Box) -> Match:
     zoom = max(abs(area), 1e-6) ** 0.5
-    return Match(
-        judgement.kind, judgement.likeness, judgement.share, area < 0, _quarter_turn(map_), zoom, box
-    )
+    return Match(judgement.kind, judgement.likeness, judgement.share, area < 0, _quarter_turn(map_), zoom, box)
 
 
 def _in_whole(box: Box, frame: Box) -> Box:

@@ -26,8 +26,8 @@ def is_drawing(pixels: Pixels) -> bool:
     """Tell a chart, table or diagram from a photograph: where it has detail, most of the ground is of one level."""
     small = grey.reduced(pixels, SIDE)
     rows, columns = (side // PATCH for side in small.shape)
-    patches = small[: rows * PATCH, : columns * PATCH].reshape(rows, PATCH, columns, PATCH)
-    patches = patches.swapaxes(1, 2).reshape(-1, PATCH * PATCH)
+    cut = small[: rows * PATCH, : columns * PATCH].reshape(rows, PATCH, columns, PATCH)
+    patches = cut.swapaxes(1, 2).reshape(-1, PATCH * PATCH)
     patches = patches[patches.std(axis=1) > CONTRAST]
     if len(patches) < MIN_PATCHES:
         return False

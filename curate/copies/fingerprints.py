@@ -1,20 +1,20 @@
 """Fingerprints: a few hundred bytes of an image, enough to search for its copies without its pixels."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import imagehash
 import numpy as np
 import numpy.typing as npt
-
 from PIL import Image
 
 from . import grey, keypoints
 from .grey import Floats, Pixels
 from .panels import find_panels
 
-import os
-KEYPOINTS: Final = int(os.environ.get("KP","48"))
+KEYPOINTS: Final = 48
 BITS: Final = len(keypoints.ORDERS) + 1
 """Of a key: the sign of each coefficient, and whether the blob is bright."""
 
@@ -71,24 +71,71 @@ _SURE: Final = 0.01
 """Above 0, so that values that differ from 0 by rounding have one sign on every processor: mixes store the hash."""
 
 
-def views(picture: Pixels) -> Fingerprints:
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The fingerprints of many images: of each the whole, and of some other views.
+
+    Attributes:
+        whole: of the whole images, [N].
+        others: of the other views, [M].
+        owner: the image of each of these, int64 [M], ascending.
+    """
+
+    whole: Fingerprints
+    others: Fingerprints
+    owner: npt.NDArray[np.int64]
+
+    @property
+    def is_middle(self) -> npt.NDArray[np.bool_]:
+        """Which of the other views are middles, [M]: the first of each image."""
+        return np.diff(self.owner, prepend=-1) != 0
+
+    @classmethod
+    def of(cls, prints: Sequence[Fingerprints]) -> Self:
+        """Collect what `view_fingerprints` gives for each image."""
+        return cls.of_bytes([one.tobytes() for one in prints])
+
+    @classmethod
+    def of_bytes(cls, prints: Sequence[bytes]) -> Self:
+        """Collect the bytes of what `view_fingerprints` gives for each image."""
+        counts = np.array([len(one) // FINGERPRINT.itemsize for one in prints], np.int64)
+        joined = np.frombuffer(b"".join(prints), FINGERPRINT)
+        is_whole = np.zeros(len(joined), bool)
+        is_whole[np.cumsum(counts) - counts] = True
+        return cls(joined[is_whole], joined[~is_whole], np.repeat(np.arange(len(prints)), counts)[~is_whole])
+
+    def take(self, images: npt.NDArray[np.int64]) -> Self:
+        """Give the views of some images, each of which is named once."""
+        place = np.full(len(self.whole), -1)
+        place[images] = np.arange(len(images))
+        chosen = np.flatnonzero(place[self.owner] >= 0)
+        owner = place[self.owner[chosen]]
+        order = np.argsort(owner, kind="stable")
+        return type(self)(self.whole[images], self.others[chosen[order]], owner[order])
+
+    def followed_by(self, more: Self) -> Self:
+        """Give the views of these images and then of others."""
+        whole, others = np.concatenate([self.whole, more.whole]), np.concatenate([self.others, more.others])
+        return type(self)(whole, others, np.concatenate([self.owner, more.owner + len(self.whole)]))
+
+
+def view_fingerprints(picture: Pixels) -> Fingerprints:
     """Take the fingerprints of a grey picture, uint8 [H, W]: of the whole first, then of other views of it, [V].
 
-    The others are the picture squeezed to a square, which is how its squeezed copies look too, where it is no square;
-    and its panels, if it is a figure.
+    These are: its middle, which is what a narrow crop shows; the picture squeezed to a square, which is how its
+    squeezed copies look too, where it is no square; its panels, if it is a figure.
     """
     trimmed = grey.trimmed(picture)
-    others = []
     height, width = trimmed.shape
+    middle = fingerprint(trimmed[height // 4 : height - height // 4, width // 4 : width - width // 4])
+    others = []
     if max(height, width) > SQUARE * min(height, width) and min(height, width) >= grey.MIN_SIDE:
         side = round((height * width) ** 0.5)
         others.append(np.asarray(Image.fromarray(trimmed).resize((side, side), Image.Resampling.BILINEAR)))
-    if os.environ.get("MID"):
-        others.append(trimmed[height // 4 : height - height // 4, width // 4 : width - width // 4])
     for left, top, right, bottom in find_panels(trimmed)[:MAX_PANELS]:
         rows = slice(round(top * height), round(bottom * height))
         others.append(trimmed[rows, round(left * width) : round(right * width)])
-    taken = [fingerprint(picture), *(print_ for print_ in map(fingerprint, others) if print_["width"])]
+    taken = [fingerprint(picture), middle, *(print_ for print_ in map(fingerprint, others) if print_["width"])]
     return np.array(taken, FINGERPRINT)
 
 

@@ -33,7 +33,7 @@ CERTAIN: Final = 25.0
 """The same above which the ink may hide as much as it adds, as an arrow does on a picture full of detail."""
 
 ONE_SIDED: Final = 0.65
-"""The most pixels of the picture below that the other lacks, for each pixel of ink: of two pictures each has its own."""
+"""The most pixels of the picture below that the other lacks, for each of ink: of two pictures each has its own."""
 
 EXPLAINED: Final = 0.7
 """The least part that all inks and their edges must explain."""

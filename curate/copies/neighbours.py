@@ -13,15 +13,14 @@ import numpy.typing as npt
 
 from .fingerprints import (
     BITS,
-    FEW_KEYPOINTS,
     FINGERPRINT,
     KEYPOINTS,
     MIRROR_MASK,
-    ORIENTATIONS,
     Fingerprints,
-    transform_hash,
+    Views,
 )
 from .grey import Floats, Pixels
+from .hash_neighbours import by_hash
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -36,42 +35,38 @@ MAX_ZOOM: Final = 1.35
 MAX_SHIFT: Final = 0.65
 """Of the centre, in sides of the square of equal area."""
 
-MAX_HASH_DISTANCE: Final = 40
-"""Bits of 256 that differ at most."""
-
 MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
 """Bits that differ at most when only one keypoint matches."""
 
-NEGATIVE: Final = np.frombuffer(bytes([127] + [255] * 31), "<u8")
-"""The bits of a hash that change in the negative of a picture: all but the first, which is always 0."""
-
-NEAR_RANK: Final = 6
-_SLOT_BITS = 7
-_IMAGE_BITS = 64 - BITS - _SLOT_BITS
+_SLOT_BITS = 6
+_ROW_BITS = 64 - BITS - _SLOT_BITS
 _KEY_SHIFT = np.uint64(64 - BITS)
 _BELOW_KEY = np.uint64((1 << (64 - BITS)) - 1)
 
 
-def candidates(prints: Fingerprints, known: int = 0, workers: int = 1) -> Numbers:
-    """Give pairs of places in `prints`, int64 [P, 2], the smaller first, sorted, each once.
+def candidates(views: Views, known: int = 0, workers: int = 1) -> Numbers:
+    """Give pairs of images, int64 [P, 2], the smaller first, sorted, each once.
 
-    Images of equal fingerprint are paired with each other and with all candidates of any of them, except that of such
-    images those beyond the first `MAX_IMAGES_PER_KEY` are paired with the first only. Callers that know which images
-    have equal pixels give one of them. With `known`, pairs of two of the first `known` images are left out, and the
-    time depends on the number of the others.
+    The whole of one image is searched among the wholes and the other views of all. Images of equal fingerprint are
+    paired with each other and with all candidates of any of them, except that of such images those beyond the first
+    `MAX_IMAGES_PER_KEY` are paired with the first only. Callers that know which images have equal pixels give one of
+    them. With `known`, pairs of two of the first `known` images are left out, and the time depends on the number of
+    the others.
 
     Raises:
-        ValueError: more images than the index can number (134 million).
+        ValueError: more views than the index can number (134 million).
     """
-    if len(prints) >= 1 << _IMAGE_BITS:
-        raise ValueError(f"{len(prints)} images: more than {1 << _IMAGE_BITS}")
+    prints = views.whole
+    if len(prints) + len(views.others) >= 1 << _ROW_BITS:
+        raise ValueError(f"{len(prints)} images: more views than {1 << _ROW_BITS}")
     first, copies = _group_equal(prints, np.flatnonzero(prints["width"]))
     # a group of equal fingerprints is searched like its last image: it may be new where its first is known
     last = first.copy()
     np.maximum.at(last, np.searchsorted(first, copies[:, 0]), copies[:, 1])
     order = np.argsort(last, kind="stable")
     own = int(np.searchsorted(last[order], known))
-    found = [_by_keypoints(prints, first[order], own, workers), _by_hash(prints, first[order], own)]
+    rows = views.take(first[order])
+    found = [_by_keypoints(rows, own, workers), by_hash(rows, own)]
     within = np.repeat(np.unique(copies[:, :1]), 2).reshape(-1, 2)
     pairs = _of_members(np.concatenate([first[order][np.concatenate(found)], within]), _members(first, copies))
     pairs = np.sort(np.concatenate([pairs, copies]), axis=1)
@@ -127,53 +122,62 @@ def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Number
 
 
 class _Votes(NamedTuple):
-    """Pairs of matching keypoints: image and slot of either side, [V]."""
+    """Pairs of matching keypoints: row of prints and slot of either side, [V]."""
 
-    image: Numbers
+    row: Numbers
     slot: Numbers
     other: Numbers
     other_slot: Numbers
 
 
-def _by_keypoints(prints: Fingerprints, first: Numbers, known: int, workers: int) -> Numbers:
-    index = _index(prints, first)
-    starts = range(known, len(first), BLOCK)
+def _by_keypoints(views: Views, known: int, workers: int) -> Numbers:
+    """Search the views of all images but the first `known` among those of all; of two views one is no middle."""
+    prints = np.concatenate([views.whole, views.others])
+    image = np.concatenate([np.arange(len(views.whole)), views.owner])
+    is_view, is_middle = np.arange(len(prints)) >= len(views.whole), np.zeros(len(prints), bool)
+    is_middle[len(views.whole) :] = views.is_middle
+    index = _index(prints)
+    # a middle is found by the wholes; of new images it is searched itself, since known wholes are not
+    asked = np.flatnonzero((image >= known) & (~is_middle | (known > 0)))
 
     def search(start: int) -> Numbers:
-        part = prints[first[start : start + BLOCK]]
-        return _agreeing_pairs(prints, first, _matching_keypoints(part, start, index))
+        votes = _matching_keypoints(prints, asked[start : start + BLOCK], index, image)
+        two_views = is_view[votes.row] & is_view[votes.other]
+        wanted = ~two_views | ~(is_middle[votes.row] | is_middle[votes.other])
+        return image[_agreeing_pairs(prints, _Votes(*(values[wanted] for values in votes)))]
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
-        return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, starts)])
+        return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, range(0, len(asked), BLOCK))])
 
 
-def _index(prints: Fingerprints, first: Numbers) -> npt.NDArray[np.uint64]:
-    """Give key, image and slot of all keypoints packed into one word each, sorted."""
-    ends = np.cumsum(prints["count"][first], dtype=np.int64)
+def _index(prints: Fingerprints) -> npt.NDArray[np.uint64]:
+    """Give key, row and slot of all keypoints packed into one word each, sorted."""
+    ends = np.cumsum(prints["count"], dtype=np.int64)
     index = np.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
     slots = np.arange(KEYPOINTS, dtype=np.uint64)
-    for start in range(0, len(first), BLOCK):
-        part = prints[first[start : start + BLOCK]]
-        images = np.arange(start, start + len(part), dtype=np.uint64)[:, None]
-        words = part["keys"].astype(np.uint64) << _KEY_SHIFT | images << np.uint64(_SLOT_BITS) | slots
+    for start in range(0, len(prints), BLOCK):
+        part = prints[start : start + BLOCK]
+        rows = np.arange(start, start + len(part), dtype=np.uint64)[:, None]
+        words = part["keys"].astype(np.uint64) << _KEY_SHIFT | rows << np.uint64(_SLOT_BITS) | slots
         begin = int(ends[start - 1]) if start else 0
         index[begin : int(ends[start + len(part) - 1])] = words[slots < part["count"][:, None]]
     index.sort()
     return index
 
 
-def _matching_keypoints(part: Fingerprints, start: int, index: npt.NDArray[np.uint64]) -> _Votes:
-    """Find the keypoints in the index whose key is that of a keypoint in a block of images."""
-    image, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
-    probes, asked = _key_variants(part["keys"][image, slot], part["doubts"][image, slot])
-    image += start
-    places, count = _lookup(index, probes, image[asked])
+def _matching_keypoints(prints: Fingerprints, rows: Numbers, index: npt.NDArray[np.uint64], image: Numbers) -> _Votes:
+    """Find the keypoints in the index whose key is that of a keypoint in a block of rows of other images."""
+    part = prints[rows]
+    place, slot = np.nonzero(np.arange(KEYPOINTS) < part["count"][:, None])
+    probes, asked = _key_variants(part["keys"][place, slot], part["doubts"][place, slot])
+    row = rows[place]
+    places, count = _lookup(index, probes, row[asked])
     found, asked = index[places], np.repeat(asked, count)
-    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _IMAGE_BITS) - 1)).astype(np.int64)
+    other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.int64)
     other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
-    kept = other != image[asked]
+    kept = image[other] != image[row[asked]]
     asked = asked[kept]
-    return _Votes(image[asked], slot[asked], other[kept], other_slot[kept])
+    return _Votes(row[asked], slot[asked], other[kept], other_slot[kept])
 
 
 def _key_variants(key: npt.NDArray[np.uint32], doubts: Pixels) -> tuple[npt.NDArray[np.uint64], Numbers]:
@@ -187,23 +191,23 @@ def _key_variants(key: npt.NDArray[np.uint32], doubts: Pixels) -> tuple[npt.NDAr
 
 
 def _lookup(
-    index: npt.NDArray[np.uint64], probes: npt.NDArray[np.uint64], image: Numbers
+    index: npt.NDArray[np.uint64], probes: npt.NDArray[np.uint64], row: Numbers
 ) -> tuple[Numbers, npt.NDArray[np.intp]]:
     """Give the places in the index with the key of each probe, at most `MAX_IMAGES_PER_KEY`, and their counts."""
     lowest = probes << _KEY_SHIFT
     left = np.searchsorted(index, lowest)
     count = np.searchsorted(index, lowest | _BELOW_KEY, side="right") - left
-    # of a key in too many images, take a part that differs from image to image
-    offset = image * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
+    # of a key in too many rows, take a part that differs from row to row
+    offset = row * 2_654_435_761 % np.maximum(1, count - MAX_IMAGES_PER_KEY + 1)
     left = np.where(count > MAX_IMAGES_PER_KEY, left + offset, left)
     count = np.minimum(count, MAX_IMAGES_PER_KEY)
     ends = np.cumsum(count)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(left - ends + count, count), count
 
 
-def _agreeing_pairs(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numbers:
-    """Give the pairs for which two votes imply the same map of one image on the other."""
-    votes, maps = _plausible_votes(prints, first, votes)
+def _agreeing_pairs(prints: Fingerprints, votes: _Votes) -> Numbers:
+    """Give the pairs of rows for which two votes imply the same map of one on the other."""
+    votes, maps = _plausible_votes(prints, votes)
     order = np.lexsort((votes.other_slot, votes.slot, maps.x, maps.pair))
     agree = np.zeros(len(order), bool)
     for step in (1, 2):
@@ -215,16 +219,16 @@ def _agreeing_pairs(prints: Fingerprints, first: Numbers, votes: _Votes) -> Numb
             near &= np.abs(values[one] - values[two]) < most
         near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
         agree[one[near]] = True
-    image, other = first[votes.image], first[votes.other]
-    agree |= np.bitwise_count(prints["hash"][image] ^ prints["hash"][other]).sum(1) <= MAX_HASH_DISTANCE_ONE_KEYPOINT
-    packed = np.unique(votes.image[agree] << 32 | votes.other[agree])
+    differ = np.bitwise_count(prints["hash"][votes.row] ^ prints["hash"][votes.other]).sum(1)
+    agree |= differ <= MAX_HASH_DISTANCE_ONE_KEYPOINT
+    packed = np.unique(votes.row[agree] << 32 | votes.other[agree])
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 
 class _ImpliedMaps(NamedTuple):
     """The map of one image on the other that each vote implies, [V].
 
-    `pair` is equal for votes for the same two images, mirrored alike and turned by the same quarter; `x` and `y` say
+    `pair` is equal for votes for the same two rows, mirrored alike and turned by the same quarter; `x` and `y` say
     where the centre goes, in sides from the other centre; `zoom` is in octaves, `turn` in 256ths, uint8.
     """
 
@@ -235,9 +239,9 @@ class _ImpliedMaps(NamedTuple):
     turn: npt.NDArray[np.uint8]
 
 
-def _plausible_votes(prints: Fingerprints, first: Numbers, votes: _Votes) -> tuple[_Votes, _ImpliedMaps]:
+def _plausible_votes(prints: Fingerprints, votes: _Votes) -> tuple[_Votes, _ImpliedMaps]:
     """Keep the votes that imply a plausible turn, zoom and shift."""
-    mine, yours = first[votes.image], first[votes.other]
+    mine, yours = votes.row, votes.other
     angles = prints["places"][mine, votes.slot, 3], prints["places"][yours, votes.other_slot, 3]
     flipped = (prints["doubts"][mine, votes.slot, 0] ^ prints["doubts"][yours, votes.other_slot, 0]) >> 7 == 1
     turn = np.where(flipped, angles[1] + angles[0], angles[1] - angles[0])  # uint8 goes round by itself
@@ -251,49 +255,17 @@ def _plausible_votes(prints: Fingerprints, first: Numbers, votes: _Votes) -> tup
     back_y = np.where(flipped, one[1], -one[1])
     x, y = two[0] - cosine * one[0] - sine * back_y, two[1] - sine * one[0] + cosine * back_y
     quarter = (turn.astype(np.int64) + 32) // 64 % 4 + 4 * flipped
-    start = votes.image.min() if len(votes.image) else 0
-    maps = _ImpliedMaps((votes.image - start) << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
+    # the rows of a block are few and near each other, but for the views that follow the wholes
+    _, block_row = np.unique(votes.row, return_inverse=True)
+    maps = _ImpliedMaps(block_row << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
     inside = (np.abs(zoom) <= MAX_ZOOM) & (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
     return _Votes(*(values[inside] for values in votes)), _ImpliedMaps(*(values[inside] for values in maps))
 
 
-def _centred_places(prints: Fingerprints, image: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
+def _centred_places(prints: Fingerprints, row: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
     """Give x and y from the centre, in sides, and scale in octaves."""
-    places = prints["places"][image, slot].astype(np.float32)
-    width, height = prints["width"][image].astype(np.float32), prints["height"][image].astype(np.float32)
+    places = prints["places"][row, slot].astype(np.float32)
+    width, height = prints["width"][row].astype(np.float32), prints["height"][row].astype(np.float32)
     side = np.sqrt(width * height)
     x, y = (places[:, 0] / 256 - 0.5) * width / side, (places[:, 1] / 256 - 0.5) * height / side
     return x, y, places[:, 2] / 32
-
-
-def _by_hash(prints: Fingerprints, first: Numbers, known: int) -> Numbers:
-    """Compare hashes with a common prefix at one of eight places; images with few keypoints in all orientations."""
-    few = np.flatnonzero(prints["count"][first] < FEW_KEYPOINTS)
-    hashes = prints["hash"][first]
-    turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
-    rows = np.concatenate([hashes, *turned])
-    image = np.concatenate([np.arange(len(first)), *[few] * len(turned)])
-    rows, image = np.concatenate([rows, rows ^ NEGATIVE]), np.concatenate([image, image])
-    found = [np.zeros((0, 2), np.int64)]
-    for start in range(0, 256, 32):
-        word = start // 64
-        key = (
-            rows[:, word]
-            if start % 64 == 0
-            else rows[:, word] << np.uint64(32) | rows[:, (word + 1) % 4] >> np.uint64(32)
-        )
-        order = np.argsort(key, kind="stable")
-        for step in range(1, NEAR_RANK + 1):
-            found += [_close_hashes(rows, image, order[:-step], order[step:], known)]
-    return np.concatenate(found)
-
-
-def _close_hashes(rows: npt.NDArray[np.uint64], image: Numbers, one: Numbers, two: Numbers, known: int) -> Numbers:
-    found = []
-    for start in range(0, len(one), 1 << 18):
-        left, right = one[start : start + (1 << 18)], two[start : start + (1 << 18)]
-        differ = np.bitwise_count(rows[left] ^ rows[right]).sum(1)
-        close = (differ <= MAX_HASH_DISTANCE) & (image[left] != image[right])
-        close &= np.maximum(image[left], image[right]) >= known
-        found.append(np.stack([image[left[close]], image[right[close]]], 1))
-    return np.concatenate(found) if found else np.zeros((0, 2), np.int64)

@@ -92,6 +92,8 @@ def _seams(grey: Pixels) -> npt.NDArray[np.intp]:
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(mean, _BESIDE, mode="reflect"), 2 * _BESIDE + 1)
     usual = np.median(windows, axis=1)
     likely = np.flatnonzero((mean > SEAM * usual + 2) & (mean == windows.max(1)))
-    beside = cv2.boxFilter(steps, cv2.CV_32F, (2 * _BESIDE + 1, 1), borderType=cv2.BORDER_REFLECT) if len(likely) else steps
+    beside = (
+        cv2.boxFilter(steps, cv2.CV_32F, (2 * _BESIDE + 1, 1), borderType=cv2.BORDER_REFLECT) if len(likely) else steps
+    )
     edge = (steps[:, likely] > 2 * beside[:, likely]).mean(0)
     return likely[edge > SEAM_ROWS] + 1

@@ -68,7 +68,8 @@ def compare_regions(one: Floats, other: Floats, inside: Mask, sharpest: float, n
     """Compare two aligned pictures, float32 [H, W], where `inside`.
 
     Args:
-        one, other: the pictures.
+        one: the one picture.
+        other: the other, on the grid of the first.
         inside: the pixels that both cover.
         sharpest: the least scale in pixels at which both can have detail.
         noise: grey levels (root mean square) that do not count.

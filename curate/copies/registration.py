@@ -140,7 +140,8 @@ def refine(first: Floats, second: Floats, start: Matrix, steps: int, stride: int
     Source: S. Baker, I. Matthews, Lucas-Kanade 20 Years On, 2004.
     """
     height, width = first.shape
-    slope_y, slope_x = (slope[::stride, ::stride] for slope in np.gradient(first))
+    slopes: list[Floats] = list(np.gradient(first))
+    slope_y, slope_x = (slope[::stride, ::stride] for slope in slopes)
     first = first[::stride, ::stride]
     x = np.arange(0, width, stride, dtype=np.float32) / width - 0.5
     y = (np.arange(0, height, stride, dtype=np.float32) / height - 0.5)[:, None]
@@ -199,7 +200,7 @@ def rescaled(
 
 def inverse(map_: Matrix) -> Matrix:
     """Give the map back."""
-    return np.linalg.inv(_whole(map_))[:2]
+    return np.asarray(np.linalg.inv(_whole(map_))[:2], np.float64)
 
 
 def _whole(map_: Matrix) -> Matrix:

@@ -14,12 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, get_args
 
+import numpy as np
 import polars as pl
 
 from .. import engine
 from ..code_digest import code_digest
 from ..copies import confirm
-from ..copies.fingerprints import Fingerprint
+from ..copies.clusters import components
+from ..copies.fingerprints import Fingerprints
 from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
@@ -31,7 +33,9 @@ from .scan_images import ImageLocation
 CODE = ("decide/comparisons.py", "measure/images.py", "read/dicom.py", "read/dicom_grey.py", "copies")
 """The code that decides the result of a comparison: cached results are invalid once it changes."""
 
-PAIRS_PER_TASK = 128
+PAIRS_PER_TASK = 512
+PREPARED = 128
+"""Images that a process keeps prepared, a few megabytes each."""
 
 KIND = pl.Enum(get_args(confirm.Kind))
 """How two images are related (`confirm.Kind`), the closest relation first."""
@@ -66,11 +70,11 @@ _LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: fingerprints cannot be hashed
 class SketchedImage:
-    """An image that is not available, known by its digests, its fingerprint and its sketch, if any."""
+    """An image that is not available, known by its digests, the fingerprints of its views and its sketch, if any."""
 
     sha256: str
     pixel_sha256: str
-    print: Fingerprint
+    prints: Fingerprints
     sketch: Sketch | None
 
 
@@ -119,7 +123,7 @@ def confirm_related(
     keyed = pairs.join(keys.rename({"number": "image", "key": "one"}), on="image", maintain_order="left")
     keyed = keyed.join(keys.rename({"number": "other", "key": "two"}), on="other", maintain_order="left")
     unknown = keyed.join(_load_verdicts(folder), on=["one", "two"], how="anti", maintain_order="left")
-    todo = unknown.sort("image", "other").select(list(CANDIDATE_PAIRS))
+    todo = _together(unknown).select(list(CANDIDATE_PAIRS))
     to_compare = [Pair(by_number[one], by_number[two], alike) for one, two, alike in todo.iter_rows()]
     tasks = list(_tasks(to_compare, max_pixels, folder))
     for _ in track(engine.run(compare, tasks, workers), len(tasks), "comparing images"):
@@ -128,6 +132,14 @@ def confirm_related(
     _merge_files(verdicts, folder)
     found = keyed.join(verdicts.filter(pl.col("kind") != "unrelated"), on=["one", "two"], maintain_order="left")
     return found.sort("image", "other").select(list(COPIES)).cast(COPIES)
+
+
+def _together(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Sort pairs so that those that share images stand together and each image is decoded once."""
+    numbers = pairs.select("image", "other").to_numpy().astype(np.int64)
+    found = pl.DataFrame(components(numbers), {"image": pl.UInt32, "lowest": pl.UInt32})
+    joined = pairs.join(found, on="image", how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("lowest", "image").alias("lowest")).sort("lowest", "image", "other")
 
 
 def _tasks(pairs: Sequence[Pair], max_pixels: int, folder: Path) -> Iterator[ComparisonTask]:
@@ -168,7 +180,7 @@ def compare(task: ComparisonTask) -> Path:
     with ExitStack() as stack:
         stores: dict[Path, ImageStore] = {}
 
-        @lru_cache(maxsize=PAIRS_PER_TASK)
+        @lru_cache(maxsize=PREPARED)
         def read(image: ImageLocation) -> bytes:
             store = stores.get(image.folder) or stores.setdefault(
                 image.folder, stack.enter_context(ImageStore(image.folder))
@@ -179,14 +191,14 @@ def compare(task: ComparisonTask) -> Path:
                 raise WorkError(f"{path}: the image changed while it was in use; run the same command again")
             return data
 
-        @lru_cache(maxsize=PAIRS_PER_TASK)
+        @lru_cache(maxsize=PREPARED)
         def prepare(image: Image, for_sketch: bool) -> confirm.Prepared | None:
             if isinstance(image, SketchedImage):
                 return confirm.prepare_sketch(image.sketch) if image.sketch else None
-            grey = images.decode_reduced(read(image), task.max_pixels)
+            grey = images.decode_reduced(read(image), task.max_pixels, confirm.SIDE)
             return confirm.prepare(grey, for_sketch)
 
-        @lru_cache(maxsize=PAIRS_PER_TASK)
+        @lru_cache(maxsize=PREPARED)
         def digest(image: Image) -> str:
             if isinstance(image, SketchedImage):
                 return image.pixel_sha256

@@ -6,6 +6,7 @@ confirmed of the leader holds for all of them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..copies.clusters import components
-from ..copies.fingerprints import FINGERPRINT, Fingerprints
+from ..copies.fingerprints import Views
 from ..copies.neighbours import candidates, equal_fingerprints
 from ..mixture import CopyRule
 from .comparisons import CANDIDATE_PAIRS, COPIES, KIND, Image, SketchedImage, confirm_related
@@ -65,7 +66,7 @@ class Copies(NamedTuple):
 NO_COPIES = Copies(pl.DataFrame(schema=EQUAL), pl.DataFrame(schema=ALTERED), 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CopySearch:
     """A search for copies among the images of scans and external images, whose numbers follow those of the scans.
 
@@ -82,14 +83,14 @@ class CopySearch:
 
     def everywhere(self) -> Copies:
         """Find the copies among the images of scans, and among these the copies of external images."""
-        copies, count = self.equal_by_digest(), len(self.images.prints)
+        copies, count = self.equal_by_digest(), self.images.count
         external = pl.Series(range(count, count + len(self.external)), dtype=pl.UInt32)
         scanned = pl.Series(range(count), dtype=pl.UInt32)
-        for propose in (lambda prints, _: equal_fingerprints(prints), self._candidates):
+        for propose in (lambda views, _: equal_fingerprints(views.whole), self._candidates):
             new = _numbers(_leaders_of(scanned, copies))
             known = np.setdiff1d(_numbers(_leaders_of(external, copies)), new)
             numbers = np.concatenate([known, new])
-            pairs = np.sort(numbers[propose(self._prints(numbers), len(known))], axis=1)
+            pairs = np.sort(numbers[propose(self._all_views.take(numbers), len(known))], axis=1)
             copies = self._add(copies, pairs[pairs[:, 0] < count])
         return copies
 
@@ -101,29 +102,23 @@ class CopySearch:
         one, other = _numbers(ones), _numbers(others)
         known = np.setdiff1d(one, other)
         numbers = np.concatenate([known, other])
-        pairs = np.sort(numbers[self._candidates(self._prints(numbers), len(known))], axis=1)
+        pairs = np.sort(numbers[self._candidates(self._all_views.take(numbers), len(known))], axis=1)
         in_one, in_other = np.isin(pairs, one), np.isin(pairs, other)
         return self._add(copies, pairs[(in_one & in_other[:, ::-1]).any(1)])
 
-    def _candidates(self, prints: Fingerprints, known: int) -> Numbers:
-        return candidates(prints, known, self.workers)
+    def _candidates(self, views: Views, known: int) -> Numbers:
+        return candidates(views, known, self.workers)
 
-    def _external_prints(self) -> Fingerprints:
-        return np.array([image.print for image in self.external], FINGERPRINT)
-
-    def _prints(self, numbers: Numbers) -> Fingerprints:
-        count, external = len(self.images.prints), self._external_prints()
-        inside = numbers < count
-        prints = np.empty(len(numbers), FINGERPRINT)
-        prints[inside], prints[~inside] = self.images.prints[numbers[inside]], external[numbers[~inside] - count]
-        return prints
+    @cached_property
+    def _all_views(self) -> Views:
+        return self.images.views.followed_by(Views.of([image.prints for image in self.external]))
 
     def _add(self, copies: Copies, pairs: Numbers) -> Copies:
         """Compare the pixels of pairs of images, int64 [P, 2], and add those that are related."""
-        hashes = np.concatenate([self.images.prints["hash"], self._external_prints()["hash"]])
+        hashes = self._all_views.whole["hash"]
         alike = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(1) <= ALIKE_HASH
         to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
-        count = len(self.images.prints)
+        count = self.images.count
         by_number: dict[int, Image] = dict(self.images.locations(np.unique(pairs[pairs < count]).tolist()))
         by_number |= {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
         confirmed = confirm_related(to_compare, by_number, self.max_pixels, self.folder, self.workers)
@@ -133,7 +128,7 @@ class CopySearch:
         """Give the images whose digests are those of an external image, whatever their fingerprints."""
         if not self.external:
             return NO_COPIES
-        numbers = range(len(self.images.prints), len(self.images.prints) + len(self.external))
+        numbers = range(self.images.count, self.images.count + len(self.external))
         digests = [sorted({image.sha256, image.pixel_sha256}) for image in self.external]
         schema = {"image": pl.UInt32(), "key": pl.List(pl.String)}
         external = pl.DataFrame({"image": list(numbers), "key": digests}, schema).explode("key")

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from ..copies.fingerprints import FINGERPRINT, Fingerprints
+from ..copies.fingerprints import Views
 from ..measure.scans import ScanFile
 from ..record import ImageRef
 from .candidates import read_rows
@@ -29,13 +28,18 @@ class ScanImages:
     Attributes:
         scans: the scans, in reading order.
         folders: the folder of each source.
-        prints: the fingerprints, [N].
+        views: their fingerprints.
     """
 
     scans: Sequence[ScanFile]
     folders: Mapping[str, Path]
-    prints: Fingerprints
+    views: Views
     _places: pl.DataFrame
+
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        return len(self.views.whole)
 
     def locations(self, numbers: Iterable[int]) -> dict[int, ImageLocation]:
         """Give the locations of images by their numbers."""
@@ -56,7 +60,7 @@ class ScanImages:
 
 
 def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Path]) -> ScanImages:
-    """Read the fingerprint of each image where it first occurs; `rows` is the whole table of `candidates.load`."""
+    """Read the fingerprints of each image where it first occurs; `rows` is the whole table of `candidates.load`."""
     places = (
         rows.select("scan", "scan_row", "images", position=pl.int_ranges(pl.col("images").list.len()))
         .explode("images", "position")
@@ -64,8 +68,9 @@ def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Pa
         .rename({"images": "image"})
         .unique("image", keep="first", maintain_order=True)
     )
-    prints = np.zeros(places.height, FINGERPRINT)
-    for _, part, scanned in read_rows(scans, places, "fingerprint"):
-        taken = scanned["fingerprint"].list.get(part["position"])
-        prints[part["image"].to_numpy()] = np.frombuffer(b"".join(taken), FINGERPRINT)
-    return ScanImages(scans, folders, prints, places)
+    prints: list[bytes] = [b""] * places.height
+    for _, part, scanned in read_rows(scans, places, "fingerprints"):
+        taken = scanned["fingerprints"].list.get(part["position"])
+        for image, views in zip(part["image"], taken, strict=True):
+            prints[image] = views
+    return ScanImages(scans, folders, Views.of_bytes(prints), places)

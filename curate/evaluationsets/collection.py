@@ -29,7 +29,7 @@ SCHEMA = pl.Schema(
         "images": pl.List(
             pl.Struct({"path": pl.String(), "member": pl.String(), "row": pl.Int64(), "column": pl.String()})
         ),
-        "fingerprint": pl.List(pl.Binary),
+        "fingerprints": pl.List(pl.Binary),
     }
 )
 """The columns of a scan, by record; `problems` of its unreadable images, which the image columns do not have."""
@@ -110,7 +110,7 @@ def scan(part: Part) -> pl.DataFrame:
 
 def _image_columns(item: Item, part: Part) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("images", "image_sha256", "image_key", "fingerprint", "problems")
+        name: [] for name in ("images", "image_sha256", "image_key", "fingerprints", "problems")
     }
     for ref, data in item.pictures.items():
         try:
@@ -121,5 +121,5 @@ def _image_columns(item: Item, part: Part) -> dict[str, list[Any]]:
             columns["images"].append(asdict(ref))
             columns["image_sha256"].append(facts.sha256)
             columns["image_key"].append(facts.pixel_sha256 or facts.sha256)
-            columns["fingerprint"].append(facts.fingerprint.tobytes())
+            columns["fingerprints"].append(facts.fingerprints.tobytes())
     return columns

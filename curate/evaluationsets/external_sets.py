@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from .. import engine
-from ..copies.fingerprints import fingerprint
+from ..copies.fingerprints import view_fingerprints
 from ..copies.sketch import sketch
 from ..decide import overlap
 from ..decide.comparisons import code_version
@@ -84,7 +84,7 @@ def _image_columns(pictures: Iterable[bytes], max_pixels: int) -> dict[str, Any]
         except RowError as error:
             problem = error.evidence
         else:
-            rows.append(fingerprint_file.image_row(*digests, fingerprint(grey), sketch(grey)))
+            rows.append(fingerprint_file.image_row(*digests, view_fingerprints(grey), sketch(grey)))
     return {"images": rows, "problem": problem}
 
 

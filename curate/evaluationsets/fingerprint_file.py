@@ -1,6 +1,6 @@
 """The fingerprint file of an evaluation set: finds its items without its images and texts.
 
-Parquet, one row per item. An image is stored as digests, fingerprint and sketch (`copies.sketch`), about 4.5 kB; texts
+Parquet, one row per item. An image is stored as digests, fingerprints and sketch (`copies.sketch`), about 6 kB; texts
 as the key of question and answer and the hashes of n-grams.
 """
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from ..copies.fingerprints import FINGERPRINT, Fingerprint
+from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..copies.sketch import Sketch
 from ..decide import overlap
 from ..decide.comparisons import SketchedImage
@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..shards import file_sha256, replacing
 
 SUFFIX = ".parquet"
-VERSION = 2
+VERSION = 3
 """Version of fingerprints, sketches, keys and n-grams; raised when any of them changes for the same input."""
 
 _KEY = b"medmix.evaluation"
@@ -37,7 +37,7 @@ _IMAGE = pa.struct(
     [
         ("sha256", pa.string()),
         ("pixel_sha256", pa.string()),
-        ("fingerprint", pa.binary(FINGERPRINT.itemsize)),
+        ("fingerprints", pa.binary()),
         ("sketch", _SKETCH),
     ]
 )
@@ -76,10 +76,10 @@ class FingerprintedSet:
         return int((self.items["problem"] != "").sum())
 
 
-def image_row(sha256: str, pixel_sha256: str, print_: Fingerprint, sketch: Sketch | None) -> dict[str, Any]:
+def image_row(sha256: str, pixel_sha256: str, prints: Fingerprints, sketch: Sketch | None) -> dict[str, Any]:
     """Give one image as a row of the column `images`."""
     fields = asdict(sketch) if sketch else None
-    return {"sha256": sha256, "pixel_sha256": pixel_sha256, "fingerprint": print_.tobytes(), "sketch": fields}
+    return {"sha256": sha256, "pixel_sha256": pixel_sha256, "fingerprints": prints.tobytes(), "sketch": fields}
 
 
 def write(path: Path, name: str, batches: Iterable[list[dict[str, Any]]]) -> int:
@@ -134,5 +134,5 @@ def _from_table(name: str, sha256: str, table: pa.Table) -> FingerprintedSet:
 
 
 def _sketched_image(row: dict[str, Any]) -> SketchedImage:
-    print_ = np.frombuffer(row["fingerprint"], FINGERPRINT)[0]
-    return SketchedImage(row["sha256"], row["pixel_sha256"], print_, Sketch(**row["sketch"]) if row["sketch"] else None)
+    prints = np.frombuffer(row["fingerprints"], FINGERPRINT)
+    return SketchedImage(row["sha256"], row["pixel_sha256"], prints, Sketch(**row["sketch"]) if row["sketch"] else None)

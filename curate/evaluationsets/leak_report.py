@@ -52,7 +52,7 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
             if place not in mixes
         }
         found = collection.load(targets, work, MAX_PIXELS, workers)
-        external = external_sets.number_items(files, found.rows.height, len(found.images.prints))
+        external = external_sets.number_items(files, found.rows.height, found.images.count)
         external = _with_records(external, found, mixes)
         names = {place: file.name for place, file in files.items()} | {
             place: against[place].resolve().name for place in mixes

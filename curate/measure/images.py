@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from ..copies.fingerprints import Fingerprint, fingerprint, hash_to_hex, is_distinctive
+from ..copies.fingerprints import Fingerprints, hash_to_hex, is_distinctive, view_fingerprints
 from ..copies.grey import Pixels
 from ..errors import RowError
 from ..read import dicom
@@ -23,7 +23,7 @@ FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "BMP", "WEBP", "PPM")
 
 
 REDUCED_SIDE: Final = 192
-"""The least sides of a reduced image in pixels: more than fingerprints and comparison use."""
+"""The least sides of a reduced image in pixels: more than the fingerprint of the whole uses."""
 
 UNIFORM_LEVELS: Final = 3
 """Grey levels by which pixels of one brightness may differ after a lossy encoding."""
@@ -45,7 +45,7 @@ class ImageFacts:
         phash: 256-bit DCT perceptual hash, 64 hex digits; all 0 where the fingerprint is empty.
         width, height: of the canonical form, in pixels, both at least 1.
         bytes: length of the original.
-        fingerprint: of the canonical form, `copies.fingerprints.FINGERPRINT`.
+        fingerprints: of the views of the canonical form, `copies.fingerprints.FINGERPRINT` [V].
         uniform: `black`, `white` or `grey` where all pixels have one brightness, else "".
     """
 
@@ -55,7 +55,7 @@ class ImageFacts:
     width: int
     height: int
     bytes: int
-    fingerprint: Fingerprint
+    fingerprints: Fingerprints
     uniform: str = ""
 
 
@@ -69,15 +69,15 @@ def measure(data: bytes, max_pixels: int) -> ImageFacts:
     """
     image, (width, height) = _decode(data, max_pixels, REDUCED_SIDE)
     grey = _grey_pixels(image)
-    print_ = fingerprint(grey)
+    prints = view_fingerprints(grey)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
-        pixel_sha256="" if is_distinctive(print_) else pixel_digest(data, max_pixels),
-        phash=hash_to_hex(print_),
+        pixel_sha256="" if is_distinctive(prints[0]) else pixel_digest(data, max_pixels),
+        phash=hash_to_hex(prints[0]),
         width=width,
         height=height,
         bytes=len(data),
-        fingerprint=print_,
+        fingerprints=prints,
         uniform=_uniform(grey),
     )
 
@@ -121,16 +121,16 @@ def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
     return _decode(data, max_pixels, None)[0].convert("RGB")
 
 
-def decode_reduced(data: bytes, max_pixels: int) -> Pixels:
+def decode_reduced(data: bytes, max_pixels: int, side: int = REDUCED_SIDE) -> Pixels:
     """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `decode_rgb` but faster.
 
-    A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `REDUCED_SIDE` pixels;
+    A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `side` pixels;
     its whole stream is still read. Other formats are decoded at full size.
 
     Raises:
         RowError: as `decode_rgb`.
     """
-    return _grey_pixels(_decode(data, max_pixels, REDUCED_SIDE)[0])
+    return _grey_pixels(_decode(data, max_pixels, side)[0])
 
 
 def _grey_pixels(image: Image.Image) -> Pixels:

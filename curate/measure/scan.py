@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..code_digest import code_digest
-from ..copies.fingerprints import FINGERPRINT
 from ..errors import RowError
 from ..file_state import FileState
 from ..read import dicom, image_store
@@ -36,7 +35,7 @@ BATCH_ROWS = 256
 CODE = (
     *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
     *("read/image_store.py", "read/spelling.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
-    *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/fingerprints.py"),
+    *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/panels.py", "copies/fingerprints.py"),
 )
 """The code that the content of a scan depends on: only a change of it invalidates scans."""
 
@@ -65,7 +64,7 @@ SCHEMA = pa.schema(
         *[(name, _STRINGS) for name in ("image_sha256", "image_phash", "image_key")],
         *[(name, _NUMBERS) for name in ("image_bytes", "image_width", "image_height")],
         ("image_uniform", _STRINGS),
-        ("fingerprint", pa.list_(pa.binary(FINGERPRINT.itemsize))),
+        ("fingerprints", pa.list_(pa.binary())),
         *[(name, pa.string()) for name in ("text_key", "question_answer_key")],
         *[(name, pa.uint64()) for name in ("question_key", "near_key")],
         ("minhash", pa.list_(pa.uint32())),
@@ -73,10 +72,10 @@ SCHEMA = pa.schema(
 )
 """The columns of a scan: the record's, `reason` where it cannot be used, and the measurements.
 
-`image_key` is equal for images that are known to be the same without a comparison: the digest of the pixels where
-the scan takes one, else of the bytes. `image_uniform` names the
-brightness of images that have only one, else "". `third_party` is the credit in a
-figure's caption to an owner other than the article. The last five are those of `text_keys.TextKeys`.
+`fingerprints` has those of an image's views, one after the other. `image_key` is equal for images that are known to be
+the same without a comparison: the digest of the pixels where the scan takes one, else of the bytes. `image_uniform`
+names the brightness of images that have only one, else "". `third_party` is the credit in a figure's caption to an
+owner other than the article. The last five are those of `text_keys.TextKeys`.
 """
 
 
@@ -242,7 +241,7 @@ def _measured_row(
     for name in ("sha256", "phash", "bytes", "width", "height", "uniform"):
         row[f"image_{name}"] = [getattr(image, name) for image in facts]
     row["image_key"] = [image.pixel_sha256 or image.sha256 for image in facts]
-    row["fingerprint"] = [image.fingerprint.tobytes() for image in facts]
+    row["fingerprints"] = [image.fingerprints.tobytes() for image in facts]
     return row
 
 

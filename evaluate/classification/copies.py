@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
 from medmix.curate.copies import confirm
-from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
+from medmix.curate.copies.fingerprints import Fingerprints, Views, view_fingerprints
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.decide.comparisons import code_version
 from medmix.curate.decide.copy_rule import counts
 from medmix.curate.engine import run
-from medmix.curate.measure.images import decode_reduced
+from medmix.curate.measure.images import REDUCED_SIDE, decode_reduced
 from medmix.curate.mixture import CopyRule
 from medmix.curate.progress import track
 from medmix.curate.shards import write_text
@@ -27,7 +26,7 @@ from medmix.curate.shards import write_text
 from .image_cache import IMAGES_PER_TASK, Bytes, ImageCache, image_sources
 from .samples import Sample
 
-VERSION = "3"
+VERSION = "4"
 """Of this search; cached pairs depend on it and on the code of `curate/copies`."""
 
 _PAIRS = pl.Schema({"one": pl.Int64, "other": pl.Int64, "kind": pl.String, "share": pl.Float64})
@@ -100,26 +99,20 @@ def _find_altered(samples: Sequence[Sample], max_pixels: int, workers: int) -> d
     tasks = [
         (tuple(images[start : start + IMAGES_PER_TASK]), max_pixels) for start in range(0, len(images), IMAGES_PER_TASK)
     ]
-    prints = np.zeros(len(images), FINGERPRINT)
-    at = 0
-    for part in track(run(_fingerprints, tasks, workers), len(tasks), "find copies"):
-        prints[at : at + len(part)] = part
-        at += len(part)
-    proposed = [(one, other) for one, other in candidates(prints).tolist()]
+    found = track(run(_fingerprints, tasks, workers), len(tasks), "find copies")
+    views = Views.of([prints for part in found for prints in part])
+    proposed = [(one, other) for one, other in candidates(views).tolist()]
     parts = [proposed[start : start + PAIRS_PER_TASK] for start in range(0, len(proposed), PAIRS_PER_TASK)]
     pair_tasks = [
         _PairTask(tuple(part), {index: images[index] for pair in part for index in pair}, max_pixels) for part in parts
     ]
     answers = track(run(_confirm_pairs, pair_tasks, workers), len(pair_tasks), "compare images") if pair_tasks else []
-    return {"pairs": [pair for some in answers for pair in some], "blind": int((prints["width"] == 0).sum())}
+    return {"pairs": [pair for some in answers for pair in some], "blind": int((views.whole["width"] == 0).sum())}
 
 
-def _fingerprints(task: tuple[tuple[Path | Bytes, ...], int]) -> npt.NDArray[np.void]:
+def _fingerprints(task: tuple[tuple[Path | Bytes, ...], int]) -> list[Fingerprints]:
     images, max_pixels = task
-    prints = np.zeros(len(images), FINGERPRINT)
-    for index, image in enumerate(images):
-        prints[index] = fingerprint(_to_grayscale(image, max_pixels))
-    return prints
+    return [view_fingerprints(_to_grayscale(image, max_pixels)) for image in images]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +126,15 @@ class _PairTask:
 
 def _confirm_pairs(task: _PairTask) -> list[tuple[int, int, str, float]]:
     """Give the related pairs, as `_PAIRS`."""
-    ready = {index: confirm.prepare(_to_grayscale(image, task.max_pixels)) for index, image in task.images.items()}
+    ready = {
+        index: confirm.prepare(_to_grayscale(image, task.max_pixels, confirm.SIDE))
+        for index, image in task.images.items()
+    }
     matches = ((pair, confirm.compare(*(ready[index] for index in pair))) for pair in task.pairs)
     return [(*pair, match.kind, match.share) for pair, match in matches if match.kind != "unrelated"]
 
 
-def _to_grayscale(image: Path | Bytes, max_pixels: int) -> Bytes:
+def _to_grayscale(image: Path | Bytes, max_pixels: int, side: int = REDUCED_SIDE) -> Bytes:
     if isinstance(image, Path):
-        return decode_reduced(image.read_bytes(), max_pixels)
+        return decode_reduced(image.read_bytes(), max_pixels, side)
     return np.asarray(Image.fromarray(image).convert("L"))

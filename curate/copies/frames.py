@@ -1,0 +1,93 @@
+"""What each of two paired pictures shows beside what both show."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import registration
+from .grey import Floats
+from .paired import Paired
+from .panels import Box
+from .registration import Matrix
+
+PROTRUDES: Final = 1.5
+"""Pixels by which frames may differ when one is said to lie within the other."""
+
+MIN_OWN: Final = 0.003
+"""The share of a picture below which it shows nothing of its own."""
+
+CONTRAST: Final = 18.0
+"""Grey levels between the dark and the bright pixels of a strip above which it shows something."""
+
+STILL: Final = 0.1
+"""The change of scale, and the shift in sides, below which a picture is in place."""
+
+
+def share(paired: Paired) -> float:
+    """Give the share of the part that the ground covers."""
+    return 1 - float(_outside(paired.map, paired.part.shape, paired.ground.shape, 0.0).mean())
+
+
+def both_protrude(paired: Paired) -> bool:
+    """Tell whether each picture shows something that lies beyond the frame of the other."""
+    own = _outside(paired.map, paired.part.shape, paired.ground.shape, PROTRUDES)
+    own_ground = _outside(registration.inverse(paired.map), paired.ground.shape, paired.part.shape, PROTRUDES)
+    return _shows_something(paired.part, own) and _shows_something(paired.ground, own_ground)
+
+
+def _outside(map_: Matrix, shape: tuple[int, ...], other: tuple[int, ...], margin: float) -> npt.NDArray[np.bool_]:
+    """Give the pixels of a [H, W] grid that a map takes beyond the frame of another picture by more than a margin."""
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])
+    (xx, xy, x), (yx, yy, y) = map_
+    beyond = [
+        np.maximum(-0.5 - place, place - (size - 0.5))
+        for place, size in ((xx * columns + xy * rows + x, other[1]), (yx * columns + yy * rows + y, other[0]))
+    ]
+    return np.asarray(np.maximum(*beyond) > margin)
+
+
+def _shows_something(picture: Floats, where: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether a picture is more than an even ground there."""
+    if np.count_nonzero(where) < MIN_OWN * picture.size:
+        return False
+    values = picture[where]
+    return bool(np.percentile(values, 90) - np.percentile(values, 10) > CONTRAST)
+
+
+def zoom(paired: Paired) -> float:
+    """Give the magnification of the part on the ground when both have the same number of pixels."""
+    return float((paired.ground.size / paired.part.size) ** 0.5)
+
+
+def is_straight(paired: Paired) -> bool:
+    """Tell whether the part is neither turned nor mirrored."""
+    map_ = paired.map
+    return bool(abs(map_[0, 1]) + abs(map_[1, 0]) < 0.05 and map_[0, 0] > 0 and map_[1, 1] > 0)
+
+
+def is_still(paired: Paired) -> bool:
+    """Tell whether the frames of the two are nearly the same."""
+    height, width = paired.part.shape
+    still = np.array([[paired.ground.shape[1] / width, 0, 0], [0, paired.ground.shape[0] / height, 0]])
+    moved = np.abs(paired.map - still)
+    return bool(moved[:, :2].max() <= STILL and moved[:, 2].max() <= STILL * max(height, width))
+
+
+def shared_box(paired: Paired) -> Box:
+    """Give the part in shares of the ground."""
+    height, width = paired.part.shape
+    corners = np.array(
+        [[-0.5, -0.5, 1], [width - 0.5, -0.5, 1], [-0.5, height - 0.5, 1], [width - 0.5, height - 0.5, 1]]
+    )
+    places = (corners @ paired.map.T + 0.5) / paired.ground.shape[::-1]
+    (left, top), (right, bottom) = np.clip(places.min(0), 0, 1), np.clip(places.max(0), 0, 1)
+    return float(left), float(top), float(right), float(bottom)
+
+
+def is_same_box(one: Box, other: Box) -> bool:
+    """Tell whether two boxes share three quarters of what they cover."""
+    width = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
+    height = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height > 0.75 * (sum(areas) - width * height)
