@@ -3,6 +3,7 @@
 Run: python benchmarks/duplicates.py [--sizes 100000 1000000 3350000] [--workers 2] [--peer PYTHON]
 Half of the images are chest-like: they share many of their keys and, within bits, their hash; a tenth is near-black,
 with few keypoints; a twentieth shows one placeholder; 2 % are altered copies of others, whose recall is printed.
+Each image has another view (its middle), seven in ten a second one (squeezed to a square), like its whole in kind.
 "Against all" searches 1 % new images against the rest. Memory is that of a fresh process, fingerprints included.
 With `--peer`, the Python of an environment that has imagededup, its search (64-bit hashes, defaults) runs on as many
 hashes as ours on fingerprints, first of all and at a smaller size, since its work grows with the square.
@@ -19,7 +20,7 @@ import time
 import numpy as np
 
 from medmix.curate.copies.clusters import greedy_clusters
-from medmix.curate.copies.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints
+from medmix.curate.copies.fingerprints import BITS, FINGERPRINT, KEYPOINTS, Fingerprints, Views
 from medmix.curate.copies.neighbours import candidates
 
 PART = 50_000
@@ -57,6 +58,20 @@ def generate(size: int, seed: int = 0) -> tuple[Fingerprints, np.ndarray]:
     return prints, _copies(prints, np.flatnonzero(~same), draws)
 
 
+SQUEEZED = 0.7
+
+
+def generate_views(size: int) -> tuple[Views, np.ndarray]:
+    """Make the views of `size` images, and (original, copy) places."""
+    whole, truth = generate(size)
+    middles, squares = generate(size, seed=1)[0], generate(size, seed=2)[0]
+    places = np.arange(size)
+    squeezed = places[places % 10 < 10 * SQUEEZED]
+    owner = np.concatenate([places, squeezed])
+    order = np.argsort(owner, kind="stable")
+    return Views(whole, np.concatenate([middles, squares[squeezed]])[order], owner[order]), truth
+
+
 def _fill(part: Fingerprints, draws: np.random.Generator) -> None:
     part["width"], part["height"] = 142, 116
     part["count"] = KEYPOINTS
@@ -86,14 +101,15 @@ def _copies(prints: Fingerprints, places: np.ndarray, draws: np.random.Generator
 
 def measure(size: int, workers: int) -> dict[str, float]:
     """Search and cluster in this process."""
-    prints, truth = generate(size)
+    views, truth = generate_views(size)
+    prints = views.whole
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, busy = time.monotonic(), time.process_time()
-    pairs = candidates(prints, workers=workers)
+    pairs = candidates(views, workers=workers)
     searched, busy = time.monotonic(), time.process_time() - busy
     alone = len(np.unique(greedy_clusters(pairs, np.arange(size))))
     clustered = time.monotonic()
-    new = candidates(prints, known=size - size // 100, workers=workers)
+    new = candidates(views, known=size - size // 100, workers=workers)
     ended = time.monotonic()
     found = np.isin(truth[:, 0] << 32 | truth[:, 1], pairs[:, 0] << 32 | pairs[:, 1])
     placeholder = int((prints["hash"] == prints["hash"][0]).all(axis=1).sum()) - 1
@@ -125,9 +141,10 @@ print(time.monotonic() - started)
 
 def compare_with_imagededup(python: str, workers: int) -> None:
     """Print the time of our search and of imagededup's on the hashes of the same images."""
-    prints, _ = generate(PEER_SIZE)
+    views, _ = generate_views(PEER_SIZE)
+    prints = views.whole
     started = time.monotonic()
-    candidates(prints, workers=workers)
+    candidates(views, workers=workers)
     mine = time.monotonic() - started
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({str(place): f"{int(word):016x}" for place, word in enumerate(prints["hash"][:, 0])}, file)

@@ -60,12 +60,6 @@ def zoom(paired: Paired) -> float:
     return float((paired.ground.size / paired.part.size) ** 0.5)
 
 
-def is_straight(paired: Paired) -> bool:
-    """Tell whether the part is neither turned nor mirrored."""
-    map_ = paired.map
-    return bool(abs(map_[0, 1]) + abs(map_[1, 0]) < 0.05 and map_[0, 0] > 0 and map_[1, 1] > 0)
-
-
 def is_still(paired: Paired) -> bool:
     """Tell whether the frames of the two are nearly the same."""
     height, width = paired.part.shape

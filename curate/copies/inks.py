@@ -112,7 +112,7 @@ def _ink(below: Floats, inked: Floats) -> tuple[float, float]:
         possible = levels[(levels > -width) & (levels < 255 + width)]
         counts, edges = np.histogram(possible, bins=max(1, int(np.ceil(255 / width))), range=(0, 255))
         place = int(counts.argmax())
-        if counts[place] > best[0]:
+        if counts[place] > max(0, best[0]):
             near = np.abs(possible - (edges[place] + edges[place + 1]) / 2) < width
             best = int(counts[place]), float(np.median(possible[near])), opacity
     _, level, opacity = best

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from . import frames
 from .alignment import Aligned
+from .grey import WORKING_SIDE
 from .inks import lifted
 from .paired import Paired, pair
 from .panels import Box
@@ -32,8 +33,8 @@ Kind = Literal["copy", "panel", "overlap", "sequence", "unrelated"]
 MIN_SHARE: Final = 0.3
 """The share of the smaller picture that must overlap the other."""
 
-MIN_STRONG: Final = 12
-"""Strong cells below which pictures have too little detail to be told apart."""
+MIN_STRONG, MIN_STRONG_SMALL = 12, 5
+"""Strong cells below which pictures have too little detail to be told apart; of small pictures, which have few."""
 
 MIN_LOUD: Final = 40
 """Loud cells below which a picture is faint: noise is no excuse there, since it would excuse all."""
@@ -67,7 +68,7 @@ PLAIN: Final = Limits(telling=0.1, strong=0.02, conflicts=0.006)
 FAINT: Final = Limits(telling=0.06, strong=0.02, conflicts=0.006)
 """Where pictures are faint."""
 
-INKED: Final = Limits(telling=0.2, strong=0.03, conflicts=0.03)
+INKED: Final = Limits(telling=0.25, strong=0.08, conflicts=0.04)
 """Where inks were lifted, which leaves some of their edges."""
 
 MAX_COPY_ZOOM: Final = 2.3
@@ -78,9 +79,6 @@ MAX_PANEL: Final = 0.75
 
 MIN_SHARED_PANELS: Final = 0.2
 """The least share of a figure whose panels another figure has too."""
-
-NEIGHBOUR_SHARE: Final = 0.93
-"""The least overlap of neighbouring frames of a clip."""
 
 NEIGHBOUR: Final = 0.45
 """The least median agreement of neighbouring slices or frames."""
@@ -122,23 +120,27 @@ def judge(part: Aligned, ground: Aligned, map_: Matrix) -> Judgement:
     if np.count_nonzero(regions.loud) < MIN_LOUD:
         paired = replace(paired, noise=FAINT_NOISE)
         regions = paired.regions()
-    if np.count_nonzero(regions.strong) < MIN_STRONG:
+    if np.count_nonzero(regions.strong) < _least_strong(paired):
         return UNRELATED
     likeness = float(np.percentile(np.abs(regions.agreement[regions.strong]), 25))
     box = frames.shared_box(paired)
     drawing = part.is_drawing or ground.is_drawing
     explained = _explained(paired, regions)
     if _is_spotless(regions, explained) if drawing else _few_unexplained(regions, explained, _limits(paired)):
-        return Judgement(_kind_by_frames(paired, ground, box, share), likeness, share, box)
+        return Judgement(_kind_by_frames(paired, ground, box), likeness, share, box)
     if drawing:
         return replace(UNRELATED, likeness=likeness)
     if _is_inked(paired):
-        return Judgement(_kind_by_frames(paired, ground, box, share), likeness, share, box)
+        return Judgement(_kind_by_frames(paired, ground, box), likeness, share, box)
     shared = _shared_panels(part, regions, explained)
     if shared >= MIN_SHARED_PANELS:
         return Judgement("overlap", likeness, shared, box)
     is_neighbour = frames.is_still(paired) and np.median(np.abs(regions.agreement[regions.strong])) >= NEIGHBOUR
     return Judgement("sequence" if is_neighbour else "unrelated", likeness, share, box)
+
+
+def _least_strong(paired: Paired) -> int:
+    return MIN_STRONG if paired.part.size >= WORKING_SIDE**2 else MIN_STRONG_SMALL
 
 
 def _limits(paired: Paired) -> Limits:
@@ -154,7 +156,7 @@ def _explained(paired: Paired, regions: Regions) -> npt.NDArray[np.bool_]:
         explained |= _agrees(toned)
         agreed |= _agrees(toned) & toned.telling
     # a tone without contrast would explain everything
-    enough = np.count_nonzero(agreed) >= max(MIN_STRONG, MIN_AGREED * np.count_nonzero(regions.telling))
+    enough = np.count_nonzero(agreed) >= max(_least_strong(paired), MIN_AGREED * np.count_nonzero(regions.telling))
     return explained if enough else plain
 
 
@@ -202,13 +204,10 @@ def _shared_panels(figure: Aligned, regions: Regions, explained: npt.NDArray[np.
     return shared
 
 
-def _kind_by_frames(paired: Paired, ground: Aligned, box: Box, share: float) -> Kind:
+def _kind_by_frames(paired: Paired, ground: Aligned, box: Box) -> Kind:
     """Name the relation of pictures that agree where both show something, by what each shows beside it."""
-    zoom = frames.zoom(paired)
     if frames.both_protrude(paired):
-        is_next = share >= NEIGHBOUR_SHARE and zoom < 1.03 and frames.is_straight(paired)
-        return "sequence" if is_next else "overlap"
+        return "overlap"
     is_part = (box[2] - box[0]) * (box[3] - box[1]) < MAX_PANEL
-    if zoom > MAX_COPY_ZOOM or (is_part and any(frames.is_same_box(box, panel) for panel in ground.panels)):
-        return "panel"
-    return "copy"
+    is_panel = is_part and any(frames.is_same_box(box, panel) for panel in ground.panels)
+    return "panel" if is_panel or frames.zoom(paired) > MAX_COPY_ZOOM else "copy"

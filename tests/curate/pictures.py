@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 
 def picture(seed: int, width: int = 256, height: int = 208) -> Image.Image:
@@ -51,6 +51,44 @@ def marked(image: Image.Image) -> Image.Image:
 def turned(image: Image.Image, degrees: float) -> Image.Image:
     """Turn a little and cut off the empty corners."""
     return cropped(image.rotate(degrees, Image.Resampling.BICUBIC), 0.08, 0.08, 0.08, 0.08)
+
+
+def beside(*panels: Image.Image, gutter: int = 0) -> Image.Image:
+    """Set pictures beside each other as a figure has its panels, all as large as the first, white between them."""
+    width, height = panels[0].size
+    figure = Image.new("L", (len(panels) * (width + gutter) - gutter, height), 255)
+    for place, panel in enumerate(panels):
+        figure.paste(panel.resize((width, height)), (place * (width + gutter), 0))
+    return figure
+
+
+def below(*panels: Image.Image, gutter: int = 0) -> Image.Image:
+    """Set pictures below each other."""
+    return beside(*(panel.transpose(TURN) for panel in panels), gutter=gutter).transpose(TURN_BACK)
+
+
+def chart(*heights: int) -> Image.Image:
+    """Draw a bar chart of values from 0 to 100, with its title, axes and the values as numbers."""
+    figure = Image.new("L", (480, 360), 255)
+    draw = ImageDraw.Draw(figure)
+    font = ImageFont.load_default(size=16)
+    draw.text((150, 8), "Response by treatment", 0, font)
+    draw.line((50, 40, 50, 310, 460, 310), 0, 2)
+    for place, height in enumerate(heights):
+        left = 80 + 75 * place
+        draw.rectangle((left, 310 - 2 * height, left + 40, 310), 110, 0)
+        draw.text((left, 288 - 2 * height), str(height), 0, font)
+        draw.text((left, 318), f"Arm {place + 1}", 0, font)
+    return figure
+
+
+def slices(seed: int, count: int) -> list[Image.Image]:
+    """Cut neighbouring slices out of a volume of blobs: from one to the next a part of what is seen is new."""
+    rows = np.linspace(0, 0.6 * np.pi, count)
+    one, other = (pixels(picture(number)).astype(float) - 128 for number in (seed, seed + 1000))
+    return [
+        Image.fromarray((np.cos(row) * one + np.sin(row) * other + 128).clip(0, 255).astype(np.uint8)) for row in rows
+    ]
 
 
 FLIP, TURN, TURN_BACK = Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270

@@ -1,15 +1,28 @@
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from medmix.curate.copies import neighbours
-from medmix.curate.copies.fingerprints import FINGERPRINT, Fingerprints, fingerprint
-from medmix.curate.copies.neighbours import candidates, equal_fingerprints
+from medmix.curate.copies.fingerprints import (
+    FEW_KEYPOINTS,
+    FINGERPRINT,
+    Fingerprints,
+    Views,
+    fingerprint,
+    view_fingerprints,
+)
+from medmix.curate.copies.neighbours import equal_fingerprints
 
-from ..pictures import ALTERATIONS, picture, pixels
+from ..pictures import ALTERATIONS, below, beside, cropped, picture, pixels
 
 
 def prints(*images) -> Fingerprints:
     return np.array([fingerprint(pixels(image)) for image in images], FINGERPRINT)
+
+
+def candidates(wholes: Fingerprints, known: int = 0, workers: int = 1):
+    """Search images of which there are no other views."""
+    return neighbours.candidates(Views.of([whole[None] for whole in wholes]), known, workers)
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +95,55 @@ def test_a_crowded_key_does_not_explode():
 def test_a_picture_with_few_keypoints_is_found_by_its_hash_in_any_orientation(strangers):
     smooth = picture(7).resize((5, 4)).resize((200, 160), 3)
     copies = prints(smooth, smooth.transpose(2))
-    assert copies["count"].max() < neighbours.FEW_KEYPOINTS
+    assert copies["count"].max() < FEW_KEYPOINTS
     copies["count"] = 0
     assert candidates(np.concatenate([copies, strangers])).tolist() == [[0, 1]]
 
 
 def test_more_images_than_can_be_numbered_are_refused(monkeypatch):
-    monkeypatch.setattr(neighbours, "_IMAGE_BITS", 2)
-    with pytest.raises(ValueError, match="5 images: more than 4"):
+    monkeypatch.setattr(neighbours, "_ROW_BITS", 2)
+    with pytest.raises(ValueError, match="5 images: more views than 4"):
         candidates(np.zeros(5, FINGERPRINT))
+
+
+MORE = {
+    "negative": ImageOps.invert,
+    "a quarter off each border": lambda image: cropped(image, 0.25, 0.25, 0.25, 0.25),
+    "squeezed and cut": lambda image: cropped(image, 0.05, 0.05, 0.05, 0.05).resize((150, 240)),
+    "15 degrees": lambda image: image.rotate(15, Image.Resampling.BICUBIC),
+    "right part": lambda image: cropped(image, 0.45, 0, 0, 0),
+    "panel of two": lambda image: beside(image, picture(50)),
+    "panel of two, a gutter between": lambda image: beside(image, picture(50), gutter=8),
+    "panel of four": lambda image: below(beside(image, picture(50)), beside(picture(51), picture(52))),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_a_copy_or_part_is_proposed_by_one_of_its_views(name):
+    """In both orders, and whichever of the two is new."""
+    images = [picture(1, 320, 256), *(picture(seed) for seed in range(100, 140)), MORE[name](picture(1, 320, 256))]
+    for order in (images, images[::-1]):
+        views = Views.of([view_fingerprints(pixels(image)) for image in order])
+        assert neighbours.candidates(views).tolist() == [[0, 41]]
+        assert neighbours.candidates(views, known=41).tolist() == [[0, 41]]
+
+
+def test_two_middles_alone_propose_nothing():
+    """What two pictures share only in their middles is found by neither whole."""
+    middle = prints(picture(3))
+    same = Views.of([np.concatenate([whole[None], middle]) for whole in prints(picture(1), picture(2))])
+    assert same.is_middle.tolist() == [True, True]
+    assert neighbours.candidates(same).tolist() == []
+
+
+def test_views_are_taken_by_image_in_any_order():
+    prints = [view_fingerprints(pixels(picture(seed, 320, 200 + 10 * seed))) for seed in range(4)]
+    views = Views.of(prints)
+    assert [len(one) for one in prints] == [3, 3, 3, 3]
+    assert views.owner.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    taken = views.take(np.array([2, 0]))
+    assert (taken.whole == views.whole[[2, 0]]).all()
+    assert (taken.others == views.others[[4, 5, 0, 1]]).all()
+    assert taken.owner.tolist() == [0, 0, 1, 1]
+    joined = taken.followed_by(views.take(np.array([3])))
+    assert joined.owner.tolist() == [0, 0, 1, 1, 2, 2]

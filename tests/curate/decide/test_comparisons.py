@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from medmix.curate.copies.confirm import Match
-from medmix.curate.copies.fingerprints import fingerprint
+from medmix.curate.copies.fingerprints import fingerprint, view_fingerprints
 from medmix.curate.copies.sketch import sketch
 from medmix.curate.decide import comparisons
 from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, confirm_related
@@ -114,10 +114,10 @@ def test_an_image_that_changed_meanwhile_stops_the_work(sides, tmp_path):
 def test_a_sketch_does_for_an_image_that_is_not_here(sides, tmp_path):
     def sketched(seed: int) -> SketchedImage:
         shown = pixels(picture(seed))
-        return SketchedImage(f"sha-{seed}", f"pixels-{seed}", fingerprint(shown), sketch(shown))
+        return SketchedImage(f"sha-{seed}", f"pixels-{seed}", view_fingerprints(shown), sketch(shown))
 
     data = (tmp_path / "a.png").read_bytes()
-    same = SketchedImage("other file", pixel_digest(data, BUDGET), sketched(1).print, sketched(1).sketch)
+    same = SketchedImage("other file", pixel_digest(data, BUDGET), sketched(1).prints, sketched(1).sketch)
     both = {**sides, 7: sketched(1), 8: sketched(9), 9: same}
     pairs = candidate_pairs((2, 7), (2, 8), (0, 9))
     assert found(pairs, both, tmp_path / "kept") == [(0, 9, True, False), (2, 7, False, True)]

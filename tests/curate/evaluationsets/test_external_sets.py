@@ -75,7 +75,7 @@ def measured() -> dict[str, Any]:
     (keys,) = measure_texts([SENTENCE])
     grams = external_sets._grams({0: SENTENCE})[0]
     return {
-        "fingerprint": image["fingerprint"].hex(),
+        "fingerprints": image["fingerprints"].hex(),
         "levels": image["sketch"]["levels"].hex(),
         "question_answer_key": keys.question_answer_key,
         "grams": [f"{gram['gram']:016x}" for gram in grams],
@@ -94,7 +94,7 @@ def test_the_measures_of_this_version_are_these():
     version, golden = json.loads(GOLDEN.read_text())
     assert version == fingerprint_file.VERSION
     now, then = measured(), golden
-    one, other = (np.frombuffer(bytes.fromhex(kept["fingerprint"]), FINGERPRINT)[0] for kept in (now, then))
+    one, other = (np.frombuffer(bytes.fromhex(kept["fingerprints"]), FINGERPRINT)[0] for kept in (now, then))
     assert np.bitwise_count(one["hash"] ^ other["hash"]).sum() <= 4
     assert len(set(one["keys"]) & set(other["keys"])) >= 0.9 * len(set(other["keys"]))
     levels = [np.frombuffer(bytes.fromhex(kept["levels"]), np.uint8) for kept in (now, then)]

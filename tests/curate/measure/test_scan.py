@@ -18,7 +18,7 @@ from medmix.curate.sources import Shard
 from ... import test_house as house
 
 GOLDEN = Path(__file__).with_name("golden_scan.json")
-OF_THE_MACHINE = {"fingerprint"}
+OF_THE_MACHINE = {"fingerprints"}
 """Times of files; and what processors may round otherwise, which `evaluationsets/golden_fingerprint.json` holds."""
 OF_PILLOW = {"image_sha256", "image_phash", "image_key", "image_bytes"}
 """What hangs on the bytes that Pillow writes when it makes the sample data."""
