@@ -29,7 +29,7 @@ KEPT = 0.35
 """Share of an altered copy's keys that are unchanged: what a JPEG at quality 75 of a crop of 5 % leaves."""
 
 
-def generate(size: int, seed: int = 0) -> tuple[Fingerprints, np.ndarray]:
+def generate(size: int, seed: int = 0, placeholder: float = PLACEHOLDER) -> tuple[Fingerprints, np.ndarray]:
     """Make `size` fingerprints in random order, and (original, copy) places."""
     draws = np.random.default_rng(seed)
     prints = np.zeros(size, FINGERPRINT)
@@ -51,7 +51,7 @@ def generate(size: int, seed: int = 0) -> tuple[Fingerprints, np.ndarray]:
         part["count"][black] = draws.integers(0, 10, black.sum())
         noise = draws.random((black.sum(), 256)) < 0.12
         part["hash"][black] = np.packbits(dark[draws.integers(0, len(dark), black.sum())] ^ noise, axis=1).view("<u8")
-    same = draws.random(size) < PLACEHOLDER
+    same = draws.random(size) < placeholder
     prints[same] = prints[0]
     for name in ("keys", "places", "doubts"):
         prints[name][np.arange(KEYPOINTS) >= prints["count"][:, None]] = 0
@@ -64,7 +64,7 @@ SQUEEZED = 0.7
 def generate_views(size: int) -> tuple[Views, np.ndarray]:
     """Make the views of `size` images, and (original, copy) places."""
     whole, truth = generate(size)
-    middles, squares = generate(size, seed=1)[0], generate(size, seed=2)[0]
+    middles, squares = (generate(size, seed, placeholder=0)[0] for seed in (1, 2))
     places = np.arange(size)
     squeezed = places[places % 10 < 10 * SQUEEZED]
     owner = np.concatenate([places, squeezed])

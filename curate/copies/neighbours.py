@@ -35,6 +35,9 @@ MAX_ZOOM: Final = 1.35
 MAX_SHIFT: Final = 0.65
 """Of the centre, in sides of the square of equal area."""
 
+MAX_SHIFT_BY_HASH, MAX_ZOOM_BY_HASH = 0.12, 0.35
+"""The same limits where only one keypoint matches: pictures whose hashes are close are framed alike."""
+
 MAX_HASH_DISTANCE_ONE_KEYPOINT: Final = 64
 """Bits that differ at most when only one keypoint matches."""
 
@@ -220,7 +223,9 @@ def _agreeing_pairs(prints: Fingerprints, votes: _Votes) -> Numbers:
         near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
         agree[one[near]] = True
     differ = np.bitwise_count(prints["hash"][votes.row] ^ prints["hash"][votes.other]).sum(1)
-    agree |= differ <= MAX_HASH_DISTANCE_ONE_KEYPOINT
+    in_place = np.maximum(np.abs(maps.x), np.abs(maps.y)) <= MAX_SHIFT_BY_HASH
+    in_place &= np.abs(maps.zoom) <= MAX_ZOOM_BY_HASH
+    agree |= in_place & (differ <= MAX_HASH_DISTANCE_ONE_KEYPOINT)
     packed = np.unique(votes.row[agree] << 32 | votes.other[agree])
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
