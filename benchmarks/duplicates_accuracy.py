@@ -14,28 +14,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from random import Random
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance
+from alterations import CLASSES
+from PIL import Image
 
 from medmix.curate.copies import confirm
-from medmix.curate.copies.fingerprints import FINGERPRINT, fingerprint
+from medmix.curate.copies.fingerprints import Fingerprints, Views, view_fingerprints
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.copies.sketch import sketch
 from medmix.curate.measure.images import decode_rgb
 
-Alteration = Callable[[Image.Image], Image.Image]
 BUDGET = 200_000_000
 MIN_KEYPOINTS = 8
+FOUND = ("copy", "panel")
+"""Kinds that count as found: a narrow crop is a part."""
+
 NEAR = 10
 """Bits: imagededup's default, and the usual choice for a 64-bit pHash."""
 
@@ -57,118 +58,11 @@ print(json.dumps(PHash(verbose=False).encode_images(sys.argv[1], num_enc_workers
 """
 
 
-def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """Encode and decode."""
-    out = BytesIO()
-    image.save(out, "JPEG", quality=quality)
-    return Image.open(out).convert("RGB")
-
-
-def scaled(image: Image.Image, factor: float) -> Image.Image:
-    """Resize both sides."""
-    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
-
-
-def toned(image: Image.Image, gamma: float) -> Image.Image:
-    """Change the gamma."""
-    return image.point([round(255 * (level / 255) ** gamma) for level in range(256)] * 3)
-
-
-def letterboxed(image: Image.Image, level: int) -> Image.Image:
-    """Put even bars above and below, 15 % each."""
-    box = Image.new("RGB", (image.width, round(image.height * 1.3)), (level,) * 3)
-    box.paste(image, (0, round(image.height * 0.15)))
-    return box
-
-
-def framed(image: Image.Image, level: int) -> Image.Image:
-    """Burn in an even frame of 3 % of the shorter side, and a letter."""
-    copy = image.copy()
-    draw = ImageDraw.Draw(copy)
-    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=(level,) * 3, width=round(0.03 * min(image.size)))
-    draw.text((image.width // 20, image.height // 20), "R", fill=(255, 255, 255))
-    return copy
-
-
-def marked(image: Image.Image) -> Image.Image:
-    """Burn in an arrow and a letter."""
-    copy = image.copy()
-    draw = ImageDraw.Draw(copy)
-    width, height = image.size
-    tip = 0.55 * width, 0.5 * height
-    draw.line((0.35 * width, 0.3 * height, *tip), fill=(255, 255, 255), width=max(1, width // 60))
-    draw.polygon([tip, (tip[0] - 0.05 * width, tip[1]), (tip[0], tip[1] - 0.06 * height)], fill=(255, 255, 255))
-    draw.text((width // 20, height // 20), "L", fill=(255, 255, 255))
-    return copy
-
-
-def cropped(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
-    """Cut off shares of width and height."""
-    width, height = image.size
-    box = left * width, top * height, (1 - right) * width, (1 - bottom) * height
-    return image.crop(tuple(round(side) for side in box))
-
-
-def turned(image: Image.Image, degrees: float) -> Image.Image:
-    """Turn and cut off the empty corners, proportions kept."""
-    angle = np.deg2rad(abs(degrees))
-    longer = max(image.size) / min(image.size)
-    cut = (1 - 1 / (longer * np.sin(angle) + np.cos(angle))) / 2
-    return cropped(image.rotate(degrees, Image.Resampling.BICUBIC), cut, cut, cut, cut)
-
-
-def transposed(image: Image.Image, kind: Image.Transpose) -> Image.Image:
-    """Mirror or turn by a right angle."""
-    return image.transpose(kind)
-
-
-def changed(image: Image.Image, kind: type, factor: float) -> Image.Image:
-    """Change brightness or contrast."""
-    return kind(image).enhance(factor)
-
-
-def grey(image: Image.Image) -> Image.Image:
-    """Take the colour away."""
-    return image.convert("L").convert("RGB")
-
-
-CLASSES: dict[str, tuple[float, dict[str, Alteration]]] = {
-    "JPEG": (0.99, {f"q{q}": partial(jpeg, quality=q) for q in (50, 70, 85, 95)}),
-    "resize": (0.99, {f"x{f}": partial(scaled, factor=f) for f in (0.5, 0.75, 1.5, 2)}),
-    "grey": (0.99, {"grey": grey}),
-    "brightness": (0.99, {f"{f}": partial(changed, kind=ImageEnhance.Brightness, factor=f) for f in (0.8, 1.2)}),
-    "contrast": (0.99, {f"{f}": partial(changed, kind=ImageEnhance.Contrast, factor=f) for f in (0.8, 1.2)}),
-    "gamma": (0.99, {f"{f}": partial(toned, gamma=f) for f in (0.8, 1.25)}),
-    "letterbox": (0.99, {f"{level}": partial(letterboxed, level=level) for level in (0, 255)}),
-    "burnt-in frame": (0.99, {f"{level}": partial(framed, level=level) for level in (0, 255)}),
-    "arrow, letter": (0.99, {"arrow": marked}),
-    "crop 2.5-5 %": (0.97, {f"{c}": partial(cropped, left=c, top=c, right=c, bottom=c) for c in (0.025, 0.05)}),
-    "crop 10 %": (0.9, {"0.1": partial(cropped, left=0.1, top=0.1, right=0.1, bottom=0.1)}),
-    "crop off centre": (
-        0.9,
-        {
-            "corner": partial(cropped, left=0.1, top=0.1, right=0, bottom=0),
-            "shifted": partial(cropped, left=0.2, top=0.1, right=0, bottom=0.1),
-            "side": partial(cropped, left=0, top=0, right=0.1, bottom=0),
-        },
-    ),
-    "flip": (0.97, {"flip": partial(transposed, kind=Image.Transpose.FLIP_LEFT_RIGHT)}),
-    "90 degrees": (
-        0.97,
-        {
-            f"{kind.name}": partial(transposed, kind=kind)
-            for kind in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
-        },
-    ),
-    "2-5 degrees": (0.9, {f"{degrees}": partial(turned, degrees=degrees) for degrees in (-5, 2, 5)}),
-}
-
-
 @dataclass(frozen=True)
 class Held:
-    """What is kept of an image: its fingerprint and its pHash."""
+    """What is kept of an image: the fingerprints of its views and its pHash."""
 
-    print: np.ndarray
+    prints: Fingerprints
     phash: int
 
 
@@ -180,7 +74,7 @@ def load(path: Path) -> Image.Image:
 def held(image: Image.Image) -> Held:
     """Measure an image."""
     pixels = np.asarray(image.convert("L"))
-    return Held(fingerprint(pixels), int(str(imagehash.phash(image)), 16))
+    return Held(view_fingerprints(pixels), int(str(imagehash.phash(image)), 16))
 
 
 @dataclass(frozen=True)
@@ -193,9 +87,9 @@ class Ready:
 
 
 def prepared(image: Image.Image) -> Ready:
-    """Make an image ready for confirmation at reduced size, as a build does."""
+    """Make an image ready for confirmation at about the size at which a build does."""
     small = image.convert("L")
-    small.thumbnail((256, 256), Image.Resampling.BOX)
+    small.thumbnail((2 * confirm.SIDE, confirm.SIDE), Image.Resampling.BOX)
     pixels = np.asarray(small)
     kept = sketch(pixels)
     drawn = confirm.prepare_sketch(kept) if kept else None
@@ -225,7 +119,7 @@ def altered(path: Path) -> dict[tuple[str, str], tuple[Held, float, float, float
             by_sketch = confirm.compare(original.sketch, ready.whitened)
             found[name, kind] = (
                 held(copy),
-                match.likeness if match.same else 0.0,
+                match.likeness if match.kind in FOUND else 0.0,
                 by_sketch.likeness if by_sketch.same else 0.0,
                 seconds,
             )
@@ -280,7 +174,7 @@ def strangers(
     name: str, paths: list[Path], kept: list[Held], group: list[str], peer: str | None
 ) -> list[tuple[int, int]]:
     """Print what is merged in one set, and give the pairs that were confirmed."""
-    pairs = candidates(np.array([one.print for one in kept], FINGERPRINT)).tolist()
+    pairs = candidates(Views.of([one.prints for one in kept])).tolist()
     started = time.perf_counter()
     ready = {place: prepared(load(paths[place])) for place in sorted(set(chain.from_iterable(pairs)))}
     ready_at = time.perf_counter()
@@ -343,7 +237,7 @@ def main() -> None:
             merged = strangers(name, paths, kept, group, arguments.peer)
             copies = {two for _, two in merged}
             single = [path for place, path in enumerate(paths) if place not in copies]
-            plain = [path for path in single if base[path].print["count"] < MIN_KEYPOINTS]
+            plain = [path for path in single if base[path].prints["count"][0] < MIN_KEYPOINTS]
             if plain:
                 print(f"    near-uniform, left out below: {len(plain)}")
             able = [path for path in single if path not in set(plain)]
@@ -356,7 +250,7 @@ def main() -> None:
 def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict, peer: str | None) -> None:
     """Print recall by class and set."""
     sampled = list(chain.from_iterable(chosen.values()))
-    prints = np.array([one.print for one in base.values()], FINGERPRINT)
+    prints = [one.prints for one in base.values()]
     place = {path: number for number, path in enumerate(base)}
     theirs = peer_hashes(peer, {f"{place[path]}": load(path) for path in sampled}) if peer else {}
     print("\nAltered copies found: ours over all sets, the worst set; candidates alone; pHash-64; imagededup")
@@ -366,8 +260,8 @@ def report(chosen: dict[str, list[Path]], base: dict[Path, Held], results: dict,
         ours, by_sketch, proposed, plain, dedup = [], [], [], [], []
         where: dict[str, list[bool]] = {}
         for kind, alteration in alterations.items():
-            copies = np.array([results[path][name, kind][0].print for path in sampled], FINGERPRINT)
-            found = candidates(np.concatenate([prints, copies])).tolist()
+            copies = [results[path][name, kind][0].prints for path in sampled]
+            found = candidates(Views.of([*prints, *copies])).tolist()
             hits = {(one, two) for one, two in found}
             coded = {}
             if peer:
