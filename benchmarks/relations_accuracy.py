@@ -143,8 +143,8 @@ def small(data: Path) -> Iterator[Case]:
         yield Case("28 px, strangers", one, other, APART)
 
 
-def measured(case: Case) -> tuple[str, bool, str, float, float]:
-    """Give family, whether the kind is right, the kind, the likeness and the seconds."""
+def measured(case: Case) -> tuple[str, bool, bool, str, float, float]:
+    """Give family, whether the two are of one image, whether the kind is right, the kind, likeness and seconds."""
     one, other = (reduced(np.asarray(image.convert("L")), 2 * confirm.SIDE) for image in (case.one, case.other))
     started = time.perf_counter()
     found = confirm.compare(confirm.prepare(one), confirm.prepare(other))
@@ -152,7 +152,7 @@ def measured(case: Case) -> tuple[str, bool, str, float, float]:
     right = found.kind in case.right
     if right and case.proposed:
         right = len(candidates(Views.of([view_fingerprints(one), view_fingerprints(other)]))) == 1
-    return case.family, right, found.kind, found.likeness, seconds
+    return case.family, case.right != APART, right, found.kind, found.likeness, seconds
 
 
 def plot(likenesses: dict[bool, list[float]], path: Path) -> None:
@@ -186,9 +186,9 @@ def main() -> None:
     results: dict[str, list[tuple[bool, str, float]]] = defaultdict(list)
     likenesses: dict[bool, list[float]] = {True: [], False: []}
     with ProcessPoolExecutor(arguments.workers) as pool:
-        for family, right, kind, likeness, seconds in pool.map(measured, cases, chunksize=8):
+        for family, same, right, kind, likeness, seconds in pool.map(measured, cases, chunksize=8):
             results[family].append((right, kind, seconds))
-            likenesses[kind == "copy"].append(likeness)
+            likenesses[same].append(likeness)
     print(f"{'family':36} {'pairs':>6} {'right':>6}  95 % interval    ms  kinds")
     for family, found in results.items():
         right = sum(one[0] for one in found)
