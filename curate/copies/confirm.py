@@ -21,6 +21,9 @@ from .sketch import Sketch, reconstruct, whiten
 COPY_BY_SKETCH: Final = 0.58
 """The least likeness of a copy where one of the two is a sketch, which has no grey levels to look at."""
 
+TENTH_BY_SKETCH: Final = 0.25
+"""The same that nine in ten of the detailed blocks reach."""
+
 MIN_SHARE_BY_SKETCH: Final = 0.5
 MIN_SCORE: Final = 0.45
 """Score of an alignment below which pictures are unrelated."""
@@ -165,14 +168,17 @@ def _in_whole(box: Box, frame: Box) -> Box:
 
 
 def _by_sketch(first: Aligned, second: Aligned, found: list[Alignment]) -> Match:
+    """Compare the detail of blocks; of drawings a sketch does not show what differs, so they are never copies."""
     best = NO_MATCH
+    if first.is_drawing or second.is_drawing:
+        return best
     for alignment in _distinct(found):
         area = float(np.linalg.det(alignment.map[:, :2]))
         moved, inside = registration.warp(second.fine, alignment.map, first.fine.shape)
         share = min(1.0, float(inside.sum() / min(first.fine.size, second.fine.size / max(abs(area), 1e-6))))
         correlations = block_correlations(first.fine, moved, inside)
-        likeness = float(np.percentile(correlations, 25)) if len(correlations) else 0.0
-        same = likeness >= COPY_BY_SKETCH and share >= MIN_SHARE_BY_SKETCH
+        tenth, likeness = np.percentile(correlations, (10, 25)).tolist() if len(correlations) else (0.0, 0.0)
+        same = likeness >= COPY_BY_SKETCH and tenth >= TENTH_BY_SKETCH and share >= MIN_SHARE_BY_SKETCH
         judgement = replace(UNRELATED, kind="copy" if same else "unrelated", likeness=likeness, share=share)
         best = max(best, _match(judgement, alignment.map, area, WHOLE), key=_match_rank)
     return best

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from medmix.curate.copies.confirm import Match, compare, prepare
+from medmix.curate.copies.confirm import Match, compare, prepare, prepare_sketch
+from medmix.curate.copies.sketch import sketch
 
 from ..pictures import below, beside, chart, cropped, jpeg, picture, pixels, slices
 
@@ -116,3 +117,16 @@ def test_small_pictures_are_compared_at_their_own_size():
     one, other = (picture(seed, 112, 112).resize((28, 28), Image.Resampling.BOX) for seed in (1, 2))
     assert kind(one, jpeg(one, 90)) == "copy"
     assert kind(one, other) == "unrelated"
+
+
+def test_a_sketch_tells_pictures_and_refuses_charts():
+    """Without grey levels and letters a chart with other data looks the same."""
+
+    def by_sketch(one: Image.Image, other: Image.Image) -> str:
+        kept = sketch(pixels(one))
+        assert kept is not None
+        return compare(prepare_sketch(kept), prepare(pixels(other), for_sketch=True)).kind
+
+    assert by_sketch(picture(1), jpeg(picture(1), 70)) == "copy"
+    assert by_sketch(picture(1), picture(2)) == "unrelated"
+    assert by_sketch(chart(20, 55, 90, 41, 70), chart(20, 55, 90, 41, 71)) == "unrelated"
