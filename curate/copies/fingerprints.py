@@ -113,10 +113,35 @@ class Views:
         order = np.argsort(owner, kind="stable")
         return type(self)(self.whole[images], self.others[chosen[order]], owner[order])
 
+    def stacked(self) -> "StackedViews":
+        """Give all views in one array, the wholes first."""
+        count = len(self.whole)
+        image = np.concatenate([np.arange(count), self.owner])
+        is_view = np.arange(len(image)) >= count
+        is_middle = np.concatenate([np.zeros(count, bool), self.is_middle])
+        return StackedViews(np.concatenate([self.whole, self.others]), image, is_view, is_middle)
+
     def followed_by(self, more: Self) -> Self:
         """Give the views of these images and then of others."""
         whole, others = np.concatenate([self.whole, more.whole]), np.concatenate([self.others, more.others])
         return type(self)(whole, others, np.concatenate([self.owner, more.owner + len(self.whole)]))
+
+
+@dataclass(frozen=True, slots=True)
+class StackedViews:
+    """The views of many images in one array.
+
+    Attributes:
+        prints: their fingerprints, those of the whole images first, [R].
+        image: the image of each, int64 [R].
+        is_view: whether it is another view than the whole, [R].
+        is_middle: whether it is a middle, [R].
+    """
+
+    prints: Fingerprints
+    image: npt.NDArray[np.int64]
+    is_view: npt.NDArray[np.bool_]
+    is_middle: npt.NDArray[np.bool_]
 
 
 def view_fingerprints(picture: Pixels) -> Fingerprints:

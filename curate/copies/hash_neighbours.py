@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .fingerprints import FEW_KEYPOINTS, ORIENTATIONS, Views, transform_hash
+from .fingerprints import FEW_KEYPOINTS, ORIENTATIONS, StackedViews, transform_hash
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -18,21 +18,22 @@ NEGATIVE: Final = np.frombuffer(bytes([127] + [255] * 31), "<u8")
 NEAR_RANK: Final = 6
 
 
-def by_hash(views: Views, known: int) -> Numbers:
+def by_hash(views: StackedViews, known: int) -> Numbers:
     """Give pairs of images, int64 [P, 2], one of them not among the first `known`, perhaps repeated.
 
     Hashes with a common prefix at one of eight places are compared: of all views, and of the negatives of the wholes.
     Images with few keypoints are compared in all orientations.
     """
-    hashes, wholes = views.whole["hash"], np.arange(len(views.whole))
-    few = np.flatnonzero(views.whole["count"] < FEW_KEYPOINTS)
+    wholes = np.flatnonzero(~views.is_view)
+    hashes, others = views.prints["hash"][wholes], views.prints["hash"][views.is_view]
+    few = np.flatnonzero(views.prints["count"][wholes] < FEW_KEYPOINTS)
     turned = [transform_hash(hashes[few], *orientation) for orientation in ORIENTATIONS[1:]]
     plain = np.concatenate([hashes, *turned])
-    rows = np.concatenate([plain, plain ^ NEGATIVE, views.others["hash"]])
+    rows = np.concatenate([plain, plain ^ NEGATIVE, others])
     image = np.concatenate([wholes, *[few] * len(turned)])
-    image = np.concatenate([image, image, views.owner])
+    image = np.concatenate([image, image, views.image[views.is_view]])
     is_view, is_middle = np.arange(len(rows)) >= 2 * len(plain), np.zeros(len(rows), bool)
-    is_middle[2 * len(plain) :] = views.is_middle
+    is_middle[2 * len(plain) :] = views.is_middle[views.is_view]
     found = [np.zeros((0, 2), np.int64)]
     for start in range(0, 256, 32):
         word = start // 64

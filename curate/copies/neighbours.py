@@ -17,6 +17,7 @@ from .fingerprints import (
     KEYPOINTS,
     MIRROR_MASK,
     Fingerprints,
+    StackedViews,
     Views,
 )
 from .grey import Floats, Pixels
@@ -68,7 +69,7 @@ def candidates(views: Views, known: int = 0, workers: int = 1) -> Numbers:
     np.maximum.at(last, np.searchsorted(first, copies[:, 0]), copies[:, 1])
     order = np.argsort(last, kind="stable")
     own = int(np.searchsorted(last[order], known))
-    rows = views.take(first[order])
+    rows = views.take(first[order]).stacked()
     found = [_by_keypoints(rows, own, workers), by_hash(rows, own)]
     within = np.repeat(np.unique(copies[:, :1]), 2).reshape(-1, 2)
     pairs = _of_members(np.concatenate([first[order][np.concatenate(found)], within]), _members(first, copies))
@@ -133,21 +134,18 @@ class _Votes(NamedTuple):
     other_slot: Numbers
 
 
-def _by_keypoints(views: Views, known: int, workers: int) -> Numbers:
+def _by_keypoints(rows: StackedViews, known: int, workers: int) -> Numbers:
     """Search the views of all images but the first `known` among those of all; of two views one is no middle."""
-    prints = np.concatenate([views.whole, views.others])
-    image = np.concatenate([np.arange(len(views.whole)), views.owner])
-    is_view, is_middle = np.arange(len(prints)) >= len(views.whole), np.zeros(len(prints), bool)
-    is_middle[len(views.whole) :] = views.is_middle
-    index = _index(prints)
+    image, is_view, is_middle = rows.image, rows.is_view, rows.is_middle
+    index = _index(rows.prints)
     # a middle is found by the wholes; of new images it is searched itself, since known wholes are not
     asked = np.flatnonzero((image >= known) & (~is_middle | (known > 0)))
 
     def search(start: int) -> Numbers:
-        votes = _matching_keypoints(prints, asked[start : start + BLOCK], index, image)
+        votes = _matching_keypoints(rows.prints, asked[start : start + BLOCK], index, image)
         two_views = is_view[votes.row] & is_view[votes.other]
         wanted = ~two_views | ~(is_middle[votes.row] | is_middle[votes.other])
-        return image[_agreeing_pairs(prints, _Votes(*(values[wanted] for values in votes)))]
+        return image[_agreeing_pairs(rows.prints, _Votes(*(values[wanted] for values in votes)))]
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
         return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, range(0, len(asked), BLOCK))])
