@@ -22,8 +22,11 @@ COARSE, MIDDLE = 3.0, 1.2
 FINE: Final = 3.0
 """Scale above which brightness is removed before detail is compared."""
 
+HOPELESS_SCORE: Final = 0.42
+"""Score of the best start below which nothing is refined: that of most strangers is below, of copies above 0.55."""
+
 HOPELESS: Final = 0.2
-"""Correlation at `COARSE` below which an alignment is not refined."""
+"""Correlation at `COARSE` below which an alignment is not refined at that scale."""
 
 ENOUGH: Final = 0.9
 """Score at which no other alignment is tried."""
@@ -31,11 +34,14 @@ ENOUGH: Final = 0.9
 GOOD: Final = 0.75
 """Score of a refined alignment at which it is not refined another way."""
 
-WORTH: Final = 0.3
+WORTH: Final = 0.52
 """The same below which it is given up."""
 
-REFINED: Final = 3
-"""Starts that are refined at most, those with the largest correlation at `COARSE`."""
+REFINED: Final = 2
+"""Starts that are refined at most, the best ones."""
+
+STRETCHED: Final = 1.25
+"""Proportions of one picture over those of the other above which it may be stretched."""
 
 SIZES: Final = 3
 """Sizes of a picture that are kept."""
@@ -137,17 +143,26 @@ class Alignment:
 
 
 def alignments(first: Aligned, second: Aligned) -> list[Alignment]:
-    """Give the alignments that were tried, the best first."""
-    found: list[Alignment] = []
-    starts = [_scored(first, second, start) for start in _starts(first, second)]
-    if starts[0].score < ENOUGH:
-        correlations = [_coarse_correlation(first, second, start.map) for start in starts]
-        likely = np.argsort(-np.abs(correlations), kind="stable")[:REFINED]
-        for place in sorted(int(one) for one in likely if abs(correlations[one]) >= HOPELESS):
-            found += _refined(first, second, starts[place].map, float(np.sign(correlations[place])))
-            if max(one.score for one in found) >= ENOUGH:
+    """Give the alignments that were tried, the best first; those of strangers are given up before they are refined."""
+    found = sorted((_scored(first, second, start) for start in _starts(first, second)), key=_score, reverse=True)
+    stretched = _is_stretched(first, second)
+    if found[0].score < ENOUGH and (stretched or found[0].score >= HOPELESS_SCORE):
+        for start in found[: REFINED + stretched]:
+            found = [*found, *_refined(first, second, start.map, 0.0 if stretched else WORTH)]
+            if max(map(_score, found)) >= ENOUGH:
                 break
-    return sorted([*starts, *found], key=lambda one: -one.score)
+    return sorted(found, key=_score, reverse=True)
+
+
+def _is_stretched(first: Aligned, second: Aligned) -> bool:
+    """Tell whether one may be the other stretched, which keypoints do not survive."""
+    (height, width), (other_height, other_width) = first.picture.shape, second.picture.shape
+    ratio = width * other_height / (height * other_width)
+    return max(ratio, 1 / ratio) > STRETCHED
+
+
+def _score(alignment: Alignment) -> float:
+    return alignment.score
 
 
 def _starts(first: Aligned, second: Aligned) -> Iterator[Matrix]:
@@ -184,14 +199,15 @@ def box_map(first: Aligned, box: Box, second: Aligned, other: Box) -> Matrix:
     return np.array([[x_scale, 0, x], [0, y_scale, y]])
 
 
-def _refined(first: Aligned, second: Aligned, start: Matrix, sign: float) -> Iterator[Alignment]:
+def _refined(first: Aligned, second: Aligned, start: Matrix, worth: float) -> Iterator[Alignment]:
     """Refine an alignment; on smooth pictures coarse steps spoil a good start, so they are tried second."""
-    fine = _scored(first, second, registration.refine(first.middle, sign * second.middle, start, steps=8))
+    correlation = _coarse_correlation(first, second, start)
+    sign = 1.0 if correlation >= 0 else -1.0
+    fine = _scored(first, second, registration.refine(first.middle, sign * second.middle, start, steps=8, stride=2))
     yield fine
-    if WORTH < fine.score < GOOD:
+    if worth < fine.score < GOOD and abs(correlation) >= HOPELESS:
         map_ = registration.refine(first.coarse, sign * second.coarse, start, steps=6, stride=2)
-        if abs(_coarse_correlation(first, second, map_)) >= HOPELESS:
-            yield _scored(first, second, registration.refine(first.middle, sign * second.middle, map_, steps=8))
+        yield _scored(first, second, registration.refine(first.middle, sign * second.middle, map_, steps=8, stride=2))
 
 
 def _coarse_correlation(first: Aligned, second: Aligned, map_: Matrix) -> float:

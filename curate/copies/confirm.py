@@ -25,7 +25,7 @@ TENTH_BY_SKETCH: Final = 0.25
 """The same that nine in ten of the detailed blocks reach."""
 
 MIN_SHARE_BY_SKETCH: Final = 0.5
-MIN_SCORE: Final = 0.45
+MIN_SCORE: Final = 0.52
 """Score of an alignment below which pictures are unrelated."""
 
 JUDGED: Final = 2
