@@ -10,6 +10,7 @@ from medmix.curate.copies.fingerprints import (
     ORIENTATIONS,
     fingerprint,
     transform_hash,
+    view_fingerprints,
 )
 
 from ..pictures import FLIP, TURN, jpeg, picture, pixels
@@ -78,3 +79,22 @@ def test_the_hash_of_a_recompressed_copy_is_near() -> None:
     stranger = fingerprint(pixels(picture(6)))["hash"]
     assert np.bitwise_count(one ^ other).sum() <= 16
     assert np.bitwise_count(one ^ stranger).sum() >= 90
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), seed=st.integers(0, 100))
+def test_every_image_has_a_whole_and_a_middle(height: int, width: int, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    taken = view_fingerprints(image)
+    assert len(taken) >= 2
+    assert taken[0] == fingerprint(image)
+    assert all(view["width"] for view in taken[2:])
+
+
+def test_the_views_of_a_wide_figure_are_its_middle_its_square_and_its_panels():
+    figure = np.concatenate([pixels(picture(seed)) for seed in (1, 2)], axis=1)
+    taken = view_fingerprints(figure)
+    assert [shared(taken[place], fingerprint(pixels(picture(seed)))) >= 40 for place, seed in ((3, 1), (4, 2))] == [
+        True
+    ] * 2
+    assert (len(taken), abs(int(taken[2]["width"]) - int(taken[2]["height"])) <= 1) == (5, True)

@@ -105,6 +105,8 @@ def versions(root, rooms, tmp_path):
         ("measure/images.py", True, True),
         ("read/dicom.py", True, True),
         ("copies/fingerprints.py", True, True),
+        ("copies/panels.py", True, True),
+        ("copies/judgement.py", False, True),
     ],
 )
 def test_only_what_decides_a_scan_or_a_comparison_makes_it_false(rooms, versions, file, scan_again, compare_again):
