@@ -70,12 +70,16 @@ _LIBRARIES = ("numpy", "opencv-python-headless", "pillow")
 
 @dataclass(frozen=True, slots=True, eq=False)  # compared by identity: fingerprints cannot be hashed
 class SketchedImage:
-    """An image that is not available, known by its digests, the fingerprints of its views and its sketch, if any."""
+    """An image of an evaluation set, known by its digests, the fingerprints of its views and its sketch, if any.
+
+    `location` is where the image itself is, if it is available; then its pixels are compared, not its sketch.
+    """
 
     sha256: str
     pixel_sha256: str
     prints: Fingerprints
     sketch: Sketch | None
+    location: ImageLocation | None = None
 
 
 Image: TypeAlias = ImageLocation | SketchedImage

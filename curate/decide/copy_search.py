@@ -120,7 +120,8 @@ class CopySearch:
         to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
         count = self.images.count
         by_number: dict[int, Image] = dict(self.images.locations(np.unique(pairs[pairs < count]).tolist()))
-        by_number |= {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
+        outside = {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
+        by_number |= {number: image.location or image for number, image in outside.items()}
         confirmed = confirm_related(to_compare, by_number, self.max_pixels, self.folder, self.workers)
         return _merge(copies, confirmed)._replace(compared=copies.compared + len(pairs))
 

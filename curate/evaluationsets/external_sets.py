@@ -122,7 +122,7 @@ def load(
                 started_ns = time.time_ns()
                 of_images(folder, item.file_filter, item.images, cached, max_pixels, workers)
                 os.utime(cached, ns=(started_ns, started_ns))
-            found[place] = fingerprint_file.read(cached)
+            found[place] = fingerprint_file.located(fingerprint_file.read(cached), folder)
     return found
 
 

@@ -6,7 +6,7 @@ as the key of question and answer and the hashes of n-grams.
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from ..copies.fingerprints import FINGERPRINT, Fingerprints
 from ..copies.sketch import Sketch
 from ..decide import overlap
 from ..decide.comparisons import SketchedImage
+from ..decide.scan_images import ImageLocation
 from ..errors import InputError
+from ..record import ImageRef
 from ..shards import file_sha256, replacing
 
 SUFFIX = ".parquet"
@@ -118,6 +120,15 @@ def read(path: Path) -> FingerprintedSet:
         made = f"was made by medmix {about['medmix']} with fingerprints of version {about['version']}"
         raise InputError(path, f"{made}; this medmix has version {VERSION}", again)
     return _from_table(about["name"], file_sha256(path), table)
+
+
+def located(found: FingerprintedSet, folder: Path) -> FingerprintedSet:
+    """Say where the images of a set are that was made of the images of a folder, one an item."""
+    images = list(found.images)
+    for item, (place,) in found.items.filter(pl.col("images").list.len() > 0).select("id", "images").iter_rows():
+        ref = ImageRef(item.removeprefix(f"{found.name}/"))
+        images[place] = replace(images[place], location=ImageLocation(folder, ref, images[place].sha256))
+    return replace(found, images=images)
 
 
 def _from_table(name: str, sha256: str, table: pa.Table) -> FingerprintedSet:

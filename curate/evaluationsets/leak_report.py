@@ -166,4 +166,5 @@ def _fingerprinted(path: Path, out: Path, workers: int) -> FingerprintedSet:
     if fingerprint_file.is_fingerprint_file(path):
         return fingerprint_file.read(path)
     external_sets.fingerprint_set(path, FileFilter(), "test", path.resolve().name, out, MAX_PIXELS, workers)
-    return fingerprint_file.read(out)
+    found = fingerprint_file.read(out)
+    return found if (path / manifest.NAME).is_file() else fingerprint_file.located(found, path)

@@ -25,7 +25,7 @@ from medmix.curate.mixture import CopyRule, EvaluationSet
 from medmix.curate.mixtures import load
 from medmix.curate.write import manifest
 
-from ..pictures import ALTERATIONS, picture
+from ..pictures import ALTERATIONS, beside, chart, jpeg, picture
 
 BUDGET = 1_000_000
 
@@ -177,3 +177,21 @@ def test_no_training_image_is_confirmed_against_an_evaluation_image(tmp_path_fac
     if trained and tested:
         assert leak_report.report(mix, [mix], "test", workers=1)["hits"] == []
     assert check.check(mix) == []
+
+
+def test_the_images_of_a_folder_are_compared_by_their_pixels(tmp_path, capsys):
+    """Its sketches would show neither the letters of a chart nor a part."""
+    folders = {name: tmp_path / name for name in ("train", "items")}
+    for folder in folders.values():
+        folder.mkdir()
+    picture(1).save(folders["items"] / "scan.png")
+    chart(20, 55, 90).save(folders["items"] / "chart.png")
+    beside(picture(1), picture(9), gutter=6).save(folders["train"] / "figure.png")
+    jpeg(chart(20, 55, 90), 80).save(folders["train"] / "same_chart.png")
+    chart(20, 55, 91).save(folders["train"] / "other_chart.png")
+    with pytest.raises(SystemExit, match="1"):
+        main(["leaks", str(folders["train"]), "--against", str(folders["items"]), "--workers", "1"])
+    assert [line.split(" (")[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "figure.png: shares a panel with the image of items/scan.png",
+        "same_chart.png: has an altered copy of the image of items/chart.png",
+    ]
