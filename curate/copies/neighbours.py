@@ -29,6 +29,9 @@ BLOCK: Final = 4096
 MAX_IMAGES_PER_KEY: Final = 48
 """Images that are compared for one key; a key of more images is not distinctive."""
 
+FEW_VOTES: Final = 4
+"""Votes that propose a pair where each of their keys is shared by many images."""
+
 MAX_TURN: Final = 20.0
 MAX_ZOOM: Final = 1.35
 """In octaves; a quarter off each border is 1."""
@@ -126,12 +129,13 @@ def _group_equal(prints: Fingerprints, usable: Numbers) -> tuple[Numbers, Number
 
 
 class _Votes(NamedTuple):
-    """Pairs of matching keypoints: row of prints and slot of either side, [V]."""
+    """Pairs of matching keypoints: row of prints and slot of either side, and whether many rows share the key, [V]."""
 
     row: Numbers
     slot: Numbers
     other: Numbers
     other_slot: Numbers
+    crowded: npt.NDArray[np.bool_]
 
 
 def _by_keypoints(rows: StackedViews, known: int, workers: int) -> Numbers:
@@ -173,12 +177,12 @@ def _matching_keypoints(prints: Fingerprints, rows: Numbers, index: npt.NDArray[
     probes, asked = _key_variants(part["keys"][place, slot], part["doubts"][place, slot])
     row = rows[place]
     places, count = _lookup(index, probes, row[asked])
-    found, asked = index[places], np.repeat(asked, count)
+    found, asked, crowded = index[places], np.repeat(asked, count), np.repeat(count == MAX_IMAGES_PER_KEY, count)
     other = (found >> np.uint64(_SLOT_BITS) & np.uint64((1 << _ROW_BITS) - 1)).astype(np.int64)
     other_slot = (found & np.uint64((1 << _SLOT_BITS) - 1)).astype(np.int64)
     kept = image[other] != image[row[asked]]
     asked = asked[kept]
-    return _Votes(row[asked], slot[asked], other[kept], other_slot[kept])
+    return _Votes(row[asked], slot[asked], other[kept], other_slot[kept], crowded[kept])
 
 
 def _key_variants(key: npt.NDArray[np.uint32], doubts: Pixels) -> tuple[npt.NDArray[np.uint64], Numbers]:
@@ -207,7 +211,10 @@ def _lookup(
 
 
 def _agreeing_pairs(prints: Fingerprints, votes: _Votes) -> Numbers:
-    """Give the pairs of rows for which two votes imply the same map of one on the other."""
+    """Give the pairs of rows for which two votes imply the same map of one on the other; `FEW_VOTES` if all crowded.
+
+    A key that many images share says little: films of strangers have such keys in the same places.
+    """
     votes, maps = _plausible_votes(prints, votes)
     order = np.lexsort((votes.other_slot, votes.slot, maps.x, maps.pair))
     agree = np.zeros(len(order), bool)
@@ -219,12 +226,17 @@ def _agreeing_pairs(prints: Fingerprints, votes: _Votes) -> Numbers:
         for values, most in ((maps.x, 0.1), (maps.y, 0.1), (maps.zoom, 0.4)):
             near &= np.abs(values[one] - values[two]) < most
         near &= np.abs((maps.turn[one] - maps.turn[two]).view(np.int8)) < 12
-        agree[one[near]] = True
+        agree[one[near]] = agree[two[near]] = True
     differ = np.bitwise_count(prints["hash"][votes.row] ^ prints["hash"][votes.other]).sum(1)
     in_place = np.maximum(np.abs(maps.x), np.abs(maps.y)) <= MAX_SHIFT_BY_HASH
     in_place &= np.abs(maps.zoom) <= MAX_ZOOM_BY_HASH
     agree |= in_place & (differ <= MAX_HASH_DISTANCE_ONE_KEYPOINT)
-    packed = np.unique(votes.row[agree] << 32 | votes.other[agree])
+    packed, place, count = np.unique(
+        votes.row[agree] << 32 | votes.other[agree], return_inverse=True, return_counts=True
+    )
+    told = np.zeros(len(packed), bool)
+    told[place[~votes.crowded[agree]]] = True
+    packed = packed[told | (count >= FEW_VOTES)]
     return np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
 
 

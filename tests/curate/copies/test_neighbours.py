@@ -147,3 +147,15 @@ def test_views_are_taken_by_image_in_any_order():
     assert taken.owner.tolist() == [0, 0, 1, 1]
     joined = taken.followed_by(views.take(np.array([3])))
     assert joined.owner.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_keys_that_many_images_share_propose_a_pair_only_together(strangers, monkeypatch):
+    """Three keypoints of one image in another: enough where they are rare, too little where a crowd has them."""
+    one, other = prints(picture(1)), prints(picture(1))
+    for name in ("keys", "places", "doubts"):
+        other[name][0, 3:] = strangers[name][0, 3:]
+    other["hash"] = strangers["hash"][0]
+    everything = np.concatenate([one, other, strangers[1:]])
+    assert candidates(everything).tolist() == [[0, 1]]
+    monkeypatch.setattr(neighbours, "MAX_IMAGES_PER_KEY", 2)
+    assert candidates(everything).tolist() == []
