@@ -205,7 +205,7 @@ def test_a_build_drops_the_records_with_copies_of_a_folder_of_images(root_with_s
     assert ledger.height > 1
     assert set(ledger["reason"]) == {"contaminated"}
     assert all(text.startswith("flipped") for text in ledger["transformation"])
-    assert all(0.58 <= score < 1 for score in ledger["score"])
+    assert all(0.9 <= score <= 1 for score in ledger["score"])
     (mine,) = [entry for entry in manifest["evaluation"] if entry["set"] == "benchmark"]
     assert (mine["items"], mine["hits"], mine["unreadable"], mine["source"]) == (1, ledger.height, 0, "")
     assert "evaluation set absent: NOT CHECKED: it was not found or not read" in manifest["warnings"]
@@ -213,6 +213,7 @@ def test_a_build_drops_the_records_with_copies_of_a_folder_of_images(root_with_s
 
 
 def test_the_file_of_a_set_does_in_place_of_its_folder(root_with_set, tmp_path):
+    """The sketches of the file tell how like two images are less precisely than the images of the folder."""
     mixture = load(str(write_mixture(tmp_path, "mine", RULES, ["pathvqa"])))
     build(mixture, root_with_set, tmp_path / "with-folder", BuildOptions())
     benchmark = root_with_set / "benchmark"
@@ -220,7 +221,9 @@ def test_the_file_of_a_set_does_in_place_of_its_folder(root_with_set, tmp_path):
     shutil.rmtree(benchmark)
     build(mixture, root_with_set, tmp_path / "with-file", BuildOptions())
     one, other = (pl.read_parquet(tmp_path / name / "ledger.parquet") for name in ("with-folder", "with-file"))
-    assert one.equals(other)
+    vague = ["score", "transformation"]
+    assert one.drop(vague).equals(other.drop(vague))
+    assert one["score"].max() > other["score"].max() > 0.58
 
 
 def test_an_unusable_set_stops_the_build_before_anything_is_written(root_with_set, tmp_path):
