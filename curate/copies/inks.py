@@ -75,7 +75,8 @@ def lifted(below: Floats, inked: Floats, inside: Mask, sharpest: float) -> Float
         weight = share * float(np.median(np.abs(inked - toned)[covers])) if share else 0.0
         if share < 0.05 or (number == 0 and weight < MAIN):
             break
-        if number == 0 and weight < CERTAIN and missing > ONE_SIDED * count:
+        # on enlarged pictures all is edge, and edges stand out between any two of them
+        if number == 0 and (weight < CERTAIN or radius > 1) and missing > ONE_SIDED * count:
             return None
         if opacity == 1.0 and cv2.erode(covers.astype(np.uint8), _BLOCK).any():
             return None
