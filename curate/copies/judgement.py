@@ -68,7 +68,7 @@ PLAIN: Final = Limits(telling=0.1, strong=0.02, conflicts=0.006)
 FAINT: Final = Limits(telling=0.06, strong=0.02, conflicts=0.006)
 """Where pictures are faint."""
 
-INKED: Final = Limits(telling=0.2, strong=0.06, conflicts=0.03)
+INKED: Final = Limits(telling=0.2, strong=0.07, conflicts=0.045)
 """Where inks were lifted, which leaves some of their edges."""
 
 MAX_COPY_ZOOM: Final = 2.3

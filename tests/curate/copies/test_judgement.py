@@ -27,8 +27,8 @@ def kind(one: Image.Image, other: Image.Image) -> str:
 def watermarked(image: Image.Image) -> Image.Image:
     """Lay a word over the picture in rows, white at 40 %."""
     layer = Image.new("L", image.size, 0)
-    for y in range(0, image.height, image.height // 5):
-        ImageDraw.Draw(layer).text((y % 60, y), "SAMPLE  SAMPLE", 102, ImageFont.load_default(size=image.width // 12))
+    for y in range(0, image.height, image.height // 3):
+        ImageDraw.Draw(layer).text((y % 60, y), "SAMPLE  SAMPLE", 102, ImageFont.load_default(size=image.width // 10))
     return Image.composite(Image.new("L", image.size, 255), image, layer)
 
 
