@@ -22,13 +22,13 @@ import numpy as np
 import polars as pl
 
 from medmix.curate.decide import contamination, duplicates, leaks
-from medmix.curate.decide.comparisons import COPIES
+from medmix.curate.decide.copy_search import NO_COPIES
 from medmix.curate.decide.scan_texts import ScanTexts
 from medmix.curate.evaluationsets import external_sets
 from medmix.curate.measure import minhash
 from medmix.curate.measure.scans import ScanFile
 from medmix.curate.measure.text_keys import COLUMNS, Texts, measure_texts
-from medmix.curate.mixture import EvaluationSet
+from medmix.curate.mixture import CopyRule, EvaluationSet
 
 PIECE = 50_000
 VOCABULARY = 50_000
@@ -121,9 +121,9 @@ def stages(records: int) -> None:
         seconds = {"measure": measured}
         drops = {}
         is_evaluation = leaks.is_evaluation(EVALUATION)
-        copies, external = pl.DataFrame(schema=COPIES), external_sets.number_items({}, rows.height, rows.height)
+        copies, external = NO_COPIES, external_sets.number_items({}, rows.height, rows.height)
         started = time.perf_counter()
-        matches = leaks.find_matches(rows, rows, EVALUATION, scanned, copies, external)
+        matches = leaks.find_matches(rows, rows, EVALUATION, scanned, copies, external, CopyRule())
         drops["overlap"] = contamination.drops(rows, matches, rows, EVALUATION, external)
         seconds["overlap"] = time.perf_counter() - started
         for name in ("exact", "near"):

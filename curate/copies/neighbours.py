@@ -137,6 +137,11 @@ class _Votes(NamedTuple):
     other_slot: Numbers
     crowded: npt.NDArray[np.bool_]
 
+    def take(self, which: npt.NDArray[np.bool_]) -> "_Votes":
+        """Give some of the votes."""
+        row, slot, other, other_slot, crowded = self
+        return _Votes(row[which], slot[which], other[which], other_slot[which], crowded[which])
+
 
 def _by_keypoints(rows: StackedViews, known: int, workers: int) -> Numbers:
     """Search the views of all images but the first `known` among those of all; of two views one is no middle."""
@@ -149,7 +154,7 @@ def _by_keypoints(rows: StackedViews, known: int, workers: int) -> Numbers:
         votes = _matching_keypoints(rows.prints, asked[start : start + BLOCK], index, image)
         two_views = is_view[votes.row] & is_view[votes.other]
         wanted = ~two_views | ~(is_middle[votes.row] | is_middle[votes.other])
-        return image[_agreeing_pairs(rows.prints, _Votes(*(values[wanted] for values in votes)))]
+        return image[_agreeing_pairs(rows.prints, votes.take(wanted))]
 
     with ThreadPoolExecutor(max(1, workers)) as pool:  # NumPy sorts and searches outside Python's lock
         return np.concatenate([np.zeros((0, 2), np.int64), *pool.map(search, range(0, len(asked), BLOCK))])
@@ -261,7 +266,7 @@ def _plausible_votes(prints: Fingerprints, votes: _Votes) -> tuple[_Votes, _Impl
     flipped = (prints["doubts"][mine, votes.slot, 0] ^ prints["doubts"][yours, votes.other_slot, 0]) >> 7 == 1
     turn = np.where(flipped, angles[1] + angles[0], angles[1] - angles[0])  # uint8 goes round by itself
     turned = np.abs((turn.astype(np.int16) + 32) % 64 - 32) <= MAX_TURN * 256 / 360
-    votes = _Votes(*(values[turned] for values in votes))
+    votes = votes.take(turned)
     mine, yours, flipped, turn = mine[turned], yours[turned], flipped[turned], turn[turned]
     one, two = _centred_places(prints, mine, votes.slot), _centred_places(prints, yours, votes.other_slot)
     zoom = two[2] - one[2]
@@ -274,7 +279,7 @@ def _plausible_votes(prints: Fingerprints, votes: _Votes) -> tuple[_Votes, _Impl
     _, block_row = np.unique(votes.row, return_inverse=True)
     maps = _ImpliedMaps(block_row << 40 | votes.other << 3 | quarter, x, y, zoom, turn)
     inside = (np.abs(zoom) <= MAX_ZOOM) & (np.abs(x) <= MAX_SHIFT) & (np.abs(y) <= MAX_SHIFT)
-    return _Votes(*(values[inside] for values in votes)), _ImpliedMaps(*(values[inside] for values in maps))
+    return votes.take(inside), _ImpliedMaps(*(values[inside] for values in maps))
 
 
 def _centred_places(prints: Fingerprints, row: Numbers, slot: Numbers) -> tuple[Floats, Floats, Floats]:
