@@ -12,7 +12,7 @@ def test_the_page_lists_reasons_leaks_and_examples_but_no_credentialed_record(mi
     reasons = {reason for entry in document["sources"].values() for reason in entry["dropped_by_reason"]}
     assert set(re.findall(r"<summary>([a-z-]+):", page)) == reasons
     assert "<code>roco/ROCO_00050</code>" in page
-    assert "re-encoded, resized or recoloured; similarity 0.9" in page
+    assert "re-encoded, resized or recoloured; similarity " in page
     assert "mimic_cxr/" not in page
     assert page.count('class="n hit"') == sum(row["image"] > 0 for row in document["leaks"]) + sum(
         row[kind] > 0 for row in document["leaks"] for kind in ("near-duplicate", "text", "overlap")
