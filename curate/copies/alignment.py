@@ -83,6 +83,7 @@ class Aligned:
         self.pixels = whole[rows, columns]
         self.frame: Box = (columns.start / width, rows.start / height, columns.stop / width, rows.stop / height)
         self.picture = picture
+        self._working = Resized(picture)
         self.enlarged = grey.enlargement(picture, self.pixels)
         self._sizes: dict[int, Resized | None] = {}
 
@@ -93,15 +94,15 @@ class Aligned:
         made.enlarged = enlarged
         return made
 
-    @cached_property
+    @property
     def coarse(self) -> Floats:
         """Its band around `COARSE`, of even contrast, [h, w]."""
-        return band_pass(self.picture, COARSE)
+        return self._working.band(COARSE)
 
-    @cached_property
+    @property
     def middle(self) -> Floats:
         """Its band around `MIDDLE`, of even contrast, [h, w]."""
-        return band_pass(self.picture, MIDDLE)
+        return self._working.band(MIDDLE)
 
     @cached_property
     def fine(self) -> Floats:
