@@ -27,6 +27,7 @@ from alterations import CLASSES
 from PIL import Image
 
 from medmix.curate.copies import confirm
+from medmix.curate.copies.colour_maps import brightness
 from medmix.curate.copies.fingerprints import Fingerprints, Views, view_fingerprints
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.copies.sketch import sketch
@@ -73,8 +74,7 @@ def load(path: Path) -> Image.Image:
 
 def held(image: Image.Image) -> Held:
     """Measure an image."""
-    pixels = np.asarray(image.convert("L"))
-    return Held(view_fingerprints(pixels), int(str(imagehash.phash(image)), 16))
+    return Held(view_fingerprints(brightness(image)), int(str(imagehash.phash(image)), 16))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Ready:
 
 def prepared(image: Image.Image) -> Ready:
     """Make an image ready for confirmation at about the size at which a build does."""
-    small = image.convert("L")
+    small = Image.fromarray(brightness(image))
     small.thumbnail((2 * confirm.SIDE, confirm.SIDE), Image.Resampling.BOX)
     pixels = np.asarray(small)
     kept = sketch(pixels)

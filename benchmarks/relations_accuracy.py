@@ -25,6 +25,7 @@ from duplicates_accuracy import SETS, load, wilson
 from PIL import Image
 
 from medmix.curate.copies import confirm
+from medmix.curate.copies.colour_maps import brightness
 from medmix.curate.copies.fingerprints import Views, view_fingerprints
 from medmix.curate.copies.grey import reduced
 from medmix.curate.copies.neighbours import candidates
@@ -145,7 +146,7 @@ def small(data: Path) -> Iterator[Case]:
 
 def measured(case: Case) -> tuple[str, bool, bool, str, float, float]:
     """Give family, whether the two are of one image, whether the kind is right, the kind, likeness and seconds."""
-    one, other = (reduced(np.asarray(image.convert("L")), 2 * confirm.SIDE) for image in (case.one, case.other))
+    one, other = (reduced(brightness(image), 2 * confirm.SIDE) for image in (case.one, case.other))
     started = time.perf_counter()
     found = confirm.compare(confirm.prepare(one), confirm.prepare(other))
     seconds = time.perf_counter() - started

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from ..copies.colour_maps import brightness
 from ..copies.fingerprints import Fingerprints, hash_to_hex, is_distinctive, view_fingerprints
 from ..copies.grey import Pixels
 from ..errors import RowError
@@ -68,7 +69,7 @@ def measure(data: bytes, max_pixels: int) -> ImageFacts:
         RowError: as `decode_rgb`.
     """
     image, (width, height) = _decode(data, max_pixels, REDUCED_SIDE)
-    grey = _grey_pixels(image)
+    grey = brightness(image)
     prints = view_fingerprints(grey)
     return ImageFacts(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -122,7 +123,7 @@ def decode_rgb(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def decode_reduced(data: bytes, max_pixels: int, side: int = REDUCED_SIDE) -> Pixels:
-    """Decode to 8-bit grey [H, W] for fingerprints and comparison, as `decode_rgb` but faster.
+    """Decode to 8-bit grey [H, W] for fingerprints and comparison (`brightness`), as `decode_rgb` but faster.
 
     A JPEG is decoded at the smallest scale (1, 1/2, 1/4, 1/8) that leaves both sides at least `side` pixels;
     its whole stream is still read. Other formats are decoded at full size.
@@ -130,15 +131,11 @@ def decode_reduced(data: bytes, max_pixels: int, side: int = REDUCED_SIDE) -> Pi
     Raises:
         RowError: as `decode_rgb`.
     """
-    return _grey_pixels(_decode(data, max_pixels, side)[0])
-
-
-def _grey_pixels(image: Image.Image) -> Pixels:
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
+    return brightness(_decode(data, max_pixels, side)[0])
 
 
 def _decode(data: bytes, max_pixels: int, side: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    """Give an image, grey or RGB, at full or reduced size, and its full width and height."""
+    """Give an image, grey or RGB, (or YCbCr, at reduced size), and its full width and height."""
     if dicom.is_dicom(data):
         film = _film_image(dicom.decode(data, max_pixels))
         return film, film.size
@@ -161,7 +158,7 @@ def _decode_file(data: bytes, side: int | None) -> tuple[Image.Image, tuple[int,
     with Image.open(BytesIO(data), formats=FORMATS) as image:
         whole = image.size
         if side is not None:
-            image.draft("L", (side, side))
+            image.draft("YCbCr", (side, side))
         image.load()
         # as `datasets` does: it transposes only where there is an orientation, and raises where EXIF cannot be read
         orientation = image.getexif().get(_ORIENTATION)
@@ -195,7 +192,7 @@ def _is_white_zero(image: Image.Image) -> bool:
 
 
 def _to_grey_or_rgb(image: Image.Image, is_white_zero: bool = False) -> Image.Image:
-    """Give 8-bit grey or RGB without transparency."""
+    """Give 8-bit grey or RGB without transparency; YCbCr, which only JPEG decoders give, stays."""
     if image.mode == "F" or image.mode.startswith("I"):
         values = np.asarray(image)
         return _stretch(-values.astype(np.float64) if is_white_zero else values)
@@ -206,7 +203,7 @@ def _to_grey_or_rgb(image: Image.Image, is_white_zero: bool = False) -> Image.Im
         if straight.getchannel("A").getextrema() == (0, 0):
             return straight.convert("RGB")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), straight).convert("RGB")
-    return image if image.mode == "L" else image.convert("RGB")
+    return image if image.mode in ("L", "YCbCr") else image.convert("RGB")
 
 
 def _stretch(grey: np.ndarray) -> Image.Image:

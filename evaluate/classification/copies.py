@@ -8,11 +8,11 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 from PIL import Image
 
 from medmix.curate.copies import confirm
+from medmix.curate.copies.colour_maps import brightness
 from medmix.curate.copies.fingerprints import Fingerprints, Views, view_fingerprints
 from medmix.curate.copies.neighbours import candidates
 from medmix.curate.decide.comparisons import code_version
@@ -137,4 +137,4 @@ def _confirm_pairs(task: _PairTask) -> list[tuple[int, int, str, float]]:
 def _to_grayscale(image: Path | Bytes, max_pixels: int, side: int = REDUCED_SIDE) -> Bytes:
     if isinstance(image, Path):
         return decode_reduced(image.read_bytes(), max_pixels, side)
-    return np.asarray(Image.fromarray(image).convert("L"))
+    return brightness(Image.fromarray(image))
