@@ -3,4 +3,4 @@
 Fingerprints find candidates, pixel alignment confirms them. The wing knows arrays, but neither files nor records.
 """
 
-__all__ = ("clusters", "confirm", "fingerprints", "grey", "neighbours", "sketch")
+__all__ = ("clusters", "colour_maps", "confirm", "fingerprints", "grey", "neighbours", "sketch")

@@ -35,14 +35,8 @@ BATCH_ROWS = 256
 CODE = (
     *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
     *("read/image_store.py", "read/spelling.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
-    *(
-        "copies/__init__.py",
-        "copies/grey.py",
-        "copies/colour_maps.py",
-        "copies/keypoints.py",
-        "copies/panels.py",
-        "copies/fingerprints.py",
-    ),
+    *("copies/__init__.py", "copies/colour_maps.py", "copies/grey.py", "copies/keypoints.py", "copies/panels.py"),
+    "copies/fingerprints.py",
 )
 """The code that the content of a scan depends on: only a change of it invalidates scans."""
 
