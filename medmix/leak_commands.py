@@ -86,8 +86,8 @@ def _condition(text: str) -> tuple[str, str]:
 def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_json: bool) -> int:
     """Report overlap with evaluation sets.
 
-    DIR is a finished mix or a folder of images. Exit 1 if anything leaks. Panels, overlaps and sequences are leaks as
-    the mixture of DIR says; of a folder, panels and overlaps of half of an image.
+    DIR is a finished mix or a folder of images. Exit 1 if anything leaks, or if a set could not be compared. Panels,
+    overlaps and sequences are leaks as the mixture of DIR says; of a folder, panels and overlaps of half of an image.
 
     \b
     Examples:
@@ -113,4 +113,6 @@ def leaks(target: Path, against: tuple[Path, ...], split: str, workers: int, as_
         if len(report["hits"]) > MAX_SHOWN:
             click.echo(f"and {len(report['hits']) - MAX_SHOWN} more; all of them with --json")
         say(f"{target}: {len(report['hits']) or 'no'} leak{'' if len(report['hits']) == 1 else 's'}")
-    return WorkError.exit_code if report["hits"] else 0
+    for name in report["not_checked"]:
+        say(f"NOT CHECKED against {name}: no image of {target} or of {name} can be read")
+    return WorkError.exit_code if report["hits"] or report["not_checked"] else 0

@@ -34,6 +34,7 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
 
     Returns:
         `sets`: name, items and unreadable items of each of `against`; `unreadable`: the unreadable images of `target`;
+        `not_checked`: the names of sets that were not compared: no image of theirs or of `target` is readable;
         `compared`: the number of pairs of images whose pixels were compared; `matrix`: as in the manifest; `hits`: each
         leak, with the record of `target` and the item.
 
@@ -63,13 +64,17 @@ def report(target: Path, against: Sequence[Path], split: str, workers: int) -> d
         search = CopySearch(found.images, images, MAX_PIXELS, work / "comparisons", workers)
         copies = search.between(search.equal_by_digest(), _images(rows), _images(external.items))
         matches = leaks.find_matches(rows, rows, compared, found.texts, copies, external, rule)
+    sets = [
+        {"name": item.name, **_counts(files.get(place), found, mixes, place)} for place, item in enumerate(compared)
+    ]
+    unreadable = found.unreadable.filter(pl.col("target") == 0)
+    is_blind = unreadable["id"].n_unique() == rows.height
     return {
         "target": str(target),
         "records": rows.height,
-        "unreadable": found.unreadable.filter(pl.col("target") == 0).select("id", "problem").to_dicts(),
-        "sets": [
-            {"name": item.name, **_counts(files.get(place), found, mixes, place)} for place, item in enumerate(compared)
-        ],
+        "unreadable": unreadable.select("id", "problem").to_dicts(),
+        "sets": sets,
+        "not_checked": [entry["name"] for entry in sets if is_blind or entry["unreadable"] == entry["items"]],
         "compared": copies.compared,
         "matrix": leaks.matrix(matches, rows, compared),
         "hits": _hits(matches, rows, external.items, compared),

@@ -195,3 +195,15 @@ def test_the_images_of_a_folder_are_compared_by_their_pixels(tmp_path, capsys):
         "figure.png: shares a panel with the image of items/scan.png",
         "same_chart.png: has an altered copy of the image of items/chart.png",
     ]
+
+
+@pytest.mark.parametrize("broken", ["mine", "theirs"])
+def test_folders_of_which_no_image_can_be_read_are_not_checked(tmp_path, broken, capsys):
+    for name in ("mine", "theirs"):
+        (tmp_path / name).mkdir()
+        data = encoded(picture(1), "PNG")
+        (tmp_path / name / "a.png").write_bytes(data[: len(data) // 2] if name == broken else data)
+    with pytest.raises(SystemExit) as end:
+        main(["leaks", str(tmp_path / "mine"), "--against", str(tmp_path / "theirs")])
+    assert end.value.code == 1
+    assert "NOT CHECKED against theirs: no image of" in capsys.readouterr().err
