@@ -33,7 +33,7 @@ from .progress import say
 from .publish import pointers, versions
 from .read import articles, row_counts
 from .read.inputs import Input, find
-from .write import ledger, manifest, materialise
+from .write import finished_shards, ledger, manifest, materialise
 from .write.workplace import place, remove_all, working
 
 
@@ -124,7 +124,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
-            files = _materialise(decided, context, stage)
+            shards, files = _materialise(decided, context, stage)
         incomplete = [entry.source for entry in inputs if options.limit is not None or entry.missing_shards]
         sets = context.external_evaluation_sets
         compared = coverage.coverage(decided, mixture.evaluation, sets, context.scans, incomplete)
@@ -147,11 +147,13 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             validation_leaks=decision.validation_leaks,
             copies=decision.copies,
         )
-        document = _describe(document, stage, [*files, "ledger.parquet", item_keys.NAME], seconds)
+        digests = {shard.path: shard.sha256 for shard in shards}
+        document = _describe(document, stage, [*files, "ledger.parquet", item_keys.NAME], digests, seconds)
         if version_note := versions.describe_rebuild(out, stage):
             say(f"note: {version_note}")
         place(stage, out)
         remove_all(set((work / "scans").iterdir()) - files_of(context.scans))
+        finished_shards.discard_others(work / finished_shards.FOLDER, [(shard.key, shard.sha256) for shard in shards])
     return document
 
 
@@ -251,25 +253,35 @@ def _decide(records: pl.DataFrame, context: _Context, search: CopySearch, copies
         copies = found
 
 
-def _materialise(decided: pl.DataFrame, context: _Context, stage: Path) -> list[str]:
-    """Write all shards and pointers; give their paths relative to the mix, sorted."""
+def _materialise(
+    decided: pl.DataFrame, context: _Context, stage: Path
+) -> tuple[list[materialise.WrittenShard], list[str]]:
+    """Write all shards and pointers; give the shards, and the paths of all relative to the mix, sorted."""
     kept = decided.filter(pl.col("outcome") == "kept")
     plans = materialise.plan(kept, context.mixture.shard_megabytes * 1_000_000)
     sections = context.mixture.sections()
-    files = materialise.write_all(plans, context.inputs, context.scans, sections, stage, context.options.workers)
+    workers, finished = context.options.workers, context.work / finished_shards.FOLDER
+    shards = materialise.write_all(plans, context.inputs, context.scans, sections, stage, workers, finished)
+    if old := sum(shard.is_old for shard in shards):
+        say(f"writing: {old} of {len(shards)} shards are those of the mix before")
+    files = [shard.path for shard in shards]
     for entry in context.inputs:
         restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{entry.source}/")]
         written = pointers.write(stage, entry.source, restricted)
         if written:
             files.append(written)
-    return sorted(files)
+    return shards, sorted(files)
 
 
 def _describe(
-    document: dict[str, Any], stage: Path, files: Sequence[str], seconds: Mapping[str, float]
+    document: dict[str, Any],
+    stage: Path,
+    files: Sequence[str],
+    digests: Mapping[str, str],
+    seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Write cards, report and manifest of the shards; give the manifest."""
-    document["files"] = manifest.file_facts(stage, files)
+    """Write cards, report and manifest of the shards, whose digests are known; give the manifest."""
+    document["files"] = manifest.file_facts(stage, files, digests)
     document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
     document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
     written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]

@@ -140,7 +140,8 @@ def _rebuild(
         for (shard,), decided in matched.group_by("shard", maintain_order=True)
     ]
     for shard in materialise.write_all(plans, found, scans, rule.sections(), stage, options.workers):
-        findings += pointer_matching.find_differences(stage / shard, wanted.filter(pl.col("shard") == shard))
+        mine = wanted.filter(pl.col("shard") == shard.path)
+        findings += pointer_matching.find_differences(stage / shard.path, mine)
     _validate_records(findings, stage)
     _validate_shards(stage, full)
 

@@ -168,12 +168,15 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
-def file_facts(mix: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return digest, size and, for parquet, rows and uncompressed size per file, sorted by relative path."""
+def file_facts(mix: Path, files: Sequence[str], known: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:
+    """Give digest, size and, for parquet, rows and uncompressed size per file, sorted by relative path.
+
+    `known` has the digests of files that are known already.
+    """
     facts = {}
     for file in sorted(files):
         path = mix / file
-        facts[file] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
+        facts[file] = {"sha256": (known or {}).get(file) or file_sha256(path), "bytes": path.stat().st_size}
         if path.suffix == ".parquet":
             metadata = pq.read_metadata(path)
             facts[file]["rows"] = metadata.num_rows

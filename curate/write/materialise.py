@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -20,7 +20,8 @@ from ..progress import track
 from ..read.image_store import ImageStore
 from ..read.inputs import Input
 from ..record import ImageRef, Record
-from ..shards import write_rows
+from ..shards import file_sha256, write_rows
+from . import finished_shards
 from .chat import messages
 from .features import mix_schema
 from .image_encoding import encode_image
@@ -46,16 +47,28 @@ class ShardPlan:
 class WriteTask:
     """A shard to write into `out`, from the scan files `scans` and the source's own `folder`.
 
-    If `section` is set, only that section of each report is written.
+    If `section` is set, only that section of each report is written. `digests` are those of the scans; `finished` is
+    the folder of `finished_shards`, if there is one.
     """
 
     plan: ShardPlan
     out: Path
     scans: tuple[Path, ...]
+    digests: tuple[str, ...]
+    finished: Path | None
     folder: Path
     facts: Facts
     layout: str
     section: record.Section | None = None
+
+
+class WrittenShard(NamedTuple):
+    """A shard that was written: its path as in `ShardPlan`, key, digest, and whether an earlier build had written it."""
+
+    path: str
+    key: str
+    sha256: str
+    is_old: bool
 
 
 def folder_of(verdict: pl.Expr) -> pl.Expr:
@@ -84,28 +97,37 @@ def write_all(
     sections: Mapping[str, record.Section],
     out: Path,
     workers: int,
-) -> list[str]:
-    """Write shards into `out`, in parallel, and give their relative paths; `sections` as in `Mixture.sections`."""
+    finished: Path | None = None,
+) -> list[WrittenShard]:
+    """Write shards into `out`, in parallel; `sections` as in `Mixture.sections`, `finished` as in `WriteTask`."""
     by_source = {entry.source: entry for entry in inputs}
     paths = tuple(scan.path for scan in scans)
+    digests = tuple(map(file_sha256, paths)) if finished else ()
     tasks = []
     for plan in plans:
         entry = by_source[plan.path.split("/")[1]]
         section = sections.get(entry.source)
-        tasks.append(WriteTask(plan, out, paths, entry.folder, entry.facts, entry.layout, section))
+        tasks.append(WriteTask(plan, out, paths, digests, finished, entry.folder, entry.facts, entry.layout, section))
     return list(track(engine.run(write, tasks, workers), len(tasks), "writing"))
 
 
-def write(task: WriteTask) -> str:
-    """Write one shard unless it exists, and return its relative path.
+def write(task: WriteTask) -> WrittenShard:
+    """Write one shard, unless it exists or an earlier build has written it.
 
     Raises:
         WorkError: an image changed since it was measured.
     """
     path = task.out / task.plan.path
+    scans = [(scan.name, digest) for scan, digest in zip(task.scans, task.digests, strict=False)]
+    key = finished_shards.key(task.plan.rows, scans, task.facts, task.layout, task.section) if task.finished else ""
+    if task.finished and not path.exists() and (sha256 := finished_shards.take(task.finished, key, path)):
+        return WrittenShard(task.plan.path, key, sha256, is_old=True)
     if not path.exists():
         write_rows(path, mix_schema(), _rows(task))
-    return task.plan.path
+    sha256 = file_sha256(path)
+    if task.finished:
+        finished_shards.keep(task.finished, key, path, sha256)
+    return WrittenShard(task.plan.path, key, sha256, is_old=False)
 
 
 def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:

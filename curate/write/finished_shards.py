@@ -1,0 +1,91 @@
+"""Finished shards: what earlier builds wrote into a work folder, known by all that a shard is made of.
+
+They are hard links to the shards of the mix, so they take no room. A shard of a later build that is made of the same
+things is linked instead of written, after its digest was compared.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+
+from .. import record
+from ..code_digest import code_digest
+from ..facts import Facts
+from ..shards import file_sha256
+
+FOLDER = "shards"
+"""The folder of finished shards in a work folder."""
+
+CODE = (
+    *("write/materialise.py", "write/chat.py", "write/features.py", "write/image_encoding.py", "licences", "facts.py"),
+    *("record.py", "shards.py", "measure/images.py", "measure/report_sections.py", "read"),
+)
+"""The code that the bytes of a shard depend on, beside the rows of its scans."""
+
+LIBRARIES = ("pyarrow", "datasets", "pillow", "numpy", "polars")
+
+
+def key(
+    rows: pl.DataFrame, scans: Sequence[tuple[str, str]], facts: Facts, layout: str, section: record.Section | None
+) -> str:
+    """Digest all that a shard is made of, 64 hex digits.
+
+    Args:
+        rows: the columns `materialise.DECIDED` of its records, in order; `scan` is a place in `scans`.
+        scans: name and digest of each scan of the build.
+        facts, layout, section: as in `materialise.WriteTask`.
+    """
+    used = rows["scan"].unique(maintain_order=True)
+    about = {
+        "code": code_digest(*CODE),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "facts": asdict(facts),
+        "layout": layout,
+        "section": section,
+        "scans": [scans[number] for number in used],
+    }
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
+    # the number of a scan changes with the sources of the mix: the place among those of the shard does not
+    numbered = rows.with_columns(scan=pl.col("scan").replace_strict(used, range(len(used)), return_dtype=pl.UInt32))
+    digest.update(numbered.write_ndjson().encode())
+    return digest.hexdigest()
+
+
+def keep(folder: Path, key: str, shard: Path, sha256: str) -> None:
+    """Keep a shard for later builds, where the file system has hard links."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        os.link(shard, folder / _name(key, sha256))
+
+
+def take(folder: Path, key: str, shard: Path) -> str | None:
+    """Link a finished shard to `shard` and give its digest; None where there is none, or what there is was changed."""
+    for found in folder.glob(_name(key, "*")):
+        sha256 = found.stem.partition("-")[2]
+        if file_sha256(found) != sha256:  # somebody wrote into the file of the mix
+            found.unlink()
+            continue
+        shard.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(found, shard)
+        return sha256
+    return None
+
+
+def discard_others(folder: Path, kept: Sequence[tuple[str, str]]) -> None:
+    """Remove what is not of the mix, whose shards have these keys and digests."""
+    names = {_name(*one) for one in kept}
+    for path in folder.glob("*.parquet"):
+        if path.name not in names:
+            path.unlink()
+
+
+def _name(key: str, sha256: str) -> str:
+    return f"{key[:40]}-{sha256}.parquet"
