@@ -75,11 +75,15 @@ def build_part(mixture: Mixture, root: Path | None, out: Path, options: BuildOpt
         missing += sum(not external_sets.is_cached(item, root, cache, max_pixels) for item in folders)
         _require("scan", missing, len(tasks) + len(folders), part)
         external = external_sets.load(mixture.evaluation, root, cache, max_pixels, options.workers)
-        _compare_or_write(Context(mixture, options, root, work, inputs, complete, external), part)
+        _compare_or_write(Context(mixture, options, root, work, inputs, complete, external), part, out)
 
 
-def _compare_or_write(context: Context, part: Part) -> None:
+def _compare_or_write(context: Context, part: Part, out: Path) -> None:
     complete = row_counts.complete_sources(context.inputs)
+    digest = digest_of(context, settings_of(context.mixture, context.options), complete)
+    if manifest.read_finished(out, digest) is not None:
+        say(f"{part} has nothing to do: {out} is up to date")
+        return
     records, _ = load_records(context, complete)
     search = copy_search(records, context, shared=True)
     search.folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +101,6 @@ def _compare_or_write(context: Context, part: Part) -> None:
     decided = decide_records(records, context, search, copies).records
     describe_losses(decided, context)
     plans = plan_shards(decided, context.mixture)
-    digest = digest_of(context, settings_of(context.mixture, context.options), complete)
     mine_to_write = part.share(plans)
     write_shards(mine_to_write, context, context.work / f"mix-{digest[:20]}")
     _say_done(part, len(mine_to_write), len(plans))

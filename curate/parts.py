@@ -58,7 +58,7 @@ def parse(text: str, of: Pass) -> Part:
 
 
 def identity(mixture: str, settings: str) -> dict[str, str]:
-    """Give what all parts in one folder have in common; `settings` is a digest."""
+    """Give what all parts in one folder have in common; `settings` is a digest of settings and libraries."""
     return {"medmix": medmix.__version__, "code": code_digest(".")[:12], "mixture": mixture, "settings": settings[:12]}
 
 
@@ -89,7 +89,7 @@ def claim(work: Path, mine: dict[str, str]) -> None:
 
 
 def _describe(identity: dict[str, str]) -> str:
-    mixture = f"mixture {identity['mixture']} (settings {identity['settings']})"
+    mixture = f"mixture {identity['mixture']} (settings and libraries {identity['settings']})"
     return f"{mixture} by medmix {identity['medmix']} (code {identity['code']})"
 
 

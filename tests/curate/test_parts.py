@@ -76,6 +76,8 @@ def test_parts_in_any_order_do_all_the_work_and_give_the_same_bytes(root, tmp_pa
     do(root, tmp_path / "mix", *PASSES, count=count, order=random.Random(count))
     assert (tmp_path / "mix" / WORK / parts.NAME).exists()
     assert finish(root, tmp_path / "mix", monkeypatch) == whole
+    do(root, tmp_path / "mix", "write")
+    assert list((tmp_path / "mix" / WORK).glob("mix-*")) == []
 
 
 def test_a_part_does_every_nth_task_and_all_parts_do_each_once():
@@ -206,7 +208,7 @@ def test_parts_of_different_builds_are_kept_apart(root, tmp_path, monkeypatch):
     out = tmp_path / "mix"
     options = BuildOptions(only=("medqa",), limit=2)
     build_part(SAMPLE, root, out, options, Part(1, 2, "scan"))
-    with pytest.raises(UsageError, match=r"are of mixture sample \(settings .*\); this is mixture sample \(settings "):
+    with pytest.raises(UsageError, match=r"are of mixture sample \(settings .*\); this is mixture sample \("):
         build_part(SAMPLE, root, out, replace(options, limit=3), Part(1, 2, "scan"))
     with monkeypatch.context() as patch:
         patch.setattr(medmix, "__version__", "99.0")
