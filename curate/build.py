@@ -16,13 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from . import losses, omissions, sampledata
+from . import losses, omissions, parts, sampledata
 from .decide import candidates, leaks, policy, scan_images
 from .decide.copy_search import Copies, CopySearch
 from .decide.scan_texts import ScanTexts
 from .decide.stages import Decision, decide
 from .describe import cards, croissant, report, statistics
-from .errors import UsageError, WorkError
+from .errors import MedmixError, UsageError, WorkError
 from .evaluationsets import coverage, external_sets, item_keys
 from .evaluationsets.fingerprint_file import FingerprintedSet
 from .facts import Facts
@@ -65,7 +65,7 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class Context:
     """The inputs of all passes: what to build, from which sources and evaluation sets, and where."""
 
     mixture: Mixture
@@ -78,6 +78,7 @@ class _Context:
 
     @property
     def facts(self) -> dict[str, Facts]:
+        """The facts about the sources, by their ids."""
         return {entry.source: entry.facts for entry in self.inputs}
 
 
@@ -92,7 +93,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
         is_generated = root is None
-        root = root or _sample_root(mixture, work)
+        root = root or sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
         if options.require_evaluation:
             omissions.require_evaluation(mixture, root, inputs)
@@ -101,30 +102,33 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             context = _scan(mixture, options, root, work, inputs, language_model)
         notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets))
         complete = row_counts.complete_sources(inputs)
-        settings = _settings(mixture, options)
-        digest = _digest(context, settings, complete)
+        settings = settings_of(mixture, options)
+        digest = digest_of(context, settings, complete)
         finished = None if options.fresh else manifest.read_finished(out, digest)
         if finished is not None:
             say(f"{out} is up to date")
+            parts.end(work)
             return finished
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
         with _timed(seconds, "load"):
-            records, differences = _load(context, complete)
+            records, differences = load_records(context, complete)
         notes += _say_all("note", row_counts.notes(differences))
         warnings = [*omissions.missing_shards(inputs), *row_counts.warnings(differences)]
-        search = _copy_search(records, context)
+        search = copy_search(records, context)
         with _timed(seconds, "compare"):
             copies = search.everywhere()
         with _timed(seconds, "decide"):
-            decision = _decide(records, context, search, copies)
+            decision = decide_records(records, context, search, copies)
             decided = decision.records
-            warnings += _losses(decided, context)
+            warnings += describe_losses(decided, context)
             fields = policy.count_licence_fields(decided)
             notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with _timed(seconds, "write"):
-            shards, files = _materialise(decided, context, stage)
+            plans = plan_shards(decided, mixture)
+            shards = write_shards(plans, context, stage)
+            files = sorted([*(shard.path for shard in shards), *_write_pointers(plans, context, stage)])
         incomplete = [entry.source for entry in inputs if options.limit is not None or entry.missing_shards]
         sets = context.external_evaluation_sets
         compared = coverage.coverage(decided, mixture.evaluation, sets, context.scans, incomplete)
@@ -152,8 +156,9 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         if version_note := versions.describe_rebuild(out, stage):
             say(f"note: {version_note}")
         place(stage, out)
-        remove_all(set((work / "scans").iterdir()) - files_of(context.scans))
+        remove_all(set((work / "scans").glob("[!.]*")) - files_of(context.scans))
         finished_shards.discard_others(work / finished_shards.FOLDER, [(shard.key, shard.sha256) for shard in shards])
+        parts.end(work)
     return document
 
 
@@ -164,33 +169,38 @@ def _say_all(kind: str, lines: Sequence[str]) -> list[str]:
     return list(lines)
 
 
-def _sample_root(mixture: Mixture, work: Path) -> Path:
+def sample_root(mixture: Mixture, work: Path) -> Path:
+    """Give the folder of a mixture's generated sources in the work folder; they are complete or absent."""
     if not mixture.sample_data:
         raise UsageError(f"mixture {mixture.name} reads real sources: give their folder with --root")
     root = work / "sample-data"
     if not root.exists():
-        sampledata.write(root, mixture.seed)
+        try:
+            sampledata.write(root, mixture.seed)
+        except MedmixError:
+            if not root.exists():  # a part that started at the same time was faster
+                raise
     return root
 
 
 def _scan(
     mixture: Mixture, options: BuildOptions, root: Path, work: Path, inputs: Sequence[Input], language_model: Path
-) -> _Context:
+) -> Context:
     """Scan the sources and the external evaluation sets."""
     max_pixels, workers = mixture.images.max_pixels, options.workers
-    verify = options.verify_inputs
-    scans = scan_all(inputs, work / "scans", max_pixels, options.limit, workers, language_model, verify)
+    verify, limit = options.verify_inputs, options.limit
+    scans = scan_all(inputs, work / "scans", max_pixels, limit, workers, language_model, verify)
     external = external_sets.load(mixture.evaluation, root, work / "evaluation", max_pixels, workers, verify)
-    return _Context(mixture, options, root, work, inputs, scans, external)
+    return Context(mixture, options, root, work, inputs, scans, external)
 
 
-def _settings(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
+def settings_of(mixture: Mixture, options: BuildOptions) -> dict[str, Any]:
     """Give what the manifest names as the settings of the build."""
     names = ("only", "allow_missing", "allow_lost", "limit")
     return {"mixture": asdict(mixture), **{name: getattr(options, name) for name in names}}
 
 
-def _losses(decided: pl.DataFrame, context: _Context) -> list[str]:
+def describe_losses(decided: pl.DataFrame, context: Context) -> list[str]:
     """Describe the losses that are allowed, or that the mixture's rules cause.
 
     Raises:
@@ -205,7 +215,7 @@ def _losses(decided: pl.DataFrame, context: _Context) -> list[str]:
     return [loss.describe() for loss in found]
 
 
-def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[str]) -> str:
+def digest_of(context: Context, settings: Mapping[str, Any], complete: Sequence[str]) -> str:
     """Digest everything that the mix depends on."""
     dependencies = {
         **settings,
@@ -218,7 +228,7 @@ def _digest(context: _Context, settings: Mapping[str, Any], complete: Sequence[s
     return manifest.inputs_digest(dependencies, [scan.path for scan in context.scans])
 
 
-def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[row_counts.RowCountMismatch]]:
+def load_records(context: Context, complete: Sequence[str]) -> tuple[pl.DataFrame, list[row_counts.RowCountMismatch]]:
     """Load the table of records, with splits and licences; compare the numbers of rows with upstream's."""
     mixture, limit = context.mixture, context.options.limit
     records = candidates.load(context.scans, limit, mixture.sections())
@@ -228,16 +238,15 @@ def _load(context: _Context, complete: Sequence[str]) -> tuple[pl.DataFrame, lis
     return policy.resolve(records, context.facts), differences
 
 
-def _copy_search(records: pl.DataFrame, context: _Context) -> CopySearch:
-    """Prepare the search for copies among all images and those of the external evaluation sets."""
+def copy_search(records: pl.DataFrame, context: Context, shared: bool = False) -> CopySearch:
+    """Prepare the search for copies among all images and those of the external sets; `shared` as in `CopySearch`."""
     images = scan_images.load(context.scans, records, {entry.source: entry.folder for entry in context.inputs})
     external = [image for file in context.external_evaluation_sets.values() for image in file.images]
-    return CopySearch(
-        images, external, context.mixture.images.max_pixels, context.work / "comparisons", context.options.workers
-    )
+    max_pixels, folder = context.mixture.images.max_pixels, context.work / "comparisons"
+    return CopySearch(images, external, max_pixels, folder, context.options.workers, shared)
 
 
-def _decide(records: pl.DataFrame, context: _Context, search: CopySearch, copies: Copies) -> Decision:
+def decide_records(records: pl.DataFrame, context: Context, search: CopySearch, copies: Copies) -> Decision:
     """Decide on all records, until a search among the kept records alone finds no leak that was overlooked.
 
     The search among all images compares only so many images of one fingerprint key; among fewer images it sees more.
@@ -253,24 +262,30 @@ def _decide(records: pl.DataFrame, context: _Context, search: CopySearch, copies
         copies = found
 
 
-def _materialise(
-    decided: pl.DataFrame, context: _Context, stage: Path
-) -> tuple[list[materialise.WrittenShard], list[str]]:
-    """Write all shards and pointers; give the shards, and the paths of all relative to the mix, sorted."""
-    kept = decided.filter(pl.col("outcome") == "kept")
-    plans = materialise.plan(kept, context.mixture.shard_megabytes * 1_000_000)
-    sections = context.mixture.sections()
-    workers, finished = context.options.workers, context.work / finished_shards.FOLDER
-    shards = materialise.write_all(plans, context.inputs, context.scans, sections, stage, workers, finished)
+def plan_shards(decided: pl.DataFrame, mixture: Mixture) -> list[materialise.ShardPlan]:
+    """Plan all shards of a mix, in the order in which they are written."""
+    return materialise.plan(decided.filter(pl.col("outcome") == "kept"), mixture.shard_megabytes * 1_000_000)
+
+
+def write_shards(
+    plans: Sequence[materialise.ShardPlan], context: Context, stage: Path
+) -> list[materialise.WrittenShard]:
+    """Write shards, unless they exist or an earlier build has written them."""
+    sections, finished = context.mixture.sections(), context.work / finished_shards.FOLDER
+    inputs, scans, workers = context.inputs, context.scans, context.options.workers
+    shards = materialise.write_all(plans, inputs, scans, sections, stage, workers, finished)
     if old := sum(shard.is_old for shard in shards):
         say(f"writing: {old} of {len(shards)} shards are those of the mix before")
-    files = [shard.path for shard in shards]
+    return shards
+
+
+def _write_pointers(plans: Sequence[materialise.ShardPlan], context: Context, stage: Path) -> list[str]:
+    files = []
     for entry in context.inputs:
         restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{entry.source}/")]
-        written = pointers.write(stage, entry.source, restricted)
-        if written:
+        if written := pointers.write(stage, entry.source, restricted):
             files.append(written)
-    return shards, sorted(files)
+    return files
 
 
 def _describe(

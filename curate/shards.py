@@ -2,6 +2,10 @@
 
 import hashlib
 import os
+import platform
+import re
+import secrets
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +17,24 @@ import pyarrow.parquet as pq
 ROW_GROUP_BYTES = 16_000_000
 ROW_GROUP_ROWS = 500
 
+ABANDONED_SECONDS = 86_400.0
+"""A temporary file of another machine counts as left behind when nothing was written to it for this long."""
+
+TEMPORARY = ".*.tmp"
+"""Pattern of the names of temporary files."""
+
+_MACHINE = re.compile(r"\.([0-9a-f]{8})-[0-9]+-[0-9a-f]{8}\.tmp")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it replaces `path` when the block ends without an error.
 
-    The bytes are flushed to the disk before the rename, so that after a crash a file is complete or absent.
+    The bytes are flushed to the disk before the rename, so that after a crash a file is complete or absent. No other
+    process, on this machine or another, has the same temporary path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{unique_name()}.tmp")
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -32,8 +45,33 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def temporary_files(folder: Path) -> list[Path]:
-    """List the temporary files below a folder that killed processes left behind."""
-    return list(folder.rglob(".*.tmp"))
+    """List the temporary files below a folder that killed processes left behind.
+
+    The caller's lock keeps other processes of this machine away; those of other machines may be at work where the file
+    system locks nothing between machines, so only their old files are listed.
+    """
+    return [path for path in folder.rglob(TEMPORARY) if _is_of_this_machine(path) or _is_old(path)]
+
+
+def unique_name() -> str:
+    """Give a name that no other process takes: `MACHINE-PROCESS-RANDOM`."""
+    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_of_this_machine(path: Path) -> bool:
+    match = _MACHINE.search(path.name)
+    return match is None or match[1] == _machine()
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    except FileNotFoundError:  # it has replaced its file meanwhile
+        return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -25,6 +25,13 @@ from .printing import print_build, print_json, print_licences
 @click.option("--verify-inputs", is_flag=True, help="Read all images again before results of earlier runs are used.")
 @click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
 @click.option("--language-model", type=PATH, help="fastText's lid.176.ftz, instead of the installed one.")
+@click.option("--part", metavar="I/N", help="Do the I-th of N shares of one pass, and stop: see docs/clusters.md.")
+@click.option(
+    "--pass",
+    "pass_name",
+    type=click.Choice(["scan", "equal", "compare", "write"]),
+    help="The pass of --part.  [default: scan]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest.")
 def build(
     mixture_name: str,
@@ -39,19 +46,31 @@ def build(
     verify_inputs: bool,
     fresh: bool,
     language_model: Path | None,
+    part: str | None,
+    pass_name: Literal["scan", "equal", "compare", "write"] | None,
     as_json: bool,
 ) -> None:
     """Build a mix from upstream files.
 
     The ledger records why each row was kept or dropped. An interrupted build resumes when run again.
 
+    Several machines share the work with --part: all parts of pass scan, then of equal, compare and write, then the same
+    command without --part. Parts may run at the same time, die and be repeated.
+
     \b
     Examples:
       medmix build --mixture sample --out mixes/sample
       medmix build --mixture v1 --root /data/sources --allow-missing mimic_cxr
+      medmix build --mixture v1 --root /data/sources --part 2/5 --pass scan
     """
+    if part is None and pass_name is not None:
+        raise UsageError(f"--pass {pass_name} needs --part I/N; --part 1/1 is all of the pass")
+    if part is not None and as_json:
+        raise UsageError("--json prints the manifest, which a part does not make; leave it out")
     from medmix.curate.mixtures import load
+    from medmix.curate.parts import parse
 
+    share = parse(part, pass_name or "scan") if part is not None else None
     mixture = load(mixture_name)
     from medmix.curate.build import BuildOptions
     from medmix.curate.build import build as build_mix
@@ -70,6 +89,11 @@ def build(
         fresh=fresh,
         language_model=language_model,
     )
+    if share is not None:
+        from medmix.curate.build_parts import build_part
+
+        build_part(mixture, root, out, options, share)
+        return
     manifest = build_mix(mixture, root, out, options)
     if as_json:
         print_json(manifest, sort_keys=True)

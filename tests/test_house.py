@@ -25,8 +25,9 @@ ORDER = """
     train.recipes
     train.rules
     train.recipe train.device train.rank_zero
+    curate.build_parts
     curate.build curate.check
-    curate.losses curate.omissions
+    curate.losses curate.omissions curate.parts
     curate.publish
     curate.evaluationsets curate.describe
     curate.write

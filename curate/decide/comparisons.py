@@ -6,7 +6,7 @@ resumes, and a build with one more source compares only the new images with all 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -108,7 +108,12 @@ class ComparisonTask:
 
 
 def confirm_related(
-    pairs: pl.DataFrame, by_number: Mapping[int, Image], max_pixels: int, folder: Path, workers: int
+    pairs: pl.DataFrame,
+    by_number: Mapping[int, Image],
+    max_pixels: int,
+    folder: Path,
+    workers: int,
+    shared: bool = False,
 ) -> pl.DataFrame:
     """Compare candidate pairs of images and give those that are related, as `COPIES`, sorted.
 
@@ -118,24 +123,46 @@ def confirm_related(
         max_pixels: budget of `images.decode_rgb`.
         folder: cache of the verdicts.
         workers: processes; the result does not depend on them.
+        shared: other builds use the folder at the same time, so no file in it is merged or removed.
 
     Raises:
         WorkError: an image has changed since its fingerprint was taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    keys = pl.DataFrame({"number": list(by_number), "key": list(map(_key, by_number.values()))}, _KEYS)
-    keyed = pairs.join(keys.rename({"number": "image", "key": "one"}), on="image", maintain_order="left")
-    keyed = keyed.join(keys.rename({"number": "other", "key": "two"}), on="other", maintain_order="left")
+    keyed = _with_keys(pairs, by_number)
     unknown = keyed.join(_load_verdicts(folder), on=["one", "two"], how="anti", maintain_order="left")
-    todo = _together(unknown).select(list(CANDIDATE_PAIRS))
-    to_compare = [Pair(by_number[one], by_number[two], alike) for one, two, alike in todo.iter_rows()]
-    tasks = list(_tasks(to_compare, max_pixels, folder))
-    for _ in track(engine.run(compare, tasks, workers), len(tasks), "comparing images"):
-        pass
+    run_tasks(_tasks(unknown, by_number, max_pixels, folder), workers)
     verdicts = _load_verdicts(folder)
-    _merge_files(verdicts, folder)
+    if not shared:
+        _merge_files(verdicts, folder)
     found = keyed.join(verdicts.filter(pl.col("kind") != "unrelated"), on=["one", "two"], maintain_order="left")
     return found.sort("image", "other").select(list(COPIES)).cast(COPIES)
+
+
+def tasks_of(
+    pairs: pl.DataFrame, by_number: Mapping[int, Image], max_pixels: int, folder: Path
+) -> list[ComparisonTask]:
+    """Give the tasks of candidate pairs, as `confirm_related` takes them; they depend on no verdict that is known."""
+    return _tasks(_with_keys(pairs, by_number), by_number, max_pixels, folder)
+
+
+def unfinished(tasks: Sequence[ComparisonTask], folder: Path) -> list[ComparisonTask]:
+    """Give the tasks with a pair whose verdict is not in the folder."""
+    known = set(_load_verdicts(folder).select("one", "two").iter_rows())
+    return [task for task in tasks if any((_key(pair.one), _key(pair.two)) not in known for pair in task.pairs)]
+
+
+def run_tasks(tasks: Sequence[ComparisonTask], workers: int) -> None:
+    """Compare the pairs of tasks in parallel, unless their files exist."""
+    for _ in track(engine.run(compare, tasks, workers), len(tasks), "comparing images"):
+        pass
+
+
+def _with_keys(pairs: pl.DataFrame, by_number: Mapping[int, Image]) -> pl.DataFrame:
+    """Add to pairs the keys of their images, `one` and `two`."""
+    keys = pl.DataFrame({"number": list(by_number), "key": list(map(_key, by_number.values()))}, _KEYS)
+    keyed = pairs.join(keys.rename({"number": "image", "key": "one"}), on="image", maintain_order="left")
+    return keyed.join(keys.rename({"number": "other", "key": "two"}), on="other", maintain_order="left")
 
 
 def _together(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -146,11 +173,15 @@ def _together(pairs: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.coalesce("lowest", "image").alias("lowest")).sort("lowest", "image", "other")
 
 
-def _tasks(pairs: Sequence[Pair], max_pixels: int, folder: Path) -> Iterator[ComparisonTask]:
+def _tasks(keyed: pl.DataFrame, by_number: Mapping[int, Image], max_pixels: int, folder: Path) -> list[ComparisonTask]:
+    rows = _together(keyed).select(list(CANDIDATE_PAIRS)).iter_rows()
+    pairs = [Pair(by_number[one], by_number[two], alike) for one, two, alike in rows]
+    tasks = []
     for start in range(0, len(pairs), PAIRS_PER_TASK):
         part = tuple(pairs[start : start + PAIRS_PER_TASK])
         digest = hashlib.sha256(json.dumps([[_key(pair.one), _key(pair.two)] for pair in part]).encode()).hexdigest()
-        yield ComparisonTask(part, max_pixels, folder / f"{code_version()}-{digest[:20]}.parquet")
+        tasks.append(ComparisonTask(part, max_pixels, folder / f"{code_version()}-{digest[:20]}.parquet"))
+    return tasks
 
 
 @cache

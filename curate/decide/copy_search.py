@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from ..copies.clusters import components
 from ..copies.fingerprints import Views
 from ..copies.neighbours import candidates, equal_fingerprints
 from ..mixture import CopyRule
-from .comparisons import CANDIDATE_PAIRS, COPIES, KIND, Image, SketchedImage, confirm_related
+from .comparisons import CANDIDATE_PAIRS, COPIES, KIND, ComparisonTask, Image, SketchedImage, confirm_related, tasks_of
 from .copy_rule import counts
 from .scan_images import ScanImages
 
@@ -27,6 +27,12 @@ ALIKE_HASH = 16
 
 EQUAL = pl.Schema({"image": pl.UInt32(), "leader": pl.UInt32()})
 ALTERED = pl.Schema({name: kind for name, kind in COPIES.items() if name != "exact"})
+
+Round: TypeAlias = Literal["equal", "compare"]
+"""A round of the search: `equal` compares images with equal fingerprints, `compare` all candidates among leaders."""
+
+ROUNDS: tuple[Round, ...] = get_args(Round)
+"""The rounds in their order: what a round compares depends on what those before it found."""
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -72,7 +78,7 @@ class CopySearch:
 
     Attributes:
         images, external: the images.
-        max_pixels, folder, workers: as in `confirm_related`.
+        max_pixels, folder, workers, shared: as in `confirm_related`.
     """
 
     images: ScanImages
@@ -80,19 +86,31 @@ class CopySearch:
     max_pixels: int
     folder: Path
     workers: int
+    shared: bool = False
 
     def everywhere(self) -> Copies:
         """Find the copies among the images of scans, and among these the copies of external images."""
-        copies, count = self.equal_by_digest(), self.images.count
+        copies = self.equal_by_digest()
+        for name in ROUNDS:
+            copies = self.add(copies, self.propose(name, copies))
+        return copies
+
+    def propose(self, name: Round, copies: Copies) -> Numbers:
+        """Give the pairs of images that a round compares, int64 [P, 2], from the copies that are known before it."""
+        count = self.images.count
         external = pl.Series(range(count, count + len(self.external)), dtype=pl.UInt32)
         scanned = pl.Series(range(count), dtype=pl.UInt32)
-        for propose in (lambda views, _: equal_fingerprints(views.whole), self._candidates):
-            new = _numbers(_leaders_of(scanned, copies))
-            known = np.setdiff1d(_numbers(_leaders_of(external, copies)), new)
-            numbers = np.concatenate([known, new])
-            pairs = np.sort(numbers[propose(self._all_views.take(numbers), len(known))], axis=1)
-            copies = self._add(copies, pairs[pairs[:, 0] < count])
-        return copies
+        new = _numbers(_leaders_of(scanned, copies))
+        known = np.setdiff1d(_numbers(_leaders_of(external, copies)), new)
+        numbers = np.concatenate([known, new])
+        views = self._all_views.take(numbers)
+        found = equal_fingerprints(views.whole) if name == "equal" else self._candidates(views, len(known))
+        pairs = np.sort(numbers[found], axis=1)
+        return pairs[pairs[:, 0] < count]
+
+    def tasks(self, pairs: Numbers) -> list[ComparisonTask]:
+        """Give the tasks that compare the pixels of pairs; they depend on no verdict that is known."""
+        return tasks_of(*self._with_images(pairs), self.max_pixels, self.folder)
 
     def between(self, copies: Copies, ones: pl.Series, others: pl.Series) -> Copies:
         """Add to known copies those with one image in `ones`, of the scans, and the other in `others`.
@@ -104,7 +122,7 @@ class CopySearch:
         numbers = np.concatenate([known, other])
         pairs = np.sort(numbers[self._candidates(self._all_views.take(numbers), len(known))], axis=1)
         in_one, in_other = np.isin(pairs, one), np.isin(pairs, other)
-        return self._add(copies, pairs[(in_one & in_other[:, ::-1]).any(1)])
+        return self.add(copies, pairs[(in_one & in_other[:, ::-1]).any(1)])
 
     def _candidates(self, views: Views, known: int) -> Numbers:
         return candidates(views, known, self.workers)
@@ -113,8 +131,16 @@ class CopySearch:
     def _all_views(self) -> Views:
         return self.images.views.followed_by(Views.of([image.prints for image in self.external]))
 
-    def _add(self, copies: Copies, pairs: Numbers) -> Copies:
+    def add(self, copies: Copies, pairs: Numbers) -> Copies:
         """Compare the pixels of pairs of images, int64 [P, 2], and add those that are related."""
+        to_compare, by_number = self._with_images(pairs)
+        confirmed = confirm_related(
+            to_compare, by_number, self.max_pixels, self.folder, self.workers, shared=self.shared
+        )
+        return _merge(copies, confirmed)._replace(compared=copies.compared + len(pairs))
+
+    def _with_images(self, pairs: Numbers) -> tuple[pl.DataFrame, dict[int, Image]]:
+        """Give pairs as `CANDIDATE_PAIRS`, and their images by number."""
         hashes = self._all_views.whole["hash"]
         alike = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(1) <= ALIKE_HASH
         to_compare = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1], "alike": alike}, CANDIDATE_PAIRS)
@@ -122,8 +148,7 @@ class CopySearch:
         by_number: dict[int, Image] = dict(self.images.locations(np.unique(pairs[pairs < count]).tolist()))
         outside = {number: self.external[number - count] for number in np.unique(pairs[pairs >= count]).tolist()}
         by_number |= {number: image.location or image for number, image in outside.items()}
-        confirmed = confirm_related(to_compare, by_number, self.max_pixels, self.folder, self.workers)
-        return _merge(copies, confirmed)._replace(compared=copies.compared + len(pairs))
+        return to_compare, by_number
 
     def equal_by_digest(self) -> Copies:
         """Give the images whose digests are those of an external image, whatever their fingerprints."""

@@ -116,14 +116,34 @@ def load(
         if ready.is_file():
             found[place] = fingerprint_file.read(ready)
         elif folder.is_dir():
-            version = _folder_version(folder, item.file_filter, max_pixels)
-            cached = work / f"{item.images}-{version}{fingerprint_file.SUFFIX}"
+            cached = _cached(item, folder, work, max_pixels)
             if verify or not _is_settled(cached, folder, item.file_filter):
                 started_ns = time.time_ns()
                 of_images(folder, item.file_filter, item.images, cached, max_pixels, workers)
                 os.utime(cached, ns=(started_ns, started_ns))
             found[place] = fingerprint_file.located(fingerprint_file.read(cached), folder)
     return found
+
+
+def folders(evaluation: Sequence[EvaluationSet], root: Path) -> list[EvaluationSet]:
+    """Give the sets whose fingerprints `load` takes from a folder of images."""
+    return [
+        item
+        for item in evaluation
+        if item.images
+        and (root / item.images).is_dir()
+        and not (root / f"{item.images}{fingerprint_file.SUFFIX}").is_file()
+    ]
+
+
+def is_cached(item: EvaluationSet, root: Path, work: Path, max_pixels: int) -> bool:
+    """Tell whether the fingerprints of one of `folders` are in `work`."""
+    return _cached(item, root / item.images, work, max_pixels).exists()
+
+
+def _cached(item: EvaluationSet, folder: Path, work: Path, max_pixels: int) -> Path:
+    version = _folder_version(folder, item.file_filter, max_pixels)
+    return work / f"{item.images}-{version}{fingerprint_file.SUFFIX}"
 
 
 def status(item: EvaluationSet, root: Path) -> source_status.SourceStatus:

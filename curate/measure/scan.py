@@ -113,9 +113,8 @@ def scan(task: ScanTask) -> Path:
     Raises:
         InputError: an upstream file is unusable as a whole.
     """
-    path = task.out / f"{task.source}-{_digest(task)}.parquet"
-    now_ns = time.time_ns()
-    if path.exists() and scanned_files.are_unchanged(path, task.folder, task.verify, now_ns):
+    path, now_ns = _path(task), time.time_ns()
+    if _is_current(path, task, now_ns):
         return path
     states: dict[str, FileState | None] = {}
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
@@ -123,6 +122,20 @@ def scan(task: ScanTask) -> Path:
             writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA), row_group_size=len(group))
     scanned_files.write(path, states, now_ns)
     return path
+
+
+def find(task: ScanTask) -> Path | None:
+    """Give the file of a shard's scan if there is one of the same bytes with the same settings."""
+    path = _path(task)
+    return path if _is_current(path, task, time.time_ns()) else None
+
+
+def _path(task: ScanTask) -> Path:
+    return task.out / f"{task.source}-{_digest(task)}.parquet"
+
+
+def _is_current(path: Path, task: ScanTask, now_ns: int) -> bool:
+    return path.exists() and scanned_files.are_unchanged(path, task.folder, task.verify, now_ns)
 
 
 def _digest(task: ScanTask) -> str:

@@ -8,7 +8,7 @@ from .. import engine
 from ..progress import track
 from ..read.inputs import Input
 from . import scanned_files
-from .scan import ScanTask, scan
+from .scan import ScanTask, find, scan
 
 
 class ScanFile(NamedTuple):
@@ -34,7 +34,19 @@ def scan_all(
     Raises:
         InputError: an upstream file is unusable as a whole.
     """
-    tasks = [
+    return run_tasks(tasks_of(inputs, out, max_pixels, limit, language_model, verify), workers)
+
+
+def tasks_of(
+    inputs: Sequence[Input],
+    out: Path,
+    max_pixels: int,
+    limit: int | None,
+    language_model: Path,
+    verify: bool = False,
+) -> list[ScanTask]:
+    """Give the tasks of all shards of all sources in reading order, whether or not they are done."""
+    return [
         ScanTask(
             source=entry.source,
             folder=entry.folder,
@@ -51,8 +63,18 @@ def scan_all(
         for entry in inputs
         for shard in entry.shards
     ]
+
+
+def run_tasks(tasks: Sequence[ScanTask], workers: int) -> list[ScanFile]:
+    """Scan shards in parallel, unless they are scanned, and give their scans in the order of the tasks."""
     paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
     return [ScanFile(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def find_all(tasks: Sequence[ScanTask], workers: int) -> list[ScanFile | None]:
+    """Give the scans of shards in the order of the tasks, None for each that is not there; nothing is scanned."""
+    paths = engine.run(find, tasks, workers)
+    return [ScanFile(task.source, path) if path else None for task, path in zip(tasks, paths, strict=True)]
 
 
 def files_of(scans: Sequence[ScanFile]) -> set[Path]:

@@ -44,6 +44,7 @@ from pathlib import Path
 
 from ..config import nearest
 from ..errors import UsageError, WorkError
+from ..shards import unique_name
 from . import (
     iu_xray,
     medmcqa,
@@ -110,7 +111,7 @@ def write(out: Path, seed: int = 0, layout: str | None = None) -> dict[str, int]
         raise UsageError(f"layout {layout!r} is unknown{nearest(layout, layout_names())}; there are {known}")
     makers = {source: trees.get(layout or "", next(iter(trees.values()))) for source, trees in TREES.items()}
     out = out.resolve()
-    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    draft = out.with_name(f".{out.name}.{unique_name()}.part")
     _make_room(out, draft)
     try:
         rows = {source: _write_tree(draft / source, make(seed)) for source, make in makers.items()}

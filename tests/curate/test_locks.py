@@ -1,5 +1,7 @@
 """A folder has one writer at a time, and a killed process blocks nobody."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 import threading
@@ -19,8 +21,8 @@ with locks.acquire(Path(sys.argv[1])):
 """
 
 
-def hold(path):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+def hold(path, code=HOLD):
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "locked\n"
     return process
 
@@ -55,3 +57,27 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         locks.acquire(tmp_path / "file" / "work" / "lock", "busy")
+
+
+def test_those_who_share_a_file_keep_out_one_who_wants_it_alone_and_the_reverse(tmp_path):
+    path = tmp_path / "work" / "lock"
+    sharing = HOLD.replace("acquire(Path(sys.argv[1]))", "share(Path(sys.argv[1]), '')")
+    with hold(path, sharing) as process:
+        with locks.share(path, "mix: a build is running"), pytest.raises(UsageError, match=r"^mix: parts are running$"):
+            locks.acquire(path, "mix: parts are running")
+        process.kill()
+    with hold(path) as process:
+        with pytest.raises(UsageError, match=r"^mix: a build is running$"):
+            locks.share(path, "mix: a build is running")
+        process.kill()
+    with locks.share(path, "mix: a build is running"):
+        pass
+
+
+def test_a_file_system_without_locks_can_be_shared(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locks.share(tmp_path / "lock", "busy"):
+        pass

@@ -1,3 +1,5 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -47,3 +49,25 @@ def test_equal_rows_give_equal_bytes(tmp_path):
 def test_no_rows_still_give_a_readable_file(tmp_path):
     assert shards.write_rows(tmp_path / "a.parquet", SCHEMA, []) == 0
     assert pq.read_table(tmp_path / "a.parquet").schema.names == ["number"]
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "file.txt"
+    with shards.replacing(path) as first:
+        first.write_text("first")
+        with shards.replacing(path) as second:
+            second.write_text("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+
+
+def test_temporary_files_of_other_machines_count_once_they_are_old(tmp_path, monkeypatch):
+    mine = tmp_path / f".a.parquet.{shards.unique_name()}.tmp"
+    unnamed = tmp_path / ".b.parquet.123.tmp"
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.platform, "node", lambda: "another")
+        theirs, forgotten = (tmp_path / f".{name}.parquet.{shards.unique_name()}.tmp" for name in "cd")
+    for file in (mine, unnamed, theirs, forgotten):
+        file.touch()
+    os.utime(forgotten, (0, 0))
+    assert set(shards.temporary_files(tmp_path)) == {mine, unnamed, forgotten}

@@ -130,3 +130,24 @@ def test_no_candidate_pairs(tmp_path):
 def test_a_blank_image_has_no_fingerprint_and_no_sketch():
     blank = np.full((64, 64), 7, np.uint8)
     assert (fingerprint(blank)["width"], sketch(blank)) == (0, None)
+
+
+def test_the_tasks_of_a_round_are_the_same_whatever_is_known(sides, tmp_path, monkeypatch):
+    monkeypatch.setattr(comparisons, "PAIRS_PER_TASK", 2)
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    before = comparisons.tasks_of(PAIRS, sides, BUDGET, folder)
+    assert [len(task.pairs) for task in before] == [2, 2]
+    assert comparisons.unfinished(before, folder) == before
+    comparisons.run_tasks(before[1:], workers=1)
+    assert comparisons.tasks_of(PAIRS, sides, BUDGET, folder) == before
+    assert comparisons.unfinished(before, folder) == before[:1]
+
+
+def test_files_of_other_builds_stay_in_a_shared_folder(sides, tmp_path):
+    folder = tmp_path / "kept"
+    for pairs in (PAIRS[:2], PAIRS):
+        confirm_related(pairs, sides, BUDGET, folder, workers=1, shared=True)
+    assert len(list(folder.iterdir())) == 2
+    assert found(PAIRS, sides, folder) == [(0, 1, True, False), (0, 2, False, True)]
+    assert len(list(folder.iterdir())) == 1
