@@ -26,6 +26,7 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
+from ..read import zip_index
 from ..read.image_store import ImageStore
 from ..shards import replacing, temporary_files
 from .scan_images import ImageLocation
@@ -181,13 +182,14 @@ def compare(task: ComparisonTask) -> Path:
     """Compare the pairs of one task, unless its file exists, and give the file with the verdicts."""
     if task.out.exists():
         return task.out
+    indexes = task.out.parent.parent / zip_index.FOLDER
     with ExitStack() as stack:
         stores: dict[Path, ImageStore] = {}
 
         @lru_cache(maxsize=PREPARED)
         def read(image: ImageLocation) -> bytes:
             store = stores.get(image.folder) or stores.setdefault(
-                image.folder, stack.enter_context(ImageStore(image.folder))
+                image.folder, stack.enter_context(ImageStore(image.folder, indexes))
             )
             data = store.read(image.ref)
             if hashlib.sha256(data).hexdigest() != image.sha256:
