@@ -207,6 +207,12 @@ def test_damaged_containers(root: Path, name: str) -> None:
         assert reason(root, inner) == ("unreadable-image", f"{inner}: damaged")
 
 
+def test_an_archive_whose_start_is_lost(root: Path) -> None:
+    content = (root / "imgs.zip").read_bytes()
+    (root / "imgs.zip").write_bytes(content[5:])
+    assert reason(root, ImageRef("imgs.zip", member="imgs/1/source.jpg"))[1] == "imgs.zip#imgs/1/source.jpg: damaged"
+
+
 def test_damaged_member(root: Path) -> None:
     data = (root / "imgs.zip").read_bytes()
     (root / "imgs.zip").write_bytes(data.replace(b"member", b"mumble"))

@@ -122,9 +122,10 @@ def test_more_members_than_the_first_format_of_zip_can_count(tmp_path: Path, mon
 
 def test_a_directory_of_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zip_directory, "BLOCK_BYTES", 100)
-    names = tuple(f"{'x' * number}.jpg" for number in range(150))
+    names = tuple(f"{'x' * number}\u00e9.jpg" for number in range(90))
     path = write(tmp_path / "a.zip", *((name, name.encode()) for name in names))
-    assert answers(path, names, tmp_path / "indexes") == [(name.encode(), None) for name in names]
+    asked = (*names, *(name.replace("\u00e9", "e\u0301") for name in names))
+    assert answers(path, asked, tmp_path / "indexes") == answers(path, asked, None)
 
 
 def test_a_small_archive_has_no_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,11 +224,20 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     assert answers(path, ("a", "b"), tmp_path / "indexes") == answers(path, ("a", "b"), None)
 
 
-def test_two_processes_at_once(tmp_path: Path) -> None:
+def test_processes_that_need_an_index_at_once_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = zip_index.build
+
+    def counted(*arguments: object) -> object:
+        with (tmp_path / "built").open("a") as file:
+            file.write("x")
+        return build(*arguments)
+
+    monkeypatch.setattr(zip_index, "build", counted)
     names = tuple(f"{number}.jpg" for number in range(3000))
     path = write(tmp_path / "a.zip", *((name, name.encode()) for name in names))
     arguments = [(path, names[start::50], tmp_path / "indexes") for start in range(4)]
     with multiprocessing.get_context("fork").Pool(4) as pool:
         found = pool.starmap(answers, arguments, chunksize=1)
     assert found == [[(name.encode(), None) for name in part] for _, part, _ in arguments]
+    assert (tmp_path / "built").read_text() == "x"
     assert sorted(file.suffix for file in (tmp_path / "indexes").iterdir()) == ["", ".zip-index"]
