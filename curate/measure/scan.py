@@ -33,7 +33,7 @@ from .text_keys import Texts, measure_texts
 
 BATCH_ROWS = 256
 CODE = (
-    *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
+    *("record.py", "errors.py", "file_state.py", "locks.py", "shards.py", "code_digest.py", "tables", "sources"),
     *("read/image_store.py", "read/spelling.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
     *("read/zip_directory.py", "read/zip_index.py"),
     *("copies/__init__.py", "copies/grey.py", "copies/keypoints.py", "copies/panels.py", "copies/fingerprints.py"),
