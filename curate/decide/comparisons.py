@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, get_args
@@ -26,6 +26,7 @@ from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
 from ..progress import track
+from ..read import zip_index
 from ..read.image_store import ImageStore
 from ..shards import replacing, temporary_files
 from .scan_images import ImageLocation
@@ -209,46 +210,93 @@ def _merge_files(verdicts: pl.DataFrame, folder: Path) -> None:
 
 
 def compare(task: ComparisonTask) -> Path:
-    """Compare the pairs of one task, unless its file exists, and give the file with the verdicts."""
+    """Compare the pairs of one task, unless its file exists, and give the file with the verdicts.
+
+    Raises:
+        WorkError: an image has changed since its fingerprint was taken.
+    """
     if task.out.exists():
         return task.out
-    with ExitStack() as stack:
-        stores: dict[Path, ImageStore] = {}
-
-        @lru_cache(maxsize=PREPARED)
-        def read(image: ImageLocation) -> bytes:
-            store = stores.get(image.folder) or stores.setdefault(
-                image.folder, stack.enter_context(ImageStore(image.folder))
-            )
-            data = store.read(image.ref)
-            if hashlib.sha256(data).hexdigest() != image.sha256:
-                path = image.folder / image.ref.path
-                raise WorkError(f"{path}: the image changed while it was in use; run the same command again")
-            return data
-
-        @lru_cache(maxsize=PREPARED)
-        def prepare(image: Image, for_sketch: bool) -> confirm.Prepared | None:
-            if isinstance(image, SketchedImage):
-                return confirm.prepare_sketch(image.sketch) if image.sketch else None
-            grey = images.decode_reduced(read(image), task.max_pixels, confirm.SIDE)
-            return confirm.prepare(grey, for_sketch)
-
-        @lru_cache(maxsize=PREPARED)
-        def digest(image: Image) -> str:
-            if isinstance(image, SketchedImage):
-                return image.pixel_sha256
-            return images.pixel_digest(read(image), task.max_pixels)
-
-        rows = []
-        for one, two, alike in task.pairs:
-            if alike and digest(one) == digest(two):
-                result = EXACT_COPY
-            else:
-                sketched = isinstance(two, SketchedImage)
-                match = confirm.compare(prepare(one, sketched), prepare(two, sketched))
-                how = match.likeness, match.share, match.flipped, match.turn, match.zoom, *match.box
-                result = (False, match.kind, *how)
-            rows.append((_key(one), _key(two), *result))
+    indexes = task.out.parent.parent / zip_index.FOLDER
+    rows: list[tuple[object, ...]] = []
+    ready: dict[Image, _ReadyImage] = {}
+    for pairs in _windows(task.pairs):
+        ready = {image: ready.get(image) or _ReadyImage() for pair in pairs for image in (pair.one, pair.two)}
+        _prepare_all(ready, pairs, task.max_pixels, indexes)
+        rows += [(_key(one), _key(two), *_result(ready[one], ready[two], alike)) for one, two, alike in pairs]
     with replacing(task.out) as temporary:
         pl.DataFrame(rows, _VERDICTS, orient="row").write_parquet(temporary)
     return task.out
+
+
+class _ReadyImage:
+    """What comparisons need of an image: its pixels' digest, and itself prepared for images and for sketches."""
+
+    def __init__(self) -> None:
+        self.pixel_sha256: str | None = None
+        self.prepared: dict[bool, confirm.Prepared | None] = {}
+        self.is_sketch = False
+
+
+def _windows(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Part pairs into runs of at most `PREPARED` images."""
+    window: list[Pair] = []
+    images_of: set[Image] = set()
+    for pair in pairs:
+        if window and len(images_of | {pair.one, pair.two}) > PREPARED:
+            yield window
+            window, images_of = [], set()
+        window.append(pair)
+        images_of |= {pair.one, pair.two}
+    if window:
+        yield window
+
+
+def _prepare_all(ready: Mapping[Image, _ReadyImage], pairs: Sequence[Pair], max_pixels: int, indexes: Path) -> None:
+    """Add to `ready` what the comparison of pairs needs of their images; of bytes, memory holds one image's.
+
+    Images are read in the order of archives and tables, so that each row group is read once.
+    """
+    digests = {image for pair in pairs if pair.alike for image in (pair.one, pair.two)}
+    uses = {(image, isinstance(pair.two, SketchedImage)) for pair in pairs for image in (pair.one, pair.two)}
+    for image, known in ready.items():
+        if isinstance(image, SketchedImage) and not known.is_sketch:
+            known.pixel_sha256, known.is_sketch = image.pixel_sha256, True
+            known.prepared[True] = confirm.prepare_sketch(image.sketch) if image.sketch else None
+    located = sorted((image for image in ready if isinstance(image, ImageLocation)), key=_reading_order)
+    with ExitStack() as stack:
+        stores: dict[Path, ImageStore] = {}
+        for image in located:
+            known = ready[image]
+            kinds = [kind for kind in (False, True) if (image, kind) in uses and kind not in known.prepared]
+            if not kinds and (known.pixel_sha256 is not None or image not in digests):
+                continue
+            if image.folder not in stores:
+                stores[image.folder] = stack.enter_context(ImageStore(image.folder, indexes))
+            data = _read(stores[image.folder], image)
+            if image in digests and known.pixel_sha256 is None:
+                known.pixel_sha256 = images.pixel_digest(data, max_pixels)
+            if kinds:
+                grey = images.decode_reduced(data, max_pixels, confirm.SIDE)
+                known.prepared |= {kind: confirm.prepare(grey, kind) for kind in kinds}
+
+
+def _reading_order(image: ImageLocation) -> tuple[Path, str, int, str, str]:
+    ref = image.ref
+    return image.folder, ref.path, -1 if ref.row is None else ref.row, ref.column, ref.member or ""
+
+
+def _read(store: ImageStore, image: ImageLocation) -> bytes:
+    data = store.read(image.ref)
+    if hashlib.sha256(data).hexdigest() != image.sha256:
+        path = image.folder / image.ref.path
+        raise WorkError(f"{path}: the image changed while it was in use; run the same command again")
+    return data
+
+
+def _result(one: _ReadyImage, two: _ReadyImage, alike: bool) -> tuple[object, ...]:
+    """Give the values of `RESULT`."""
+    if alike and one.pixel_sha256 == two.pixel_sha256:
+        return EXACT_COPY
+    match = confirm.compare(one.prepared[two.is_sketch], two.prepared[two.is_sketch])
+    return False, match.kind, match.likeness, match.share, match.flipped, match.turn, match.zoom, *match.box

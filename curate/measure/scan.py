@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from ..code_digest import code_digest
 from ..errors import RowError
 from ..file_state import FileState
-from ..read import dicom, image_store
+from ..read import dicom, image_store, zip_index
 from ..record import ImageRef, Record, Rejected
 from ..shards import file_sha256, replacing, row_groups
 from ..sources import Layout, Shard, layouts
@@ -33,8 +33,9 @@ from .text_keys import Texts, measure_texts
 
 BATCH_ROWS = 256
 CODE = (
-    *("record.py", "errors.py", "file_state.py", "shards.py", "code_digest.py", "tables", "sources"),
+    *("record.py", "errors.py", "file_state.py", "locks.py", "shards.py", "code_digest.py", "tables", "sources"),
     *("read/image_store.py", "read/spelling.py", "read/dicom.py", "read/dicom_grey.py", "measure"),
+    *("read/zip_directory.py", "read/zip_index.py"),
     *("copies/__init__.py", "copies/colour_maps.py", "copies/grey.py", "copies/keypoints.py", "copies/panels.py"),
     "copies/fingerprints.py",
 )
@@ -193,7 +194,7 @@ def _rows(task: ScanTask, states: dict[str, FileState | None]) -> Iterator[tuple
     """Give the scan's rows, each with its approximate size in bytes; add the states of the files read to `states`."""
     upstream = islice(_layout(task).read(task.folder, task.shard), task.limit)
     detector = text.LanguageDetector(task.language_model)
-    with image_store.ImageStore(task.folder) as store:
+    with image_store.ImageStore(task.folder, task.out.parent / zip_index.FOLDER) as store:
         measure = lru_cache(maxsize=65_536)(partial(_measure, store, task.max_pixels))
         while batch := list(islice(upstream, BATCH_ROWS)):
             rows = [

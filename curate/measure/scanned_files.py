@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import RowError
 from ..file_state import FileState
+from ..read import zip_index
 from ..read.image_store import ImageStore, file_stat
 from ..record import ImageRef
 from ..shards import replacing
@@ -71,7 +72,7 @@ def _have_same_images(scan: Path, folder: Path, paths: Collection[str]) -> bool:
     An image that could not be read then has no digest and counts as changed.
     """
     seen = set()
-    with ImageStore(folder) as store:
+    with ImageStore(folder, scan.parent.parent / zip_index.FOLDER) as store:
         for batch in pq.ParquetFile(scan).iter_batches(columns=["images", "image_sha256"]):
             for refs, digests in zip(batch["images"].to_pylist(), batch["image_sha256"].to_pylist(), strict=True):
                 for place, fields in enumerate(refs):

@@ -13,4 +13,5 @@ __all__ = (
     "refused_copies",
     "row_counts",
     "source_status",
+    "zip_index",
 )

@@ -19,7 +19,7 @@ from ..errors import RowError
 from ..file_state import FileState, file_state
 from ..record import ImageRef
 from ..tables import LFS_REMEDY, common_spelling, is_lfs_pointer
-from . import spelling
+from . import spelling, zip_index
 
 POINTER_BYTES = 64
 """The start of a file that shows whether it is a Git LFS pointer."""
@@ -29,8 +29,9 @@ MAX_BYTES = 512 * 2**20
 
 # Errors of the file itself, which recur on each run. All others (a dying disk, too many open files) are the
 # machine's: a build that dropped rows because of them would not be repeatable.
-# Decoders raise OSError without a number for damaged data.
-_FILE_ERRORS = {None, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+# Decoders raise OSError without a number for damaged data; a damaged archive can lead zipfile to a place before its
+# start (EINVAL).
+_FILE_ERRORS = {None, errno.EINVAL, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 class ImageStore:
@@ -38,11 +39,14 @@ class ImageStore:
 
     Attributes:
         root: the source's folder.
+        indexes: a folder for indexes of large archives (`zip_index`), which other processes may share; without one,
+            opening an archive reads its whole directory.
         respelled: of the images read, those found under a name that is spelled otherwise, with that name.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, indexes: Path | None = None) -> None:
         self.root = root
+        self.indexes = indexes
         self.respelled: dict[ImageRef, str] = {}
         self._path = ""
         self._container: _Container | None = None
@@ -108,7 +112,7 @@ class ImageStore:
             if is_lfs_pointer_file(self.root, ref):
                 raise RowError("unreadable-image", f"{ref}: {ref.path} is a Git LFS pointer; {LFS_REMEDY}")
             if ref.member is not None:
-                self._container = _Zip(path)
+                self._container = _Zip(path, self.indexes)
             elif path.suffix == ".arrow":
                 self._container = _Arrow(path)
             else:
@@ -154,27 +158,41 @@ class _Container(Protocol):
 class _Zip:
     """A zip archive; `last_name` is the name of the member that was read last."""
 
-    def __init__(self, path: Path) -> None:
-        self._archive = zipfile.ZipFile(path)
+    def __init__(self, path: Path, indexes: Path | None) -> None:
+        self._path, self._indexes = path, indexes
         self._odd: dict[str, str] | None = None
+        self._archive: zip_index.IndexedZip | zipfile.ZipFile = self._open()
         self.last_name = ""
 
     def read(self, ref: ImageRef) -> bytes:
-        info = self._info(str(ref.member))
-        if info is None:
+        found = self._find(str(ref.member))
+        if found is None:
             raise RowError("missing-image", str(ref))
+        archive, info = found
         self.last_name = info.filename
         _check_size(info.file_size, ref)  # zipfile stops at the size that the directory states
-        return self._archive.read(info)
+        return archive.read(info)
 
-    def _info(self, member: str) -> zipfile.ZipInfo | None:
+    def _open(self, damaged: bool = False) -> zip_index.IndexedZip | zipfile.ZipFile:
+        indexed = zip_index.open_indexed(self._path, self._indexes, damaged) if self._indexes else None
+        return indexed or zipfile.ZipFile(self._path)
+
+    def _find(self, member: str) -> zip_index.Member | None:
+        if isinstance(self._archive, zip_index.IndexedZip):
+            try:
+                return self._archive.find(member)
+            except zip_index.DamagedIndexError:
+                self._archive.close()
+                self._archive = self._open(damaged=True)
+        if isinstance(self._archive, zip_index.IndexedZip):
+            return self._archive.find(member)
         try:
-            return self._archive.getinfo(member)
+            return self._archive, self._archive.getinfo(member)
         except KeyError:
             if self._odd is None:
                 self._odd = spelling.odd_members(self._archive)
             found = self._odd.get(common_spelling(member))
-            return self._archive.getinfo(found) if found is not None else None
+            return (self._archive, self._archive.getinfo(found)) if found is not None else None
 
     def close(self) -> None:
         self._archive.close()

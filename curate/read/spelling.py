@@ -57,17 +57,24 @@ def _is_odd(name: str) -> bool:
 
 
 def odd_members(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Give common spelling -> name of an archive's members whose names are not plain ASCII with slashes.
+    """Give common spelling -> name of an archive's members whose names are not plain ASCII with slashes."""
+    found: dict[str, str] = {}
+    for info in archive.infolist():
+        for spelled in other_spellings(info):
+            found.setdefault(spelled, info.filename)
+    return found
+
+
+def other_spellings(member: zipfile.ZipInfo) -> list[str]:
+    """Give the common spellings of a member's name; none where it is plain ASCII with slashes.
 
     Archives of macOS write UTF-8 without the flag that says so, and zipfile then decodes the names as code page 437.
     """
-    found: dict[str, str] = {}
-    for info in archive.infolist():
-        if _is_odd(info.filename):
-            found.setdefault(common_spelling(info.filename), info.filename)
-            if not info.flag_bits & _UTF8_FLAG:
-                found.setdefault(common_spelling(_as_utf8(info.filename)), info.filename)
-    return found
+    if not _is_odd(member.filename):
+        return []
+    is_utf8 = member.flag_bits & _UTF8_FLAG
+    names = [member.filename] if is_utf8 else [member.filename, _as_utf8(member.filename)]
+    return [common_spelling(name) for name in names]
 
 
 def _as_utf8(name: str) -> str:

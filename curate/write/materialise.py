@@ -17,6 +17,7 @@ from ..licences.rulings import rule
 from ..measure import report_sections
 from ..measure.scans import ScanFile
 from ..progress import track
+from ..read import zip_index
 from ..read.image_store import ImageStore
 from ..read.inputs import Input
 from ..record import ImageRef, Record
@@ -131,7 +132,7 @@ def write(task: WriteTask) -> WrittenShard:
 
 
 def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
-    with ImageStore(task.folder) as store:
+    with ImageStore(task.folder, task.out.parent / zip_index.FOLDER) as store:
         for decided, scanned in _with_scanned(task.plan.rows, task.scans):
             row = _row(decided, scanned, task)
             size = 1000

@@ -21,6 +21,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.measure import scanned_files, scans
+from medmix.curate.read import zip_index
 from medmix.curate.write import manifest, materialise
 from medmix.curate.write.workplace import WORK
 
@@ -135,6 +136,15 @@ def test_a_credentialed_source_is_restricted_and_its_pointers_tell_nothing(mix):
 def test_two_workers_write_the_same_bytes(mix, root, tmp_path):
     build(SAMPLE, root, tmp_path / "mix", BuildOptions(workers=2))
     assert content(tmp_path / "mix") == content(mix)
+
+
+def test_large_archives_are_read_by_indexes_made_once(mix, root, tmp_path, monkeypatch):
+    made, make = [], zip_index.build
+    monkeypatch.setattr(zip_index, "SMALL_MEMBERS", 0)
+    monkeypatch.setattr(zip_index, "build", lambda reader, found: made.append(reader.file.name) or make(reader, found))
+    build(SAMPLE, root, tmp_path / "mix", BuildOptions())
+    assert content(tmp_path / "mix") == content(mix)
+    assert len(made) == len(set(made)) == len(list((tmp_path / "mix" / WORK / "archives").glob("*.zip-index"))) > 1
 
 
 def test_small_shards_hold_the_same_records(mix, root, tmp_path, monkeypatch):

@@ -2,10 +2,13 @@
 
 import hashlib
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from medmix.curate.copies.confirm import Match
@@ -16,6 +19,7 @@ from medmix.curate.decide.comparisons import CANDIDATE_PAIRS, SketchedImage, con
 from medmix.curate.decide.scan_images import ImageLocation
 from medmix.curate.errors import WorkError
 from medmix.curate.measure.images import pixel_digest
+from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef
 
 from ..pictures import FLIP, picture, pixels
@@ -151,3 +155,25 @@ def test_files_of_other_builds_stay_in_a_shared_folder(sides, tmp_path):
     assert len(list(folder.iterdir())) == 2
     assert found(PAIRS, sides, folder) == [(0, 1, True, False), (0, 2, False, True)]
     assert len(list(folder.iterdir())) == 1
+
+
+def test_images_of_a_table_are_read_in_its_order_and_once(tmp_path, monkeypatch):
+    content = [BytesIO() for _ in range(8)]
+    for number, buffer in enumerate(content):
+        picture(number // 2).save(buffer, "PNG", compress_level=number % 2 + 1)
+    table = pa.table({"image": [{"bytes": buffer.getvalue(), "path": None} for buffer in content]})
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=2)
+    located = {
+        row: ImageLocation(tmp_path, ImageRef("rows.parquet", row=row), hashlib.sha256(buffer.getvalue()).hexdigest())
+        for row, buffer in enumerate(content)
+    }
+    read, store_read = [], ImageStore.read
+    monkeypatch.setattr(ImageStore, "read", lambda self, ref: read.append(ref.row) or store_read(self, ref))
+    pairs = candidate_pairs((0, 7), (0, 1), (0, 6), (2, 3), (2, 5), (2, 4), (4, 5), (6, 7))
+    exact = [(row, row + 1, True, False) for row in (0, 2, 4, 6)]
+    assert found(pairs, located, tmp_path / "at-once") == exact
+    assert read == list(range(8))
+    read.clear()
+    monkeypatch.setattr(comparisons, "PREPARED", 3)
+    assert found(pairs, located, tmp_path / "in-parts") == exact
+    assert read == [0, 1, 6, 7, 2, 3, 4, 5]

@@ -13,11 +13,22 @@ from hypothesis import strategies as st
 
 from medmix.curate.errors import RowError
 from medmix.curate.file_state import file_state
-from medmix.curate.read import image_store
+from medmix.curate.read import image_store, zip_index
 from medmix.curate.read.image_store import ImageStore, file_stat
 from medmix.curate.record import ImageRef
 
 ROWS = [b"zero", b"one", None, b"three", b""]
+
+
+@pytest.fixture(autouse=True, params=["zipfile", "index"])
+def opening(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Archives are opened as a whole, or by an index."""
+    if request.param == "index":
+        monkeypatch.setattr(zip_index, "SMALL_MEMBERS", -1)
+        indexes, plain = tmp_path_factory.mktemp("indexes"), ImageStore.__init__
+        monkeypatch.setattr(ImageStore, "__init__", lambda self, root: plain(self, root, indexes))
 
 
 @pytest.fixture
@@ -194,6 +205,12 @@ def test_damaged_containers(root: Path, name: str) -> None:
     for data in (b"", b"no such format", whole[: len(whole) // 2]):
         (root / name).write_bytes(data)
         assert reason(root, inner) == ("unreadable-image", f"{inner}: damaged")
+
+
+def test_an_archive_whose_start_is_lost(root: Path) -> None:
+    content = (root / "imgs.zip").read_bytes()
+    (root / "imgs.zip").write_bytes(content[5:])
+    assert reason(root, ImageRef("imgs.zip", member="imgs/1/source.jpg"))[1] == "imgs.zip#imgs/1/source.jpg: damaged"
 
 
 def test_damaged_member(root: Path) -> None:

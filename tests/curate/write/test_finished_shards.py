@@ -45,7 +45,9 @@ def done(monkeypatch) -> Counter:
 
 def built(root: Path, out: Path, done: Counter, names=TABLES, **settings) -> Counter:
     """Build into `out`, and give what this build did."""
-    text = MIXTURE.format(names=", ".join(f"{name}: {{}}" for name in names)) + "".join(f"{name}: {value}\n" for name, value in settings.items())
+    text = MIXTURE.format(names=", ".join(f"{name}: {{}}" for name in names)) + "".join(
+        f"{name}: {value}\n" for name, value in settings.items()
+    )
     (out.parent / "again.yaml").write_text(text)
     done.clear()
     build(load(str(out.parent / "again.yaml")), root, out, BuildOptions(limit=30))
