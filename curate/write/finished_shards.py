@@ -40,7 +40,9 @@ def key(
     Args:
         rows: the columns `materialise.DECIDED` of its records, in order; `scan` is a place in `scans`.
         scans: name and digest of each scan of the build.
-        facts, layout, section: as in `materialise.WriteTask`.
+        facts: of the source.
+        layout: in which it was read.
+        section: the section of reports that is written, if not the whole.
     """
     used = rows["scan"].unique(maintain_order=True)
     about = {

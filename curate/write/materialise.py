@@ -64,7 +64,7 @@ class WriteTask:
 
 
 class WrittenShard(NamedTuple):
-    """A shard that was written: its path as in `ShardPlan`, key, digest, and whether an earlier build had written it."""
+    """A written shard: its path as in `ShardPlan`, key and digest, and whether an earlier build had written it."""
 
     path: str
     key: str
