@@ -7,9 +7,7 @@ A build prepares everything in `OUT/.work` and moves it into place at the end, t
 resumes from its finished pieces there; a finished one is left as it is when nothing has changed.
 """
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +27,7 @@ from .facts import Facts
 from .measure.scans import ScanFile, files_of, scan_all
 from .measure.text import find_model
 from .mixture import Mixture
-from .progress import say
+from .progress import say, say_all, timed
 from .publish import pointers, versions
 from .read import articles, row_counts
 from .read.inputs import Input, find
@@ -97,10 +95,10 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
         if options.require_evaluation:
             omissions.require_evaluation(mixture, root, inputs)
-        notes = _say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
-        with _timed(seconds, "scan"):
+        notes = say_all("note", omissions.of_sources(mixture, inputs, missing, options.limit))
+        with timed(seconds, "scan"):
             context = _scan(mixture, options, root, work, inputs, language_model)
-        notes += _say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets))
+        notes += say_all("note", omissions.of_evaluation_sets(context.external_evaluation_sets))
         complete = row_counts.complete_sources(inputs)
         settings = settings_of(mixture, options)
         digest = digest_of(context, settings, complete)
@@ -111,21 +109,21 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             return finished
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
-        with _timed(seconds, "load"):
+        with timed(seconds, "load"):
             records, differences = load_records(context, complete)
-        notes += _say_all("note", row_counts.notes(differences))
+        notes += say_all("note", row_counts.notes(differences))
         warnings = [*omissions.missing_shards(inputs), *row_counts.warnings(differences)]
         search = copy_search(records, context)
-        with _timed(seconds, "compare"):
+        with timed(seconds, "compare"):
             copies = search.everywhere()
-        with _timed(seconds, "decide"):
+        with timed(seconds, "decide"):
             decision = decide_records(records, context, search, copies)
             decided = decision.records
             warnings += describe_losses(decided, context)
             fields = policy.count_licence_fields(decided)
-            notes += _say_all("note", policy.unknown_licence_notes(fields, context.facts))
+            notes += say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
-        with _timed(seconds, "write"):
+        with timed(seconds, "write"):
             plans = plan_shards(decided, mixture)
             shards = write_shards(plans, context, stage)
             files = sorted([*(shard.path for shard in shards), *_write_pointers(plans, context, stage)])
@@ -160,13 +158,6 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
         finished_shards.discard_others(work / finished_shards.FOLDER, [(shard.key, shard.sha256) for shard in shards])
         parts.end(work)
     return document
-
-
-def _say_all(kind: str, lines: Sequence[str]) -> list[str]:
-    """Print notes or warnings, and give them."""
-    for line in lines:
-        say(f"{kind}: {line}")
-    return list(lines)
 
 
 def sample_root(mixture: Mixture, work: Path) -> Path:
@@ -303,10 +294,3 @@ def _describe(
     document["files"] |= manifest.file_facts(stage, written)
     document["timings"] = {name: round(value, 3) for name, value in seconds.items()}
     return manifest.write(stage, document)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[name] = time.monotonic() - started

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -49,3 +50,18 @@ def _report_lines(
 def say(line: str) -> None:
     """Print one message line to stderr; stdout is for data."""
     tqdm.write(line, file=sys.stderr)
+
+
+def say_all(kind: str, lines: Sequence[str]) -> list[str]:
+    """Print notes or warnings, and give them."""
+    for line in lines:
+        say(f"{kind}: {line}")
+    return list(lines)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds that a block takes to a table."""
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started

@@ -7,7 +7,7 @@ __all__ = (
     "chat",
     "features",
     "image_encoding",
-    "ledger",
+    "finished_shards", "ledger",
     "manifest",
     "materialise",
     "workplace",
