@@ -28,7 +28,7 @@ FOLDER = "archives"
 """The folder of a build's indexes, in its work folder."""
 
 SMALL_MEMBERS = 20_000
-"""Archives of so many members are read without an index: `zipfile` opens them in a third of a second."""
+"""Archives of so many members are read without an index: `zipfile` opens them in a few tenths of a second."""
 
 _SUFFIX = ".zip-index"
 _MAGIC = b"medmix zip index 1"

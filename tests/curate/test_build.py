@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import polars as pl
@@ -21,7 +22,7 @@ from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.measure import scanned_files, scans
-from medmix.curate.read import zip_index
+from medmix.curate.read import image_store, zip_index
 from medmix.curate.write import manifest, materialise
 from medmix.curate.write.workplace import WORK
 
@@ -141,6 +142,9 @@ def test_two_workers_write_the_same_bytes(mix, root, tmp_path):
 def test_large_archives_are_read_by_indexes_made_once(mix, root, tmp_path, monkeypatch):
     made, make = [], zip_index.build
     monkeypatch.setattr(zip_index, "SMALL_MEMBERS", 0)
+    monkeypatch.setattr(
+        image_store, "zipfile", SimpleNamespace(ZipFile=lambda path: pytest.fail(f"{path}: read whole"))
+    )
     monkeypatch.setattr(zip_index, "build", lambda reader, found: made.append(reader.file.name) or make(reader, found))
     build(SAMPLE, root, tmp_path / "mix", BuildOptions())
     assert content(tmp_path / "mix") == content(mix)
