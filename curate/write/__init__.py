@@ -6,8 +6,9 @@ The wing applies decisions and does not know their reasons. No other code writes
 __all__ = (
     "chat",
     "features",
+    "finished_shards",
     "image_encoding",
-    "finished_shards", "ledger",
+    "ledger",
     "manifest",
     "materialise",
     "workplace",
