@@ -20,6 +20,12 @@ MIN_OWN: Final = 0.003
 CONTRAST: Final = 18.0
 """Grey levels between the dark and the bright pixels of a strip above which it shows something."""
 
+AT_SIDE: Final = 0.02
+"""How far from a side of a picture, as a share of it, a box still reaches it."""
+
+MAX_STRIP: Final = 0.52
+"""The largest share of a picture that a strip takes: half, measured with some error."""
+
 STILL: Final = 0.1
 """The change of scale, and the shift in sides, below which a picture is in place."""
 
@@ -77,6 +83,15 @@ def shared_box(paired: Paired) -> Box:
     places = (corners @ paired.map.T + 0.5) / paired.ground.shape[::-1]
     (left, top), (right, bottom) = np.clip(places.min(0), 0, 1), np.clip(places.max(0), 0, 1)
     return float(left), float(top), float(right), float(bottom)
+
+
+def is_strip(box: Box) -> bool:
+    """Tell whether a box reaches three sides of the picture and takes at most half of it.
+
+    Crops keep what is in the middle; such a part is a panel beside a seam that does not show.
+    """
+    sides = np.abs(np.array(box) - (0, 0, 1, 1)) <= AT_SIDE
+    return bool(np.count_nonzero(sides) >= 3 and (box[2] - box[0]) * (box[3] - box[1]) <= MAX_STRIP)
 
 
 def is_same_box(one: Box, other: Box) -> bool:

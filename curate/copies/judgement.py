@@ -210,4 +210,5 @@ def _kind_by_frames(paired: Paired, ground: Aligned, box: Box) -> Kind:
         return "overlap"
     is_part = (box[2] - box[0]) * (box[3] - box[1]) < MAX_PANEL
     is_panel = is_part and any(frames.is_same_box(box, panel) for panel in ground.panels)
-    return "panel" if is_panel or frames.zoom(paired) > MAX_COPY_ZOOM else "copy"
+    is_panel = is_panel or frames.is_strip(box) or frames.zoom(paired) > MAX_COPY_ZOOM
+    return "panel" if is_panel else "copy"

@@ -88,6 +88,12 @@ def test_a_panel_of_a_figure_is_found_with_its_box(gutter, place):
     assert found.box == pytest.approx((left, 0, left + 256 / width, 1), abs=0.02)
 
 
+@pytest.mark.parametrize(("left", "right", "kind"), [(0, 0.5, "panel"), (0.55, 1, "panel"), (0, 0.7, "copy")])
+def test_a_part_beside_a_seam_that_does_not_show_is_a_panel_if_it_is_half_or_less(left, right, kind):
+    wide = picture(9, 500, 208)
+    assert match(wide, wide.crop((round(left * 500), 0, round(right * 500), 208))).kind == kind
+
+
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.75])
 def test_overlapping_tiles_overlap_by_their_share(share):
     wide = picture(9, 400, 208)
