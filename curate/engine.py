@@ -19,11 +19,20 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
+def run(
+    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, sizes: Sequence[int] | None = None
+) -> Iterator[Result]:
     """Yield `function(task)` for every task, in order, with one OpenCV thread per process.
 
     One worker runs in this process; more are spawned, so that no lock or thread of this process is copied
     into them. A task must be safe to repeat: after a crash the caller runs the same tasks again.
+
+    Args:
+        function: what is done.
+        tasks: with what.
+        workers: processes.
+        sizes: how much work each task is, in any unit; larger ones start first, so that no worker ends long after the
+            others. Without it tasks start in their order.
 
     Raises:
         WorkError: a worker died (killed, out of memory).
@@ -37,8 +46,10 @@ def run(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int)
     pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker)
     try:
         with _sigint_blocked():
-            results = pool.map(function, tasks)
-        yield from results
+            order = sorted(range(len(tasks)), key=lambda place: -sizes[place]) if sizes else range(len(tasks))
+            started = {place: pool.submit(function, tasks[place]) for place in order}
+        for place in range(len(tasks)):
+            yield started.pop(place).result()
     except BrokenProcessPool as error:
         raise WorkError(
             "a worker process died, most often because memory ran out; "

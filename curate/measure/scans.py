@@ -67,8 +67,14 @@ def tasks_of(
 
 def run_tasks(tasks: Sequence[ScanTask], workers: int) -> list[ScanFile]:
     """Scan shards in parallel, unless they are scanned, and give their scans in the order of the tasks."""
-    paths = list(track(engine.run(scan, tasks, workers), len(tasks), "reading"))
+    sizes = [_bytes(task.folder / task.shard.files[0]) for task in tasks]
+    paths = list(track(engine.run(scan, tasks, workers, sizes), len(tasks), "reading"))
     return [ScanFile(task.source, path) for task, path in zip(tasks, paths, strict=True)]
+
+
+def _bytes(path: Path) -> int:
+    """Give the size of the file with a shard's rows; images are not counted, since only its rows name them."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def find_all(tasks: Sequence[ScanTask], workers: int) -> list[ScanFile | None]:

@@ -38,10 +38,12 @@ class ShardPlan:
     Attributes:
         path: POSIX, relative to the mix: `data/slake/train-00000-of-00002.parquet`.
         rows: the columns `DECIDED` of its records, in output order.
+        bytes: its size, nearly; 0 if it is not known.
     """
 
     path: str
     rows: pl.DataFrame
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +84,13 @@ def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
     shards = []
     placed = kept.with_columns(folder=folder_of(pl.col("verdict")))
     for (folder, source, split), rows in placed.group_by("folder", "source", "split", maintain_order=True):
-        size = pl.col("image_bytes").fill_null(0) + pl.col("text_bytes")
-        numbered = rows.with_columns(part=((size.cum_sum() - size) // shard_bytes).rle_id())
+        sized = rows.with_columns(size=pl.col("image_bytes").fill_null(0) + pl.col("text_bytes"))
+        size = pl.col("size")
+        numbered = sized.with_columns(part=((size.cum_sum() - size) // shard_bytes).rle_id())
         parts = numbered.partition_by("part", maintain_order=True)
         for number, part in enumerate(parts):
             path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
-            shards.append(ShardPlan(path, part.select(DECIDED)))
+            shards.append(ShardPlan(path, part.select(DECIDED), int(part["size"].sum())))
     return shards
 
 
@@ -109,7 +112,8 @@ def write_all(
         entry = by_source[plan.path.split("/")[1]]
         section = sections.get(entry.source)
         tasks.append(WriteTask(plan, out, paths, digests, finished, entry.folder, entry.facts, entry.layout, section))
-    return list(track(engine.run(write, tasks, workers), len(tasks), "writing"))
+    sizes = [task.plan.bytes for task in tasks]
+    return list(track(engine.run(write, tasks, workers, sizes), len(tasks), "writing"))
 
 
 def write(task: WriteTask) -> WrittenShard:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -33,6 +34,21 @@ def die(number: int) -> int:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_tasks(workers):
     assert list(engine.run(square, range(20), workers)) == [number * number for number in range(20)]
+
+
+def named(task: tuple[Path, int]) -> int:
+    folder, size = task
+    with (folder / str(os.getpid())).open("a") as file:
+        file.write(f"{size}\n")
+    return size
+
+
+def test_larger_tasks_start_first_and_results_keep_the_order_of_the_tasks(tmp_path):
+    sizes = [3, 1, 4, 15, 9, 2, 6, 5, 35]
+    assert list(engine.run(named, [(tmp_path, size) for size in sizes], 2, sizes)) == sizes
+    of_workers = [[int(line) for line in path.read_text().split()] for path in tmp_path.iterdir()]
+    assert sorted(chain.from_iterable(of_workers)) == sorted(sizes)
+    assert all(started == sorted(started, reverse=True) for started in of_workers)
 
 
 def opencv_threads(number: int) -> int:
