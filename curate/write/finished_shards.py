@@ -72,7 +72,7 @@ def take(folder: Path, key: str, shard: Path) -> str | None:
     for found in folder.glob(_name(key, "*")):
         sha256 = found.stem.partition("-")[2]
         if file_sha256(found) != sha256:  # somebody wrote into the file of the mix
-            found.unlink()
+            found.unlink(missing_ok=True)
             continue
         shard.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
