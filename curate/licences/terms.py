@@ -4,6 +4,7 @@ The terms are in `recipes/licences.yaml`. Ids are those of SPDX (https://spdx.or
 SPDX has none.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -104,6 +105,11 @@ _CC_WORDS = {
 }
 _CC_VERSION_NAMES = (r"(1\.0|2\.0|2\.5)-generic", r"(3\.0)-unported", r"(4\.0)-international", r"^(cc0-1\.0)-universal")
 """Names that Creative Commons adds to its versions; a port to another country is another licence."""
+
+
+def table_digest() -> str:
+    """Digest the table of terms, on which all rulings depend, 64 hex digits."""
+    return hashlib.sha256(yaml_path("recipes", "licences").read_bytes()).hexdigest()
 
 
 def _normal_form(license_text: str) -> str:

@@ -18,6 +18,7 @@ import polars as pl
 from .. import record
 from ..code_digest import code_digest
 from ..facts import Facts
+from ..licences import terms
 from ..shards import file_sha256
 
 FOLDER = "shards"
@@ -49,6 +50,7 @@ def key(
         "code": code_digest(*CODE),
         "libraries": {name: version(name) for name in LIBRARIES},
         "facts": asdict(facts),
+        "licences": terms.table_digest(),
         "layout": layout,
         "section": section,
         "scans": [scans[number] for number in used],

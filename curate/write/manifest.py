@@ -15,7 +15,7 @@ import medmix
 
 from ..decide import caps, contradictions
 from ..errors import UsageError
-from ..licences import effective
+from ..licences import effective, terms
 from ..mixture import Mixture
 from ..read.inputs import Input
 from ..shards import file_sha256, write_text
@@ -57,13 +57,14 @@ LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
 
 def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
-    """Digest everything that a mix depends on: the settings, the scans, the versions of medmix and its libraries."""
+    """Digest all that a mix depends on: settings, scans, the terms of licences, versions of medmix and its libraries."""
     parts = {
         "settings": settings,
         "scans": [[path.name, file_sha256(path)] for path in scans],
         "medmix": medmix.__version__,
         "format": FORMAT,
         "libraries": library_versions(),
+        "licences": terms.table_digest(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -10,6 +10,7 @@ from PIL import Image
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.decide import comparisons
 from medmix.curate.describe import cards
+from medmix.curate.licences import terms
 from medmix.curate.measure import scan
 from medmix.curate.mixtures import load
 from medmix.curate.write import materialise
@@ -70,6 +71,12 @@ def test_a_word_in_a_card_changes_texts_alone(root, tmp_path, done, monkeypatch)
     monkeypatch.setattr(cards, "templates_digest", lambda: "another")
     assert built(root, tmp_path / "mix", done) == {}
     assert shards(tmp_path / "mix") == before
+
+
+def test_other_terms_of_licences_write_all_shards_again(root, tmp_path, done, monkeypatch):
+    built(root, tmp_path / "mix", done)
+    monkeypatch.setattr(terms, "table_digest", lambda: "another")
+    assert built(root, tmp_path / "mix", done) == {"written": len(shards(tmp_path / "mix"))}
 
 
 def test_a_threshold_decodes_no_image(root, tmp_path, done):
