@@ -57,7 +57,7 @@ LIBRARIES = ("pyarrow", "datasets", "pillow", "imagehash", "fasttext", "polars")
 
 
 def inputs_digest(settings: Mapping[str, Any], scans: Sequence[Path]) -> str:
-    """Digest all that a mix depends on: settings, scans, the terms of licences, versions of medmix and its libraries."""
+    """Digest all that a mix depends on: settings, scans, terms of licences, versions of medmix and its libraries."""
     parts = {
         "settings": settings,
         "scans": [[path.name, file_sha256(path)] for path in scans],
