@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from . import drawings, grey, keypoints, registration
 from .grey import Floats, Pixels, blurred
-from .panels import Box, find_panels
+from .panels import Box, Layout, find_layout
 from .registration import Matrix
 
 KEYPOINTS: Final = 120
@@ -42,6 +42,9 @@ REFINED: Final = 2
 
 STRETCHED: Final = 1.25
 """Proportions of one picture over those of the other above which it may be stretched."""
+
+NO_BORDER: Final = 0.01
+"""The largest border of a panel, in sides of the figure, that is none."""
 
 SIZES: Final = 3
 """Sizes of a picture that are kept."""
@@ -130,9 +133,27 @@ class Aligned:
         return self._sizes[side]
 
     @cached_property
-    def panels(self) -> list[Box]:
-        """Its panels, in shares of the picture without borders."""
-        return find_panels(self.pixels)
+    def layout(self) -> Layout:
+        """Its panels and groups of panels, in shares of the picture without borders."""
+        return find_layout(self.pixels)
+
+    @cached_property
+    def parts(self) -> list[Box]:
+        """What may be a picture by itself: its panels and groups, and these without even borders of their own."""
+        boxes = [*self.layout.panels, *self.layout.groups]
+        trimmed = [self._without_border(box) for box in boxes]
+        return boxes + [box for box, whole in zip(trimmed, boxes, strict=True) if _differ(box, whole)]
+
+    def _without_border(self, box: Box) -> Box:
+        height, width = self.pixels.shape
+        left, top, right, bottom = (round(place * side) for place, side in zip(box, (width, height) * 2, strict=True))
+        rows, columns = grey.trim(self.pixels[top:bottom, left:right])
+        return (
+            (left + columns.start) / width,
+            (top + rows.start) / height,
+            (left + columns.stop) / width,
+            (top + rows.stop) / height,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +196,14 @@ def _starts(first: Aligned, second: Aligned) -> Iterator[Matrix]:
     height, width = first.picture.shape
     matches = registration.match_keypoints(first.points, second.points, (width / 2, height / 2))
     yield from registration.hypotheses(first.points, second.points, matches, HYPOTHESES)
-    for box in second.panels:
+    for box in second.parts:
         yield box_map(first, whole, second, box)
-    for box in first.panels:
+    for box in first.parts:
         yield box_map(first, box, second, whole)
+
+
+def _differ(one: Box, other: Box) -> bool:
+    return max(abs(place - there) for place, there in zip(one, other, strict=True)) > NO_BORDER
 
 
 def _outer(frame: Box) -> Box:

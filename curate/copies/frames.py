@@ -24,7 +24,10 @@ AT_SIDE: Final = 0.02
 """How far from a side of a picture, as a share of it, a box still reaches it."""
 
 MAX_STRIP: Final = 0.52
-"""The largest share of a picture that a strip takes: half, measured with some error."""
+"""The largest share of a picture that a strip at three sides takes: half, measured with some error."""
+
+MAX_MIDDLE: Final = 0.35
+"""The same of a strip between two sides: a third."""
 
 STILL: Final = 0.1
 """The change of scale, and the shift in sides, below which a picture is in place."""
@@ -86,12 +89,15 @@ def shared_box(paired: Paired) -> Box:
 
 
 def is_strip(box: Box) -> bool:
-    """Tell whether a box reaches three sides of the picture and takes at most half of it.
+    """Tell whether a box takes at most half of a picture at three of its sides, or a third between two of them.
 
-    Crops keep what is in the middle; such a part is a panel beside a seam that does not show.
+    Crops keep more of what is in the middle; such a part is a panel beside a seam that does not show.
     """
-    sides = np.abs(np.array(box) - (0, 0, 1, 1)) <= AT_SIDE
-    return bool(np.count_nonzero(sides) >= 3 and (box[2] - box[0]) * (box[3] - box[1]) <= MAX_STRIP)
+    left, top, right, bottom = np.abs(np.array(box) - (0, 0, 1, 1)) <= AT_SIDE
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    is_across = (left and right) or (top and bottom)
+    at_three = is_across and np.count_nonzero((left, top, right, bottom)) >= 3
+    return bool(is_across and area <= (MAX_STRIP if at_three else MAX_MIDDLE))
 
 
 def is_same_box(one: Box, other: Box) -> bool:

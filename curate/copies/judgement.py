@@ -194,7 +194,7 @@ def _shared_panels(figure: Aligned, regions: Regions, explained: npt.NDArray[np.
     """Give the share of a figure that its panels take on which all agrees."""
     rows, columns = explained.shape
     shared = 0.0
-    for left, top, right, bottom in figure.panels:
+    for left, top, right, bottom in figure.layout.panels:
         at = (
             slice(int(np.ceil(top * rows)), int(bottom * rows)),
             slice(int(np.ceil(left * columns)), int(right * columns)),
@@ -209,6 +209,6 @@ def _kind_by_frames(paired: Paired, ground: Aligned, box: Box) -> Kind:
     if frames.both_protrude(paired):
         return "overlap"
     is_part = (box[2] - box[0]) * (box[3] - box[1]) < MAX_PANEL
-    is_panel = is_part and any(frames.is_same_box(box, panel) for panel in ground.panels)
+    is_panel = is_part and any(frames.is_same_box(box, panel) for panel in ground.parts)
     is_panel = is_panel or frames.is_strip(box) or frames.zoom(paired) > MAX_COPY_ZOOM
     return "panel" if is_panel else "copy"

@@ -1,6 +1,7 @@
 """Panels: the parts of a figure that stand side by side, with an even gutter or a seam between them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -31,32 +32,56 @@ SEAM_ROWS: Final = 0.6
 _BESIDE = 8
 
 
-def find_panels(grey: Pixels) -> list[Box]:
-    """Give the panels of a figure, uint8 [H, W], by reading order; none where it is one picture."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The parts of a figure, by reading order.
+
+    Attributes:
+        panels: those in which no other part was found; none where the figure is one picture.
+        groups: those that hold several, such as a row of panels, or one panel with an even band within.
+    """
+
+    panels: list[Box]
+    groups: list[Box]
+
+
+def find_layout(grey: Pixels) -> Layout:
+    """Give the panels and groups of panels of a figure, uint8 [H, W]."""
     factor = min(1.0, SIDE / max(grey.shape))
     size = max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
     height, width = small.shape
-    least = int(MIN_SIDE * height), int(MIN_SIDE * width)
-    boxes = list(_cut(small, 0, 0, least, DEPTH))
-    if len(boxes) < 2:
-        return []
-    return [(left / width, top / height, right / width, bottom / height) for left, top, right, bottom in boxes]
+    layout = Layout([], [])
+    _, *parts = _cut(small, 0, 0, (int(MIN_SIDE * height), int(MIN_SIDE * width)), DEPTH)
+    for (left, top, right, bottom), is_panel in parts:
+        boxes = layout.panels if is_panel else layout.groups
+        boxes.append((left / width, top / height, right / width, bottom / height))
+    return layout
 
 
-def _cut(grey: Pixels, left: int, top: int, least: tuple[int, int], depth: int) -> Iterator[tuple[int, int, int, int]]:
+def find_panels(grey: Pixels) -> list[Box]:
+    """Give the panels of a figure, uint8 [H, W], by reading order; none where it is one picture."""
+    return find_layout(grey).panels
+
+
+def _cut(
+    grey: Pixels, left: int, top: int, least: tuple[int, int], depth: int
+) -> Iterator[tuple[tuple[int, int, int, int], bool]]:
+    """Give the picture, the parts into which it is cut, and theirs, each with whether it is not cut."""
     height, width = grey.shape
+    box = left, top, left + width, top + height
     for columns in (True, False):
         turned = grey if columns else grey.T
         parts = _parts(turned, least[1] if columns else least[0]) if depth else []
         if len(parts) > 1:
+            yield box, False
             for start, end in parts:
                 if columns:
                     yield from _cut(grey[:, start:end], left + start, top, least, depth - 1)
                 else:
                     yield from _cut(grey[start:end], left, top + start, least, depth - 1)
             return
-    yield left, top, left + width, top + height
+    yield box, True
 
 
 def _parts(grey: Pixels, least: int) -> list[tuple[int, int]]:
