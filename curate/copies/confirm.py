@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 
 from . import grey, registration
-from .alignment import Aligned, Alignment, alignments, block_correlations
+from .alignable import Alignable
+from .alignment import Alignment, alignments, block_correlations
 from .grey import Pixels
 from .judgement import UNRELATED, Judgement, Kind, judge
 from .paired import DRAWING_SIDE
@@ -79,7 +80,7 @@ class Prepared:
         is_sketch: whether one of the two compared is a sketch.
     """
 
-    aligned: Aligned
+    aligned: Alignable
     is_sketch: bool
 
 
@@ -95,7 +96,7 @@ def prepare(picture: Pixels, for_sketch: bool = False) -> Prepared | None:
     small = grey.working_picture(picture)
     if small is None:
         return None
-    return Prepared(Aligned(picture, whiten(small) if for_sketch else small), for_sketch)
+    return Prepared(Alignable(picture, whiten(small) if for_sketch else small), for_sketch)
 
 
 def prepare_sketch(kept: Sketch) -> Prepared:
@@ -104,7 +105,7 @@ def prepare_sketch(kept: Sketch) -> Prepared:
     Raises:
         ValueError: the sketch is damaged.
     """
-    return Prepared(Aligned.of_sketch(reconstruct(kept), kept.enlarged), is_sketch=True)
+    return Prepared(Alignable.of_sketch(reconstruct(kept), kept.enlarged), is_sketch=True)
 
 
 def compare(first: Prepared | None, second: Prepared | None) -> Match:
@@ -146,7 +147,7 @@ def _distinct(found: list[Alignment]) -> list[Alignment]:
     return chosen
 
 
-def _judged(first: Aligned, second: Aligned, map_: Matrix) -> Match:
+def _judged(first: Alignable, second: Alignable, map_: Matrix) -> Match:
     area = float(np.linalg.det(map_[:, :2]))
     if abs(area) < 1e-3:
         return NO_MATCH
@@ -167,7 +168,7 @@ def _in_whole(box: Box, frame: Box) -> Box:
     return left + box[0] * width, top + box[1] * height, left + box[2] * width, top + box[3] * height
 
 
-def _by_sketch(first: Aligned, second: Aligned, found: list[Alignment]) -> Match:
+def _by_sketch(first: Alignable, second: Alignable, found: list[Alignment]) -> Match:
     """Compare the detail of blocks; of drawings a sketch does not show what differs, so they are never copies."""
     best = NO_MATCH
     if first.is_drawing or second.is_drawing:

@@ -23,11 +23,11 @@ CONTRAST: Final = 18.0
 AT_SIDE: Final = 0.02
 """How far from a side of a picture, as a share of it, a box still reaches it."""
 
-MAX_STRIP: Final = 0.52
-"""The largest share of a picture that a strip at three sides takes: half, measured with some error."""
+MAX_HALF: Final = 0.52
+"""The largest share of a picture that a part at three of its sides takes: half, measured with some error."""
 
-MAX_MIDDLE: Final = 0.35
-"""The same of a strip between two sides: a third."""
+MAX_THIRD: Final = 0.4
+"""The same of a part at two sides: a third of a picture from which even borders were cut."""
 
 STILL: Final = 0.1
 """The change of scale, and the shift in sides, below which a picture is in place."""
@@ -88,16 +88,14 @@ def shared_box(paired: Paired) -> Box:
     return float(left), float(top), float(right), float(bottom)
 
 
-def is_strip(box: Box) -> bool:
-    """Tell whether a box takes at most half of a picture at three of its sides, or a third between two of them.
+def is_division(box: Box) -> bool:
+    """Tell whether a box is what a division of the picture gives: up to half of it at three sides, or a third at two.
 
-    Crops keep more of what is in the middle; such a part is a panel beside a seam that does not show.
+    Crops keep more, or what is in the middle; such a part is a panel beside a seam that does not show.
     """
-    left, top, right, bottom = np.abs(np.array(box) - (0, 0, 1, 1)) <= AT_SIDE
+    sides = np.count_nonzero(np.abs(np.array(box) - (0, 0, 1, 1)) <= AT_SIDE)
     area = (box[2] - box[0]) * (box[3] - box[1])
-    is_across = (left and right) or (top and bottom)
-    at_three = is_across and np.count_nonzero((left, top, right, bottom)) >= 3
-    return bool(is_across and area <= (MAX_STRIP if at_three else MAX_MIDDLE))
+    return bool((sides >= 3 and area <= MAX_HALF) or (sides == 2 and area <= MAX_THIRD))
 
 
 def is_same_box(one: Box, other: Box) -> bool:

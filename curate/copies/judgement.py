@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import frames
-from .alignment import Aligned
+from .alignable import Alignable
 from .grey import WORKING_SIDE
 from .inks import lifted
 from .paired import Paired, pair
@@ -104,7 +104,7 @@ class Judgement:
 UNRELATED: Final = Judgement("unrelated", 0.0, 0.0, (0.0, 0.0, 1.0, 1.0))
 
 
-def judge(part: Aligned, ground: Aligned, map_: Matrix) -> Judgement:
+def judge(part: Alignable, ground: Alignable, map_: Matrix) -> Judgement:
     """Judge two pictures under an alignment of `part` with `ground`, which shows as much or more.
 
     Args:
@@ -190,7 +190,7 @@ def _is_spotless(regions: Regions, explained: npt.NDArray[np.bool_]) -> bool:
     return bool(explained[regions.loud].all()) and _few_unexplained(regions, explained, PLAIN)
 
 
-def _shared_panels(figure: Aligned, regions: Regions, explained: npt.NDArray[np.bool_]) -> float:
+def _shared_panels(figure: Alignable, regions: Regions, explained: npt.NDArray[np.bool_]) -> float:
     """Give the share of a figure that its panels take on which all agrees."""
     rows, columns = explained.shape
     shared = 0.0
@@ -204,11 +204,11 @@ def _shared_panels(figure: Aligned, regions: Regions, explained: npt.NDArray[np.
     return shared
 
 
-def _kind_by_frames(paired: Paired, ground: Aligned, box: Box) -> Kind:
+def _kind_by_frames(paired: Paired, ground: Alignable, box: Box) -> Kind:
     """Name the relation of pictures that agree where both show something, by what each shows beside it."""
     if frames.both_protrude(paired):
         return "overlap"
     is_part = (box[2] - box[0]) * (box[3] - box[1]) < MAX_PANEL
     is_panel = is_part and any(frames.is_same_box(box, panel) for panel in ground.parts)
-    is_panel = is_panel or frames.is_strip(box) or frames.zoom(paired) > MAX_COPY_ZOOM
+    is_panel = is_panel or frames.is_division(box) or frames.zoom(paired) > MAX_COPY_ZOOM
     return "panel" if is_panel else "copy"

@@ -5,7 +5,7 @@ Scale-Invariant Keypoints, 2004). The surroundings of a blob are sampled in its 
 direction of its brightness slope, mirrored or not) and described by low-order DCT coefficients.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -55,6 +55,7 @@ class Keypoints:
         handed: how certain that choice is, 0 to about 1, float32 [N].
         bright: whether the blob is brighter than its surroundings, bool [N].
         coefficients: of `ORDERS`, mirrored where `mirrored`, float32 [N, 30].
+        shape: height and width of the picture.
     """
 
     x: Floats
@@ -65,9 +66,17 @@ class Keypoints:
     handed: Floats
     bright: npt.NDArray[np.bool_]
     coefficients: Floats
+    shape: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def at(self, shape: tuple[int, ...]) -> "Keypoints":
+        """Give them in places and scales of the same picture at another size."""
+        y, x = (new / old for new, old in zip(shape, self.shape, strict=True))
+        sigma = self.sigma * np.float32((x * y) ** 0.5)
+        to_x, to_y = ((place + 0.5) * np.float32(by) - np.float32(0.5) for place, by in ((self.x, x), (self.y, y)))
+        return replace(self, x=to_x, y=to_y, sigma=sigma, shape=shape)
 
 
 def detect(picture: Floats, limit: int) -> Keypoints:
@@ -89,7 +98,7 @@ def detect(picture: Floats, limit: int) -> Keypoints:
     mirrored = np.asarray(hand < 0)
     coefficients = spectrum[:, _V, _U]
     coefficients[np.ix_(mirrored, IS_ODD)] *= -1
-    return Keypoints(place_x, place_y, sigma, angle, mirrored, np.abs(hand) / size, bright, coefficients)
+    return Keypoints(place_x, place_y, sigma, angle, mirrored, np.abs(hand) / size, bright, coefficients, picture.shape)
 
 
 def _blur_scales(picture: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import grey, registration
-from .alignment import Aligned
+from .alignable import Alignable
 from .grey import Floats
 from .regions import CELL, NOISE, Regions, compare_regions
 from .registration import Matrix
@@ -51,7 +51,7 @@ class Paired:
         return compare_regions(one, other, self.inside, self.sharpest, self.noise)
 
 
-def pair(part: Aligned, ground: Aligned, map_: Matrix) -> Paired | None:
+def pair(part: Alignable, ground: Alignable, map_: Matrix) -> Paired | None:
     """Pair two pictures under an alignment of their working pictures; None where they share too little.
 
     Args:
