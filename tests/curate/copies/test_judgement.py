@@ -94,6 +94,28 @@ def test_a_part_beside_a_seam_that_does_not_show_is_a_panel_if_it_is_half_or_les
     assert match(wide, wide.crop((round(left * 500), 0, round(right * 500), 208))).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("box", "kind"),
+    [
+        ((170, 0, 330, 208), "panel"),  # the middle of three
+        ((0, 0, 250, 104), "panel"),  # one of four
+        ((120, 0, 380, 208), "copy"),  # half, but from the middle
+        ((100, 40, 400, 168), "copy"),
+    ],
+)
+def test_a_third_of_a_figure_at_two_sides_is_a_panel_and_what_is_in_the_middle_a_crop(box, kind):
+    wide = picture(11, 500, 208)
+    assert match(wide, wide.crop(box)).kind == kind
+
+
+def test_a_squeezed_panel_with_an_even_band_within_is_one_panel():
+    banded = np.array(picture(2, 420, 208))
+    banded[60:70] = 255
+    panel = Image.fromarray(banded)
+    figure = beside(panel.resize((208, 208)), picture(3, 208, 208), picture(4, 208, 208), gutter=6)
+    assert match(figure, panel).kind == "panel"
+
+
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.75])
 def test_overlapping_tiles_overlap_by_their_share(share):
     wide = picture(9, 400, 208)
