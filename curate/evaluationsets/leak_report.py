@@ -23,8 +23,8 @@ TRAINING_SPLITS = ("train", "validation")
 def report(target: Path, against: Sequence[Path], split: str, workers: int) -> dict[str, Any]:
     """Report what `target` shares with each of `against`.
 
-    Images of a mix among `against` are compared themselves; those of folders and fingerprint files by their sketches,
-    as in a build. The rule of `target`, or the default one of a folder, decides which related images are leaks.
+    Images of mixes and folders among `against` are compared themselves, those of fingerprint files by their sketches.
+    The rule of `target`, or the default one of a folder, decides which related images are leaks.
 
     Args:
         target: a finished mix, of which the training and validation records count, or a folder of images.
