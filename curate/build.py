@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from . import losses, omissions, parts, sampledata
+from . import engine, losses, omissions, parts, sampledata
 from .decide import candidates, leaks, policy, scan_images
 from .decide.copy_search import Copies, CopySearch
 from .decide.scan_texts import ScanTexts
@@ -90,6 +90,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     seconds: dict[str, float] = {}
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
+        engine.require_shared(work)
         is_generated = root is None
         root = root or sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)

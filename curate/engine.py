@@ -1,4 +1,7 @@
-"""Run a function over tasks in worker processes: each task once, results in the order of the tasks."""
+"""Run a function over tasks in worker processes: each task once, results in the order of the tasks.
+
+The processes are children of this one, unless `using` has put another engine in their place.
+"""
 
 import multiprocessing
 import os
@@ -8,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing.connection import wait
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 
@@ -17,6 +22,49 @@ from .errors import WorkError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+class Engine(Protocol):
+    """What runs tasks in place of this machine's processes."""
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task], order: Sequence[int]) -> Iterator[Result]:
+        """Yield `function(task)` for every task, in order; start the tasks at the places of `order`, in that order."""
+
+    def require_shared(self, folder: Path) -> None:
+        """Check that every machine at work sees a folder.
+
+        Raises:
+            UsageError: one does not.
+        """
+
+
+_engine: ContextVar[Engine | None] = ContextVar("engine", default=None)
+"""A context variable, since an engine belongs to a command, while `run` is called deep within it."""
+
+
+@contextmanager
+def using(engine: Engine) -> Iterator[None]:
+    """Let an engine run the tasks of the block, in place of this machine's processes."""
+    token = _engine.set(engine)
+    try:
+        yield
+    finally:
+        _engine.reset(token)
+
+
+def require_shared(folder: Path) -> None:
+    """Check that every machine at work sees a folder.
+
+    Raises:
+        UsageError: one does not.
+    """
+    if engine := _engine.get():
+        engine.require_shared(folder)
+
+
+def start_order(sizes: Sequence[int]) -> list[int]:
+    """Give the places of tasks in the order in which they start: the largest first, equal ones in their order."""
+    return sorted(range(len(sizes)), key=lambda place: -sizes[place])
 
 
 def run(
@@ -30,7 +78,7 @@ def run(
     Args:
         function: what is done.
         tasks: with what.
-        workers: processes.
+        workers: processes; another engine has its own number.
         sizes: how much work each task is, in any unit; larger ones start first, so that no worker ends long after the
             others. Without it tasks start in their order.
 
@@ -38,6 +86,10 @@ def run(
         WorkError: a worker died (killed, out of memory).
         Exception: raised by `function`; tasks that have not started are cancelled.
     """
+    order = start_order(sizes) if sizes else range(len(tasks))
+    if engine := _engine.get():
+        yield from engine.run(function, tasks, order)
+        return
     if workers <= 1 or len(tasks) <= 1:
         with _one_opencv_thread():
             yield from map(function, tasks)
@@ -46,7 +98,6 @@ def run(
     pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker)
     try:
         with _sigint_blocked():
-            order = sorted(range(len(tasks)), key=lambda place: -sizes[place]) if sizes else range(len(tasks))
             started = {place: pool.submit(function, tasks[place]) for place in order}
         for place in range(len(tasks)):
             yield started.pop(place).result()

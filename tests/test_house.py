@@ -39,6 +39,7 @@ ORDER = """
     curate.mixture curate.facts
     curate.licences
     curate.tables
+    curate.ray_engine
     curate.engine curate.config curate.shards curate.locks curate.file_state
     curate.record curate.errors curate.progress curate.code_digest curate.copies
 """
