@@ -27,8 +27,17 @@ Result = TypeVar("Result")
 class Engine(Protocol):
     """What runs tasks in place of this machine's processes."""
 
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task], order: Sequence[int]) -> Iterator[Result]:
-        """Yield `function(task)` for every task, in order; start the tasks at the places of `order`, in that order."""
+    def run(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        order: Sequence[int],
+        ended: Callable[[int], None],
+    ) -> Iterator[Result]:
+        """Yield `function(task)` for every task, in order, as `run` does.
+
+        Tasks start in the order of the places in `order`; `ended` gets the place of each that has ended.
+        """
 
     def require_shared(self, folder: Path) -> None:
         """Check that every machine at work sees a folder.
@@ -68,7 +77,11 @@ def start_order(sizes: Sequence[int]) -> list[int]:
 
 
 def run(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int, sizes: Sequence[int] | None = None
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    sizes: Sequence[int] | None = None,
+    ended: Callable[[int], None] = lambda place: None,
 ) -> Iterator[Result]:
     """Yield `function(task)` for every task, in order, with one OpenCV thread per process.
 
@@ -81,6 +94,7 @@ def run(
         workers: processes; another engine has its own number.
         sizes: how much work each task is, in any unit; larger ones start first, so that no worker ends long after the
             others. Without it tasks start in their order.
+        ended: gets the place of each task when it has ended, which may be long before its result has its turn.
 
     Raises:
         WorkError: a worker died (killed, out of memory).
@@ -88,17 +102,22 @@ def run(
     """
     order = start_order(sizes) if sizes else range(len(tasks))
     if engine := _engine.get():
-        yield from engine.run(function, tasks, order)
+        yield from engine.run(function, tasks, order, ended)
         return
     if workers <= 1 or len(tasks) <= 1:
         with _one_opencv_thread():
-            yield from map(function, tasks)
+            for place, task in enumerate(tasks):
+                result = function(task)
+                ended(place)
+                yield result
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_start_worker)
     try:
         with _sigint_blocked():
             started = {place: pool.submit(function, tasks[place]) for place in order}
+        for place, future in started.items():
+            future.add_done_callback(lambda _, place=place: ended(place))  # type: ignore[misc]
         for place in range(len(tasks)):
             yield started.pop(place).result()
     except BrokenProcessPool as error:

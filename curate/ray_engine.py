@@ -70,7 +70,13 @@ def connected(workers: int) -> Iterator["RayEngine"]:
 class RayEngine:
     """The cluster that this process is connected to, as an `engine.Engine`."""
 
-    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task], order: Sequence[int]) -> Iterator[Result]:
+    def run(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        order: Sequence[int],
+        ended: Callable[[int], None],
+    ) -> Iterator[Result]:
         """Yield `function(task)` for every task, in order; a task whose worker or node dies is repeated.
 
         Raises:
@@ -89,9 +95,11 @@ class RayEngine:
                         in_flight[start(shared_function, tasks[next_place], folder)] = next_place
                         if len(in_flight) >= _most_in_flight():
                             break
-                    ended, _ = ray.wait(list(in_flight))
-                    for reference in ended:
-                        done[in_flight.pop(reference)] = ray.get(reference)
+                    ready, _ = ray.wait(list(in_flight))
+                    for reference in ready:
+                        ready_place = in_flight.pop(reference)
+                        done[ready_place] = ray.get(reference)
+                        ended(ready_place)
                 yield done.pop(place)
         except RayTaskError as error:
             if isinstance(error.cause, Exception):

@@ -128,7 +128,7 @@ def die(number: int) -> int:
 
 def test_a_task_whose_workers_always_die_stops_the_run_in_one_line(on_ray, monkeypatch):
     monkeypatch.setattr(ray_engine, "RETRIES", 1)
-    with pytest.raises(WorkError, match="workers died 2 times.*finished work is kept"):
+    with pytest.raises(WorkError, match=r"workers died 2 times.*finished work is kept"):
         list(engine.run(die, [1], 1))
 
 
