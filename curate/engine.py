@@ -8,13 +8,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 
@@ -117,7 +118,7 @@ def run(
         with _sigint_blocked():
             started = {place: pool.submit(function, tasks[place]) for place in order}
         for place, future in started.items():
-            future.add_done_callback(lambda _, place=place: ended(place))  # type: ignore[misc]
+            future.add_done_callback(partial(_report, ended, place))
         for place in range(len(tasks)):
             yield started.pop(place).result()
     except BrokenProcessPool as error:
@@ -131,6 +132,11 @@ def run(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _report(ended: Callable[[int], None], place: int, future: Future[Any]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        ended(place)
 
 
 @contextmanager
