@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from . import losses, omissions, parts, sampledata
+from . import engine, losses, omissions, parts, progress, sampledata
 from .decide import candidates, leaks, policy, scan_images
 from .decide.copy_search import Copies, CopySearch
 from .decide.scan_texts import ScanTexts
@@ -90,6 +90,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
     seconds: dict[str, float] = {}
     language_model = find_model(options.language_model)
     with working(out, options.fresh) as work:
+        engine.require_shared(work)
         is_generated = root is None
         root = root or sample_root(mixture, work)
         inputs, missing = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
@@ -109,14 +110,14 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             return finished
         stage = work / f"mix-{digest[:20]}"
         remove_all(other for other in work.glob("mix-*") if other != stage)
-        with timed(seconds, "load"):
+        with timed(seconds, "load"), progress.stage("loading the scans"):
             records, differences = load_records(context, complete)
         notes += say_all("note", row_counts.notes(differences))
         warnings = [*omissions.missing_shards(inputs), *row_counts.warnings(differences)]
         search = copy_search(records, context)
         with timed(seconds, "compare"):
             copies = search.everywhere()
-        with timed(seconds, "decide"):
+        with timed(seconds, "decide"), progress.stage(f"deciding on {records.height:,} records"):
             decision = decide_records(records, context, search, copies)
             decided = decision.records
             warnings += describe_losses(decided, context)
@@ -124,7 +125,8 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             notes += say_all("note", policy.unknown_licence_notes(fields, context.facts))
             ledger.write(stage / "ledger.parquet", decided)
         with timed(seconds, "write"):
-            plans = plan_shards(decided, mixture)
+            with progress.stage("planning the shards"):
+                plans = plan_shards(decided, mixture)
             shards = write_shards(plans, context, stage)
             files = sorted([*(shard.path for shard in shards), *_write_pointers(plans, context, stage)])
         incomplete = [entry.source for entry in inputs if options.limit is not None or entry.missing_shards]
@@ -288,7 +290,8 @@ def _describe(
 ) -> dict[str, Any]:
     """Write cards, report and manifest of the shards, whose digests are known; give the manifest."""
     document["files"] = manifest.file_facts(stage, files, digests)
-    document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
+    with progress.stage("statistics"):
+        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
     document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
     written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
     document["files"] |= manifest.file_facts(stage, written)

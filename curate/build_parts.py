@@ -9,7 +9,7 @@ files of its tasks into `OUT/.work` and removes nothing there. The plain build d
 from dataclasses import asdict
 from pathlib import Path
 
-from . import omissions, parts
+from . import engine, omissions, parts
 from .build import (
     BuildOptions,
     Context,
@@ -53,6 +53,7 @@ def build_part(mixture: Mixture, root: Path | None, out: Path, options: BuildOpt
         )
     language_model = find_model(options.language_model)
     with working_together(out) as work:
+        engine.require_shared(work)
         root = root or sample_root(mixture, work)
         inputs, _ = find(mixture, root, options.only, options.allow_missing, options.allow_lost)
         if options.require_evaluation:

@@ -8,7 +8,7 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
-from .options import PATH, comma_list, workers_option
+from .options import PATH, chosen_engine, comma_list, engine_option, workers_option
 from .printing import print_build, print_json, print_licences
 
 
@@ -22,6 +22,7 @@ from .printing import print_build, print_json, print_licences
 @click.option("--require-evaluation", is_flag=True, help="Stop if an evaluation set of the mixture is not there.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read only the first N rows of each source.")
 @workers_option
+@engine_option
 @click.option("--verify-inputs", is_flag=True, help="Read all images again before results of earlier runs are used.")
 @click.option("--fresh", is_flag=True, help="Discard the results of earlier runs.")
 @click.option("--language-model", type=PATH, help="fastText's lid.176.ftz, instead of the installed one.")
@@ -43,6 +44,7 @@ def build(
     require_evaluation: bool,
     limit: int | None,
     workers: int,
+    engine: Literal["processes", "ray"],
     verify_inputs: bool,
     fresh: bool,
     language_model: Path | None,
@@ -92,9 +94,11 @@ def build(
     if share is not None:
         from medmix.curate.build_parts import build_part
 
-        build_part(mixture, root, out, options, share)
+        with chosen_engine(engine, workers):
+            build_part(mixture, root, out, options, share)
         return
-    manifest = build_mix(mixture, root, out, options)
+    with chosen_engine(engine, workers):
+        manifest = build_mix(mixture, root, out, options)
     if as_json:
         print_json(manifest, sort_keys=True)
     else:

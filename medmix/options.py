@@ -1,7 +1,10 @@
 """Options that several commands have, and how they are parsed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -14,6 +17,30 @@ workers_option = click.option(
     show_default="one per core",
     help="Worker processes.",
 )
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="What runs tasks: this machine's processes, or a Ray cluster (docs/clusters.md).",
+)
+
+
+@contextmanager
+def chosen_engine(name: Literal["processes", "ray"], workers: int) -> Iterator[None]:
+    """Let the engine of `engine_option` run the tasks of the block; Ray is imported only if it is the one.
+
+    Raises:
+        UsageError: Ray is not installed, or its cluster cannot be reached.
+    """
+    if name == "processes":
+        yield
+        return
+    from medmix.curate import engine, ray_engine
+
+    with ray_engine.connected(workers) as connected, engine.using(connected):
+        yield
 
 
 def comma_list(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:

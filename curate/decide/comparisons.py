@@ -25,7 +25,7 @@ from ..copies.fingerprints import Fingerprints
 from ..copies.sketch import Sketch
 from ..errors import WorkError
 from ..measure import images
-from ..progress import track
+from ..progress import Amounts, reporting
 from ..read import zip_index
 from ..read.image_store import ImageStore
 from ..shards import replacing, temporary_files
@@ -155,8 +155,10 @@ def unfinished(tasks: Sequence[ComparisonTask], folder: Path) -> list[Comparison
 
 def run_tasks(tasks: Sequence[ComparisonTask], workers: int) -> None:
     """Compare the pairs of tasks in parallel, unless their files exist."""
-    for _ in track(engine.run(compare, tasks, workers), len(tasks), "comparing images"):
-        pass
+    pairs = Amounts([len(task.pairs) for task in tasks], "pairs")
+    with reporting("comparing images", len(tasks), "tasks", pairs) as ended:
+        for _ in engine.run(compare, tasks, workers, ended=ended):
+            pass
 
 
 def _with_keys(pairs: pl.DataFrame, by_number: Mapping[int, Image]) -> pl.DataFrame:

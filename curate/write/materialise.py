@@ -16,7 +16,7 @@ from ..facts import Facts
 from ..licences.rulings import rule
 from ..measure import report_sections
 from ..measure.scans import ScanFile
-from ..progress import track
+from ..progress import Amounts, reporting
 from ..read import zip_index
 from ..read.image_store import ImageStore
 from ..read.inputs import Input
@@ -29,6 +29,9 @@ from .image_encoding import encode_image
 
 DECIDED = ("scan", "scan_row", "id", "split", "wording", "article", "article_read")
 """The columns of pass 2 that writing a record needs."""
+
+BYTES_A_RECORD = 46_000
+"""A record without an image takes as long to write as so many bytes of images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,15 @@ def write_all(
         entry = by_source[plan.path.split("/")[1]]
         section = sections.get(entry.source)
         tasks.append(WriteTask(plan, out, paths, digests, finished, entry.folder, entry.facts, entry.layout, section))
-    sizes = [task.plan.bytes for task in tasks]
-    return list(track(engine.run(write, tasks, workers, sizes), len(tasks), "writing"))
+    sizes = [start_size(plan.bytes, plan.rows.height) for plan in plans]
+    records = Amounts([plan.rows.height for plan in plans], "records")
+    with reporting("writing", len(tasks), "shards", records) as ended:
+        return list(engine.run(write, tasks, workers, sizes, ended))
+
+
+def start_size(size: int, records: int) -> int:
+    """Give how much work a shard is, in bytes: the record of a short text takes as long as one with a small image."""
+    return size + records * BYTES_A_RECORD
 
 
 def write(task: WriteTask) -> WrittenShard:
