@@ -22,7 +22,7 @@ os.environ.setdefault("RAY_task_oom_retries", "3")  # Ray's own default is to re
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:
     raise UsageError("--engine ray needs Ray, which is not installed: pip install 'medmix[ray]'") from error
@@ -120,6 +120,7 @@ class RayEngine:
 
         Raises:
             UsageError: one does not; the message names it.
+            WorkError: one does not answer.
         """
         token = folder / f".shared.{unique_name()}.tmp"
         token.write_text(token.name, encoding="utf-8")
@@ -141,6 +142,10 @@ def _sees(node: dict[str, Any], token: Path) -> bool:
         return bool(ray.get(probe.remote(_reads, token, str(Path.cwd())), timeout=PROBE_SECONDS))
     except RayTaskError:
         raise
+    except GetTimeoutError:
+        raise WorkError(
+            f"node {node['NodeName']} ({node['NodeManagerAddress']}) does not answer within {PROBE_SECONDS:.0f} s"
+        ) from None
     except RayError:  # the node has died since: it gets no tasks
         return True
 
