@@ -23,7 +23,11 @@ def write_medqa(folder: Path, size: Size) -> None:
             texts = Texts("medqa", test[place % len(test)] if leaked else place)
             question, (right, *options) = texts.vignette(), texts.options()
             options.insert(place % 4, right)
-            row = {"question": question.upper() if leaked else question, "answer": right, "answer_idx": "ABCD"[place % 4]}
+            row = {
+                "question": question.upper() if leaked else question,
+                "answer": right,
+                "answer_idx": "ABCD"[place % 4],
+            }
             rows.append(row | {"options": dict(zip("ABCD", options, strict=True)), "meta_info": "step1"})
         path = folder / f"data_clean/questions/US/4_options/phrases_no_exclude_{split}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)

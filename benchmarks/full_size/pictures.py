@@ -72,9 +72,11 @@ class Painter:
     def _film(self, draws: np.random.Generator) -> Pixels:
         """Draw a chest film: all are alike from afar, as real ones are."""
         chest = np.full((128, 104), 30, np.uint8)
-        jitter = draws.normal(0, 3, (16, 2))
+        jitter = draws.normal(0, 4, (16, 2))
 
-        def ellipse(place: int, x: float, y: float, a: float, b: float, tilt: float, grey: int, thickness: int = -1) -> None:
+        def ellipse(
+            place: int, x: float, y: float, a: float, b: float, tilt: float, grey: int, thickness: int = -1
+        ) -> None:
             centre = int(x + jitter[place, 0]), int(y + jitter[place, 1])
             axes = int(a + abs(jitter[place + 1, 0])), int(b + abs(jitter[place + 1, 1]))
             cv2.ellipse(chest, centre, axes, tilt, 0, 360, grey + int(jitter[place, 0] * 3), thickness)
@@ -89,6 +91,12 @@ class Painter:
         for _ in range(draws.integers(0, 4)):
             centre = tuple(int(value) for value in draws.integers(20, 84, 2))
             cv2.circle(chest, centre, int(draws.integers(2, 9)), int(draws.integers(110, 220)), -1)
+        for _ in range(draws.integers(0, 6)):  # tubes and wires
+            ends = draws.integers((0, 0), (104, 128), (4, 2)).astype(np.int32)
+            cv2.polylines(chest, [ends], False, int(draws.integers(120, 250)), 1, cv2.LINE_AA)
+        pose = cv2.getRotationMatrix2D((52, 64), draws.normal(0, 1.5), draws.uniform(0.95, 1.06))
+        pose[:, 2] += draws.normal(0, 2, 2)
+        chest = cv2.warpAffine(chest, pose, (104, 128), borderMode=cv2.BORDER_REFLECT)
         film = cv2.resize(cv2.GaussianBlur(chest, (5, 5), 0), (832, 1024))
         film = cv2.addWeighted(film, 1.0, self._texture(draws, 1024, 832), 0.45, -58)
         cv2.putText(film, _TEXTS[draws.integers(3, 5)], (60, 90), cv2.FONT_HERSHEY_SIMPLEX, 2, 250, 4)
@@ -110,7 +118,10 @@ class Painter:
         """Draw bright ellipses on black, under texture, with marks."""
         body = np.full((height, width), draws.integers(0, 40), np.uint8)
         for share in (0.45, 0.3, 0.2, 0.16, 0.12, 0.1, 0.08, 0.06, 0.05, 0.04):
-            centre = int(draws.normal(width / 2, width * (0.25 - share / 2))), int(draws.normal(height / 2, height * (0.25 - share / 2)))
+            centre = (
+                int(draws.normal(width / 2, width * (0.25 - share / 2))),
+                int(draws.normal(height / 2, height * (0.25 - share / 2))),
+            )
             axes = int(width * share * draws.uniform(0.6, 1.2)), int(height * share * draws.uniform(0.6, 1.2))
             cv2.ellipse(body, centre, axes, int(draws.integers(0, 180)), 0, 360, int(draws.integers(40, 230)), -1)
         body = cv2.addWeighted(cv2.blur(body, (3, 3)), 1.0, self._texture(draws, height, width), 0.5, -64)
@@ -120,7 +131,9 @@ class Painter:
     def _tissue(self, draws: np.random.Generator, height: int, width: int) -> Pixels:
         """Draw nuclei on a stained ground."""
         ground = self._texture(draws, height, width)
-        tissue = cv2.merge([cv2.addWeighted(ground, 0.6, ground, 0, float(shift)) for shift in draws.integers(60, 150, 3)])
+        tissue = cv2.merge(
+            [cv2.addWeighted(ground, 0.6, ground, 0, float(shift)) for shift in draws.integers(60, 150, 3)]
+        )
         for x, y, size, grey in draws.integers((0, 0, 2, 40), (width, height, 9, 130), (60, 4)).tolist():
             cv2.circle(tissue, (x, y), size, (grey + 40, grey // 2, grey), -1)
         return tissue

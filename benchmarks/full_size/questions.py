@@ -82,7 +82,9 @@ def write_slake(folder: Path, size: Size, pool: Pool) -> None:
         (base / f"{split}.json").write_text(json.dumps(items, ensure_ascii=False), encoding="utf-8")
     images = range((rows - 1) // 22 + 1)
     pictures = (
-        Picture("film", FIRST_CXR8 + number, 60, scale=0.5) if number % 8 == 3 else Picture("small", FIRST_SLAKE + number)
+        Picture("film", FIRST_CXR8 + number, 60, scale=0.5)
+        if number % 8 == 3
+        else Picture("small", FIRST_SLAKE + number)
         for number in images
     )
     for number, content in zip(images, encode_all(pool, pictures), strict=True):
@@ -170,7 +172,11 @@ def _omni_row(member: str, place: int) -> dict[str, object]:
     texts = Texts("omnimedvqa", place)
     topic = ("What abnormality is shown?", "What modality is used to take this image?", "Which organ is shown?")
     answers = sorted({f"{texts.word('finding')}".capitalize() for _ in range(9)})[:4]
-    row: dict[str, object] = {"dataset": member, "question_id": f"{member}_{place:06d}", "gt_answer": answers[place % 4 % len(answers)]}
+    row: dict[str, object] = {
+        "dataset": member,
+        "question_id": f"{member}_{place:06d}",
+        "gt_answer": answers[place % 4 % len(answers)],
+    }
     row |= {"question_type": "Disease Diagnosis", "question": topic[texts.number(0, 2)]}
     row |= {"image_path": _omni_path(member, _omni_image(place)), "modality_type": _MEMBERS[member][0]}
     return row | {f"option_{letter}": answer for letter, answer in zip("ABCD", answers, strict=False)}

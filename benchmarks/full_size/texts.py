@@ -25,11 +25,15 @@ dysplasia;carcinoma;adenoma;lymphoma;sarcoma;meningioma;glioma;hemangioma;lipoma
 _KINDS = """small;large;well-defined;irregular;heterogeneous;homogeneous;diffuse;focal;multiple;solitary;bilateral;cystic;solid;
 hypodense;hyperdense;hypoechoic;lobulated;spiculated;calcified;necrotic;vascular;mild;moderate;severe;extensive;subtle;
 new;old;residual;recurrent;chronic;acute;benign;malignant;peripheral;central;nodular;linear;patchy;ring-enhancing;round"""
-_VERBS = "shows;demonstrates;reveals;confirms;suggests;indicates;depicts;illustrates;is consistent with;is suspicious for"
+_VERBS = (
+    "shows;demonstrates;reveals;confirms;suggests;indicates;depicts;illustrates;is consistent with;is suspicious for"
+)
 _TREATMENTS = """surgery;radiotherapy;chemotherapy;amoxicillin;cisplatin;prednisolone;metformin;insulin;aspirin;heparin;warfarin;
 rituximab;bevacizumab;tamoxifen;methotrexate;cyclosporine;tacrolimus;interferon;ribavirin;ketamine;propofol;morphine;statins;
 exercise;physiotherapy;hemodialysis;embolization;stent placement;drainage;ablation;resection;transplantation;levothyroxine"""
-_PEOPLE = """patient;woman;man;girl;boy;infant;farmer;nurse;smoker;athlete;teacher;pregnant woman;diabetic patient;veteran"""
+_PEOPLE = (
+    """patient;woman;man;girl;boy;infant;farmer;nurse;smoker;athlete;teacher;pregnant woman;diabetic patient;veteran"""
+)
 _SIGNS = """fever;cough;chest pain;abdominal pain;headache;weight loss;fatigue;dyspnea;nausea;vomiting;jaundice;hematuria;
 a rash;joint pain;blurred vision;seizures;confusion;syncope;palpitations;dysphagia;diarrhea;back pain;night sweats;edema"""
 _OUTCOMES = "mortality;survival;recurrence;blood pressure;quality of life;length of stay;pain scores;tumor size;HbA1c;readmission"
