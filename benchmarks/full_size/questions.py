@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from multiprocessing.pool import Pool
 from pathlib import Path
 
-from datasets import Features, Image, Value
+import pyarrow as pa
+from datasets import Features, Image, List, Value
 
-from medmix.curate.sampledata import hub, ubench
+from medmix.curate.sampledata import hub
 
 from .counts import Size, split_places
 from .films import FIRST_CXR8
@@ -184,6 +185,16 @@ def _omni_row(member: str, place: int) -> dict[str, object]:
 
 _SETS = ("kather_et_al_2018", "acevedo_et_al_2020", "jung_et_al_2022")
 _TOPICS = ("domain", "subdomain", "modality", "submodality", "stain", "classification")
+_TEXT = Value("string")
+_QUESTION = dict.fromkeys(("id", "name", "question", "answer"), _TEXT)
+_UBENCH = Features(
+    {
+        "image": Image(),
+        **dict.fromkeys(("image_id", "dataset", "license", "modality", "split"), _TEXT),
+        "captions": dict.fromkeys(_TOPICS, _TEXT),
+        "questions": {topic: {**_QUESTION, "options": List(_TEXT), "answer_idx": Value("int32")} for topic in _TOPICS},
+    }
+)
 
 
 def write_ubench(folder: Path, size: Size, pool: Pool) -> None:
@@ -196,8 +207,10 @@ def write_ubench(folder: Path, size: Size, pool: Pool) -> None:
     for shard in range(shards):
         numbers = range(images * shard // shards, images * (shard + 1) // shards)
         rows = [_ubench_row(number, content) for number, content in zip(numbers, contents, strict=False)]
+        table = pa.Table.from_pylist(rows, schema=_UBENCH.arrow_schema)
         path = place / f"ubench-test-{shard:05d}-of-{shards:05d}.arrow"
-        path.write_bytes(ubench._arrow(rows, ubench._features()))
+        with path.open("wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
 
 
 def _ubench_row(number: int, content: bytes) -> dict[str, object]:
@@ -206,7 +219,7 @@ def _ubench_row(number: int, content: bytes) -> dict[str, object]:
         topic: None if topic == "stain" and number % 2 else _ubench_question(texts, topic, number) for topic in _TOPICS
     }
     row: dict[str, object] = {"image_id": f"{dataset}_{number:06d}", "image": {"bytes": content, "path": None}}
-    row |= {"label": number % 2, "dataset": dataset, "modality": "light microscopy", "license": "CC BY 4.0"}
+    row |= {"dataset": dataset, "modality": "light microscopy", "license": "CC BY 4.0"}
     return row | {"split": "test", "captions": dict.fromkeys(_TOPICS, "A picture."), "questions": asked}
 
 
