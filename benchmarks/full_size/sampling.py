@@ -3,12 +3,14 @@
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 SECONDS_BETWEEN_SAMPLES = 0.25
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -55,18 +57,14 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
         text=True,
     )
     arrived: list[tuple[float, str]] = []
-    assert process.stderr is not None
-    reader = threading.Thread(
-        target=lambda: arrived.extend((time.monotonic(), line.rstrip()) for line in process.stderr or ())
-    )
+    reader = threading.Thread(target=_read_lines, args=(process.stderr, arrived))
     reader.start()
     times, busy, peaks = [started], [0.0], {process.pid: 0.0}
-    while (status := os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is None:
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         _sample(process.pid, times, busy, peaks)
         time.sleep(SECONDS_BETWEEN_SAMPLES)
     _sample(process.pid, times, busy, peaks)  # a process that has ended and was not waited for keeps its times
     ended = time.monotonic()
-    del status
     reader.join()
     lines = [line for _, line in arrived]
     if process.wait():
@@ -82,6 +80,13 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
         elif match := _SHARDS.fullmatch(line):
             found.linked = int(match[1])
     return found
+
+
+def _read_lines(stream: IO[str], arrived: list[tuple[float, str]]) -> None:
+    """Add each line with the moment at which it arrives, and repeat it on stderr."""
+    for line in stream:
+        arrived.append((time.monotonic(), line.rstrip()))
+        print(line, end="", file=sys.stderr, flush=True)
 
 
 def _sample(root: int, times: list[float], busy: list[float], peaks: dict[int, float]) -> None:
