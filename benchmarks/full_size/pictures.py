@@ -19,7 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 _CANVAS = 2048
 _TEXTS = ("A", "B", "C", "L", "R", "p < 0.05", "control", "5 mm", "t (days)", "PORTABLE", "n = 12", "100 um")
 _CHUNK = 32
-_QUALITY = {"film": 40, "figure": 60, "small": 70}
+_QUALITY = {"film": 25, "figure": 50, "small": 70}
 
 
 @dataclass(frozen=True, slots=True)

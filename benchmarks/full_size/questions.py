@@ -52,7 +52,7 @@ def write_vqa_med_2019(folder: Path, size: Size, pool: Pool) -> None:
         first += count
         place = folder / ("VQAMed2019Test" if split == "Test" else f"ImageClef-2019-VQA-Med-{split}")
         images = {"Training": "Train_images", "Validation": "Val_images", "Test": "VQAMed2019_Test_Images"}[split]
-        _write_medpix(place / images, numbers, pool, quality=50)
+        _write_medpix(place / images, numbers, pool, quality=35)
         lines = []
         for number in numbers:
             for category in ("modality", "plane", "organ", "abnormality")[: 1 if split == "Test" else 4]:
