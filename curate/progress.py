@@ -158,7 +158,8 @@ def say_all(kind: str, lines: Sequence[str]) -> list[str]:
 
 @contextmanager
 def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds that a block takes to a table."""
+    """Add the seconds that a block takes to a table, and report them."""
     started = time.monotonic()
     yield
     seconds[name] = time.monotonic() - started
+    say(f"{name} took {seconds[name]:.1f} s")
