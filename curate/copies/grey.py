@@ -55,7 +55,7 @@ def trim(grey: Pixels) -> tuple[slice, slice]:
 
 def _border(rows: Pixels) -> int:
     """Count the rows that are as even as the first one."""
-    level = int(np.median(rows[0]))
+    level = median(rows[0])
     low, high = max(0, level - BORDER_TOLERANCE), min(255, level + BORDER_TOLERANCE)
     edges = rows[:1]
     size = 1
@@ -68,6 +68,15 @@ def _border(rows: Pixels) -> int:
             return size
         edges = rows[size : 2 * size]
         size = min(2 * size, len(rows))
+
+
+def median(values: Pixels) -> int:
+    """Give the median of some pixels, [N], rounded down; NumPy's own takes ten times as long for a few hundred."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return int(np.partition(values, middle)[middle])
+    below, above = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1]
+    return (int(below) + int(above)) // 2
 
 
 def working_picture(grey: Pixels, side: int = WORKING_SIDE) -> Floats | None:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from scipy.ndimage import maximum_filter1d, median_filter
 
 from .grey import BORDER_TOLERANCE, Pixels
 
@@ -99,7 +100,8 @@ def _parts(grey: Pixels, least: int) -> list[tuple[int, int]]:
 
 def _gutters(grey: Pixels) -> Iterator[tuple[int, int]]:
     """Give start and end of the runs of even columns of one level that have content on both sides."""
-    level = np.median(grey[::4], axis=0).astype(np.uint8)  # a quarter of the pixels tells it as well
+    some = grey[::4]  # a quarter of the pixels tells it as well
+    level = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
     far = cv2.absdiff(grey, np.broadcast_to(level, grey.shape)) > BORDER_TOLERANCE
     even = np.concatenate([[False], far.mean(0) < 0.02, [False]])
     edges = np.flatnonzero(even[1:] != even[:-1]).reshape(-1, 2)
@@ -114,9 +116,9 @@ def _seams(grey: Pixels) -> npt.NDArray[np.intp]:
         return np.empty(0, np.intp)
     steps = cv2.absdiff(grey[:, 1:], grey[:, :-1])
     mean = cv2.reduce(steps, 0, cv2.REDUCE_AVG, dtype=cv2.CV_32F)[0]
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(mean, _BESIDE, mode="reflect"), 2 * _BESIDE + 1)
-    usual = np.median(windows, axis=1)
-    likely = np.flatnonzero((mean > SEAM * usual + 2) & (mean == windows.max(1)))
+    usual = median_filter(mean, 2 * _BESIDE + 1, mode="mirror")
+    highest = maximum_filter1d(mean, 2 * _BESIDE + 1, mode="mirror")
+    likely = np.flatnonzero((mean > SEAM * usual + 2) & (mean == highest))
     beside = (
         cv2.boxFilter(steps, cv2.CV_32F, (2 * _BESIDE + 1, 1), borderType=cv2.BORDER_REFLECT) if len(likely) else steps
     )
