@@ -9,6 +9,7 @@ __all__ = (
     "planner",
     "pointers",
     "push",
+    "record_digests",
     "rehydrate",
     "retries",
     "snapshot",

@@ -43,6 +43,8 @@ KINDS = [
     "pointers/medqa.parquet",
     "ledger.parquet",
     "evaluation.parquet",
+    "records.parquet",
+    "attribution.parquet",
     "README.md",
     "LICENSE.md",
     "ATTRIBUTION.md",
@@ -168,5 +170,5 @@ def test_a_folder_that_is_no_mix_is_met_with_the_next_command(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         check(tmp_path)
     (tmp_path / manifest.NAME).write_text('{"format": 99}')
-    with pytest.raises(UsageError, match=r"has format 99, this medmix reads only format 3; build the mix again"):
+    with pytest.raises(UsageError, match=r"has format 99, this medmix reads only format 4; build the mix again"):
         check(tmp_path)

@@ -38,6 +38,11 @@ def record_key(image_sha256: Sequence[str]) -> bytes | None:
     return hashlib.sha256("\0".join(("medmix pointer", *image_sha256)).encode()).digest()
 
 
+def credentialed_key(row: Mapping[str, Any]) -> bytes | None:
+    """Give the key of a record whose digests must be keyed; None for others, and where there are no images."""
+    return record_key(row["image_sha256"]) if row["license_verdict"] == "credentialed" else None
+
+
 def keyed_id(id_: str, key: bytes) -> str:
     """Give the keyed digest of a record's id in hex; only owners of its images can compute it."""
     return _digest(id_, key)
