@@ -160,7 +160,7 @@ EMPTY_KEYS = pl.DataFrame(schema=dict.fromkeys(("id", "group", "split"), pl.Stri
 
 
 def _counted(facts: list[pl.DataFrame]) -> pl.DataFrame:
-    return record_facts.concat(facts).select(record_facts.COUNTED)
+    return record_facts.concat(facts).select(list(record_facts.COUNTED))
 
 
 def _differing(task: ShardTask, facts: pl.DataFrame) -> Iterator[str]:

@@ -22,7 +22,7 @@ from ..read.image_store import ImageStore
 from ..read.inputs import Input
 from ..record import ImageRef, Record
 from ..shards import file_sha256, write_rows
-from . import finished_shards, record_facts
+from . import finished_shards, record_facts, shard_borders
 from .chat import messages
 from .features import mix_schema
 from .image_encoding import encode_image
@@ -87,14 +87,14 @@ def folder_of(verdict: pl.Expr) -> pl.Expr:
 def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
     """Partition the kept records into shards of about `shard_bytes`, by folder, source and split, in reading order."""
     shards = []
-    placed = kept.with_columns(folder=folder_of(pl.col("verdict")))
+    placed = kept.with_columns(
+        folder=folder_of(pl.col("verdict")), size=pl.col("image_bytes").fill_null(0) + pl.col("text_bytes")
+    )
     for (folder, source, split), rows in placed.group_by("folder", "source", "split", maintain_order=True):
-        sized = rows.with_columns(size=pl.col("image_bytes").fill_null(0) + pl.col("text_bytes"))
-        size = pl.col("size")
-        numbered = sized.with_columns(part=((size.cum_sum() - size) // shard_bytes).rle_id())
-        parts = numbered.partition_by("part", maintain_order=True)
-        for number, part in enumerate(parts):
+        parts = shard_borders.cut(rows["id"].to_list(), rows["size"].to_list(), shard_bytes)
+        for number, (first, end) in enumerate(parts):
             path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
+            part = rows[first:end]
             shards.append(ShardPlan(path, part.select(DECIDED), int(part["size"].sum())))
     return shards
 
