@@ -38,14 +38,20 @@ def test_no_run_of_several_records_is_larger_than_twice_the_target(sizes, target
         assert end - first == 1 or sum(sizes[first:end]) <= LARGEST * target
 
 
+@given(sizes_of_records)
+def test_a_run_has_half_of_the_target_unless_it_is_the_only_one(sizes):
+    totals = [sum(sizes[first:end]) for first, end in cut(named(sizes), sizes, TARGET)]
+    assert len(totals) == 1 or min(totals) >= TARGET // 2
+
+
 @given(sizes_of_records, st.data())
 def test_a_record_less_leaves_all_but_a_few_runs(sizes, data):
     gone = data.draw(st.integers(0, len(sizes) - 1))
     ids = named(sizes)
     before = set(runs(ids, sizes))
     after = set(runs(ids[:gone] + ids[gone + 1 :], sizes[:gone] + sizes[gone + 1 :]))
-    assert len(after - before) <= 6  # within reach to both sides, each perhaps in parts
-    assert len(before - after) <= 6
+    assert len(after - before) <= 4  # those within reach to both sides
+    assert len(before - after) <= 4
 
 
 def test_a_record_less_changes_one_run_nearly_always():
@@ -62,11 +68,10 @@ def test_a_record_less_changes_one_run_nearly_always():
     assert sum(changed) <= 1.2 * len(changed)
 
 
-def test_runs_are_as_large_as_the_target_on_average_and_half_of_it_at_least():
+def test_runs_are_as_large_as_the_target_on_average():
     sizes = np.random.default_rng(1).integers(10, 100, 3000).tolist()
     totals = [sum(sizes[first:end]) for first, end in cut(named(sizes), sizes, TARGET)]
-    assert 0.8 * TARGET < np.mean(totals) < 1.2 * TARGET
-    assert np.quantile(totals, 0.05) >= TARGET / 2
+    assert 0.9 * TARGET < np.mean(totals) < 1.1 * TARGET
 
 
 @pytest.mark.parametrize("sizes", [[999], [300, 300, 399], [10] * 99])
