@@ -16,6 +16,7 @@ from .hashed_parquet import HashedParquet
 from .licences import terms
 from .publish import record_digests, record_tables
 from .record import TASKS, VERDICTS
+from .shards import ROW_GROUP_ROWS
 from .write import record_facts
 from .write.features import mix_schema
 from .write.image_encoding import original_sha256
@@ -23,7 +24,7 @@ from .write.image_encoding import original_sha256
 MAX_FINDINGS = 20
 """Findings listed for one file."""
 
-_BATCH_ROWS = 256
+_BATCH_ROWS = ROW_GROUP_ROWS
 
 
 @dataclass(frozen=True, slots=True)

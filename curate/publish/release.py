@@ -95,11 +95,7 @@ def _write(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelo
     linked = [*shards, *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/")), record_digests.NAME]
     for file in linked:
         link_file(mix / file, folder / file)
-    credited = record_tables.places(full, shards).items()
-    table = mix / attribution.NAME
-    attribution.write(
-        folder, (record_tables.read_slice(table, first, full["files"][shard]["rows"]) for shard, first in credited)
-    )
+    attribution.write(folder, attribution.of_shards(folder, shards, record_tables.credits_of(full)))
     write_ledger(folder / LEDGER, pl.read_parquet(mix / LEDGER), full)
     hidden = credentialed_sources(full)
     keys = {name: sorted(found) for name, found in sorted(item_keys.read(mix).items()) if name.split()[0] not in hidden}

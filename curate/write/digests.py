@@ -26,6 +26,9 @@ SHARD_COLUMNS = ["id", "source", "split", "license", "license_verdict", *_PART_C
 """The columns of a shard that digests and comparisons need; image bytes are not among them."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 def part_digests(row: Mapping[str, Any], key: bytes | None = None) -> dict[str, str]:
     """Give the digest of each part of a record in hex by `DIGEST_COLUMNS`; keyed if a key is given."""
     return {f"{part}_sha256": _digest(_text({name: row[name] for name in names}), key) for part, names in PARTS.items()}
@@ -49,7 +52,7 @@ def keyed_id(id_: str, key: bytes) -> str:
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return _ENCODER.encode(values)
 
 
 def _digest(text: str, key: bytes | None) -> str:

@@ -9,10 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from medmix.curate.check import check
+from medmix.curate import check as checking
+from medmix.curate import hashed_parquet
+from medmix.curate.check import check, verify
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
+from medmix.curate.write.features import mix_schema
 
 NO_EVIDENCE = {"declared": "cc-by-4.0", "upstream": "CC BY 4.0", "evidence": "", "read": "2026-11-23"}
 
@@ -129,6 +132,90 @@ def test_a_wrong_record_is_found_even_when_its_digest_fits(copy, change, finding
     first = pq.read_table(copy / SHARD, columns=["id"])["id"][0].as_py()
     mine = [line for line in check(copy) if line.startswith(f"{SHARD}: {first}: ")]
     assert any(finding in line for line in mine)
+
+
+def break_in_many_places(mix: Path) -> None:
+    """Repeat ids and groups in one shard and between shards, spoil records, files and the ledger."""
+    shards = [shard for shard in manifest.shards_of(manifest.read(mix)) if "/slake/" in shard or "/medqa/" in shard]
+    rows = {shard: pq.read_table(mix / shard).to_pylist() for shard in shards}
+    first, *others = shards
+    for shard in others:
+        rows[shard][0]["id"] = rows[first][2]["id"]
+        rows[shard][-1]["group"] = rows[first][1]["group"]
+    rows[first][1]["answer"] = ""
+    rows[first][3]["task"] = "guess"
+    rows[first].append({**rows[first][0], "split": "test"})
+    for row in rows[shards[-1]][:30]:
+        row["license"] = ""
+    document = json.loads((mix / manifest.NAME).read_text())
+    for shard in shards:
+        pq.write_table(pa.Table.from_pylist(rows[shard], schema=mix_schema()), mix / shard)
+        if shard != others[0]:
+            document["files"][shard] |= {"sha256": file_sha256(mix / shard), "rows": len(rows[shard])}
+    (mix / next(shard for shard in manifest.shards_of(document) if "/roco/" in shard)).write_text("no parquet")
+    manifest.write(mix, document)
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_findings_and_their_order_are_the_same_for_any_number_of_workers(copy, workers):
+    break_in_many_places(copy)
+    alone = verify(copy, 1)
+    kinds = ("occurs twice", "is also in", "no answer", "and ", "cannot be read", "bytes are not those", "unknown task")
+    assert all(any(kind in finding for finding in alone.findings) for kind in kinds)
+    assert verify(copy, workers) == alone
+
+
+def test_findings_on_a_shard_are_in_the_order_of_its_records(copy):
+    break_in_many_places(copy)
+    shard = next(shard for shard in manifest.shards_of(manifest.read(copy)) if "/slake/" in shard)
+    rows = pq.read_table(copy / shard, columns=["id", "group", "split"]).to_pylist()
+    name = shard.split("/")[-1]
+    assert [finding for finding in check(copy) if finding.startswith(f"{shard}: ")] == [
+        f"{shard}: {rows[1]['id']}: has no answer",
+        f"{shard}: {rows[3]['id']}: has the unknown task 'guess'",
+        f"{shard}: {rows[0]['id']}: is of slake test, but stored in slake/{name}",
+        f"{shard}: {rows[0]['id']}: its group {rows[0]['group']} is also in {rows[0]['split']}",
+        f"{shard}: {rows[0]['id']}: occurs twice in the mix",
+    ]
+
+
+def test_after_twenty_findings_on_a_shard_the_others_are_counted(copy):
+    break_in_many_places(copy)
+    shard = [shard for shard in manifest.shards_of(manifest.read(copy)) if "/slake/" in shard or "/medqa/" in shard][-1]
+    found = [finding.removeprefix(f"{shard}: ") for finding in check(copy) if finding.startswith(f"{shard}: ")]
+    rows = pq.read_table(copy / shard, columns=["license"])["license"].to_pylist()
+    assert len(found) == 21
+    spoiled = rows.count("")
+    assert found[-1] == f"and {spoiled + 2 - 20} more"  # with the repeated id and group
+
+
+@pytest.mark.parametrize("name", ["records.parquet", "attribution.parquet"])
+@pytest.mark.parametrize("change", [lambda rows: rows[:-1], lambda rows: [{**rows[0], "license": "x"}, *rows[1:]]])
+def test_tables_that_do_not_fit_the_shards_are_found(copy, name, change):
+    table = pq.read_table(copy / name)
+    pq.write_table(pa.Table.from_pylist(change(table.to_pylist()), schema=table.schema), copy / name)
+    document = json.loads((copy / manifest.NAME).read_text())
+    document["files"] |= manifest.file_facts(copy, [name])
+    manifest.write(copy, document)
+    assert check(copy) == [f"{name}: differs from what manifest and shards give; build the mix again"]
+
+
+def test_each_shard_is_read_once(copy, monkeypatch):
+    read, pread = [0], hashed_parquet.os.pread
+
+    def counted(*arguments):
+        data = pread(*arguments)
+        read[0] += len(data)
+        return data
+
+    monkeypatch.setattr(hashed_parquet.os, "pread", counted)
+    monkeypatch.setattr(
+        checking, "file_sha256", lambda path: pytest.fail(path) if "/slake/" in str(path) else file_sha256(path)
+    )
+    assert check(copy) == []
+    shards = [copy / shard for shard in manifest.shards_of(manifest.read(copy))]
+    footers = sum(pq.read_metadata(shard).serialized_size for shard in shards)
+    assert read[0] <= sum(shard.stat().st_size for shard in shards) + 8 * footers
 
 
 def test_a_group_in_two_splits_is_found(copy):

@@ -157,7 +157,7 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
         document["mixture"]["version"] = version
         if change:
             with_rows(mine, SHARD, change)
-            document["files"][SHARD] = manifest.file_facts(mine, [SHARD])[SHARD]
+            document["files"] |= manifest.file_facts(mine, [SHARD, record_digests.NAME])
         manifest.write(mine, document)
         status, _, err = run("push", mine, "--repo", REPO, "--yes")
         return status, err
