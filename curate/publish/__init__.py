@@ -10,6 +10,7 @@ __all__ = (
     "pointers",
     "push",
     "record_digests",
+    "record_tables",
     "rehydrate",
     "retries",
     "snapshot",
