@@ -28,10 +28,10 @@ from .measure.scans import ScanFile, files_of, scan_all
 from .measure.text import find_model
 from .mixture import Mixture
 from .progress import say, say_all, timed
-from .publish import pointers, versions
+from .publish import record_tables, versions
 from .read import articles, row_counts
 from .read.inputs import Input, find
-from .write import finished_shards, ledger, manifest, materialise
+from .write import finished_shards, ledger, manifest, materialise, record_facts
 from .write.workplace import place, remove_all, working
 
 
@@ -128,7 +128,7 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             with progress.stage("planning the shards"):
                 plans = plan_shards(decided, mixture)
             shards = write_shards(plans, context, stage)
-            files = sorted([*(shard.path for shard in shards), *_write_pointers(plans, context, stage)])
+            tables = record_tables.write(stage, plans, shards, {entry.source: entry.facts for entry in inputs})
         incomplete = [entry.source for entry in inputs if options.limit is not None or entry.missing_shards]
         sets = context.external_evaluation_sets
         compared = coverage.coverage(decided, mixture.evaluation, sets, context.scans, incomplete)
@@ -151,13 +151,13 @@ def build(mixture: Mixture, root: Path | None, out: Path, options: BuildOptions)
             validation_leaks=decision.validation_leaks,
             copies=decision.copies,
         )
-        digests = {shard.path: shard.sha256 for shard in shards}
-        document = _describe(document, stage, [*files, "ledger.parquet", item_keys.NAME], digests, seconds)
+        document = _describe(document, stage, shards, [*tables, "ledger.parquet", item_keys.NAME], seconds)
         if version_note := versions.describe_rebuild(out, stage):
             say(f"note: {version_note}")
         place(stage, out)
         remove_all(set((work / "scans").glob("[!.]*")) - files_of(context.scans))
-        finished_shards.discard_others(work / finished_shards.FOLDER, [(shard.key, shard.sha256) for shard in shards])
+        finished_shards.discard_others(work, [(shard.key, shard.sha256) for shard in shards])
+        record_facts.discard_others(work / record_facts.FOLDER, [shard.facts for shard in shards if shard.facts])
         parts.end(work)
     return document
 
@@ -264,35 +264,29 @@ def write_shards(
     plans: Sequence[materialise.ShardPlan], context: Context, stage: Path
 ) -> list[materialise.WrittenShard]:
     """Write shards, unless they exist or an earlier build has written them."""
-    sections, finished = context.mixture.sections(), context.work / finished_shards.FOLDER
-    inputs, scans, workers = context.inputs, context.scans, context.options.workers
-    shards = materialise.write_all(plans, inputs, scans, sections, stage, workers, finished)
+    sections, workers = context.mixture.sections(), context.options.workers
+    shards = materialise.write_all(plans, context.inputs, context.scans, sections, stage, workers, context.work)
     if old := sum(shard.is_old for shard in shards):
         say(f"writing: {old} of {len(shards)} shards are those of the mix before")
     return shards
 
 
-def _write_pointers(plans: Sequence[materialise.ShardPlan], context: Context, stage: Path) -> list[str]:
-    files = []
-    for entry in context.inputs:
-        restricted = [plan for plan in plans if plan.path.startswith(f"restricted/{entry.source}/")]
-        if written := pointers.write(stage, entry.source, restricted):
-            files.append(written)
-    return files
-
-
 def _describe(
     document: dict[str, Any],
     stage: Path,
-    files: Sequence[str],
-    digests: Mapping[str, str],
+    shards: Sequence[materialise.WrittenShard],
+    tables: Sequence[str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Write cards, report and manifest of the shards, whose digests are known; give the manifest."""
-    document["files"] = manifest.file_facts(stage, files, digests)
-    with progress.stage("statistics"):
-        document["statistics"] = statistics.measure(stage, manifest.shards_of(document))
-    document["near_empty_characters"] = statistics.NEAR_EMPTY_CHARACTERS
+    """Write cards, report and manifest of the shards and tables; give the manifest."""
+    digests = {shard.path: shard.sha256 for shard in shards}
+    document["files"] = manifest.file_facts(stage, [*digests, *tables], digests)
+    with progress.stage("statistics"), statistics.Statistics() as found:
+        for shard in shards:
+            if shard.facts is not None:
+                found.add(shard.path, record_facts.read(shard.facts, list(record_facts.COUNTED)))
+        document["statistics"] = found.result()
+    document["near_empty_characters"] = record_facts.NEAR_EMPTY_CHARACTERS
     written = [*cards.write(stage, document), *croissant.write(stage, document), *report.write(stage, document)]
     document["files"] |= manifest.file_facts(stage, written)
     document["timings"] = {name: round(value, 3) for name, value in seconds.items()}

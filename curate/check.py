@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +13,16 @@ import pyarrow.parquet as pq
 
 import medmix
 
-from .describe import attribution, cards, croissant, report, statistics
+from . import check_keys, check_shards, engine
+from .check_shards import limited
+from .describe import cards, croissant, report, statistics
 from .evaluationsets import item_keys
 from .evaluationsets.leak_report import OwnLeaks, leak_rule, own_leaks
-from .licences import terms
 from .mixture import EvaluationSet
 from .progress import track
 from .publish import pointers
-from .record import TASKS, VERDICTS
 from .shards import file_sha256
 from .write import ledger, manifest
-from .write.features import mix_schema
-from .write.image_encoding import original_sha256
-
-MAX_FINDINGS_PER_FILE = 20
 
 
 class Verdict(NamedTuple):
@@ -51,20 +47,32 @@ def verify(mix: Path, workers: int) -> Verdict:
     document = manifest.read(mix)
     if not manifest.is_unmodified(mix):
         return Verdict([manifest.MODIFIED], [], None)
-    findings = list(_files(mix, document))
     shards = manifest.shards_of(document)
-    groups: dict[str, str] | None = None if _allows_split_groups(document) else {}
-    ids: dict[str, str] = {}
-    for shard in track(shards, len(shards), "checking"):
-        if (mix / shard).is_file():
-            findings += _limited(shard, _shard(mix, shard, groups, ids))
-    findings += [*_ledger(mix, document, ids), *_item_keys(mix, document)]
-    findings = findings or list(_cards(mix, document, shards))
+    is_current = document["medmix"] == medmix.__version__
+    tasks = check_shards.tasks_of(mix, document, shards, with_tables=is_current)
+    reports, keys = [], []
+    with statistics.Statistics() as counted:
+        for found in track(engine.run(check_shards.check_shard, tasks, workers), len(tasks), "checking"):
+            counted.add(found.shard, found.counted)
+            keys.append(found.keys)
+            reports.append(found._replace(keys=_NONE, counted=_NONE))
+        measured = counted.result()
+    records = check_keys.join(keys)
+    findings = list(_files(mix, document, {found.shard: found.sha256 for found in reports}))
+    among = check_keys.find(records, len(reports), not _allows_split_groups(document))
+    for found, others in zip(reports, among, strict=True):
+        findings += found.findings(*others)
+    findings += [*_ledger(mix, document, check_keys.splits(records)), *_item_keys(mix, document)]
+    if not findings and is_current:
+        findings = list(_cards(mix, document, measured, reports))
     evaluation = _evaluation_of(document, shards)
     if findings or not evaluation:
         return Verdict(findings, document["warnings"], None)
     leaks = own_leaks(mix, evaluation, leak_rule(document), workers)
     return Verdict(_limited("data", _leaks(leaks)), document["warnings"], leaks)
+
+
+_NONE = pl.DataFrame()
 
 
 def _item_keys(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
@@ -110,12 +118,13 @@ def _allows_split_groups(document: Mapping[str, Any]) -> bool:
     return bool(document["settings"]["mixture"].get("conflicts") == "report")
 
 
-def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
+def _files(mix: Path, document: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[str]:
+    """Compare the files with the manifest; `known` has the digests of files that were read already."""
     for file, facts in document["files"].items():
         path = mix / file
         if not path.is_file():
             yield f"{file}: is missing"
-        elif file_sha256(path) != facts["sha256"]:
+        elif (known.get(file) or file_sha256(path)) != facts["sha256"]:
             yield f"{file}: its bytes are not those that the build wrote"
     for entry in manifest.ENTRIES:
         found = [mix / entry] if (mix / entry).is_file() else sorted((mix / entry).rglob("*"))
@@ -125,11 +134,11 @@ def _files(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name}: is not in the manifest"
 
 
-def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Iterator[str]:
-    """Compute the statistics and render the cards again; those of another version of medmix are not compared."""
-    if document["medmix"] != medmix.__version__:
-        return
-    counted, claimed = statistics.measure(mix, shards), document.get("statistics", {})
+def _cards(
+    mix: Path, document: Mapping[str, Any], counted: Mapping[str, Any], reports: Sequence[check_shards.ShardReport]
+) -> Iterator[str]:
+    """Compare statistics and tables with what the shards give, and the cards with what the manifest gives."""
+    claimed = document.get("statistics", {})
     for source in sorted(counted.keys() | claimed.keys()):
         if counted.get(source) != claimed.get(source):
             yield f"{manifest.NAME}: statistics.{source} differ from those of its shards"
@@ -142,85 +151,22 @@ def _cards(mix: Path, document: Mapping[str, Any], shards: Sequence[str]) -> Ite
     except (LookupError, TypeError, AttributeError, ValueError, jinja2.TemplateError) as error:
         yield f"{manifest.NAME}: lacks values that the cards need ({error}); build the mix again"
         return
-    rendered = {name: [text] for name, text in texts.items()}
-    for name, lines in {**rendered, cards.ATTRIBUTION: attribution.lines(mix, document)}.items():
+    expected = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    same = check_shards.same_tables(mix, reports)
+    for name in (*expected, *same):
         if name not in document["files"]:
             yield f"{manifest.NAME}: does not list {name}"
-        elif _sha256(lines) != document["files"][name]["sha256"]:
+        elif not same.get(name, True) or expected.get(name, "") not in ("", document["files"][name]["sha256"]):
             yield f"{name}: differs from what manifest and shards give; build the mix again"
 
 
-def _sha256(lines: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode())
-    return digest.hexdigest()
-
-
 def _limited(file: str, findings: Iterator[str]) -> list[str]:
-    """Give the first findings on a file, and the number of the others."""
-    found = [f"{file}: {finding}" for finding in findings]
-    rest = len(found) - MAX_FINDINGS_PER_FILE
-    return found if rest <= 0 else [*found[:MAX_FINDINGS_PER_FILE], f"{file}: and {rest} more"]
+    found = list(findings)
+    return limited(file, found, len(found))
 
 
-def _shard(mix: Path, shard: str, groups: dict[str, str] | None, ids: dict[str, str]) -> Iterator[str]:
-    """Check the records of one shard; add the split of each group and id to `groups` and `ids`.
-
-    Without `groups` a group may be in two splits.
-    """
-    folder, source, name = shard.split("/")
-    try:
-        table = pq.ParquetFile(mix / shard)
-        if not table.schema_arrow.equals(mix_schema()):
-            yield "its columns are not those of a mix"
-            return
-        for batch in table.iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                yield from (f"{row['id']}: {problem}" for problem in _record(row, folder, source, name))
-                if groups is not None and groups.setdefault(row["group"], row["split"]) != row["split"]:
-                    yield f"{row['id']}: its group {row['group']} is also in {groups[row['group']]}"
-                if row["id"] in ids:
-                    yield f"{row['id']}: occurs twice in the mix"
-                ids[row["id"]] = row["split"]
-    except (pa.ArrowException, OSError) as error:
-        yield f"cannot be read as parquet ({str(error).splitlines()[0]})"
-
-
-def _record(row: Mapping[str, Any], folder: str, source: str, name: str) -> Iterator[str]:
-    absent = [column for column, value in row.items() if value is None]
-    if absent or any(image["bytes"] is None for image in row["images"]):
-        yield f"has no {', '.join(absent) or 'bytes in an image'}"
-        return
-    if row["source"] != source or name.split("-")[0] != row["split"]:
-        yield f"is of {row['source']} {row['split']}, but stored in {source}/{name}"
-    if row["task"] not in TASKS:
-        yield f"has the unknown task {row['task']!r}"
-    yield from _licence(row, folder)
-    digests = [original_sha256(image["bytes"]) for image in row["images"]]
-    if digests != row["image_sha256"] or len(digests) != len(row["image_phash"]):
-        yield "its image bytes do not match their digests"
-    roles = [turn["role"] for turn in row["messages"]]
-    parts = [part["type"] for turn in row["messages"][:1] for part in turn["content"]]
-    if roles != ["user", "assistant"] or parts.count("image") != len(row["images"]):
-        yield "its messages do not match its images"
-    if not row["answer"]:
-        yield "has no answer"
-
-
-def _licence(row: Mapping[str, Any], folder: str) -> Iterator[str]:
-    licence, verdict, evidence = row["license"], row["license_verdict"], row["license_evidence"]
-    if licence not in terms.TERMS or verdict not in VERDICTS:
-        yield f"has licence {licence!r} with verdict {verdict!r}"
-    elif verdict not in (terms.verdict(licence), "unclear"):
-        yield f"is {verdict}, but {licence} is {terms.verdict(licence)}"
-    if not evidence["evidence"] or not evidence["read"]:
-        yield f"does not say where and when its licence {licence!r} was read"
-    if (folder == "data") != (verdict == "redistributable"):
-        yield f"is {verdict}, but stored in {folder}/"
-
-
-def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> list[str]:
+def _ledger(mix: Path, document: Mapping[str, Any], splits: pl.DataFrame) -> list[str]:
+    """Check the ledger, and compare its kept records with those of the mix and their `splits`."""
     path = mix / "ledger.parquet"
     try:
         table = pl.DataFrame(pl.from_arrow(pq.read_table(path)))  # polars panics on some damaged files
@@ -232,11 +178,10 @@ def _ledger(mix: Path, document: Mapping[str, Any], ids: Mapping[str, str]) -> l
     if findings:
         return findings
     findings += _sums(document, ledger.counts(table))
-    kept = dict(table.filter(pl.col("outcome") == "kept").select("id", "split").iter_rows())
-    expected = {**ids, **_withheld_ids(mix)} if "published" in document else ids
-    differing = sorted(kept.items() ^ expected.items())
-    findings += _limited("ledger.parquet", (_difference(key, split, kept) for key, split in differing))
-    return findings
+    kept = table.filter(pl.col("outcome") == "kept").select("id", "split")
+    if "published" in document:
+        splits = check_keys.splits(pl.concat([splits, _withheld(mix)]))
+    return findings + _limited("ledger.parquet", check_keys.differences(kept, splits))
 
 
 def _sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -272,16 +217,9 @@ def _published_sums(document: Mapping[str, Any], counted: Mapping[str, Mapping[s
                 yield f"{manifest.NAME}: {source}.{name} is {claimed[name]}, the ledger has {counts[name]}"
 
 
-def _withheld_ids(mix: Path) -> dict[str, str]:
+def _withheld(mix: Path) -> pl.DataFrame:
     """Give the split of each withheld record whose id is published."""
     try:
-        named = pointers.read(mix).drop_nulls("id")
+        return pointers.scan(mix).drop_nulls("id").select("id", "split").collect()
     except (OSError, pl.exceptions.PolarsError):
-        return {}  # its digest shows that the file is damaged
-    return dict(named.select("id", "split").iter_rows())
-
-
-def _difference(key: str, split: str, kept: Mapping[str, str]) -> str:
-    if kept.get(key) == split:
-        return f"{key} is kept for {split} in the ledger, but not in the mix"
-    return f"{key} is in the mix for {split}, but not kept for it in the ledger"
+        return pl.DataFrame(schema={"id": pl.String, "split": pl.String})  # its digest shows that the file is damaged

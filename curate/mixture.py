@@ -239,7 +239,8 @@ class Mixture:
             them equal (Raffel et al. 2020, arXiv 1910.10683, section 3.5.2). The length of an epoch does not change.
         seed: seed of all hash-based choices.
         sample_data: the build generates its own upstream data (`medmix sample-data`) if no root is given.
-        shard_megabytes: maximum size of an output shard, 1 MB = 1e6 bytes of images and text.
+        shard_megabytes: size of an output shard on average, 1 MB = 1e6 bytes of images and text; twice that at most,
+            unless one record is larger.
         publish: repository on the Hub for `medmix push`, OWNER/NAME; "" requires `--repo`.
     """
 

@@ -6,10 +6,10 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,23 +80,58 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_rows(path: Path, schema: pa.Schema, rows: Iterable[tuple[dict[str, Any], int]]) -> int:
-    """Write (row, size in bytes) pairs as parquet and give the number of rows; memory holds one row group.
+def write_rows(
+    path: Path,
+    schema: pa.Schema,
+    rows: Iterable[tuple[dict[str, Any], int]],
+    observe: Callable[[pa.Table], None] | None = None,
+) -> str:
+    """Write (row, size in bytes) pairs as parquet and give the hex SHA-256 of the file; memory holds one row group.
 
     Row groups close at a fixed number of rows or bytes, so equal rows give equal bytes. With content-defined
-    chunks a changed row leaves the other pages unchanged.
+    chunks a changed row leaves the other pages unchanged. `observe` is called with each row group.
     """
-    count = 0
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(
-            temporary, schema, compression="zstd", use_content_defined_chunking=True, write_page_index=True
-        ) as writer,
-    ):
-        for group in row_groups(rows):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema), row_group_size=len(group))
-            count += len(group)
-    return count
+    with replacing(path) as temporary, temporary.open("wb") as handle:
+        hashed = _HashedFile(handle)
+        with pq.ParquetWriter(
+            pa.PythonFile(hashed, "w"),
+            schema,
+            compression="zstd",
+            use_content_defined_chunking=True,
+            write_page_index=True,
+        ) as writer:
+            for group in row_groups(rows):
+                table = pa.Table.from_pylist(group, schema=schema)
+                writer.write_table(table, row_group_size=len(group))
+                if observe is not None:
+                    observe(table)
+    return hashed.digest.hexdigest()
+
+
+class _HashedFile:
+    """A file that is hashed while it is written from start to end."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self.digest = hashlib.sha256()
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        """Write bytes and hash them."""
+        self.digest.update(data)
+        return self._handle.write(data)
+
+    def tell(self) -> int:
+        """Give the number of bytes written."""
+        return self._handle.tell()
+
+    def flush(self) -> None:
+        """Hand the bytes to the system."""
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Keep the file open until `replacing` has it."""
+        self.flush()
 
 
 def row_groups(rows: Iterable[tuple[dict[str, Any], int]]) -> Iterator[list[dict[str, Any]]]:

@@ -27,6 +27,8 @@ ORDER = """
     train.recipe train.device train.rank_zero
     curate.build_parts
     curate.build curate.check
+    curate.check_keys
+    curate.check_shards
     curate.losses curate.omissions curate.parts
     curate.publish
     curate.evaluationsets curate.describe
@@ -40,7 +42,7 @@ ORDER = """
     curate.licences
     curate.tables
     curate.ray_engine
-    curate.engine curate.config curate.shards curate.locks curate.file_state
+    curate.engine curate.config curate.hashed_parquet curate.shards curate.locks curate.file_state
     curate.record curate.errors curate.progress curate.code_digest curate.copies
 """
 """Wings and rooms from the top floor down: each may import what stands on a lower line, and nothing else."""

@@ -1,75 +1,61 @@
-"""ATTRIBUTION.md: the required credit for each kept record.
+"""attribution.parquet: the required credit of each record; `ATTRIBUTION.md` summarises it by source and licence.
 
 Creative Commons BY requires the creators, the source, the licence and a note of changes; a link to this information
-satisfies it where reasonable (https://creativecommons.org/licenses/by/4.0/legalcode, section 3(a)). The records of a
-PubMed Central article share one line.
+satisfies it where reasonable (https://creativecommons.org/licenses/by/4.0/legalcode, section 3(a)). It is a table,
+since nobody reads millions of lines, and parquet, since equal credits take no room there and the Hub shows it.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..licences import spdx
-from ..write.manifest import shards_of
-from .text_counter import TextCounter
+from ..shards import replacing
 
-_BATCH_ROWS = 8192
-_PMC = re.compile(r"(PMC\d+)\b")
-_PMID = re.compile(r"PMID (\d+)\b")
+NAME = "attribution.parquet"
 
-HEAD = """# Attribution
+SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "source", "license", "license_verdict", "credit", "url")])
+"""One row for each record, in the order of the shards.
 
-The required credits for the records of this mix, by source and licence. Each record has its credit in the column
-`attribution`. Images are unchanged unless the card says otherwise. Control characters were removed from texts, and
-texts were formatted as conversations.
+`credit` is what a record needs beyond the credit of its source, such as its article, or ""; `url` is the address of
+that article, or "". Both are empty for credentialed records.
 """
 
+COLUMNS = ("id", "source", "license", "license_verdict", "attribution")
+"""The columns of a shard, or of its table of `record_facts`, that `rows_of` needs."""
 
-def lines(mix: Path, document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the text in pieces; memory use does not grow with the number of records or articles."""
-    yield HEAD
-    for source, entry in sorted(document["sources"].items()):
-        shards = [shard for shard in shards_of(document) if shard.split("/")[1] == source]
-        if not shards:
-            continue
-        facts = entry["facts"]
-        yield f"\n## {facts['title']}\n\n{facts['attribution']}\n"
-        yield from _credits(mix, shards, facts["attribution"])
+_ARTICLES = {
+    r"^(PMC\d+)\b": "https://pmc.ncbi.nlm.nih.gov/articles/{}/",
+    r"^PMID (\d+)\b": "https://pubmed.ncbi.nlm.nih.gov/{}/",
+}
+"""Pattern of a credit that begins with the id of an article -> the address of the article."""
 
 
-def _credits(mix: Path, shards: Sequence[str], source_credit: str) -> Iterator[str]:
-    with TextCounter() as counter:
-        for shard in shards:
-            columns = ["license", "license_verdict", "attribution"]
-            for batch in pq.ParquetFile(mix / shard).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
-                rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
-                credits = (f"{licence}\t{_credit(credit, verdict, source_credit)}" for licence, verdict, credit in rows)
-                counter.add(Counter(credits))
-        previous = None
-        for text, count in counter:
-            licence, _, credit = text.partition("\t")
-            if licence != previous:
-                yield f"\n### {_licence_link(licence)}\n\n"
-                previous = licence
-            yield f"- {credit or 'the source as a whole'}: {count} record{'s' if count > 1 else ''}\n"
+def write(mix: Path, tables: Iterable[pl.DataFrame]) -> str:
+    """Write the table of the rows of each shard, in the order of the shards, and give its name."""
+    with replacing(mix / NAME) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for rows in tables:
+            writer.write_table(rows.to_arrow().cast(SCHEMA))
+    return NAME
 
 
-def _credit(attribution: str, verdict: str, source_credit: str) -> str:
-    """Return the credit of a record beyond its source's, or ""; always "" for credentialed records."""
-    credit = attribution.removesuffix(source_credit).removesuffix("; ")
-    if verdict == "credentialed":
-        return ""
-    if article := _PMC.match(credit):
-        return f"[{article[1]}](https://pmc.ncbi.nlm.nih.gov/articles/{article[1]}/)"
-    if article := _PMID.match(credit):
-        return f"[PMID {article[1]}](https://pubmed.ncbi.nlm.nih.gov/{article[1]}/)"
-    return " ".join(credit.split()).replace("<", "&lt;")
+def rows_of(records: pl.DataFrame, credits_of: Mapping[str, str]) -> pl.DataFrame:
+    """Give the rows of records of one source from their columns `COLUMNS`; `credits_of` has the sources' credits."""
+    own = credits_of.get(str(records["source"].first()), "") if records.height else ""
+    further = pl.col("attribution").str.strip_suffix(own).str.strip_suffix("; ")
+    one_line = further.str.replace_all(r"\s+", " ").str.strip_chars()
+    is_secret = pl.col("license_verdict") == "credentialed"
+    credited = records.with_columns(credit=pl.when(is_secret).then(pl.lit("")).otherwise(one_line))
+    urls = [
+        pl.when(pl.col("credit").str.contains(pattern)).then(pl.format(address, pl.col("credit").str.extract(pattern)))
+        for pattern, address in _ARTICLES.items()
+    ]
+    return credited.with_columns(url=pl.coalesce(*urls, pl.lit(""))).select(SCHEMA.names)
 
 
-def _licence_link(licence: str) -> str:
-    url = spdx.url(licence)
-    return f"[{licence}]({url})" if url else licence
+def of_shards(mix: Path, shards: Iterable[str], credits_of: Mapping[str, str]) -> Iterator[pl.DataFrame]:
+    """Give the rows of each shard; their columns are read for it."""
+    for shard in shards:
+        yield rows_of(pl.read_parquet(mix / shard, columns=list(COLUMNS)), credits_of)

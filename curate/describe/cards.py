@@ -13,10 +13,9 @@ import yaml
 
 from ..licences import spdx
 from ..record import REASONS, SPLITS
-from ..shards import replacing, write_text
+from ..shards import write_text
 from ..sources import layouts
 from ..write.manifest import README, shards_of
-from . import attribution
 from .card_metadata import metadata
 from .plots import PLOTS, bars, largest_first, total_counts
 
@@ -42,17 +41,15 @@ def templates_digest() -> str:
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
-    """Write the cards of a mix from its manifest and shards; return their names."""
+    """Write the cards of a mix from its manifest; return their names."""
     texts = render(document)
     for name, text in texts.items():
         write_text(mix / name, text)
-    with replacing(mix / ATTRIBUTION) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.writelines(attribution.lines(mix, document))
-    return [*texts, ATTRIBUTION]
+    return list(texts)
 
 
 def render(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of every card except the attribution, by path in the mix; a pure function of the manifest.
+    """Return the text of every card by path in the mix; a pure function of the manifest.
 
     The manifest must contain `statistics`, and `files` with at least the shards.
     """
@@ -62,6 +59,7 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
     texts = {
         README: environment.get_template("README.md.jinja").render(context),
         LICENSE: environment.get_template("LICENSE.md.jinja").render(context),
+        ATTRIBUTION: environment.get_template("ATTRIBUTION.md.jinja").render(context),
         CITATION: environment.get_template("CITATION.bib.jinja").render(context),
         DATASHEET: _datasheet(environment, "answers_mix.jinja", context),
     }

@@ -1,26 +1,22 @@
-"""Statistics of the records of a mix, counted from the written shards."""
+"""Statistics of the records of a mix, counted from what is known of its shards (`record_facts`)."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from ..record import QUESTION_TASKS
+from ..write import record_facts
 from .text_counter import TextCounter
-
-NEAR_EMPTY_CHARACTERS = 20
-"""A caption or report with fewer characters is near-empty."""
 
 SHOWN_ANSWERS = 10
 SHOWN_ANSWER_CHARACTERS = 60
 
 _BATCH_ROWS = 8192
-
-_COLUMNS = ["task", "modality", "language", "answer_type", "license_verdict", "question", "answer", "choices"]
-_COLUMNS += ["messages", "image_sha256"]
 
 _COUNTED = {
     "tasks": "task",
@@ -34,63 +30,82 @@ _COUNTED = {
     "correct_option": "option",
     "near_empty": "near_empty",
 }
-"""Name of a count -> column of `_with_features` that has its values."""
+"""Name of a count -> column of `record_facts.COUNTED` that has its values."""
 
 
 def measure(mix: Path, shards: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Compute the statistics of each source, sorted by source, with one batch of rows in memory.
-
-    For each source: `records`; counts by value of `tasks`, `modalities`, `languages`, `answer_types`,
-    `images_per_record`; `yes_no`, the yes/no answers; `correct_option`, the letters of correct options in the
-    assistant turn; `near_empty`, captions and reports under `NEAR_EMPTY_CHARACTERS`; `question_characters` and
-    `answer_characters`, each with `minimum`, `median`, `p95`, `maximum` and `histogram`; for tasks with a question,
-    `distinct_answers` and `frequent_answers`, (answer, count) pairs of answers that occur more than once.
-    """
-    sources = sorted({shard.split("/")[1] for shard in shards})
-    return {
-        source: _source(mix / shard for shard in sorted(shards) if shard.split("/")[1] == source) for source in sources
-    }
-
-
-def _source(shards: Iterator[Path]) -> dict[str, Any]:
-    counts: dict[str, Counter[Any]] = {name: Counter() for name in _COUNTED}
-    records = 0
-    with TextCounter() as answers, TextCounter() as public_answers:
+    """Give the statistics (`Statistics.result`) of shards that are read for it, with one batch of rows in memory."""
+    with Statistics() as found:
         for shard in shards:
-            for batch in pq.ParquetFile(shard).iter_batches(batch_size=_BATCH_ROWS, columns=_COLUMNS):
-                rows = _with_features(pl.DataFrame(batch))
-                records += rows.height
-                for name, column in _COUNTED.items():
-                    counts[name].update(_count(rows[column]))
-                asked = rows.filter(pl.col("task").is_in(QUESTION_TASKS))
-                answers.add(_count(asked["answer"]))
-                public_answers.add(_count(asked.filter(_is_public())["answer"]))
-        frequent = public_answers.most_common(SHOWN_ANSWERS, at_least=2)
-        distinct = len(answers)
-    lengths = ("question_characters", "answer_characters")
-    return {
-        "records": records,
-        **{name: _by_value(counter) for name, counter in counts.items() if name not in (*lengths, "near_empty")},
-        **{name: _lengths(counts[name]) for name in lengths},
-        "near_empty": counts["near_empty"][True],
-        "distinct_answers": distinct,
-        "frequent_answers": [list(pair) for pair in frequent],
-    }
+            for rows in _counted_rows(mix / shard):
+                found.add(shard, rows)
+        return found.result()
 
 
-def _with_features(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add the counted columns; null where they do not apply."""
-    has_question = pl.col("task").is_in(QUESTION_TASKS)
-    reply = pl.col("messages").list.last().struct.field("content").list.first().struct.field("text")
-    normalised = pl.col("answer").str.to_lowercase().str.strip_chars(" .")
-    return rows.with_columns(
-        images=pl.col("image_sha256").list.len(),
-        question_characters=pl.when(has_question).then(pl.col("question").str.len_chars()),
-        answer_characters=pl.col("answer").str.len_chars(),
-        yes_no=pl.when(normalised.is_in(["yes", "no"])).then(normalised),
-        option=pl.when(pl.col("choices").list.len() > 0).then(reply.str.extract(r"^([A-Z])\. ")),
-        near_empty=~has_question & (pl.col("answer").str.len_chars() < NEAR_EMPTY_CHARACTERS),
-    )
+def _counted_rows(shard: Path) -> Iterator[pl.DataFrame]:
+    columns = list(record_facts.COUNT_COLUMNS)
+    for batch in pq.ParquetFile(shard).iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+        yield record_facts.count(pl.DataFrame(batch))
+
+
+class Statistics:
+    """The statistics of records that are added table by table; memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, _Source] = {}
+
+    def __enter__(self) -> "Statistics":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for source in self._sources.values():
+            source.answers.close()
+            source.public_answers.close()
+
+    def add(self, shard: str, rows: pl.DataFrame) -> None:
+        """Count records of a shard, in the columns `record_facts.COUNTED`."""
+        self._sources.setdefault(shard.split("/")[1], _Source()).add(rows)
+
+    def result(self) -> dict[str, dict[str, Any]]:
+        """Give the statistics of each source, sorted by source.
+
+        For each source: `records`; counts by value of `tasks`, `modalities`, `languages`, `answer_types`,
+        `images_per_record`; `yes_no`, the yes/no answers; `correct_option`, the letters of correct options in the
+        assistant turn; `near_empty`, captions and reports under `record_facts.NEAR_EMPTY_CHARACTERS`;
+        `question_characters` and `answer_characters`, each with `minimum`, `median`, `p95`, `maximum` and `histogram`;
+        for tasks with a question, `distinct_answers` and `frequent_answers`, (answer, count) pairs of answers that
+        occur more than once.
+        """
+        return {source: counts.result() for source, counts in sorted(self._sources.items())}
+
+
+class _Source:
+    def __init__(self) -> None:
+        self.records = 0
+        self.counts: dict[str, Counter[Any]] = {name: Counter() for name in _COUNTED}
+        self.answers, self.public_answers = TextCounter(), TextCounter()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        self.records += rows.height
+        for name, column in _COUNTED.items():
+            self.counts[name].update(_count(rows[column]))
+        asked = rows.filter(pl.col("task").is_in(QUESTION_TASKS))
+        self.answers.add(_count(asked["asked_answer"]))
+        self.public_answers.add(_count(asked.filter(_is_public())["asked_answer"]))
+
+    def result(self) -> dict[str, Any]:
+        lengths = ("question_characters", "answer_characters")
+        frequent = self.public_answers.most_common(SHOWN_ANSWERS, at_least=2)
+        return {
+            "records": self.records,
+            **{name: _by_value(count) for name, count in self.counts.items() if name not in (*lengths, "near_empty")},
+            **{name: _lengths(self.counts[name]) for name in lengths},
+            "near_empty": self.counts["near_empty"][True],
+            "distinct_answers": len(self.answers),
+            "frequent_answers": [list(pair) for pair in frequent],
+        }
 
 
 def _is_public() -> pl.Expr:

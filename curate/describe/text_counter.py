@@ -22,6 +22,10 @@ class TextCounter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the database."""
         self._database.close()
 
     def add(self, counts: Mapping[str, int]) -> None:

@@ -9,6 +9,8 @@ __all__ = (
     "planner",
     "pointers",
     "push",
+    "record_digests",
+    "record_tables",
     "rehydrate",
     "retries",
     "snapshot",

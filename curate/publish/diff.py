@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from ..errors import UsageError
-from ..write import manifest
-from . import digests, pointers, record_digests
+from ..write import digests, manifest
+from . import pointers, record_digests
 
 _COMPARED = ("split", "license", "license_verdict", *digests.DIGEST_COLUMNS)
 
@@ -23,6 +23,14 @@ PROVENANCE = "provenance"
 """The part whose change does not change the meaning of a record."""
 
 CHANGES = ("added", "removed", "changed")
+
+PART_RECORDS = 500_000
+"""Records of one source that are compared at once."""
+
+_DIGITS = 15
+"""Hex digits of a digest that are compared: two different records look equal once in 10^18."""
+
+_FOUND = pl.Schema(dict.fromkeys(("source", "id", "change", "reason"), pl.String))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,54 +70,86 @@ class Diff:
 
 
 def compare(before: Path, after: Path) -> Diff:
-    """Compare two mixes.
+    """Compare two mixes, with a few columns of at most about `PART_RECORDS` records of each in memory.
 
     Raises:
         UsageError: one of them is no mix, or has an older format.
     """
     old, new = manifest.read(before), manifest.read(after)
-    left, right = _record_table(before, old), _record_table(after, new)
-    added = right.join(left, on="id", how="anti").with_columns(change=pl.lit("added"))
-    removed = left.join(right, on="id", how="anti").with_columns(change=pl.lit("removed"))
+    left, right = _Records(before), _Records(after)
+    counts = left.counts(), right.counts()
+    found, same = [pl.DataFrame(schema=_FOUND)], 0
+    for source in sorted(set().union(*counts)):
+        parts = max(-(-count.get(source, 0) // PART_RECORDS) for count in counts)
+        for part in range(parts):
+            differing, equal = _compare(left.read(source, part, parts), right.read(source, part, parts))
+            found.append(differing)
+            same += equal
+    differing = pl.concat(found)
+    records = [
+        _absence_reasons(differing.filter(change="added"), before, old, "was "),
+        _absence_reasons(differing.filter(change="removed"), after, new, "is "),
+        differing.filter(change="changed"),
+    ]
+    return Diff(_name_and_version(old), _name_and_version(new), pl.concat(records).sort("source", "change", "id"), same)
+
+
+class _Records:
+    """The compared columns of all records of a mix, withheld records included, part by part.
+
+    Raises:
+        UsageError: by all methods: the records cannot be read.
+    """
+
+    def __init__(self, mix: Path) -> None:
+        self._mix = mix
+        hidden = pl.format("{}/#{}", "source", "keyed_id")
+        published = pl.scan_parquet(mix / record_digests.NAME).select("id", "source", *_COMPARED)
+        withheld = pointers.scan(mix).with_columns(id=pl.coalesce("id", hidden)).select("id", "source", *_COMPARED)
+        self._rows = pl.concat([published, withheld])
+
+    def counts(self) -> dict[str, int]:
+        """Count the records by source."""
+        return dict(self._collect(self._rows.group_by("source").len()).iter_rows())
+
+    def read(self, source: str, part: int, parts: int) -> pl.DataFrame:
+        """Read the records of one part of a source; a digest is a number of its first 60 bits."""
+        is_mine = (pl.col("source") == source) & (pl.col("id").hash() % parts == part)
+        short = pl.col(digests.DIGEST_COLUMNS).str.head(_DIGITS).str.to_integer(base=16, dtype=pl.Int64)
+        return self._collect(self._rows.filter(is_mine).with_columns(short))
+
+    def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return rows.collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            problem = str(error).splitlines()[0]
+            raise UsageError(
+                f"{self._mix}: its records cannot be read ({problem}); build it with this version"
+            ) from None
+
+
+def _compare(left: pl.DataFrame, right: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Give the records `_FOUND` in which two parts differ, and the number of those that are equal."""
+    added = right.join(left, on="id", how="anti").with_columns(change=pl.lit("added"), reason=pl.lit(""))
+    removed = left.join(right, on="id", how="anti").with_columns(change=pl.lit("removed"), reason=pl.lit(""))
     both = left.join(right, on="id", how="inner", suffix="_after")
     differs = {name: pl.col(name) != pl.col(f"{name}_after") for name in _COMPARED}
-    changed = both.filter(pl.any_horizontal(differs.values())).with_columns(change=pl.lit("changed"))
-    parts = [
-        _absence_reasons(added, _dropped(before), old, "was "),
-        _absence_reasons(removed, _dropped(after), new, "is "),
-        changed.with_columns(reason=_changed_parts(differs)).select("source", "id", "change", "reason"),
-    ]
-    records = pl.concat(parts).sort("source", "change", "id")
-    return Diff(_name_and_version(old), _name_and_version(new), records, both.height - changed.height)
+    changed = both.filter(pl.any_horizontal(differs.values()))
+    changed = changed.with_columns(change=pl.lit("changed"), reason=_changed_parts(differs))
+    found = pl.concat([part.select(_FOUND.names()) for part in (added, removed, changed)])
+    return found, both.height - changed.height
 
 
 def _name_and_version(document: Mapping[str, Any]) -> str:
     return f"{document['mixture']['name']} {document['mixture']['version']}"
 
 
-def _record_table(mix: Path, document: Mapping[str, Any]) -> pl.DataFrame:
-    """Give the compared columns of all records of a mix, withheld records included."""
-    shards = [file for file in manifest.shards_of(document) if file.startswith("data/")]
-    columns = ["id", "source", *_COMPARED]
-    try:
-        published = record_digests.read(mix, shards).select(columns)
-        table = pointers.read(mix)
-        hidden = pl.format("{}/#{}", "source", "keyed_id")
-        withheld = table.with_columns(id=pl.coalesce("id", hidden)).select(columns)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        problem = str(error).splitlines()[0]
-        raise UsageError(f"{mix}: its records cannot be read ({problem}); build it with this version") from None
-    return pl.concat([published, withheld])
-
-
-def _dropped(mix: Path) -> pl.DataFrame:
-    ledger = pl.read_parquet(mix / "ledger.parquet", columns=["id", "outcome", "reason", "evidence"])
-    return ledger.filter(pl.col("outcome") == "dropped").select("id", "evidence", drop_reason="reason")
-
-
-def _absence_reasons(rows: pl.DataFrame, dropped: pl.DataFrame, document: Mapping[str, Any], was: str) -> pl.DataFrame:
+def _absence_reasons(rows: pl.DataFrame, mix: Path, document: Mapping[str, Any], was: str) -> pl.DataFrame:
     """Give the reason why each record is not in the other mix, from the ledger and manifest of that mix."""
     sources = [*document["sources"], *(entry["source"] for entry in document.get("withheld", []))]
+    ledger = pl.scan_parquet(mix / "ledger.parquet").filter(pl.col("outcome") == "dropped")
+    mine = ledger.join(rows.lazy().select("id"), on="id", how="semi")
+    dropped = mine.select("id", "evidence", drop_reason="reason").collect(engine="streaming")
     evidence = pl.when(pl.col("evidence") == "").then(pl.lit("")).otherwise(pl.format(": {}", "evidence"))
     reason = (
         pl.when(~pl.col("source").is_in(sources))

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import facts
+from ..describe import attribution
 from ..evaluationsets import item_keys
 from ..licences import terms
 from ..progress import track
@@ -196,6 +197,7 @@ _TABLES: dict[str, tuple[Callable[[], pa.Schema], Callable[[pa.RecordBatch, Forb
     "ledger.parquet": (lambda: pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema, _check_ledger),
     item_keys.NAME: (lambda: pl.DataFrame(schema=item_keys.SCHEMA).to_arrow().schema, _check_item_keys),
     record_digests.NAME: (lambda: record_digests.SCHEMA, _check_index),
+    attribution.NAME: (lambda: attribution.SCHEMA, _check_index),
 }
 """First part of a file's name -> the schema of the file, and the check of its rows."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow.parquet as pq
 
-from . import digests
+from ..write import digests
 
 
 class Finding(NamedTuple):

@@ -5,17 +5,16 @@ the record in a local copy of the source. A pointer to a credentialed record con
 digests are keyed (`digests`). A credentialed record without images has no key and therefore no pointer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..shards import replacing
+from ..write import digests, record_facts
 from ..write.materialise import ShardPlan
-from . import digests
 
 FOLDER = "pointers"
 
@@ -37,45 +36,45 @@ CLEAR_COLUMNS = ("id", "file", "row", "wording", "article", "article_read")
 """Null in the pointer of a credentialed record."""
 
 
-def write(mix: Path, source: str, plans: Sequence[ShardPlan]) -> str | None:
+def write(mix: Path, source: str, plans: Sequence[ShardPlan], facts: Mapping[str, Path]) -> str | None:
     """Write `pointers/<source>.parquet` for the restricted shards of a source and give its relative path.
 
-    None if the source has no such shards.
+    None if the source has no such shards. `facts` has the tables of `record_facts` by the paths of their shards.
     """
     if not plans:
         return None
     path = f"{FOLDER}/{source}.parquet"
     with replacing(mix / path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for plan in plans:
-            for rows in _pointers(mix, plan):
-                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            table = _pointers(plan, record_facts.read(facts[plan.path])).to_arrow()
+            writer.write_table(table.cast(SCHEMA))
     return path
 
 
-def _pointers(mix: Path, plan: ShardPlan) -> Iterator[list[dict[str, Any]]]:
-    rulings = plan.rows.select("id", "wording", "article", "article_read").iter_rows(named=True)
-    for batch in pq.ParquetFile(mix / plan.path).iter_batches(batch_size=4096, columns=digests.SHARD_COLUMNS):
-        pointers = [_pointer(plan.path, row, next(rulings)) for row in batch.to_pylist()]
-        yield [pointer for pointer in pointers if pointer is not None]
+def _pointers(plan: ShardPlan, facts: pl.DataFrame) -> pl.DataFrame:
+    """Give the pointers of a shard: the facts of its records with the basis of each licence ruling."""
+    rulings = plan.rows.select("wording", "article", "article_read")
+    is_secret = pl.col("license_verdict") == "credentialed"
+    return (
+        pl.concat([facts, rulings], how="horizontal")
+        .filter(~is_secret | pl.col("keyed_id").is_not_null())
+        .with_columns(
+            pl.when(~is_secret).then(pl.col(*CLEAR_COLUMNS)),
+            shard=pl.lit(plan.path),
+            image_sha256=pl.when(is_secret).then(pl.lit([], pl.List(pl.String))).otherwise("image_sha256"),
+        )
+        .select(SCHEMA.names)
+    )
 
 
-def _pointer(shard: str, row: dict[str, Any], ruling: dict[str, Any]) -> dict[str, Any] | None:
-    always = {"shard": shard, **{name: row[name] for name in ("split", "license", "license_verdict")}}
-    if row["license_verdict"] == "credentialed":
-        key = digests.record_key(row["image_sha256"])
-        if key is None:
-            return None
-        hidden = dict.fromkeys(CLEAR_COLUMNS, None)
-        keyed = {"keyed_id": digests.keyed_id(row["id"], key), **digests.part_digests(row, key)}
-        return {**always, **hidden, "image_sha256": [], **keyed}
-    place = {name: row["upstream"][name] for name in ("file", "row")}
-    clear = {**ruling, **place, "image_sha256": row["image_sha256"], "keyed_id": None}
-    return {**always, **clear, **digests.part_digests(row)}
+def scan(mix: Path) -> pl.LazyFrame:
+    """Open all pointers of a mix as one table sorted by source, with a `source` column."""
+    files = sorted((mix / FOLDER).glob("*.parquet"))
+    tables = [pl.scan_parquet(file).with_columns(source=pl.lit(file.stem)) for file in files]
+    empty = pl.DataFrame(SCHEMA.empty_table()).lazy().with_columns(source=pl.lit(None, pl.String))
+    return pl.concat([empty, *tables])
 
 
 def read(mix: Path) -> pl.DataFrame:
-    """Read all pointers of a mix into one table sorted by source, with a `source` column."""
-    files = sorted((mix / FOLDER).glob("*.parquet"))
-    frames = [pl.read_parquet(file).with_columns(source=pl.lit(file.stem)) for file in files]
-    empty = pl.DataFrame(SCHEMA.empty_table()).with_columns(source=pl.lit(None, pl.String))
-    return pl.concat([empty, *frames])
+    """Read the table of `scan`."""
+    return scan(mix).collect()

@@ -17,7 +17,7 @@ import polars as pl
 from .. import facts, mixture
 from ..config import parse
 from ..decide import candidates
-from ..describe import cards, croissant, report, statistics
+from ..describe import attribution, cards, croissant, report, statistics
 from ..errors import UsageError, WorkError
 from ..evaluationsets import item_keys
 from ..measure.scans import scan_all
@@ -27,7 +27,7 @@ from ..read import inputs
 from ..shards import file_sha256
 from ..write import ledger, manifest, materialise
 from ..write.workplace import place, remove_all, working
-from . import pointer_matching, pointers, release, snapshot
+from . import pointer_matching, pointers, record_digests, record_tables, release, snapshot
 
 Value = TypeVar("Value")
 
@@ -139,11 +139,12 @@ def _rebuild(
         materialise.ShardPlan(str(shard), decided.select(materialise.DECIDED))
         for (shard,), decided in matched.group_by("shard", maintain_order=True)
     ]
-    for shard in materialise.write_all(plans, found, scans, rule.sections(), stage, options.workers):
+    written = materialise.write_all(plans, found, scans, rule.sections(), stage, options.workers)
+    for shard in written:
         mine = wanted.filter(pl.col("shard") == shard.path)
         findings += pointer_matching.find_differences(stage / shard.path, mine)
     _validate_records(findings, stage)
-    _validate_shards(stage, full)
+    _validate_shards({shard.path: shard.sha256 for shard in written}, full)
 
 
 def _facts_of_build(full: Mapping[str, Any], entry: inputs.Input) -> facts.Facts:
@@ -173,10 +174,10 @@ def _validate_records(findings: Sequence[pointer_matching.Finding], stage: Path)
     raise WorkError(f"{len(findings)} records differ from those of the mix; no mix was written")
 
 
-def _validate_shards(stage: Path, full: Mapping[str, Any]) -> None:
+def _validate_shards(digests: Mapping[str, str], full: Mapping[str, Any]) -> None:
     """Refuse shards whose bytes differ although their records are equal: other library versions wrote them."""
     restricted = [file for file in manifest.shards_of(full) if file.startswith("restricted/")]
-    wrong = [file for file in restricted if file_sha256(stage / file) != full["files"][file]["sha256"]]
+    wrong = [file for file in restricted if digests.get(file) != full["files"][file]["sha256"]]
     if not wrong:
         return
     here = manifest.library_versions()
@@ -200,7 +201,7 @@ def _add_published_files(
 
 def _link_published(stage: Path, copy: Path, full: Mapping[str, Any]) -> None:
     for file, facts_of in full["files"].items():
-        if file.split("/")[0] in ("data", pointers.FOLDER):
+        if file.split("/")[0] in ("data", pointers.FOLDER, record_digests.NAME):
             release.link_file(copy / file, stage / file)
             if file_sha256(stage / file) != facts_of["sha256"]:
                 raise WorkError(f"{file}: {snapshot.DIFFERENT_DIGEST}")
@@ -210,9 +211,11 @@ def _write_cards(stage: Path, published: Mapping[str, Any], full: Mapping[str, A
     """Write cards and report, compare the cards with the full manifest, and give the manifest of the rebuilt mix."""
     hidden = sorted(release.credentialed_sources(full))
     document = {**full, "files": {}, **({"ledger_without_drops": hidden} if hidden else {})}
-    tables = [*manifest.shards_of(full), *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/"))]
+    shards = manifest.shards_of(full)
+    tables = [*shards, *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/")), record_digests.NAME]
     document["files"] = manifest.file_facts(stage, [*tables, release.LEDGER, item_keys.NAME])
-    written = [*cards.write(stage, document), *croissant.write(stage, document)]
+    credits = attribution.of_shards(stage, shards, record_tables.credits_of(full))
+    written = [attribution.write(stage, credits), *cards.write(stage, document), *croissant.write(stage, document)]
     document["files"] |= manifest.file_facts(stage, [*written, *report.write(stage, document)])
     differing = [file for file in written if document["files"][file] != full["files"].get(file)]
     if differing and full["medmix"] != published["medmix"]:

@@ -22,14 +22,14 @@ import medmix
 
 from .. import facts
 from ..code_digest import code_digest
-from ..describe import cards, croissant, report, statistics
+from ..describe import attribution, cards, croissant, report, statistics
 from ..errors import WorkError
 from ..evaluationsets import item_keys
 from ..licences import effective
 from ..record import VERDICTS
 from ..shards import write_text
 from ..write import ledger, manifest
-from . import pointers, record_digests
+from . import pointers, record_digests, record_tables
 
 FULL_MANIFEST = "full_manifest.json"
 LEDGER = "ledger.parquet"
@@ -92,10 +92,10 @@ def prepare_release(mix: Path, full: Mapping[str, Any], repo: str, changelog: Ch
 
 def _write(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelog: Changelog) -> None:
     shards = [file for file in manifest.shards_of(full) if file.startswith("data/")]
-    linked = [*shards, *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/"))]
+    linked = [*shards, *(file for file in full["files"] if file.startswith(f"{pointers.FOLDER}/")), record_digests.NAME]
     for file in linked:
         link_file(mix / file, folder / file)
-    record_digests.write(folder / record_digests.NAME, mix, shards)
+    attribution.write(folder, attribution.of_shards(folder, shards, record_tables.credits_of(full)))
     write_ledger(folder / LEDGER, pl.read_parquet(mix / LEDGER), full)
     hidden = credentialed_sources(full)
     keys = {name: sorted(found) for name, found in sorted(item_keys.read(mix).items()) if name.split()[0] not in hidden}
@@ -107,7 +107,7 @@ def _write(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelo
     document["statistics"] = statistics.measure(folder, shards)
     written = [*cards.write(folder, document), *croissant.write(folder, document), *report.write(folder, document)]
     document["files"] |= manifest.file_facts(
-        folder, [*written, record_digests.NAME, LEDGER, item_keys.NAME, FULL_MANIFEST]
+        folder, [*written, attribution.NAME, LEDGER, item_keys.NAME, FULL_MANIFEST]
     )
     manifest.write(folder, document)
 

@@ -5,11 +5,13 @@ The wing applies decisions and does not know their reasons. No other code writes
 
 __all__ = (
     "chat",
+    "digests",
     "features",
     "finished_shards",
     "image_encoding",
     "ledger",
     "manifest",
     "materialise",
+    "record_facts",
     "workplace",
 )

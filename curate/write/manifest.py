@@ -32,6 +32,7 @@ ENTRIES = (
     "ledger.parquet",
     "evaluation.parquet",
     "records.parquet",
+    "attribution.parquet",
     "full_manifest.json",
     "datasheet.md",
     "datasheets",
@@ -44,7 +45,7 @@ ENTRIES = (
 )
 """The top-level entries of a mix or a published mix; a rebuild replaces only these."""
 
-FORMAT = 3
+FORMAT = 4
 """Increased when the layout of a mix changes in a way that older readers would misread."""
 
 DIGEST_KEY = "manifest_sha256"

@@ -22,7 +22,7 @@ from ..read.image_store import ImageStore
 from ..read.inputs import Input
 from ..record import ImageRef, Record
 from ..shards import file_sha256, write_rows
-from . import finished_shards
+from . import finished_shards, record_facts, shard_borders
 from .chat import messages
 from .features import mix_schema
 from .image_encoding import encode_image
@@ -53,15 +53,15 @@ class ShardPlan:
 class WriteTask:
     """A shard to write into `out`, from the scan files `scans` and the source's own `folder`.
 
-    If `section` is set, only that section of each report is written. `digests` are those of the scans; `finished` is
-    the folder of `finished_shards`, if there is one.
+    If `section` is set, only that section of each report is written. `digests` are those of the scans; `work` is the
+    folder of `finished_shards` and `record_facts`, if there is one.
     """
 
     plan: ShardPlan
     out: Path
     scans: tuple[Path, ...]
     digests: tuple[str, ...]
-    finished: Path | None
+    work: Path | None
     folder: Path
     facts: Facts
     layout: str
@@ -69,11 +69,16 @@ class WriteTask:
 
 
 class WrittenShard(NamedTuple):
-    """A written shard: its path as in `ShardPlan`, key and digest, and whether an earlier build had written it."""
+    """A written shard.
+
+    Its path as in `ShardPlan`, key and digest, the path of its table of `record_facts` if there is a work folder, and
+    whether an earlier build had written it.
+    """
 
     path: str
     key: str
     sha256: str
+    facts: Path | None
     is_old: bool
 
 
@@ -85,14 +90,14 @@ def folder_of(verdict: pl.Expr) -> pl.Expr:
 def plan(kept: pl.DataFrame, shard_bytes: int) -> list[ShardPlan]:
     """Partition the kept records into shards of about `shard_bytes`, by folder, source and split, in reading order."""
     shards = []
-    placed = kept.with_columns(folder=folder_of(pl.col("verdict")))
+    placed = kept.with_columns(
+        folder=folder_of(pl.col("verdict")), size=pl.col("image_bytes").fill_null(0) + pl.col("text_bytes")
+    )
     for (folder, source, split), rows in placed.group_by("folder", "source", "split", maintain_order=True):
-        sized = rows.with_columns(size=pl.col("image_bytes").fill_null(0) + pl.col("text_bytes"))
-        size = pl.col("size")
-        numbered = sized.with_columns(part=((size.cum_sum() - size) // shard_bytes).rle_id())
-        parts = numbered.partition_by("part", maintain_order=True)
-        for number, part in enumerate(parts):
+        parts = shard_borders.cut(rows["id"].to_list(), rows["size"].to_list(), shard_bytes)
+        for number, (first, end) in enumerate(parts):
             path = f"{folder}/{source}/{split}-{number:05d}-of-{len(parts):05d}.parquet"
+            part = rows[first:end]
             shards.append(ShardPlan(path, part.select(DECIDED), int(part["size"].sum())))
     return shards
 
@@ -104,17 +109,17 @@ def write_all(
     sections: Mapping[str, record.Section],
     out: Path,
     workers: int,
-    finished: Path | None = None,
+    work: Path | None = None,
 ) -> list[WrittenShard]:
-    """Write shards into `out`, in parallel; `sections` as in `Mixture.sections`, `finished` as in `WriteTask`."""
+    """Write shards into `out`, in parallel; `sections` as in `Mixture.sections`, `work` as in `WriteTask`."""
     by_source = {entry.source: entry for entry in inputs}
     paths = tuple(scan.path for scan in scans)
-    digests = tuple(map(file_sha256, paths)) if finished else ()
+    digests = tuple(map(file_sha256, paths)) if work else ()
     tasks = []
     for plan in plans:
         entry = by_source[plan.path.split("/")[1]]
         section = sections.get(entry.source)
-        tasks.append(WriteTask(plan, out, paths, digests, finished, entry.folder, entry.facts, entry.layout, section))
+        tasks.append(WriteTask(plan, out, paths, digests, work, entry.folder, entry.facts, entry.layout, section))
     sizes = [start_size(plan.bytes, plan.rows.height) for plan in plans]
     records = Amounts([plan.rows.height for plan in plans], "records")
     with reporting("writing", len(tasks), "shards", records) as ended:
@@ -132,17 +137,22 @@ def write(task: WriteTask) -> WrittenShard:
     Raises:
         WorkError: an image changed since it was measured.
     """
-    path = task.out / task.plan.path
-    scans = [(scan.name, digest) for scan, digest in zip(task.scans, task.digests, strict=False)]
-    key = finished_shards.key(task.plan.rows, scans, task.facts, task.layout, task.section) if task.finished else ""
-    if task.finished and not path.exists() and (sha256 := finished_shards.take(task.finished, key, path)):
-        return WrittenShard(task.plan.path, key, sha256, is_old=True)
-    if not path.exists():
-        write_rows(path, mix_schema(), _rows(task))
-    sha256 = file_sha256(path)
-    if task.finished:
-        finished_shards.keep(task.finished, key, path, sha256)
-    return WrittenShard(task.plan.path, key, sha256, is_old=False)
+    path, work = task.out / task.plan.path, task.work
+    if work is None:
+        sha256 = file_sha256(path) if path.exists() else write_rows(path, mix_schema(), _rows(task))
+        return WrittenShard(task.plan.path, "", sha256, None, is_old=False)
+    scans = [(scan.name, digest) for scan, digest in zip(task.scans, task.digests, strict=True)]
+    key = finished_shards.key(task.plan.rows, scans, task.facts, task.layout, task.section)
+    if path.exists():  # a killed build or another part has written it
+        sha256, facts = finished_shards.know(work, path)
+    elif (old := finished_shards.take(work, key, path)) is not None:
+        return WrittenShard(task.plan.path, key, *old, is_old=True)
+    else:
+        measured: list[pl.DataFrame] = []
+        sha256 = write_rows(path, mix_schema(), _rows(task), lambda rows: measured.append(record_facts.measure(rows)))
+        facts = record_facts.keep(work / record_facts.FOLDER, sha256, record_facts.concat(measured))
+    finished_shards.keep(work, key, path, sha256)
+    return WrittenShard(task.plan.path, key, sha256, facts, is_old=False)
 
 
 def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:

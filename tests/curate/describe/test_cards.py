@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,12 +19,13 @@ from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
 from medmix.curate.check import check
 from medmix.curate.decide import stages
-from medmix.curate.describe import card_metadata, cards
+from medmix.curate.describe import attribution, card_metadata, cards
 from medmix.curate.describe.plots import BAR_WIDTH, bars
 from medmix.curate.errors import UsageError
 from medmix.curate.licences import spdx
 from medmix.curate.write import manifest
 from medmix.curate.write.features import FEATURES
+from medmix.curate.write.manifest import shards_of
 
 SAMPLE = mixtures.load("sample")
 SECTIONS = {"Motivation": 4, "Composition": 16, "Collection process": 12, "Preprocessing, cleaning, labeling": 4}
@@ -170,33 +172,65 @@ def test_the_longest_bar_is_full_and_the_rest_is_summed_up():
     assert (drawn[-1].label, drawn[-1].count) == ("3 others", 3)
 
 
-def test_every_kept_record_is_credited_under_its_licence(mix, document):
-    text = (mix / "ATTRIBUTION.md").read_text()
-    sections = dict(pairs(re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]))
-    for source, entry in document["sources"].items():
-        section = sections[entry["facts"]["title"]]
-        own = entry["facts"]["attribution"]
-        assert own in section
-        credits = {}
-        for licence, body in pairs(re.split(r"^### (.+)\n", section, flags=re.MULTILINE)[1:]):
-            credits[re.sub(r"\[|\].*", "", licence)] = body
-        assert sum(map(int, re.findall(r": (\d+) records?$", section, flags=re.MULTILINE))) == entry["kept"]
-        for path in mix.glob(f"*/{source}/*.parquet"):
-            for row in pq.read_table(path, columns=["license", "attribution"]).to_pylist():
-                credit = row["attribution"].removesuffix(own).removesuffix("; ")
-                article = re.match(r"(PMID )?\w+", credit)
-                assert (article[0] if article and source != "ubench" else credit) in credits[row["license"]]
+def test_every_kept_record_has_its_credit_in_the_table(mix, document):
+    rows = pq.read_table(mix / "attribution.parquet").to_pylist()
+    shards = (pq.read_table(mix / shard).to_pylist() for shard in shards_of(document))
+    for credited, record in zip(rows, chain(*shards), strict=True):
+        same = ("id", "source", "license", "license_verdict")
+        assert {name: credited[name] for name in same} == {name: record[name] for name in same}
+        own = document["sources"][record["source"]]["facts"]["attribution"]
+        if record["license_verdict"] != "credentialed":
+            assert "; ".join(filter(None, (credited["credit"], own))) == record["attribution"]
 
 
-def test_articles_are_credited_once_with_their_address(mix):
-    text = (mix / "ATTRIBUTION.md").read_text()
-    (line,) = re.findall(r"^.*PMC99000020.*$", text.split("## ROCO")[1].split("\n## ")[0], flags=re.MULTILINE)
-    assert line == "- [PMC99000020](https://pmc.ncbi.nlm.nih.gov/articles/PMC99000020/): 2 records"
+def test_articles_are_credited_with_their_address(mix):
+    table = pl.read_parquet(mix / "attribution.parquet")
+    found = table.filter(pl.col("source") == "roco", pl.col("credit").str.starts_with("PMC99000020 "))
+    assert found.height == 2
+    assert set(found["url"]) == {"https://pmc.ncbi.nlm.nih.gov/articles/PMC99000020/"}
+    (abstract, *_) = table.filter(source="pubmedqa").select("credit", "url").rows()
+    assert abstract[1] == f"https://pubmed.ncbi.nlm.nih.gov/{abstract[0].removeprefix('PMID ')}/"
+    assert set(table.filter(source="slake")["url"]) == {""}
 
 
 def test_credentialed_records_are_credited_by_their_source_only(mix):
-    section = (mix / "ATTRIBUTION.md").read_text().split("## MIMIC-CXR")[1].split("\n## ")[0]
-    assert re.findall(r"^- (.*): \d+ records$", section, flags=re.MULTILINE) == ["the source as a whole"]
+    table = pl.read_parquet(mix / "attribution.parquet").filter(license_verdict="credentialed")
+    assert table.height > 0
+    assert table.select("credit", "url").unique().rows() == [("", "")]
+
+
+def test_credits_are_one_line_each_whatever_upstream_wrote():
+    rows = {"id": "a/1", "source": "a", "license": "CC0-1.0", "license_verdict": "redistributable"}
+    texts = ["PMC12 (a.jpg); Own", "Own", "", "a\n b; Own", "xPMC12", "PMC12x; Own"]
+    table = attribution.rows_of(pl.DataFrame([{**rows, "attribution": text} for text in texts]), {"a": "Own"})
+    article = "https://pmc.ncbi.nlm.nih.gov/articles/PMC12/"
+    assert table.select("credit", "url").rows() == [
+        ("PMC12 (a.jpg)", article),
+        ("", ""),
+        ("", ""),
+        ("a b", ""),
+        ("xPMC12", ""),
+        ("PMC12x", ""),
+    ]
+
+
+def test_the_summary_of_credits_counts_each_licence_of_each_source_and_names_the_columns(mix, document):
+    text = (mix / "ATTRIBUTION.md").read_text()
+    sections = dict(pairs(re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]))
+    for entry in document["sources"].values():
+        section = sections[entry["facts"]["title"]]
+        assert f"> {entry['facts']['attribution']}\n" in section
+        counts = re.findall(r"^\| \[?([^\]| ]+)(?:\]\(.+\))? \| ([\d,]+) \|$", section, flags=re.MULTILINE)
+        assert {licence: int(count.replace(",", "")) for licence, count in counts} == entry["kept_by_licence"]
+    named = re.findall(r"^\| `(\w+)` \|", sections["Credits by record"], flags=re.MULTILINE)
+    assert named == pq.read_schema(mix / "attribution.parquet").names
+
+
+def test_the_example_in_the_summary_runs(mix, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (mix / "ATTRIBUTION.md").read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(mix)
+    exec(code, {})
+    assert "credit" in capsys.readouterr().out
 
 
 def test_citations_hold_the_mix_and_every_source(mix, document):

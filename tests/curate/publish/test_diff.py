@@ -11,9 +11,9 @@ import pytest
 
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import planner, versions
+from medmix.curate.publish import diff, planner, record_digests, versions
 from medmix.curate.publish.diff import compare
-from medmix.curate.write import manifest
+from medmix.curate.write import manifest, record_facts
 
 from .conftest import REPO, SOURCES, one_error
 
@@ -21,11 +21,13 @@ SHARD = "data/slake/train-00000-of-00001.parquet"
 
 
 def with_rows(mix: Path, shard: str, change) -> None:
-    """Put other rows into a shard; the manifest is left as it is."""
+    """Put other rows into a shard and into the table of digests; the manifest is left as it is."""
     table = pq.read_table(mix / shard)
     rows = change(table.to_pylist())
     (mix / shard).unlink()
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), mix / shard)
+    shards = manifest.shards_of(manifest.read(mix))
+    record_digests.write(mix, (record_facts.measure_file(mix / path)[0] for path in shards if path.startswith("data/")))
 
 
 def first(change):
@@ -94,6 +96,16 @@ def test_added_and_removed_records_come_with_the_ledgers_reason(mine, prepared):
     ]
 
 
+def test_the_difference_does_not_depend_on_the_parts_that_are_compared_at_once(mine, prepared, monkeypatch):
+    with_rows(mine, SHARD, lambda rows: [{**rows[0], "answer": "other"}, {**rows[1], "id": "slake/new"}, *rows[3:]])
+    whole = compare(prepared, mine)
+    monkeypatch.setattr(diff, "PART_RECORDS", 7)
+    parts = compare(prepared, mine)
+    assert parts.records.equals(whole.records)
+    assert parts.records["change"].to_list() == ["added", "changed", "removed", "removed"]
+    assert parts.same == whole.same == 545
+
+
 def test_withheld_records_are_compared_by_their_pointers_and_credentialed_ones_stay_unnamed(root, prepared, tmp_path):
     options = BuildOptions(only=tuple(source for source in SOURCES if source != "mimic_cxr"))
     build(mixtures.load("sample"), root, tmp_path / "less", options)
@@ -145,7 +157,7 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
         document["mixture"]["version"] = version
         if change:
             with_rows(mine, SHARD, change)
-            document["files"][SHARD] = manifest.file_facts(mine, [SHARD])[SHARD]
+            document["files"] |= manifest.file_facts(mine, [SHARD, record_digests.NAME])
         manifest.write(mine, document)
         status, _, err = run("push", mine, "--repo", REPO, "--yes")
         return status, err

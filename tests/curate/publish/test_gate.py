@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -184,7 +185,8 @@ def test_a_restricted_shard_that_was_moved_is_found(hub, run, writer, mine):
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert f"{moved}: iu_xray/" in one_error(err)
-    assert f"{moved}: and 39 more" in one_error(err)
+    assert "attribution.parquet: iu_xray/" in one_error(err)
+    assert "attribution.parquet: and 39 more" in one_error(err)
     assert not hub.answered(CARRYING)
 
 
@@ -265,6 +267,43 @@ def test_a_pointer_table_with_more_columns_is_found(mine):
     pq.write_table(table.append_column("text", table["shard"]), mine / POINTER)
     (line,) = gate.check_files({POINTER: mine / POINTER}, gate.load_forbidden(mine))
     assert line == f"{POINTER}: has other columns than a published file of this name"
+
+
+CREDITS = "attribution.parquet"
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        ({"license_verdict": "research-only"}, "slake/0: is research-only"),
+        ({"license": "CC-BY-NC-4.0"}, "slake/0: has the licence 'CC-BY-NC-4.0', which does not allow redistribution"),
+        ({"source": "mimic_cxr"}, "a record of 'mimic_cxr': is from the credentialed source mimic_cxr"),
+        ({"credit": "of p10000032"}, "column credit contains a possible id of MIMIC-CXR"),
+        ({"url": "https://physionet.org/files/mimic-cxr/p10000032"}, "column url contains a possible id of MIMIC-CXR"),
+    ],
+)
+def test_a_credit_of_a_record_that_may_not_go_is_found(mine, tmp_path, change, finding):
+    (folder,) = (mine / planner.WORK).glob("release-*")
+    table = pq.read_table(folder / CREDITS)
+    first = table.filter(pc.equal(table["id"], "slake/0")).to_pylist()[0]
+    assert gate.check_files({CREDITS: folder / CREDITS}, gate.load_forbidden(mine)) == []
+    pq.write_table(pa.Table.from_pylist([first | change], schema=table.schema), tmp_path / CREDITS)
+    assert gate.check_files({CREDITS: tmp_path / CREDITS}, gate.load_forbidden(mine)) == [f"{CREDITS}: {finding}"]
+
+
+def test_the_credits_of_the_full_mix_may_not_go(mine):
+    found = gate.check_files({CREDITS: mine / CREDITS}, gate.load_forbidden(mine))
+    assert f"{CREDITS}: iu_xray/1: is research-only" in found
+
+
+def test_what_is_published_credits_the_published_records_and_no_others(mine):
+    (folder,) = (mine / planner.WORK).glob("release-*")
+    shards = sorted((folder / "data").rglob("*.parquet"))
+    ids = [id_ for shard in shards for id_ in pq.read_table(shard, columns=["id"])["id"].to_pylist()]
+    assert pq.read_table(folder / CREDITS)["id"].to_pylist() == ids
+    assert len(ids) < pq.read_metadata(mine / CREDITS).num_rows
+    assert f"the {len(ids):,} records" in (folder / "ATTRIBUTION.md").read_text()
+    assert "mimic_cxr" not in (folder / "ATTRIBUTION.md").read_text()
 
 
 def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):

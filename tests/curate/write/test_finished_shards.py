@@ -4,6 +4,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -59,6 +60,12 @@ def shards(out: Path) -> dict[str, bytes]:
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.glob("[dr]*/*/*.parquet")}
 
 
+def files(out: Path) -> dict[str, bytes]:
+    """Give all files of a mix but the manifest, whose digest of the inputs and times are its own."""
+    found = (path for path in out.rglob("*") if path.is_file() and not path.is_relative_to(out / ".work"))
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found if path.name != "manifest.json"}
+
+
 def test_nothing_changed_nothing_is_done(root, tmp_path, done):
     first = built(root, tmp_path / "mix", done)
     assert first["scanned"] >= 3 and first["written"] == len(shards(tmp_path / "mix"))
@@ -94,6 +101,38 @@ def test_a_source_that_is_added_or_removed_leaves_the_shards_of_the_others(root,
     assert {path: data for path, data in shards(tmp_path / "mix").items() if path in before} == before
     assert built(root, tmp_path / "mix", done, names=("slake", "medqa")) == {}
     assert shards(tmp_path / "mix") == before
+
+
+def test_a_record_less_writes_one_shard_or_few_of_many(root, tmp_path, done, monkeypatch):
+    whole, gone = materialise.plan, set()
+    monkeypatch.setattr(
+        materialise, "plan", lambda kept, size: whole(kept.filter(~pl.col("id").is_in(list(gone))), 5_000)
+    )
+    built(root, tmp_path / "mix", done)
+    before = shards(tmp_path / "mix")
+    assert len(before) > 12
+    digests_before = set(before.values())
+    ids = [pl.read_parquet(tmp_path / "mix" / path, columns=["id"])["id"] for path in sorted(before)]
+    gone.add(max(ids, key=len)[1])
+    monkeypatch.setattr(cards, "templates_digest", lambda: "another")
+    again = built(root, tmp_path / "mix", done)
+    assert 1 <= again["written"] <= 2
+    after = shards(tmp_path / "mix")
+    assert len(set(after.values()) - digests_before) == again["written"]
+    built(root, tmp_path / "fresh", done)
+    assert shards(tmp_path / "fresh") == after
+
+
+def test_facts_that_somebody_changed_or_removed_are_measured_again(root, tmp_path, done, monkeypatch):
+    built(root, tmp_path / "mix", done)
+    before = files(tmp_path / "mix")
+    changed, removed, *_ = sorted((tmp_path / "mix/.work/facts").iterdir())
+    with changed.open("r+b") as handle:
+        handle.write(b"changed")
+    removed.unlink()
+    monkeypatch.setattr(cards, "templates_digest", lambda: "another")
+    assert built(root, tmp_path / "mix", done) == {}
+    assert files(tmp_path / "mix") == before
 
 
 def test_linked_shards_are_those_that_a_fresh_build_writes(root, tmp_path, done):
@@ -134,3 +173,4 @@ def test_shards_that_no_mix_has_any_more_are_removed(root, tmp_path, done):
     kept = list((tmp_path / "mix/.work/shards").iterdir())
     assert len(kept) == len(shards(tmp_path / "mix"))
     assert all(path.stat().st_nlink == 2 for path in kept)
+    assert len(list((tmp_path / "mix/.work/facts").iterdir())) == len(kept)

@@ -26,6 +26,9 @@ SHARD_COLUMNS = ["id", "source", "split", "license", "license_verdict", *_PART_C
 """The columns of a shard that digests and comparisons need; image bytes are not among them."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 def part_digests(row: Mapping[str, Any], key: bytes | None = None) -> dict[str, str]:
     """Give the digest of each part of a record in hex by `DIGEST_COLUMNS`; keyed if a key is given."""
     return {f"{part}_sha256": _digest(_text({name: row[name] for name in names}), key) for part, names in PARTS.items()}
@@ -38,13 +41,18 @@ def record_key(image_sha256: Sequence[str]) -> bytes | None:
     return hashlib.sha256("\0".join(("medmix pointer", *image_sha256)).encode()).digest()
 
 
+def credentialed_key(row: Mapping[str, Any]) -> bytes | None:
+    """Give the key of a record whose digests must be keyed; None for others, and where there are no images."""
+    return record_key(row["image_sha256"]) if row["license_verdict"] == "credentialed" else None
+
+
 def keyed_id(id_: str, key: bytes) -> str:
     """Give the keyed digest of a record's id in hex; only owners of its images can compute it."""
     return _digest(id_, key)
 
 
 def _text(values: Mapping[str, Any]) -> str:
-    return json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return _ENCODER.encode(values)
 
 
 def _digest(text: str, key: bytes | None) -> str:
