@@ -111,9 +111,11 @@ def _copies(images: int) -> Copies:
     pairs = np.unique(np.sort(draws.choice(images, (images // 100, 2), replace=False), axis=1), axis=0)
     plain = {"kind": "copy", "similarity": 0.9, "share": 1.0, "flipped": False, "turn": 0, "zoom": 1.0}
     box = {"left": 0.0, "top": 0.0, "right": 1.0, "bottom": 1.0}
-    table = pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1]}).with_columns(
-        **{name: pl.lit(value) for name, value in (plain | box).items()}
-    ).cast(ALTERED)
+    table = (
+        pl.DataFrame({"image": pairs[:, 0], "other": pairs[:, 1]})
+        .with_columns(**{name: pl.lit(value) for name, value in (plain | box).items()})
+        .cast(ALTERED)
+    )
     return NO_COPIES._replace(altered=table)
 
 

@@ -102,9 +102,7 @@ def _hex(count: int, size: int, draws: np.random.Generator) -> pl.Series:
 def _scan(name: str, entry: Source, start: int, rows: int, words: pl.Series, views: Iterator[bytes]) -> pa.Table:
     draws = np.random.default_rng([start, *name.encode()])
     number = np.arange(start, start + rows)
-    texts = {
-        column: _texts(words, getattr(entry, column), rows, draws) for column in ("question", "answer", "context")
-    }
+    texts = {column: _texts(words, getattr(entry, column), rows, draws) for column in ("question", "answer", "context")}
     common = _texts(words, 16, 20, np.random.default_rng(list(name.encode())))
     has_common = draws.random(rows) < BOILERPLATE
     ending = pl.Series(np.where(has_common, draws.integers(0, 20, rows), -1))
@@ -158,7 +156,9 @@ def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views
             "image_uniform": pl.Series([""]).new_from_index(0, len(place)),
             "fingerprints": prints.gather(place),
         }
-    ).with_columns(images=pl.struct(path="image_sha256", member=pl.lit(""), row=pl.lit(None, pl.Int64), column=pl.lit("")))
+    ).with_columns(
+        images=pl.struct(path="image_sha256", member=pl.lit(""), row=pl.lit(None, pl.Int64), column=pl.lit(""))
+    )
     lists = pl.DataFrame({"owner": np.arange(rows)}).join(
         each.group_by("owner", maintain_order=True).agg(pl.all()), on="owner", how="left", maintain_order="left"
     )

@@ -225,8 +225,10 @@ def load_records(context: Context, complete: Sequence[str]) -> tuple[pl.DataFram
     records = candidates.load(context.scans, limit, mixture.sections())
     is_sample = mixture.sample_data or limit is not None
     differences = [] if is_sample else row_counts.find_mismatches(records, context.inputs, complete)
-    records = articles.add_article_licences(records, articles.load_table(context.root), context.facts)
-    return policy.resolve(records, context.facts), differences
+    texts = records.select("source", "group", pl.col("wording").cast(pl.String))
+    wording = articles.add_article_licences(texts, articles.load_table(context.root), context.facts)
+    added = wording.select("article", pl.col("wording", "article_read").cast(candidates.CATEGORY))
+    return policy.resolve(records.with_columns(added), context.facts), differences
 
 
 def copy_search(records: pl.DataFrame, context: Context, shared: bool = False) -> CopySearch:
