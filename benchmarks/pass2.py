@@ -1,11 +1,14 @@
 """Time and memory of pass 2 (load, search, decide, ledger) over generated scans, in a fresh process for each size.
 
-Run: python benchmarks/pass2.py [--rows 300000 1000000] [--workers 2] [--folder DIR] [--no-search]
+Run: python benchmarks/pass2.py [--rows 300000 1000000] [--workers 2] [--folder DIR] [--no-search] [--short]
 Nothing is read of images and no pair is compared: the search ends with the pairs that it proposes, and `decide` gets
-drawn pairs of copies, 2 % of the images. For each step: seconds; the peak of anonymous memory (sampled each 20 ms),
+drawn pairs of copies, 2 % of the images. For each step: seconds, by the clock and of
+processors; the peak of anonymous memory (sampled each 20 ms),
 which is what a machine must have; and the peak of resident memory, which counts mapped files, whose pages the system
 takes back when it needs them. The last lines give the growth between the smallest and the largest size, in bytes a row.
-With `--no-search` the scans have no fingerprints and the search is left out; so 10 million rows need 6 GB of disk.
+With `--no-search` the scans have no fingerprints and the search is left out; with `--short` texts have a few words,
+so that no item has n-grams and the n-gram match, whose memory does not grow but which takes nearly all the time, is
+left out too.
 """
 
 import argparse
@@ -61,14 +64,14 @@ class Meter:
 
         sampler = threading.Thread(target=sample)
         sampler.start()
-        started = time.monotonic()
+        started, busy = time.monotonic(), time.process_time()
         try:
             yield
         finally:
-            seconds = time.monotonic() - started
+            seconds, busy = time.monotonic() - started, time.process_time() - busy
             ended.set()
             sampler.join()
-        self.steps[name] = {"seconds": seconds, "anonymous": peak[0], "resident": _memory("VmHWM:")}
+        self.steps[name] = {"seconds": seconds, "processor": busy, "anonymous": peak[0], "resident": _memory("VmHWM:")}
 
 
 def measure(folder: Path, workers: int, with_search: bool) -> dict[str, dict[str, float]]:
@@ -130,26 +133,28 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="for the scans; those of a size are used again if they are there")
     parser.add_argument("--no-search", action="store_true")
+    parser.add_argument("--short", action="store_true")
     parser.add_argument("--child", choices=("generate", "measure"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child == "generate":
-        generate(arguments.folder / "scans", arguments.rows[0], not arguments.no_search)
+        generate(arguments.folder / "scans", arguments.rows[0], not arguments.no_search, arguments.short)
         return
     if arguments.child == "measure":
         print(json.dumps(measure(arguments.folder, arguments.workers, not arguments.no_search)))
         return
     with tempfile.TemporaryDirectory(prefix="medmix-pass2-") as scratch:
-        compare_sizes(arguments.folder or Path(scratch), arguments.rows, arguments.workers, arguments.no_search)
+        flags = {"--no-search": arguments.no_search, "--short": arguments.short}
+        extra = [flag for flag, is_set in flags.items() if is_set]
+        compare_sizes(arguments.folder or Path(scratch), arguments.rows, arguments.workers, extra)
 
 
-def compare_sizes(folder: Path, sizes: list[int], workers: int, no_search: bool) -> None:
+def compare_sizes(folder: Path, sizes: list[int], workers: int, extra: list[str]) -> None:
     """Generate and measure each size in processes of their own; print steps and growth."""
-    extra = ["--no-search"] if no_search else []
     found: dict[int, dict[str, dict[str, float]]] = {}
-    print("|     rows | step         | seconds | anonymous MiB | resident MiB |")
-    print("| -------: | ------------ | ------: | ------------: | -----------: |")
+    print("|     rows | step         | seconds | processor s | anonymous MiB | resident MiB |")
+    print("| -------: | ------------ | ------: | ----------: | ------------: | -----------: |")
     for size in sizes:
-        place = folder / f"{size}{'-no-search' if no_search else ''}"
+        place = folder / "".join([str(size), *(flag[1:] for flag in extra)])
         place.mkdir(parents=True, exist_ok=True)
         if not (place / "complete").exists():
             _run(["--child", "generate", "--rows", str(size), "--folder", str(place), *extra])
@@ -159,8 +164,8 @@ def compare_sizes(folder: Path, sizes: list[int], workers: int, no_search: bool)
         for name in filter(got.__contains__, STEPS):
             step = got[name]
             memory = f"{step['anonymous'] / MIB:13.0f} | {step['resident'] / MIB:12.0f}"
-            print(f"| {size:8} | {name:12} | {step['seconds']:7.1f} | {memory} |", flush=True)
-        print(f"| {size:8} | decided rows | {'':7} | {got['table']['bytes'] / MIB:13.0f} | {'':12} |", flush=True)
+            print(f"| {size:8} | {name:12} | {step['seconds']:7.1f} | {step['processor']:11.1f} | {memory} |", flush=True)
+        print(f"| {size:8} | decided rows | {'':7} | {'':11} | {got['table']['bytes'] / MIB:13.0f} | {'':12} |", flush=True)
     small, large = min(found), max(found)
     for name in filter(found[small].__contains__, STEPS if large > small else ()):
         grown = (found[large][name]["anonymous"] - found[small][name]["anonymous"]) / (large - small)

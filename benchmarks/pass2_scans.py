@@ -50,18 +50,23 @@ SOURCES = {
     "pubmedqa": Source(0.16, "qa", 15, 1, 200, 1, 0),
 }
 
+_SHORT = {"question": 3, "answer": 3, "context": 0}
 
-def generate(folder: Path, rows: int, prints: bool) -> list[ScanFile]:
-    """Write the scans of about `rows` rows; without `prints` no image can be searched, and little is written."""
+
+def generate(folder: Path, rows: int, prints: bool, short: bool) -> list[ScanFile]:
+    """Write the scans of about `rows` rows.
+
+    Without `prints` no image can be searched, and little is written; `short` texts have no n-grams.
+    """
     folder.mkdir(parents=True)
-    (images,) = (sum(int(rows * entry.share * entry.images) + 1 for entry in SOURCES.values()),)
-    views = _view_bytes(images) if prints else iter(lambda: np.zeros((), FINGERPRINT).tobytes(), None)
+    images = sum(int(rows * entry.share * entry.images) + SCAN_ROWS for entry in SOURCES.values())
+    views = _view_bytes(images) if prints else None
     words = _words(np.random.default_rng(0))
     scans = []
     for name, entry in SOURCES.items():
         total = max(10, int(rows * entry.share))
         for number, start in enumerate(range(0, total, SCAN_ROWS)):
-            part = _scan(name, entry, start, min(SCAN_ROWS, total - start), words, views)
+            part = _scan(name, entry._replace(**_SHORT) if short else entry, start, min(SCAN_ROWS, total - start), words, views)
             path = folder / f"{name}-{number:04d}.parquet"
             pq.write_table(part, path, compression="zstd", row_group_size=4096)
             scans.append(ScanFile(name, path))
@@ -95,16 +100,16 @@ def _texts(words: pl.Series, length: int, rows: int, draws: np.random.Generator)
 
 
 def _hex(count: int, size: int, draws: np.random.Generator) -> pl.Series:
-    data = draws.bytes(count * size).hex()
-    return pl.Series([data[start : start + 2 * size] for start in range(0, len(data), 2 * size)], dtype=pl.String)
+    data = pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), count, [None, pa.py_buffer(draws.bytes(count * size))])
+    return pl.Series(pl.from_arrow(data.cast(pa.binary()))).bin.encode("hex")
 
 
-def _scan(name: str, entry: Source, start: int, rows: int, words: pl.Series, views: Iterator[bytes]) -> pa.Table:
+def _scan(name: str, entry: Source, start: int, rows: int, words: pl.Series, views: Iterator[bytes] | None) -> pa.Table:
     draws = np.random.default_rng([start, *name.encode()])
     number = np.arange(start, start + rows)
     texts = {column: _texts(words, getattr(entry, column), rows, draws) for column in ("question", "answer", "context")}
     common = _texts(words, 16, 20, np.random.default_rng(list(name.encode())))
-    has_common = draws.random(rows) < BOILERPLATE
+    has_common = draws.random(rows) < (BOILERPLATE if entry.question > 3 or entry.answer > 3 else 0)
     ending = pl.Series(np.where(has_common, draws.integers(0, 20, rows), -1))
     ending = pl.select(pl.lit(common).gather(ending.clip(0))).to_series().set(~pl.Series(has_common), "")
     field = "question" if entry.question else "answer"
@@ -130,7 +135,7 @@ def _scan(name: str, entry: Source, start: int, rows: int, words: pl.Series, vie
     return _complete(_repeat(frame, draws))
 
 
-def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views: Iterator[bytes]) -> dict[str, object]:
+def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views: Iterator[bytes] | None) -> dict[str, object]:
     """Give the columns of images: of each row one, or several, or one that the rows before it have too."""
     rows = len(number)
     if not entry.images:
@@ -142,7 +147,7 @@ def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views
         image = np.arange(counts.sum())
     _, place = np.unique(image, return_inverse=True)
     distinct = int(place.max()) + 1 if len(place) else 0
-    digest, prints = _hex(distinct, 32, draws), pl.Series([next(views) for _ in range(distinct)], dtype=pl.Binary)
+    digest, prints = _hex(distinct, 32, draws), _prints(distinct, views)
     size = draws.integers(200, 1200, distinct)
     each = pl.DataFrame(
         {
@@ -163,6 +168,12 @@ def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views
         each.group_by("owner", maintain_order=True).agg(pl.all()), on="owner", how="left", maintain_order="left"
     )
     return {column: lists[column].fill_null([]) for column in lists.columns if column != "owner"}
+
+
+def _prints(count: int, views: Iterator[bytes] | None) -> pl.Series:
+    if views is None:
+        return pl.Series([np.zeros((), FINGERPRINT).tobytes()], dtype=pl.Binary).new_from_index(0, count)
+    return pl.Series([next(views) for _ in range(count)], dtype=pl.Binary)
 
 
 def _repeat(frame: pl.DataFrame, draws: np.random.Generator) -> pl.DataFrame:

@@ -257,7 +257,9 @@ def decide_records(records: pl.DataFrame, context: Context, search: CopySearch, 
 
 def plan_shards(decided: pl.DataFrame, mixture: Mixture) -> list[materialise.ShardPlan]:
     """Plan all shards of a mix, in the order in which they are written."""
-    return materialise.plan(decided.filter(pl.col("outcome") == "kept"), mixture.shard_megabytes * 1_000_000)
+    kept = decided.lazy().filter(pl.col("outcome") == "kept")
+    needed = kept.select(*materialise.DECIDED, "source", "verdict", "image_bytes", "text_bytes").collect()
+    return materialise.plan(needed, mixture.shard_megabytes * 1_000_000)
 
 
 def write_shards(
