@@ -1,6 +1,6 @@
 """Time and memory of pass 2 (load, search, decide, ledger) over generated scans, in a fresh process for each size.
 
-Run: python benchmarks/pass2.py [--rows 300000 1000000] [--workers 2] [--folder DIR] [--no-search] [--short]
+Run: python benchmarks/pass2.py [--rows 300000 1000000] [--folder DIR] [--no-search] [--short] [--no-decide]
 Nothing is read of images and no pair is compared: the search ends with the pairs that it proposes, and `decide` gets
 drawn pairs of copies, 2 % of the images. For each step: seconds, by the clock and of
 processors; the peak of anonymous memory (sampled each 20 ms),
@@ -74,7 +74,7 @@ class Meter:
         self.steps[name] = {"seconds": seconds, "processor": busy, "anonymous": peak[0], "resident": _memory("VmHWM:")}
 
 
-def measure(folder: Path, workers: int, with_search: bool) -> dict[str, dict[str, float]]:
+def measure(folder: Path, workers: int, with_search: bool, with_decide: bool = True) -> dict[str, dict[str, float]]:
     """Run pass 2 on the scans of a folder, in this process."""
     mixture = mixtures.load("v1")
     order = list(mixture.sources)
@@ -91,6 +91,10 @@ def measure(folder: Path, workers: int, with_search: bool) -> dict[str, dict[str
         with meter.step("search"):
             pairs = [search.propose("equal", NO_COPIES), search.propose("compare", NO_COPIES)]
         del search, pairs
+    meter.steps["rows"] = {"rows": records.height}
+    meter.steps["table"] = {"bytes": records.estimated_size()}
+    if not with_decide:
+        return meter.steps
     copies = _copies(int(records["images"].list.max().max() or 0) + 1)
     with meter.step("decide"):
         decided = decide(records, mixture, ScanTexts(scans, {}), copies, NO_EXTERNAL_ITEMS).records
@@ -99,7 +103,6 @@ def measure(folder: Path, workers: int, with_search: bool) -> dict[str, dict[str
         ledger.write(folder / "ledger.parquet", decided)
     with meter.step("plan"):
         plan_shards(decided, mixture)
-    meter.steps["rows"] = {"rows": decided.height, "kept": int((decided["outcome"] == "kept").sum())}
     meter.steps["table"] = {"bytes": decided.estimated_size()}
     return meter.steps
 
@@ -134,21 +137,25 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the scans; those of a size are used again if they are there")
     parser.add_argument("--no-search", action="store_true")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--no-decide", action="store_true", help="end after the search")
     parser.add_argument("--child", choices=("generate", "measure"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child == "generate":
         generate(arguments.folder / "scans", arguments.rows[0], not arguments.no_search, arguments.short)
         return
     if arguments.child == "measure":
-        print(json.dumps(measure(arguments.folder, arguments.workers, not arguments.no_search)))
+        print(
+            json.dumps(measure(arguments.folder, arguments.workers, not arguments.no_search, not arguments.no_decide))
+        )
         return
     with tempfile.TemporaryDirectory(prefix="medmix-pass2-") as scratch:
         flags = {"--no-search": arguments.no_search, "--short": arguments.short}
+        only_search = ["--no-decide"] if arguments.no_decide else []
         extra = [flag for flag, is_set in flags.items() if is_set]
-        compare_sizes(arguments.folder or Path(scratch), arguments.rows, arguments.workers, extra)
+        compare_sizes(arguments.folder or Path(scratch), arguments.rows, arguments.workers, extra, only_search)
 
 
-def compare_sizes(folder: Path, sizes: list[int], workers: int, extra: list[str]) -> None:
+def compare_sizes(folder: Path, sizes: list[int], workers: int, extra: list[str], only_search: list[str]) -> None:
     """Generate and measure each size in processes of their own; print steps and growth."""
     found: dict[int, dict[str, dict[str, float]]] = {}
     print("|     rows | step         | seconds | processor s | anonymous MiB | resident MiB |")
@@ -159,13 +166,20 @@ def compare_sizes(folder: Path, sizes: list[int], workers: int, extra: list[str]
         if not (place / "complete").exists():
             _run(["--child", "generate", "--rows", str(size), "--folder", str(place), *extra])
             (place / "complete").touch()
-        got = json.loads(_run(["--child", "measure", "--folder", str(place), "--workers", str(workers), *extra]))
+        got = json.loads(
+            _run(["--child", "measure", "--folder", str(place), "--workers", str(workers), *extra, *only_search])
+        )
         found[int(got["rows"]["rows"])] = got
         for name in filter(got.__contains__, STEPS):
             step = got[name]
             memory = f"{step['anonymous'] / MIB:13.0f} | {step['resident'] / MIB:12.0f}"
-            print(f"| {size:8} | {name:12} | {step['seconds']:7.1f} | {step['processor']:11.1f} | {memory} |", flush=True)
-        print(f"| {size:8} | decided rows | {'':7} | {'':11} | {got['table']['bytes'] / MIB:13.0f} | {'':12} |", flush=True)
+            print(
+                f"| {size:8} | {name:12} | {step['seconds']:7.1f} | {step['processor']:11.1f} | {memory} |", flush=True
+            )
+        print(
+            f"| {size:8} | table        | {'':7} | {'':11} | {got['table']['bytes'] / MIB:13.0f} | {'':12} |",
+            flush=True,
+        )
     small, large = min(found), max(found)
     for name in filter(found[small].__contains__, STEPS if large > small else ()):
         grown = (found[large][name]["anonymous"] - found[small][name]["anonymous"]) / (large - small)

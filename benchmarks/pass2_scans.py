@@ -66,7 +66,9 @@ def generate(folder: Path, rows: int, prints: bool, short: bool) -> list[ScanFil
     for name, entry in SOURCES.items():
         total = max(10, int(rows * entry.share))
         for number, start in enumerate(range(0, total, SCAN_ROWS)):
-            part = _scan(name, entry._replace(**_SHORT) if short else entry, start, min(SCAN_ROWS, total - start), words, views)
+            part = _scan(
+                name, entry._replace(**_SHORT) if short else entry, start, min(SCAN_ROWS, total - start), words, views
+            )
             path = folder / f"{name}-{number:04d}.parquet"
             pq.write_table(part, path, compression="zstd", row_group_size=4096)
             scans.append(ScanFile(name, path))
@@ -135,7 +137,9 @@ def _scan(name: str, entry: Source, start: int, rows: int, words: pl.Series, vie
     return _complete(_repeat(frame, draws))
 
 
-def _images(entry: Source, number: np.ndarray, draws: np.random.Generator, views: Iterator[bytes] | None) -> dict[str, object]:
+def _images(
+    entry: Source, number: np.ndarray, draws: np.random.Generator, views: Iterator[bytes] | None
+) -> dict[str, object]:
     """Give the columns of images: of each row one, or several, or one that the rows before it have too."""
     rows = len(number)
     if not entry.images:

@@ -83,8 +83,13 @@ def test_a_copy_is_described_by_the_owner_of_the_image_between_though_that_is_in
 
 
 def test_contradictions_are_found_in_parts(small_parts):
-    rows = table(*({"images": [0], "question_key": key, "question_answer_key": f"{key} {answer}"}
-                   for key in range(6) for answer in range(2)))
+    rows = table(
+        *(
+            {"images": [0], "question_key": key, "question_answer_key": f"{key} {answer}"}
+            for key in range(6)
+            for answer in range(2)
+        )
+    )
     parts = partitions.by_key(
         rows, "question_key", pl.lit(True), lambda part: contradictions.drops(part, NOT_EVALUATION)
     )
@@ -135,8 +140,8 @@ def test_items_with_equal_texts_are_one_and_the_first_of_a_set_is_named(tmp_path
     items = [{"split": "test", "upstream_split": "test", "question": STEM} for _ in range(5)]
     rows, scanned = texts(tmp_path, *items, {"question": f"{STEM} now"})
     grams = overlap.ItemGrams(
-        overlap.grams_of(scanned.texts(rows[:5])), pl.DataFrame({"item": range(5), "set": [1, 0, 0, 1, 1]}).cast(
-            {"item": pl.UInt32, "set": pl.Int32})
+        overlap.grams_of(scanned.texts(rows[:5])),
+        pl.DataFrame({"item": range(5), "set": [1, 0, 0, 1, 1]}).cast({"item": pl.UInt32, "set": pl.Int32}),
     )
     (part,) = scanned.texts(rows[5:])
     assert grams.shares(part).select("set", "item", "share").rows() == [(0, 1, 1.0), (1, 0, 1.0)]
