@@ -95,7 +95,7 @@ def _numbered(lists: pl.Series) -> pl.Series:
     numbers = lists.list.first().cast(pl.UInt32)
     several = size != 1
     keys = lists.filter(several).cast(pl.List(pl.String)).list.join("+")
-    above = keys.rank("dense") + int(numbers.max() or 0)  # type: ignore[call-overload]
+    above = keys.rank("dense") + int(numbers.max() or 0)  # type: ignore[arg-type]
     return numbers.scatter(several.arg_true(), above.cast(pl.UInt32))
 
 

@@ -105,5 +105,5 @@ def mark(table: pl.DataFrame, name: str, drops: pl.DataFrame) -> pl.DataFrame:
     if drops.is_empty():
         return table
     outcome = table.select("index", *_OUTCOME)
-    marked = drops.with_columns(stage=pl.lit(name)).select(outcome.columns).cast(dict(outcome.schema))
+    marked = drops.with_columns(stage=pl.lit(name)).select(outcome.columns).cast(outcome.schema)
     return table.with_columns(outcome.update(marked, on="index").select(_OUTCOME))

@@ -48,7 +48,7 @@ def write(path: Path, ledger: pl.DataFrame) -> None:
         rows = rows.with_columns(flag=flag)
     with replacing(path) as temporary:
         # streamed: as strings, all columns at once would be larger than the table itself
-        written = rows.select(list(SCHEMA)).cast(dict(SCHEMA))
+        written = rows.select(list(SCHEMA)).cast(SCHEMA)
         written.sink_parquet(temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
