@@ -227,8 +227,10 @@ def load_records(context: Context, complete: Sequence[str]) -> tuple[pl.DataFram
     records = candidates.load(context.scans, limit, mixture.sections())
     is_sample = mixture.sample_data or limit is not None
     differences = [] if is_sample else row_counts.find_mismatches(records, context.inputs, complete)
-    records = articles.add_article_licences(records, articles.load_table(context.root), context.facts)
-    return policy.resolve(records, context.facts), differences
+    texts = records.select("source", "group", pl.col("wording").cast(pl.String))
+    wording = articles.add_article_licences(texts, articles.load_table(context.root), context.facts)
+    added = wording.select("article", pl.col("wording", "article_read").cast(candidates.CATEGORY))
+    return policy.resolve(records.with_columns(added), context.facts), differences
 
 
 def copy_search(records: pl.DataFrame, context: Context, shared: bool = False) -> CopySearch:
@@ -257,7 +259,9 @@ def decide_records(records: pl.DataFrame, context: Context, search: CopySearch, 
 
 def plan_shards(decided: pl.DataFrame, mixture: Mixture) -> list[materialise.ShardPlan]:
     """Plan all shards of a mix, in the order in which they are written."""
-    return materialise.plan(decided.filter(pl.col("outcome") == "kept"), mixture.shard_megabytes * 1_000_000)
+    kept = decided.lazy().filter(pl.col("outcome") == "kept")
+    needed = kept.select(*materialise.DECIDED, "source", "verdict", "image_bytes", "text_bytes").collect()
+    return materialise.plan(needed, mixture.shard_megabytes * 1_000_000)
 
 
 def write_shards(

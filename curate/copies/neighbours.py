@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import mapped
 from .fingerprints import (
     BITS,
     FINGERPRINT,
@@ -72,7 +73,7 @@ def candidates(views: Views, known: int = 0, workers: int = 1) -> Numbers:
     np.maximum.at(last, np.searchsorted(first, copies[:, 0]), copies[:, 1])
     order = np.argsort(last, kind="stable")
     own = int(np.searchsorted(last[order], known))
-    rows = views.take(first[order]).stacked()
+    rows = mapped.stacked(mapped.take(views, first[order]))
     found = [_by_keypoints(rows, own, workers), by_hash(rows, own)]
     within = np.repeat(np.unique(copies[:, :1]), 2).reshape(-1, 2)
     pairs = _of_members(np.concatenate([first[order][np.concatenate(found)], within]), _members(first, copies))
@@ -163,7 +164,7 @@ def _by_keypoints(rows: StackedViews, known: int, workers: int) -> Numbers:
 def _index(prints: Fingerprints) -> npt.NDArray[np.uint64]:
     """Give key, row and slot of all keypoints packed into one word each, sorted."""
     ends = np.cumsum(prints["count"], dtype=np.int64)
-    index = np.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
+    index = mapped.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
     slots = np.arange(KEYPOINTS, dtype=np.uint64)
     for start in range(0, len(prints), BLOCK):
         part = prints[start : start + BLOCK]

@@ -27,6 +27,15 @@ the drop rests on images: `equal` pixels or a kind of `copies.confirm.Kind`, "" 
 UNREADABLE_STAGES = ("read", "images")
 """Stages that drop what cannot be read, in pass 1; the others drop by the mixture's rules."""
 
+CATEGORY = pl.Categorical()
+"""The type of columns with few values, or mostly "", each stored once; expressions use it like a string."""
+
+DIGEST = pl.UInt128
+"""The type of keys that scans store as 32 or more hex digits, of which the first 32 count."""
+
+PRECEDENCE = ("split", "rank", "openness", "area", "text_bytes", "id")
+"""The columns that `by_precedence` needs."""
+
 PROTECTION = {"train": 0, "validation": 1, "test": 2}
 """Protection level of each split: models are scored on the higher ones, so these keep records that splits share."""
 
@@ -49,22 +58,62 @@ def load(scans: Sequence[ScanFile], limit: int | None, sections: Mapping[str, re
     limit the table has only the first rows of each source; the others count as not read.
     """
     frames = [_read_scan(scan, number, sections.get(scan.source)) for number, scan in enumerate(scans)]
-    table = pl.concat(frames).with_columns(rank=pl.col("source").rle_id())
+    table = pl.concat(frames)
+    frames.clear()
+    for place, name in enumerate(table.columns):  # one by one, so that memory never holds the whole table twice
+        table.replace_column(place, table[name].rechunk())
+    table = table.with_columns(rank=pl.col("source").rle_id())
     if limit is not None:
         table = table.filter(pl.int_range(pl.len()).over("rank") < limit)
+    return number_images(table.with_columns(unique_ids(table["id"])).with_row_index("index"))
+
+
+def unique_ids(ids: pl.Series) -> pl.Series:
+    """Add `#2`, `#3`, ... to repeated ids."""
+    repeated = ids.is_duplicated()
+    again = ids.filter(repeated).to_frame("id")
     occurrence = pl.int_range(1, pl.len() + 1).over("id")
-    table = table.with_columns(id=pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"))
-    return number_images(table.with_row_index("index"))
+    named = again.select(pl.when(occurrence > 1).then(pl.format("{}#{}", "id", occurrence)).otherwise("id"))
+    return ids.scatter(repeated.arg_true(), named.to_series()) if again.height else ids
 
 
 def number_images(table: pl.DataFrame) -> pl.DataFrame:
-    """Replace the keys of images by numbers."""
+    """Replace the keys of images, `keys`, by numbers, `images`."""
     each = table.select("index", key="keys").explode("key").drop_nulls()
-    known = each.select(pl.col("key").unique(maintain_order=True)).with_row_index("number")
-    numbers = each.join(known, on="key", maintain_order="left").group_by("index").agg(images="number")
-    without = pl.lit([], pl.List(pl.UInt32))
-    joined = table.drop("keys").join(numbers, on="index", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("images").fill_null(without))
+    owners = each["index"]
+    places = each.select("key").with_row_index("place")
+    first = places.select(first=pl.col("place").first().over("key"))["first"]
+    del each, places
+    is_first = first == pl.int_range(first.len(), dtype=pl.UInt32, eager=True)
+    numbers = (is_first.cum_sum() - 1).gather(first).cast(pl.UInt32)
+    lists = pl.DataFrame({"index": owners, "images": numbers}).group_by("index", maintain_order=True).agg("images")
+    joined = table.select("index").join(lists, on="index", how="left", maintain_order="left")
+    images = joined["images"].fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
+    return table.drop("keys").with_columns(images=images)
+
+
+def digest(hexadecimal: pl.Expr) -> pl.Expr:
+    """Give the number of the first 32 hex digits, as `DIGEST`; null for "", an error for other texts."""
+    return hexadecimal.str.head(32).str.decode("hex").bin.reinterpret(dtype=DIGEST, endianness="big")
+
+
+def hexadecimal(numbers: pl.Series) -> pl.Series:
+    """Give the 32 hex digits of each `DIGEST`; text keys that are texts stay as they are."""
+    if numbers.dtype != DIGEST:
+        return numbers
+    return pl.Series([None if number is None else f"{number:032x}" for number in numbers], dtype=pl.String)
+
+
+def with_digests(items: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+    """Give items the type of `question_answer_key` that a table has."""
+    key = "question_answer_key"
+    return items.with_columns(digest(pl.col(key))) if table[key].dtype == DIGEST else items
+
+
+def is_one_of(splits: Sequence[tuple[str, str]]) -> pl.Expr:
+    """Match rows of these upstream splits, (source, split)."""
+    matches = [(pl.col("source") == source) & (pl.col("upstream_split") == split) for source, split in splits]
+    return pl.any_horizontal(*matches) if matches else pl.lit(False)
 
 
 def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> pl.DataFrame:
@@ -77,23 +126,24 @@ def _read_scan(scan: ScanFile, number: int, section: record.Section | None) -> p
             else pl.scan_parquet(scan.path)
         )
         .select(
-            *("task", "group", "stage", "reason", "evidence", "language", "member", "third_party"),
-            *("text_key", "question_answer_key", "question_key", "near_key"),
+            *("group", "evidence", "question_key", "near_key"),
+            *(pl.col(name).cast(CATEGORY) for name in ("task", "stage", "reason", "language", "member", "third_party")),
+            *(digest(pl.col(name)).alias(name) for name in ("text_key", "question_answer_key")),
             scan=pl.lit(number, pl.UInt32),
             scan_row=pl.int_range(pl.len(), dtype=pl.UInt32),
             id=pl.concat_str(pl.lit(f"{scan.source}/"), "key"),
-            source=pl.lit(scan.source),
-            upstream_split="split",
-            wording="licence",
-            question_gap=empty_text.question_gap(),
-            answer_gap=empty_text.answer_gap(),
-            keys="image_key",
+            source=pl.lit(scan.source).cast(CATEGORY),
+            upstream_split=pl.col("split").cast(CATEGORY),
+            wording=pl.col("licence").cast(CATEGORY),
+            question_gap=empty_text.question_gap().cast(CATEGORY),
+            answer_gap=empty_text.answer_gap().cast(CATEGORY),
+            keys=pl.col("image_key").list.eval(digest(pl.element())),
             min_side=pl.min_horizontal(width, height),
-            uniform=pl.col("image_uniform").list.filter(pl.element() != "").list.first().fill_null(""),
+            uniform=pl.col("image_uniform").list.filter(pl.element() != "").list.first().fill_null("").cast(CATEGORY),
             area=(width * height).fill_null(0),
             image_bytes=pl.col("image_bytes").list.sum(),
             text_bytes=text_bytes,
-            section=pl.lit(section or ""),
+            section=pl.lit(section or "").cast(CATEGORY),
         )
         .collect()
     )

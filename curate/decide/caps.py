@@ -7,6 +7,9 @@ import polars as pl
 from ..mixture import Mixture
 from .candidates import dropped
 
+COLUMNS = ("index", "id", "source", "split")
+"""The columns of rows that `over_cap` needs."""
+
 
 def over_cap(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
     """Drop the training records beyond each source's cap.

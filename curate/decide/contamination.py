@@ -8,6 +8,9 @@ from ..mixture import EvaluationSet
 from .candidates import dropped
 from .leaks import ExternalItems, is_evaluation
 
+COLUMNS = ("index", "source", "upstream_split", "split", "group")
+"""The columns of rows that `drops` needs."""
+
 _HIT = ("index", "item", "score", "transformation", "relation")
 
 

@@ -9,6 +9,7 @@ from .candidates import dropped
 MAX_EXAMPLES = 5
 
 _QUESTION = ["image_cluster", "question_key"]
+_COLUMNS = ("index", "id", "source", "upstream_split", "split", "images", "question_answer_key", *_QUESTION)
 
 
 def drops(rows: pl.DataFrame, is_evaluation: pl.Expr) -> pl.DataFrame:
@@ -16,7 +17,7 @@ def drops(rows: pl.DataFrame, is_evaluation: pl.Expr) -> pl.DataFrame:
 
     The data does not show which answer is right. The evidence is another record with another answer.
     """
-    several = _with_several_answers(rows)
+    several = _with_several_answers(rows.select(_COLUMNS))
     answers = several.unique([*_QUESTION, "question_answer_key"], keep="first", maintain_order=True)
     others = answers.select(*_QUESTION, other_answer="question_answer_key", other="id")
     pairs = several.join(others, on=_QUESTION, maintain_order="left_right")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..copies import mapped
 from ..copies.clusters import components
 from ..copies.fingerprints import Views
 from ..copies.neighbours import candidates, equal_fingerprints
@@ -103,7 +104,7 @@ class CopySearch:
         new = _numbers(_leaders_of(scanned, copies))
         known = np.setdiff1d(_numbers(_leaders_of(external, copies)), new)
         numbers = np.concatenate([known, new])
-        views = self._all_views.take(numbers)
+        views = mapped.take(self._all_views, numbers)
         found = equal_fingerprints(views.whole) if name == "equal" else self._candidates(views, len(known))
         pairs = np.sort(numbers[found], axis=1)
         return pairs[pairs[:, 0] < count]
@@ -120,7 +121,7 @@ class CopySearch:
         one, other = _numbers(ones), _numbers(others)
         known = np.setdiff1d(one, other)
         numbers = np.concatenate([known, other])
-        pairs = np.sort(numbers[self._candidates(self._all_views.take(numbers), len(known))], axis=1)
+        pairs = np.sort(numbers[self._candidates(mapped.take(self._all_views, numbers), len(known))], axis=1)
         in_one, in_other = np.isin(pairs, one), np.isin(pairs, other)
         return self.add(copies, pairs[(in_one & in_other[:, ::-1]).any(1)])
 
@@ -129,7 +130,7 @@ class CopySearch:
 
     @cached_property
     def _all_views(self) -> Views:
-        return self.images.views.followed_by(Views.of([image.prints for image in self.external]))
+        return mapped.followed_by(self.images.views, Views.of([image.prints for image in self.external]))
 
     def add(self, copies: Copies, pairs: Numbers) -> Copies:
         """Compare the pixels of pairs of images, int64 [P, 2], and add those that are related."""
@@ -158,7 +159,8 @@ class CopySearch:
         digests = [sorted({image.sha256, image.pixel_sha256}) for image in self.external]
         schema = {"image": pl.UInt32(), "key": pl.List(pl.String)}
         external = pl.DataFrame({"image": list(numbers), "key": digests}, schema).explode("key")
-        keys = pl.concat([self.images.keys(), external]).with_columns(other=pl.col("image").min().over("key"))
+        scanned = self.images.with_keys(external["key"].unique())
+        keys = pl.concat([scanned, external]).with_columns(other=pl.col("image").min().over("key"))
         return NO_COPIES._replace(equal=_equal(keys))
 
 

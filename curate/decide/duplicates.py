@@ -7,41 +7,71 @@ import polars as pl
 
 from ..measure.minhash import BANDS
 from ..measure.text_similarity import similarity
-from .candidates import by_precedence, dropped
+from .candidates import PRECEDENCE, by_precedence, dropped
 from .copy_search import Copies
 from .image_copies import add_transformations
+from .partitions import by_key
 from .scan_texts import ScanTexts
 
 MAX_COMPARED = 32
 """At most this many survivors of a shared band are compared with a record: boilerplate must not take quadratic time."""
 
+_BLOCK = ("image_cluster", "near_key")
+"""Records with equal ones of these may be near-duplicates."""
 
-def exact(rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr) -> pl.DataFrame:
+
+def exact(
+    rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr, owners: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Drop all but one of the records with the same images, in order, and equal text (options and context included).
 
     The survivor is the first by `by_precedence`; the score is the lowest similarity of the images. Evaluation items
-    take no part, since others score on them as they are.
+    take no part, since others score on them as they are. `owners` as in `add_transformations`.
     """
-    first = [pl.col(name).first().over("image_cluster", "text_key") for name in ("index", "id")]
-    keyed = by_precedence(rows.filter(~is_evaluation)).with_columns(survivor=first[0], name=first[1])
+    key = ["image_cluster", "text_key"]
+    repeated = rows.lazy().filter(~is_evaluation).filter(pl.len().over(key) > 1)
+    ordered = by_precedence(repeated.select(*key, *PRECEDENCE, "index").collect())
+    first = [pl.col(name).first().over(key) for name in ("index", "id")]
+    keyed = ordered.with_columns(survivor=first[0], name=first[1])
     hits = keyed.filter(pl.col("index") != pl.col("survivor")).select("index", "survivor", "name")
-    hits = add_transformations(hits, rows, copies)
+    hits = add_transformations(hits, rows, copies, owners)
     return dropped(hits, "duplicate", pl.col("name"), *map(pl.col, ("similarity", "transformation", "relation")))
 
 
 def near(
-    rows: pl.DataFrame, copies: Copies, is_evaluation: pl.Expr, texts: ScanTexts, threshold: float
+    table: pl.DataFrame,
+    copies: Copies,
+    is_evaluation: pl.Expr,
+    texts: ScanTexts,
+    threshold: float,
+    owners: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Drop records that have the images of a survivor and a text with the same meaning (`text_similarity.similarity`).
 
     MinHash bands find candidates among records with the same images, and the texts decide. The score is the Jaccard
     similarity, at least `threshold`. Records are taken in the order of `by_precedence`; a dropped one drops no other.
+    Rows of the table with a reason take no part. `owners` as in `add_transformations`.
     """
-    block = ["image_cluster", "near_key"]
-    eligible = rows.filter(~is_evaluation & pl.col("near_key").is_not_null()).filter(pl.len().over(block) > 1)
-    ordered = by_precedence(eligible).with_row_index("place")
-    signed = ordered.select("place", "index", *block).join(texts.signatures(ordered), on="index")
-    bands = _shared_bands(signed.sort("place"), block)
+    columns = ("index", "scan", "scan_row", "source", "images", "representatives", *_BLOCK, *PRECEDENCE)
+    is_eligible = (pl.col("reason") == "") & ~is_evaluation & pl.col("near_key").is_not_null()
+    places = table.select(*_BLOCK, "index", is_eligible=is_eligible)
+    several = by_key(places, "near_key", pl.col("is_eligible"), _with_rivals)["index"].sort()
+    eligible = table.select(columns)[several]
+    # the parts are of eligible rows alone, since each part reads the texts of its rows
+    return by_key(eligible, "near_key", pl.lit(True), lambda part: _near(part, copies, texts, threshold, owners))
+
+
+def _with_rivals(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.filter(pl.len().over(_BLOCK) > 1).select("index")
+
+
+def _near(
+    rows: pl.DataFrame, copies: Copies, texts: ScanTexts, threshold: float, owners: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Find near-duplicates among rows of whole blocks."""
+    ordered = by_precedence(rows).with_row_index("place")
+    signed = ordered.select("place", "index", *_BLOCK).join(texts.signatures(ordered), on="index")
+    bands = _shared_bands(signed.sort("place"), _BLOCK)
     candidates = ordered.filter(pl.col("place").is_in(list(bands)))
     index = dict(candidates.select("place", "index").iter_rows())
     text_of = texts.lookup(candidates)
@@ -54,7 +84,7 @@ def near(
     survivors = ordered.select("id", survivor="place", other="index")
     hits = found.join(ordered.select("place", "index"), on="place").join(survivors, on="survivor")
     hits = hits.sort("place").drop("survivor").rename({"other": "survivor"})
-    hits = add_transformations(hits, rows, copies)
+    hits = add_transformations(hits, rows, copies, owners)
     return dropped(hits, "near-duplicate", pl.col("id"), *map(pl.col, ("score", "transformation", "relation")))
 
 

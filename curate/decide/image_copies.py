@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from ..copies.clusters import greedy_clusters
-from .candidates import by_precedence
+from .candidates import PRECEDENCE, by_precedence
 from .comparisons import KIND
 from .copy_search import Copies
 
@@ -68,36 +68,61 @@ def add_clusters(rows: pl.DataFrame, copies: Copies, is_eligible: pl.Expr) -> pl
     images with its pixels, and images that are related to one of these in `copies`. So two of its copies that were
     never compared, or are no copies of each other (two crops of one image), share a cluster only through it.
     """
-    order = by_precedence(rows.with_columns(first=is_eligible)).sort("first", descending=True, maintain_order=True)
-    led = order.select(image="images").explode("image").drop_nulls().select(copies.leader(pl.col("image")))
+    ranked = rows.lazy().select(*PRECEDENCE, image="images", first=is_eligible).filter(pl.col("image").list.len() > 0)
+    order = by_precedence(ranked.collect()).select("image", "first").sort("first", descending=True, maintain_order=True)
+    led = order.select("image").explode("image").drop_nulls().select(copies.leader(pl.col("image")))
     images = led["image"].unique(maintain_order=True)
+    del order, led
     count = int(images.max() or 0) + 1 if images.len() else 0  # type: ignore[arg-type]
     inside = copies.altered.filter(pl.col("image").is_in(images.implode()) & pl.col("other").is_in(images.implode()))
     absent = np.setdiff1d(np.arange(count), images.to_numpy())
     representative = greedy_clusters(
         inside.select("image", "other").to_numpy().astype(np.int64),
         np.concatenate([images.to_numpy().astype(np.int64), absent]),
-    )
+    ).astype(np.uint32)
     each = rows.select("index", image="images").explode("image").drop_nulls()
     each = each.with_columns(copies.leader(pl.col("image")))
     chosen = pl.Series(representative[each["image"].to_numpy()], dtype=pl.UInt32)
     lists = each.select("index", representatives=chosen).group_by("index", maintain_order=True).agg("representatives")
-    joined = rows.drop("representatives", "image_cluster", strict=False).join(
-        lists, on="index", how="left", maintain_order="left"
-    )
-    joined = joined.with_columns(pl.col("representatives").fill_null(pl.lit([], pl.List(pl.UInt32))))
-    cluster = pl.col("representatives").cast(pl.List(pl.String)).list.join("+").rank("dense")
-    return joined.with_columns(image_cluster=cluster)
+    joined = rows.select("index").join(lists, on="index", how="left", maintain_order="left")
+    found = joined["representatives"].fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
+    return rows.with_columns(representatives=found, image_cluster=_numbered(found))
 
 
-def add_transformations(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
+def _numbered(lists: pl.Series) -> pl.Series:
+    """Give equal numbers to equal lists; a list of one number has that number."""
+    size = lists.list.len()
+    numbers = lists.list.first().cast(pl.UInt32)
+    several = size != 1
+    keys = lists.filter(several).cast(pl.List(pl.String)).list.join("+")
+    above = keys.rank("dense") + int(numbers.max() or 0)  # type: ignore[arg-type]
+    return numbers.scatter(several.arg_true(), above.cast(pl.UInt32))
+
+
+def first_owners(rows: pl.LazyFrame, copies: Copies) -> pl.DataFrame:
+    """Give for each image that is related to another, as its leader, the `owner`: the id of the first row that has it.
+
+    Columns: `owner` and `representative`.
+    """
+    related = pl.concat([copies.altered["image"], copies.altered["other"]]).unique()
+    owners = rows.select(owner="id", representative="images").explode("representative").drop_nulls()
+    led = owners.with_columns(copies.leader(pl.col("representative")))
+    found = led.filter(pl.col("representative").is_in(related.implode())).collect()
+    return found.unique("representative", keep="first", maintain_order=True)
+
+
+def add_transformations(
+    hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies, owners: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Describe for pairs of records, `index` and the `survivor` of the same cluster, how their images differ.
 
     Adds `transformation`, "" for equal images; `similarity`, the lowest of them, 1 for equal pixels; and `relation`,
-    the least close of `equal`, `copy` and the other kinds, "" for records without images.
+    the least close of `equal`, `copy` and the other kinds, "" for records without images. `rows` has the records of
+    all pairs; `owners` is `first_owners` of all rows that are left, by default of `rows`.
     """
+    owners = first_owners(rows.lazy(), copies) if owners is None else owners
     described = (
-        _compared_images(hits, rows, copies)
+        _compared_images(hits, rows, copies, owners)
         .sort("index", maintain_order=True)
         .group_by("index", maintain_order=True)
         .agg(
@@ -112,7 +137,7 @@ def add_transformations(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) 
     )
 
 
-def _compared_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
+def _compared_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies, owners: pl.DataFrame) -> pl.DataFrame:
     """Compare each image of a record with the survivor's at its place.
 
     Columns: `index`, `relation` (`RELATION`), `similarity`, and `transformation`, null where both are one image.
@@ -126,8 +151,6 @@ def _compared_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> 
     led = each.with_columns(copies.leader(pl.col("image")), copies.leader(pl.col("original")), is_same=is_same)
     both = in_both_directions(copies)
     to_representative = both.select("image", representative="original", through="kind")
-    owners = rows.select(owner="id", representative="images").explode("representative").drop_nulls()
-    owners = owners.with_columns(copies.leader(pl.col("representative")))
     compared = (
         led.join(both, on=["image", "original"], how="left", maintain_order="left")
         .join(to_representative, on=["image", "representative"], how="left", maintain_order="left")
@@ -137,7 +160,7 @@ def _compared_images(hits: pl.DataFrame, rows: pl.DataFrame, copies: Copies) -> 
             how="left",
             maintain_order="left",
         )
-        .join(owners.unique("representative", keep="first", maintain_order=True), on="representative", how="left")
+        .join(owners, on="representative", how="left")
     )
     is_equal, through = pl.col("image") == pl.col("original"), pl.max_horizontal("through", "through_other")
     indirect = (

@@ -8,10 +8,11 @@ import polars as pl
 
 from ..mixture import CopyRule, EvaluationSet
 from . import overlap
-from .candidates import UNREADABLE_STAGES
+from .candidates import UNREADABLE_STAGES, is_one_of, with_digests
 from .copy_rule import counts
 from .copy_search import Copies
 from .image_copies import in_both_directions
+from .partitions import by_rows
 from .scan_texts import ScanTexts
 
 KINDS = (
@@ -60,7 +61,11 @@ _SCHEMA: Mapping[str, pl.DataType] = {
     "leak": pl.Boolean(),
 }
 
+_ITEM = ("index", "images", "group", "question_answer_key")
+_PLACE = ("scan", "scan_row", "source", "upstream_split", "split", "stage")
+_NOT_TEST = pl.col("split") != "test"
 _HAS_IMAGE = pl.col("images").list.len() > 0
+_IS_TEXT = ~_HAS_IMAGE & ~pl.col("stage").is_in(UNREADABLE_STAGES)
 _NO_IMAGE = {"transformation": pl.lit(""), "relation": pl.lit("")}
 _NO_SCORE = pl.lit(None, pl.Float64)
 
@@ -94,8 +99,7 @@ NO_EXTERNAL_ITEMS = ExternalItems(pl.DataFrame(schema=pl.Schema(ITEMS)), pl.Data
 
 def is_evaluation(evaluation: Sequence[EvaluationSet]) -> pl.Expr:
     """Give an expression that is true for rows of the named evaluation sets, by upstream's own split."""
-    named = [f"{item.source}/{item.split}" for item in evaluation if item.source]
-    return pl.concat_str("source", "upstream_split", separator="/").is_in(named)
+    return is_one_of([(item.source, item.split) for item in evaluation if item.source])
 
 
 def images_to_compare(
@@ -115,6 +119,7 @@ def find_matches(
     copies: Copies,
     external: ExternalItems,
     rule: CopyRule,
+    is_matched: pl.Expr = _NOT_TEST,
 ) -> pl.DataFrame:
     """Match `rows` with the items of `everything` and with external items: one line per row, set and kind.
 
@@ -122,38 +127,50 @@ def find_matches(
     of the most similar one), `score` (similarity of the images, or share of the item that the record contains; null
     for exact matches), `transformation` and `relation` (how the record's image was made of the item's, as in
     `DROPS`), `leak` (whether the match is a leak; `rule` decides it of related images). Items count even if they are
-    dropped; evaluation items themselves and other test rows have no matches.
+    dropped; evaluation items themselves, rows that a stage has dropped and rows that are not `is_matched` have no
+    matches.
     """
-    rows = rows.filter(~is_evaluation(evaluation) & (pl.col("split") != "test"))
+    wanted = (pl.col("reason") == "") & is_matched & ~is_evaluation(evaluation)
     altered = in_both_directions(copies).with_columns(leak=counts(rule))
-    found = [pl.DataFrame(schema=_SCHEMA)]
+    sets = []
     for place, item in enumerate(evaluation):
         if item.source:
-            items = everything.filter(is_evaluation([item]))
-            readable = items.filter(pl.col("reason") != "unparsable-row")
+            items = everything.lazy().filter(is_evaluation([item])).select(*_ITEM, "reason").collect()
+            sets.append((place, items, items.filter(pl.col("reason") != "unparsable-row")))
         else:
-            items = readable = external.items.filter(pl.col("set") == place)
-        matches = [*_match_images(rows, items, copies, altered), *_match_keys(rows, items, readable)]
-        found += [match.with_columns(set=pl.lit(place)) for match in matches]
-    found.append(_match_ngrams(rows, everything, evaluation, texts, external))
-    return pl.concat([match.select(list(_SCHEMA)).cast(pl.Schema(_SCHEMA)) for match in found])
+            items = with_digests(external.items, rows).filter(pl.col("set") == place)
+            sets.append((place, items, items))
+    grams = _item_grams(everything, evaluation, texts, external)
+
+    def match(part: pl.DataFrame) -> pl.DataFrame:
+        mine = part.filter(wanted)
+        found = [pl.DataFrame(schema=_SCHEMA)]
+        for place, items, readable in sets:
+            matches = [*_match_images(mine, items, copies, altered), *_match_keys(mine, items, readable)]
+            found += [match.with_columns(set=pl.lit(place)) for match in matches]
+        found.append(_match_ngrams(mine, grams, texts))
+        return pl.concat([match.select(list(_SCHEMA)).cast(pl.Schema(_SCHEMA)) for match in found])
+
+    return by_rows(rows.select(*_ITEM, *_PLACE, "reason"), match)
 
 
 def match_validation(
-    kept: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, copies: Copies, rule: CopyRule
+    table: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, copies: Copies, rule: CopyRule
 ) -> tuple[pl.DataFrame, list[EvaluationSet]]:
-    """Match the kept training records with the kept validation records of each source.
+    """Match the training records that no stage has dropped with such validation records of each source.
 
     Gives the columns of `find_matches`, and the validation splits, which `set` counts; those that `evaluation` names
     are left out.
     """
     named = {item.name for item in evaluation}
-    sources = kept.filter(pl.col("split") == "validation")["source"].unique(maintain_order=True)
+    placed = table.with_columns(upstream_split="split")
+    items = placed.lazy().filter((pl.col("reason") == "") & (pl.col("split") == "validation"))
+    kept = items.select(*_ITEM, *_PLACE, "reason").collect()
+    sources = kept["source"].unique(maintain_order=True)
     splits = [EvaluationSet(source=source, split="validation", leaks="report") for source in sources]
     splits = [split for split in splits if split.name not in named]
-    placed = kept.with_columns(upstream_split="split")
-    training = placed.filter(pl.col("split") == "train")
-    return find_matches(training, placed, splits, texts, copies, NO_EXTERNAL_ITEMS, rule), splits
+    training = pl.col("split") == "train"
+    return find_matches(placed, kept, splits, texts, copies, NO_EXTERNAL_ITEMS, rule, training), splits
 
 
 def _match_images(rows: pl.DataFrame, items: pl.DataFrame, copies: Copies, altered: pl.DataFrame) -> list[pl.DataFrame]:
@@ -196,36 +213,29 @@ def _match_key(rows: pl.DataFrame, items: pl.DataFrame, key: str, kind: str) -> 
     return matched.select("index", "item", **found, **_NO_IMAGE)
 
 
-def _match_ngrams(
-    rows: pl.DataFrame,
-    everything: pl.DataFrame,
-    evaluation: Sequence[EvaluationSet],
-    texts: ScanTexts,
-    external: ExternalItems,
-) -> pl.DataFrame:
-    """Match rows without images by n-gram overlap, with the most similar item without images of each set."""
-    text_only = ~_HAS_IMAGE & ~pl.col("stage").is_in(UNREADABLE_STAGES)
-    items = everything.filter(text_only & is_evaluation(evaluation))
+def _item_grams(
+    everything: pl.DataFrame, evaluation: Sequence[EvaluationSet], texts: ScanTexts, external: ExternalItems
+) -> overlap.ItemGrams:
+    """Give the n-grams of the items without images."""
+    items = everything.lazy().filter(_IS_TEXT & is_evaluation(evaluation)).select("index", *_PLACE).collect()
     sets = pl.concat([_sets_of(items, evaluation), external.items.select(item="index", set="set")])
-    grams = overlap.ItemGrams(pl.concat([overlap.grams_of(texts.texts(items)), external.grams]))
-    shares = [] if grams.is_empty else [grams.shares(part) for part in texts.texts(rows.filter(text_only))]
+    return overlap.ItemGrams(pl.concat([overlap.grams_of(texts.texts(items)), external.grams]), sets)
+
+
+def _match_ngrams(rows: pl.DataFrame, grams: overlap.ItemGrams, texts: ScanTexts) -> pl.DataFrame:
+    """Match rows without images by n-gram overlap, with the most similar item without images of each set."""
+    shares = [] if grams.is_empty else [grams.shares(part) for part in texts.texts(rows.filter(_IS_TEXT))]
     is_leak = pl.col("share") >= overlap.MIN_SHARE
     kind = pl.when(is_leak).then(pl.lit("overlap")).otherwise(pl.lit("ngram-match"))
-    return (
-        pl.concat([pl.DataFrame(schema=overlap.SHARES), *shares])
-        .join(sets, on="item")
-        .sort("share", "item", descending=[True, False])
-        .unique(["index", "set"], keep="first", maintain_order=True)
-        .sort("index", "set")
-        .with_columns(kind=kind, leak=is_leak, score="share", **_NO_IMAGE)
-    )
+    found = pl.concat([pl.DataFrame(schema=overlap.SHARES), *shares]).sort("index", "set")
+    return found.with_columns(kind=kind, leak=is_leak, score="share", **_NO_IMAGE)
 
 
 def _sets_of(items: pl.DataFrame, evaluation: Sequence[EvaluationSet]) -> pl.DataFrame:
     """Give `item` and `set` of evaluation items of the mixture's sources."""
-    places = {f"{item.source}/{item.split}": place for place, item in enumerate(evaluation) if item.source}
-    split = pl.concat_str("source", "upstream_split", separator="/")
-    place = split.replace_strict(places or {"": 0}, default=None, return_dtype=pl.Int32)
+    place = pl.lit(None, pl.Int32)
+    for number, item in enumerate(evaluation):
+        place = pl.when(is_evaluation([item])).then(pl.lit(number, pl.Int32)).otherwise(place)
     return items.select(item="index", set=place)
 
 

@@ -31,16 +31,34 @@ _OWNED = pl.Schema({"index": pl.UInt32, "n": pl.Int32, "gram": pl.UInt64})
 GRAMS = pl.Schema({"item": pl.UInt32, "field": pl.String, "n": pl.Int32, "gram": pl.UInt64})
 """The hashed n-grams of evaluation items, by field."""
 
-SHARES = pl.Schema({"index": pl.UInt32, "item": pl.UInt32, "share": pl.Float64})
+SHARES = pl.Schema({"index": pl.UInt32, "set": pl.Int32, "item": pl.UInt32, "share": pl.Float64})
+
+MAX_MATCHES = 4_000_000
+"""Pairs of n-grams, of texts and of items, that are held at once; those of one text may be more."""
 
 
 class ItemGrams:
-    """The n-grams of evaluation items, to find in other texts."""
+    """The n-grams of evaluation items, to find in other texts.
 
-    def __init__(self, grams: pl.DataFrame) -> None:
-        """Index the items' n-grams, `GRAMS`."""
-        self._grams = grams.unique(maintain_order=True)
-        self._sizes = self._grams.group_by("item", "field").agg(size=pl.len())
+    No n-gram is left out, however common: fields with the same n-grams are looked up as one, and what remains is
+    matched in runs of texts that share a bounded number of n-grams with items. So boilerplate costs time, not memory.
+    """
+
+    def __init__(self, grams: pl.DataFrame, sets: pl.DataFrame) -> None:
+        """Index the items' n-grams, `GRAMS`; `sets` has the `set` of each `item`."""
+        fields = (
+            grams.unique()
+            .sort("gram")
+            .group_by("item", "field", "n", maintain_order=True)
+            .agg("gram")
+            .join(sets, on="item")
+            .group_by("set", "n", "gram")
+            .agg(pl.col("item").min())  # the first item counts of those that share as much
+            .with_row_index("number")
+        )
+        self._fields = fields.select("number", "set", "item", size=pl.col("gram").list.len())
+        self._grams = fields.select("number", "n", "gram").explode("gram")
+        self._common = self._grams.group_by("n", "gram").agg(fields=pl.len())
         self._lengths = sorted(self._grams["n"].unique())
 
     @property
@@ -49,7 +67,10 @@ class ItemGrams:
         return self._grams.is_empty()
 
     def shares(self, texts: pl.DataFrame) -> pl.DataFrame:
-        """Give `SHARES`, 0 to 1, of the texts that contain n-grams of items."""
+        """Give `SHARES` of the texts that contain n-grams of items: for each set the first item of the largest share.
+
+        Shares are above 0 and at most 1.
+        """
         batches = [self._shares(texts[start : start + _BATCH]) for start in range(0, texts.height, _BATCH)]
         return pl.concat([pl.DataFrame(schema=SHARES), *batches])
 
@@ -57,15 +78,24 @@ class ItemGrams:
         owners, tokens = _tokens(texts)
         flat, starts = hash_words(tokens)
         grams = pl.concat([pl.DataFrame(schema=_OWNED), *(_grams(flat, starts, owners, n) for n in self._lengths)])
+        shared = grams.join(self._common, on=["n", "gram"]).unique(["index", "n", "gram"]).sort("index")
+        matches = shared.group_by("index", maintain_order=True).agg(pl.len(), matches=pl.col("fields").sum())
+        before = pl.col("matches").cum_sum() - pl.col("matches")
+        runs = matches.select("len", run=before // MAX_MATCHES).group_by("run", maintain_order=True).sum()
+        ends = runs["len"].cum_sum()
+        parts = [shared[end - length : end] for end, length in zip(ends, runs["len"], strict=True)]
+        return pl.concat([pl.DataFrame(schema=SHARES), *map(self._best, parts)])
+
+    def _best(self, shared: pl.DataFrame) -> pl.DataFrame:
         return (
-            grams.join(self._grams, on=["n", "gram"])
-            .unique(["index", "item", "field", "n", "gram"])
-            .group_by("index", "item", "field")
+            shared.join(self._grams, on=["n", "gram"])
+            .group_by("index", "number")
             .agg(found=pl.len())
-            .join(self._sizes, on=["item", "field"])
-            .group_by("index", "item")
-            .agg(share=(pl.col("found") / pl.col("size")).max())
-            .sort("index", "item")
+            .join(self._fields, on="number")
+            .select("index", "set", "item", share=pl.col("found") / pl.col("size"))
+            .sort("share", "item", descending=[True, False])
+            .unique(["index", "set"], keep="first", maintain_order=True)
+            .sort("index", "set")
         )
 
 

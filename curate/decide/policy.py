@@ -10,7 +10,7 @@ from ..facts import Facts
 from ..licences import terms
 from ..licences.rulings import member_statement, rule
 from ..mixture import LicencePolicy
-from .candidates import dropped
+from .candidates import CATEGORY, dropped
 
 MAX_NOTES = 20
 """Notes on the licences of one source; a licence text of its own for each row is more than anybody reads."""
@@ -33,10 +33,13 @@ def resolve(rows: pl.DataFrame, sources: Mapping[str, Facts]) -> pl.DataFrame:
     fields = rows.select(LicenceFields._fields).unique(maintain_order=True)
     rulings = [rule(sources[source].licence, *(text or "" for text in texts)) for source, *texts in fields.iter_rows()]
     table = fields.with_columns(
-        licence=pl.Series([ruling.licence for ruling in rulings], dtype=pl.String),
-        verdict=pl.Series([ruling.verdict for ruling in rulings], dtype=pl.String),
+        licence=pl.Series([ruling.licence for ruling in rulings], dtype=pl.String).cast(CATEGORY),
+        verdict=pl.Series([ruling.verdict for ruling in rulings], dtype=pl.String).cast(CATEGORY),
     ).with_columns(openness=pl.col("verdict").replace_strict(OPENNESS, return_dtype=pl.Int8))
-    return rows.join(table, on=LicenceFields._fields, how="left", nulls_equal=True, maintain_order="left")
+    found = rows.select(LicenceFields._fields).join(
+        table, on=LicenceFields._fields, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return rows.with_columns(found.select("licence", "verdict", "openness"))
 
 
 def excluded(rows: pl.DataFrame, policy: LicencePolicy) -> pl.DataFrame:

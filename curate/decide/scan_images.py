@@ -1,12 +1,13 @@
 """The distinct images of the scans: where each first occurs, and its fingerprint."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from ..copies.fingerprints import Views
+from ..copies import mapped
+from ..copies.fingerprints import FINGERPRINT, Views
 from ..measure.scans import ScanFile
 from ..record import ImageRef
 from .candidates import read_rows
@@ -51,11 +52,12 @@ class ScanImages:
                 found[image] = ImageLocation(self.folders[scan.source], ImageRef(**refs[position]), digests[position])
         return found
 
-    def keys(self) -> pl.DataFrame:
-        """Give `image` and `key`, the image key of the scan, of all images."""
+    def with_keys(self, keys: pl.Series) -> pl.DataFrame:
+        """Give `image` and `key` of the images whose key in the scan is one of these."""
         frames = [pl.DataFrame(schema={"image": pl.UInt32, "key": pl.String})]
         for _, places, rows in read_rows(self.scans, self._places, "image_key"):
-            frames.append(places.select("image", key=rows["image_key"].list.get(places["position"])))
+            each = places.select("image", key=rows["image_key"].list.get(places["position"]))
+            frames.append(each.filter(pl.col("key").is_in(keys.implode())))
         return pl.concat(frames)
 
 
@@ -68,9 +70,12 @@ def load(scans: Sequence[ScanFile], rows: pl.DataFrame, folders: Mapping[str, Pa
         .rename({"images": "image"})
         .unique("image", keep="first", maintain_order=True)
     )
-    prints: list[bytes] = [b""] * places.height
+    count = sum(int(taken.bin.size().sum()) for taken in _prints(scans, places)) // FINGERPRINT.itemsize
+    prints = (data for taken in _prints(scans, places) for data in taken)
+    return ScanImages(scans, folders, mapped.of_bytes(prints, places.height, count), places)
+
+
+def _prints(scans: Sequence[ScanFile], places: pl.DataFrame) -> Iterator[pl.Series]:
+    """Give the bytes of the fingerprints of images, in their order, a scan at a time."""
     for _, part, scanned in read_rows(scans, places, "fingerprints"):
-        taken = scanned["fingerprints"].list.get(part["position"])
-        for image, views in zip(part["image"], taken, strict=True):
-            prints[image] = views
-    return ScanImages(scans, folders, Views.of_bytes(prints), places)
+        yield scanned["fingerprints"].list.get(part["position"])

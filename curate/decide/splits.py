@@ -7,8 +7,11 @@ import polars as pl
 
 from ..copies.clusters import components
 from ..mixture import Mixture
-from .candidates import PROTECTION, dropped
+from .candidates import CATEGORY, PROTECTION, dropped, is_one_of
 from .copy_search import Copies
+
+CONFLICT_COLUMNS = ("index", "group", "split")
+"""The columns of rows that `conflicts` needs."""
 
 
 def split_of(group: str, holdout: float, seed: int) -> str:
@@ -27,11 +30,11 @@ def assign(rows: pl.DataFrame, mixture: Mixture, copies: Copies) -> pl.DataFrame
     upstream's, if it gave one of them a split for training or validation (training first); else that of the hash of
     their first name, by the smallest holdout of their sources.
     """
-    by_hash = _splits_with_rule(mixture, "train") + [f"{source}/" for source in mixture.sources]
-    is_hashed = pl.concat_str("source", "upstream_split", separator="/").is_in(by_hash)
+    by_hash = [*_splits_with_rule(mixture, "train"), *((source, "") for source in mixture.sources)]
+    is_hashed = is_one_of(by_hash)
     holdouts = {source: mixture.split_rule(source).holdout for source in mixture.sources}
     holdout = pl.col("source").replace_strict(holdouts, return_dtype=pl.Float64)
-    joined = rows.join(
+    joined = rows.select("group", "source", "upstream_split").join(
         _joined_groups(rows, copies.under(mixture.copies.leaks)), on="group", how="left", maintain_order="left"
     )
     joined = joined.with_columns(pl.coalesce("joined", "group").alias("joined"), is_hashed=is_hashed)
@@ -44,7 +47,7 @@ def assign(rows: pl.DataFrame, mixture: Mixture, copies: Copies) -> pl.DataFrame
     own = pl.when("train").then(pl.lit("train")).when("validation").then(pl.lit("validation"))
     splits = sets.select("joined", own=own.otherwise(pl.Series(hashed, dtype=pl.String)))
     split = pl.when("is_hashed").then("own").otherwise("upstream_split")
-    chosen = joined.join(splits, on="joined", how="left", maintain_order="left").select(split=split)
+    chosen = joined.join(splits, on="joined", how="left", maintain_order="left").select(split=split.cast(CATEGORY))
     return rows.with_columns(chosen["split"])
 
 
@@ -61,10 +64,10 @@ def _joined_groups(rows: pl.DataFrame, copies: Copies) -> pl.DataFrame:
     return pl.DataFrame({"group": names[found[:, 0]], "joined": names[found[:, 1]]})
 
 
-def _splits_with_rule(mixture: Mixture, rule: str) -> list[str]:
-    """List the upstream splits with this rule, as `source/split`."""
+def _splits_with_rule(mixture: Mixture, rule: str) -> list[tuple[str, str]]:
+    """List the upstream splits with this rule: source and split."""
     return [
-        f"{source}/{split}"
+        (source, split)
         for source in mixture.sources
         for split in PROTECTION
         if getattr(mixture.split_rule(source), split) == rule
@@ -73,10 +76,8 @@ def _splits_with_rule(mixture: Mixture, rule: str) -> list[str]:
 
 def excluded(rows: pl.DataFrame, mixture: Mixture) -> pl.DataFrame:
     """Drop the rows of upstream splits that the mixture excludes."""
-    split = pl.concat_str("source", "upstream_split", separator="/")
-    return dropped(
-        rows.filter(split.is_in(_splits_with_rule(mixture, "exclude"))), "split-excluded", pl.col("upstream_split")
-    )
+    is_excluded = is_one_of(_splits_with_rule(mixture, "exclude"))
+    return dropped(rows.filter(is_excluded), "split-excluded", pl.col("upstream_split"))
 
 
 def conflicts(rows: pl.DataFrame, everything: pl.DataFrame) -> pl.DataFrame:
@@ -85,12 +86,12 @@ def conflicts(rows: pl.DataFrame, everything: pl.DataFrame) -> pl.DataFrame:
     Rows of `everything` count even if they are dropped: upstream's users still score on them.
     """
     level = pl.col("split").replace_strict(PROTECTION, return_dtype=pl.Int8)
-    protected = (
-        everything.filter(pl.col("group") != "")
-        .with_columns(level=level)
-        .sort("level", "index", descending=[True, False])
-        .group_by("group", maintain_order=True)
-        .agg(highest=pl.col("level").first(), evidence_id=pl.col("id").first())
+    # a group that is only in the least protected split has no conflict
+    protected = everything.lazy().with_columns(level=level).filter((pl.col("level") > 0) & (pl.col("group") != ""))
+    highest = pl.col("level").max()
+    firsts = protected.group_by("group").agg(
+        highest=highest, first=pl.col("index").filter(pl.col("level") == highest).min()
     )
-    joined = rows.join(protected, on="group", how="left", maintain_order="left")
+    names = protected.select(first="index", evidence_id="id")
+    joined = rows.join(firsts.join(names, on="first").collect(), on="group", maintain_order="left")
     return dropped(joined.filter(level < pl.col("highest")), "split-conflict", pl.col("evidence_id"))

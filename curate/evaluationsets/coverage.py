@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ..decide.candidates import UNREADABLE_STAGES, read_rows
+from ..decide.candidates import UNREADABLE_STAGES, hexadecimal, read_rows, with_digests
 from ..decide.leaks import is_evaluation
 from ..measure.scans import ScanFile
 from ..mixture import EvaluationSet
@@ -58,7 +58,7 @@ def coverage(
             found, images = _keys(compared, scans), compared["images"].explode().drop_nulls().n_unique()
             unreadable = rows.height - compared.height
         elif place in external:
-            rows, unreadable = external[place].items, external[place].unreadable
+            rows, unreadable = with_digests(external[place].items, everything), external[place].unreadable
             found, images = _external_keys(external[place]), len({image.sha256 for image in external[place].images})
         else:
             rows, unreadable, found, images = everything.head(0), 0, [], 0
@@ -96,7 +96,7 @@ def not_checked(sets: Sequence[Mapping[str, str | int | bool]]) -> list[str]:
 def _keys(rows: pl.DataFrame, scans: Sequence[ScanFile]) -> list[str]:
     found: set[str] = set()
     for _, part, scanned in read_rows(scans, rows, "image_sha256"):
-        both = zip(scanned["image_sha256"].to_list(), part["question_answer_key"], strict=True)
+        both = zip(scanned["image_sha256"].to_list(), hexadecimal(part["question_answer_key"]), strict=True)
         found |= {item_key(digests, key) for digests, key in both}
     return sorted(found)
 

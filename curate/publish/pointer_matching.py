@@ -23,7 +23,8 @@ def match_pointers(
     """Find the local record of each pointer, in the order of the pointers, and list the pointers without a record."""
     is_keyed = pl.col("keyed_id").is_not_null()
     keyed = _keyed_ids(rows, scans, set(wanted.filter(is_keyed)["source"]))
-    here = rows.select("id", "scan", "scan_row", "reason", "evidence", local_wording="wording")
+    wording = pl.col("wording").cast(pl.String)
+    here = rows.select("id", "scan", "scan_row", "reason", "evidence", local_wording=wording)
     numbered = wanted.with_row_index("place")
     clear = numbered.filter(~is_keyed).join(here, on="id", how="left")
     hidden = numbered.filter(is_keyed).drop("id").join(keyed.join(here, on="id"), on="keyed_id", how="left")

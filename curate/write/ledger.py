@@ -33,16 +33,23 @@ that decided: `equal` in their pixels, `copy`, `panel`, `overlap`, `sequence`, o
 kept or dropped: `black image`, `white image`, `grey image` for images of one brightness, or "".
 """
 
+ROW_GROUP = 131_072
+"""Rows that the file holds together."""
+
 ZERO_COUNTS: dict[str, object] = {"read": 0, "kept": 0, "dropped": 0, "kept_by_split": {}, "dropped_by_reason": {}}
 """The counts of a source without rows."""
 
 
 def write(path: Path, ledger: pl.DataFrame) -> None:
     """Write the ledger in the order in which the upstream rows were read."""
-    with replacing(path) as temporary:
+    rows = ledger.lazy()
+    if "flag" not in ledger.columns:
         flag = pl.when(pl.col("uniform") != "").then(pl.format("{} image", "uniform")).otherwise(pl.lit(""))
-        flagged = ledger if "flag" in ledger.columns else ledger.with_columns(flag=flag)
-        flagged.select(list(SCHEMA)).cast(SCHEMA).write_parquet(temporary, compression="zstd")
+        rows = rows.with_columns(flag=flag)
+    with replacing(path) as temporary:
+        # streamed: as strings, all columns at once would be larger than the table itself
+        written = rows.select(list(SCHEMA)).cast(SCHEMA)
+        written.sink_parquet(temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def problems(ledger: pl.DataFrame) -> list[str]:
