@@ -48,7 +48,7 @@ def reporting(label: str, total: int, unit: str, amounts: Amounts | None = None)
 
     with bar:
         yield ended
-    if not is_terminal():
+    if total and not is_terminal():
         say(f"{label}: {done:,} of {total:,} in {time.monotonic() - started:.1f} s")
 
 

@@ -8,6 +8,7 @@ the content, so there nothing may differ.
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -50,6 +51,13 @@ AGREES: Final = 0.85
 
 CONFLICT: Final = 0.5
 """Agreement below which a loud cell shows two different things."""
+
+
+WINDOW: Final = 0.3
+"""Side of the window, in sides of the picture, in which what is unexplained is counted."""
+
+MAX_IN_WINDOW: Final = 0.5
+"""The share of unexplained cells in a window from which it shows another thing, such as another panel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +190,19 @@ def _few_unexplained(regions: Regions, explained: npt.NDArray[np.bool_], limits:
         np.count_nonzero(telling & ~explained) <= limits.telling * np.count_nonzero(telling)
         and np.count_nonzero(strong & ~explained) <= limits.strong * np.count_nonzero(strong)
         and np.count_nonzero(conflict) <= max(1, limits.conflicts * np.count_nonzero(telling))
+        and _is_scattered(telling & ~explained, telling)
     )
+
+
+def _is_scattered(unexplained: npt.NDArray[np.bool_], telling: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether there is no window in which half of the cells are unexplained, all of these [R, C]."""
+    rows, columns = (max(3, round(WINDOW * cells)) for cells in telling.shape)
+    counts = [
+        cv2.boxFilter(cells.astype(np.float32), -1, (columns, rows), normalize=False, borderType=cv2.BORDER_CONSTANT)
+        for cells in (unexplained, telling)
+    ]
+    full = counts[1] >= rows * columns / 2
+    return not bool((full & (counts[0] > MAX_IN_WINDOW * counts[1])).any())
 
 
 def _is_spotless(regions: Regions, explained: npt.NDArray[np.bool_]) -> bool:
