@@ -76,6 +76,28 @@ def test_figures_of_which_one_panel_was_exchanged_overlap_in_the_others():
     assert (found.kind, round(found.share, 1)) == ("overlap", 0.7)
 
 
+def test_a_smooth_panel_in_place_of_another_is_no_ink(real_data):
+    slide = "histology_tiles/CMU-1-Small-Region.svs_Row_1051_Col_"
+    names = [
+        f"{slide}151.tif",
+        "busi/Dataset_BUSI_with_GT/benign/benign (133).png",
+        "busi/Dataset_BUSI_with_GT/benign/benign (306).png",
+        "ham10000/HAM10000_images_part_1/ISIC_0028878.jpg",
+        f"{slide}1351.tif",
+        f"{slide}1651.tif",
+        "brain_tumor_mri/Training/no_tumor/image(312).jpg",
+        "brain_tumor_mri/Training/no_tumor/image(129).jpg",
+        "busi/Dataset_BUSI_with_GT/malignant/malignant (176).png",
+        "covid19_image_repository/png/2c35005f.png",
+    ]
+    *panels, film = (Image.open(real_data / name).convert("RGB").resize((256, 256)) for name in names)
+    other = [*panels[:4], film, *panels[5:]]
+    one, other = (
+        below(*(beside(*some[row : row + 3], gutter=6) for row in (0, 3, 6)), gutter=6) for some in (panels, other)
+    )
+    assert match(one, other).kind != "copy"
+
+
 @pytest.mark.parametrize("gutter", [0, 6])
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_panel_of_a_figure_is_found_with_its_box(gutter, place):
