@@ -56,8 +56,11 @@ CONFLICT: Final = 0.5
 WINDOW: Final = 0.3
 """Side of the window, in sides of the picture, in which what is unexplained is counted."""
 
+MIN_CELLS: Final = 400
+"""Cells of a picture below which an arrow fills such a window: it has about 160 pixels a side, too few for panels."""
+
 MAX_IN_WINDOW: Final = 0.5
-"""The share of unexplained cells in a window from which it shows another thing, such as another panel."""
+"""The share of unexplained cells in a window above which it shows another thing, such as another panel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,9 @@ def _few_unexplained(regions: Regions, explained: npt.NDArray[np.bool_], limits:
 
 
 def _is_scattered(unexplained: npt.NDArray[np.bool_], telling: npt.NDArray[np.bool_]) -> bool:
-    """Tell whether there is no window in which half of the cells are unexplained, all of these [R, C]."""
+    """Tell whether there is no window in which most cells are unexplained, both [R, C]."""
+    if telling.size < MIN_CELLS:
+        return True
     rows, columns = (max(3, round(WINDOW * cells)) for cells in telling.shape)
     counts = [
         cv2.boxFilter(cells.astype(np.float32), -1, (columns, rows), normalize=False, borderType=cv2.BORDER_CONSTANT)
