@@ -129,7 +129,7 @@ REFUSED = {
     "expired on the way": (
         "hf_writer",
         [("objects/batch", 401, {"X_Error_Message": "Invalid credentials in Authorization header"})],
-        f"{REPO}: upload of data/pubmedqa/test-00000-of-00001.parquet and 12 more: the Hub rejects the token",
+        f"{REPO}: upload of attribution.parquet and 13 more: the Hub rejects the token",
     ),
     "expired, said as not found": (
         "hf_writer",
