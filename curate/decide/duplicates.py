@@ -50,7 +50,7 @@ def near(
 
     MinHash bands find candidates among records with the same images, and the texts decide. The score is the Jaccard
     similarity, at least `threshold`. Records are taken in the order of `by_precedence`; a dropped one drops no other.
-    Rows of the table with a reason take no part. `owners` as in `add_transformations`.
+    The table has all rows, by `index`; those with a reason take no part. `owners` as in `add_transformations`.
     """
     columns = ("index", "scan", "scan_row", "source", "images", "representatives", *_BLOCK, *PRECEDENCE)
     is_eligible = (pl.col("reason") == "") & ~is_evaluation & pl.col("near_key").is_not_null()

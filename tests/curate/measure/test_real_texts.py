@@ -40,6 +40,8 @@ def test_only_texts_that_say_the_same_are_near_duplicates(real_data, tmp_path, s
     rows, scanned = texts(tmp_path, *told)
     nobody = pl.lit(False)
     equal = duplicates.exact(rows, NO_COPIES, nobody)
-    drops = duplicates.near(rows.join(equal, on="index", how="anti"), NO_COPIES, nobody, scanned, 0.8)
+    is_left = ~pl.col("index").is_in(equal["index"].implode())
+    left = rows.with_columns(reason=pl.when(is_left).then("reason").otherwise(pl.lit("duplicate")))
+    drops = duplicates.near(left, NO_COPIES, nobody, scanned, 0.8)
     found = drops.join(rows.select("index", "id"), on="index").select("id", "evidence", pl.col("score").round(2))
     assert set(found.iter_rows()) == expected
