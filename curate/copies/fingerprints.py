@@ -104,28 +104,6 @@ class Views:
         is_whole[np.cumsum(counts) - counts] = True
         return cls(joined[is_whole], joined[~is_whole], np.repeat(np.arange(len(prints)), counts)[~is_whole])
 
-    def take(self, images: npt.NDArray[np.int64]) -> Self:
-        """Give the views of some images, each of which is named once."""
-        place = np.full(len(self.whole), -1)
-        place[images] = np.arange(len(images))
-        chosen = np.flatnonzero(place[self.owner] >= 0)
-        owner = place[self.owner[chosen]]
-        order = np.argsort(owner, kind="stable")
-        return type(self)(self.whole[images], self.others[chosen[order]], owner[order])
-
-    def stacked(self) -> "StackedViews":
-        """Give all views in one array, the wholes first."""
-        count = len(self.whole)
-        image = np.concatenate([np.arange(count), self.owner])
-        is_view = np.arange(len(image)) >= count
-        is_middle = np.concatenate([np.zeros(count, bool), self.is_middle])
-        return StackedViews(np.concatenate([self.whole, self.others]), image, is_view, is_middle)
-
-    def followed_by(self, more: Self) -> Self:
-        """Give the views of these images and then of others."""
-        whole, others = np.concatenate([self.whole, more.whole]), np.concatenate([self.others, more.others])
-        return type(self)(whole, others, np.concatenate([self.owner, more.owner + len(self.whole)]))
-
 
 @dataclass(frozen=True, slots=True)
 class StackedViews:

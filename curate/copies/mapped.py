@@ -61,7 +61,7 @@ def concatenate(parts: Sequence[Fingerprints]) -> Fingerprints:
 
 
 def take(views: Views, images: Numbers) -> Views:
-    """Do what `Views.take` does."""
+    """Give the views of some images, each of which is named once."""
     if np.array_equal(images, np.arange(len(views.whole))):
         return views
     place = np.full(len(views.whole), -1)
@@ -73,7 +73,7 @@ def take(views: Views, images: Numbers) -> Views:
 
 
 def stacked(views: Views) -> StackedViews:
-    """Do what `Views.stacked` does."""
+    """Give all views in one array, the wholes first."""
     count = len(views.whole)
     image = np.concatenate([np.arange(count), views.owner])
     is_middle = np.concatenate([np.zeros(count, bool), views.is_middle])
@@ -81,7 +81,7 @@ def stacked(views: Views) -> StackedViews:
 
 
 def followed_by(views: Views, more: Views) -> Views:
-    """Do what `Views.followed_by` does."""
+    """Give the views of some images and then of others."""
     if not len(more.whole):
         return views
     whole, others = concatenate([views.whole, more.whole]), concatenate([views.others, more.others])

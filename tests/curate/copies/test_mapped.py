@@ -25,17 +25,21 @@ def small_blocks(monkeypatch):
 
 
 def test_views_in_files_are_those_in_memory():
-    data = some([1, 3, 2, 1, 4])
-    views, more = Views.of_bytes(data), Views.of_bytes(some([2, 1], 1))
+    data, further = some([1, 3, 2, 1, 4]), some([2, 1], 1)
     kept = mapped.of_bytes(iter(data), 5, 11)
     assert isinstance(kept.whole, np.memmap)
-    same(kept, views)
-    chosen = np.array([4, 0, 2])
-    same(mapped.take(kept, chosen), views.take(chosen))
-    same(mapped.followed_by(kept, more), views.followed_by(more))
-    found, expected = mapped.stacked(kept), views.stacked()
-    for name in ("prints", "image", "is_view", "is_middle"):
-        assert (getattr(found, name) == getattr(expected, name)).all()
+    same(kept, Views.of_bytes(data))
+    same(mapped.take(kept, np.array([4, 0, 2])), Views.of_bytes([data[4], data[0], data[2]]))
+    same(mapped.followed_by(kept, Views.of_bytes(further)), Views.of_bytes([*data, *further]))
+
+
+def test_stacked_views_have_the_wholes_first():
+    kept = mapped.of_bytes(iter(some([1, 3, 2])), 3, 6)
+    found = mapped.stacked(kept)
+    assert (found.prints == np.concatenate([kept.whole, kept.others])).all()
+    assert found.image.tolist() == [0, 1, 2, 1, 1, 2]
+    assert found.is_view.tolist() == [False, False, False, True, True, True]
+    assert found.is_middle.tolist() == [False, False, False, True, False, True]
 
 
 def test_no_images_need_no_file():

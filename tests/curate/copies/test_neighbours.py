@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from medmix.curate.copies import neighbours
+from medmix.curate.copies import mapped, neighbours
 from medmix.curate.copies.fingerprints import (
     FEW_KEYPOINTS,
     FINGERPRINT,
@@ -141,11 +141,11 @@ def test_views_are_taken_by_image_in_any_order():
     views = Views.of(prints)
     assert [len(one) for one in prints] == [3, 3, 3, 3]
     assert views.owner.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    taken = views.take(np.array([2, 0]))
+    taken = mapped.take(views, np.array([2, 0]))
     assert (taken.whole == views.whole[[2, 0]]).all()
     assert (taken.others == views.others[[4, 5, 0, 1]]).all()
     assert taken.owner.tolist() == [0, 0, 1, 1]
-    joined = taken.followed_by(views.take(np.array([3])))
+    joined = mapped.followed_by(taken, mapped.take(views, np.array([3])))
     assert joined.owner.tolist() == [0, 0, 1, 1, 2, 2]
 
 
