@@ -4,6 +4,7 @@ The wing applies decisions and does not know their reasons. No other code writes
 """
 
 __all__ = (
+    "bare_images",
     "chat",
     "digests",
     "features",

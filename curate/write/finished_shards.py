@@ -28,8 +28,8 @@ FOLDER = "shards"
 """The folder of finished shards in a work folder."""
 
 CODE = (
-    *("write/materialise.py", "write/chat.py", "write/features.py", "write/image_encoding.py", "licences", "facts.py"),
-    *("record.py", "shards.py", "measure/images.py", "measure/report_sections.py", "read"),
+    *("write/materialise.py", "write/chat.py", "write/features.py", "write/image_encoding.py", "write/bare_images.py"),
+    *("licences", "facts.py", "record.py", "shards.py", "measure/images.py", "measure/report_sections.py", "read"),
 )
 """The code that the bytes of a shard depend on, beside the rows of its scans."""
 

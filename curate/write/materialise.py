@@ -166,7 +166,9 @@ def _rows(task: WriteTask) -> Iterator[tuple[dict[str, Any], int]]:
                 if hashlib.sha256(data).hexdigest() != expected:
                     path = task.folder / ref["path"]
                     raise WorkError(f"{path}: the image changed while the build ran; run the same command again")
-                encoded, name = encode_image(data, Path(ref["member"] or ref["path"]).name, width * height)
+                encoded, name = encode_image(
+                    data, Path(ref["member"] or ref["path"]).name, width * height, task.plan.path.startswith("data/")
+                )
                 row["images"].append({"bytes": encoded, "path": name})
                 size += len(encoded)
             yield row, size

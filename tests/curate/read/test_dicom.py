@@ -379,19 +379,19 @@ def test_without_pydicom_one_line_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_a_mix_holds_the_pixels_as_png_and_the_digest_of_the_file() -> None:
     data = dicom(DEEP, "2.25.1", bits=12, window=Window(2048, 4096))
-    held, name = encode_image(data, "film.dcm", BUDGET)
+    held, name = encode_image(data, "film.dcm", BUDGET, is_public=False)
     facts, copy = measure(data, BUDGET), measure(held, BUDGET)
     assert name == "film.dcm.png"
     assert Image.open(io.BytesIO(held)).mode == "L"
     assert (copy.pixel_sha256, copy.phash) == (facts.pixel_sha256, facts.phash)
     assert original_sha256(held) == facts.sha256 != copy.sha256
-    assert encode_image(data, "film.dcm", BUDGET) == (held, name)
+    assert encode_image(data, "film.dcm", BUDGET, is_public=False) == (held, name)
 
 
 def test_all_other_images_are_held_as_they_are(tmp_path: Path) -> None:
     out = io.BytesIO()
     Image.fromarray(RAMP).save(out, "PNG")
-    assert encode_image(out.getvalue(), "film.png", BUDGET) == (out.getvalue(), "film.png")
+    assert encode_image(out.getvalue(), "film.png", BUDGET, is_public=False) == (out.getvalue(), "film.png")
     assert original_sha256(out.getvalue()) == measure(out.getvalue(), BUDGET).sha256
     assert original_sha256(b"anything") == "ee0874170b7f6f32b8c2ac9573c428d35b575270a66b757c2c0185d2bd09718d"
 
@@ -399,7 +399,7 @@ def test_all_other_images_are_held_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [60, 150, -20])
 def test_a_changed_byte_of_the_png_is_seen(place: int) -> None:
     data = dicom(DEEP, "2.25.1", bits=12)
-    held = bytearray(encode_image(data, "film.dcm", BUDGET)[0])
+    held = bytearray(encode_image(data, "film.dcm", BUDGET, is_public=True)[0])
     held[place] ^= 1
     assert original_sha256(bytes(held)) != measure(data, BUDGET).sha256
 
