@@ -92,14 +92,8 @@ def write_rows(
     chunks a changed row leaves the other pages unchanged. `observe` is called with each row group.
     """
     with replacing(path) as temporary, temporary.open("wb") as handle:
-        hashed = _HashedFile(handle)
-        with pq.ParquetWriter(
-            pa.PythonFile(hashed, "w"),
-            schema,
-            compression="zstd",
-            use_content_defined_chunking=True,
-            write_page_index=True,
-        ) as writer:
+        hashed = HashedFile(handle)
+        with shard_writer(hashed, schema) as writer:
             for group in row_groups(rows):
                 table = pa.Table.from_pylist(group, schema=schema)
                 writer.write_table(table, row_group_size=len(group))
@@ -108,26 +102,42 @@ def write_rows(
     return hashed.digest.hexdigest()
 
 
-class _HashedFile:
-    """A file that is hashed while it is written from start to end."""
+def shard_writer(file: "HashedFile", schema: pa.Schema) -> pq.ParquetWriter:
+    """Give the writer of a shard; it determines the bytes of a shard beside its rows and row groups."""
+    return pq.ParquetWriter(
+        pa.PythonFile(file, "w"), schema, compression="zstd", use_content_defined_chunking=True, write_page_index=True
+    )
 
-    def __init__(self, handle: BinaryIO) -> None:
+
+def table_writer(file: "Path | HashedFile", schema: pa.Schema) -> pq.ParquetWriter:
+    """Give the writer of a table without images."""
+    sink = file if isinstance(file, Path) else pa.PythonFile(file, "w")
+    return pq.ParquetWriter(sink, schema, compression="zstd")
+
+
+class HashedFile:
+    """A file that is hashed while it is written from start to end; without a handle it is hashed only."""
+
+    def __init__(self, handle: BinaryIO | None = None) -> None:
         self._handle = handle
+        self._size = 0
         self.digest = hashlib.sha256()
         self.closed = False
 
     def write(self, data: bytes) -> int:
         """Write bytes and hash them."""
         self.digest.update(data)
-        return self._handle.write(data)
+        self._size += len(data)
+        return self._handle.write(data) if self._handle else len(data)
 
     def tell(self) -> int:
         """Give the number of bytes written."""
-        return self._handle.tell()
+        return self._size
 
     def flush(self) -> None:
         """Hand the bytes to the system."""
-        self._handle.flush()
+        if self._handle:
+            self._handle.flush()
 
     def close(self) -> None:
         """Keep the file open until `replacing` has it."""

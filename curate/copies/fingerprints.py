@@ -154,6 +154,12 @@ def fingerprint(picture: Pixels) -> Fingerprint:
     return print_
 
 
+def whole_hash(picture: Pixels) -> npt.NDArray[np.uint64]:
+    """Give the hash of a grey picture, uint8 [H, W], alone, [4]; all 0 where its fingerprint is empty."""
+    small = grey.working_picture(picture)
+    return np.zeros(4, np.uint64) if small is None else _hash(small)
+
+
 def is_distinctive(print_: Fingerprint) -> bool:
     """Tell whether the fingerprint finds a lossless copy for certain."""
     return bool(print_["count"] >= FEW_KEYPOINTS)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..shards import replacing
+from ..shards import replacing, table_writer
 
 NAME = "attribution.parquet"
 
@@ -35,7 +34,7 @@ _ARTICLES = {
 
 def write(mix: Path, tables: Iterable[pl.DataFrame]) -> str:
     """Write the table of the rows of each shard, in the order of the shards, and give its name."""
-    with replacing(mix / NAME) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    with replacing(mix / NAME) as temporary, table_writer(temporary, SCHEMA) as writer:
         for rows in tables:
             writer.write_table(rows.to_arrow().cast(SCHEMA))
     return NAME

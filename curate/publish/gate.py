@@ -1,236 +1,181 @@
 """The last check before an upload: it reads the files themselves and trusts no manifest, plan or folder name.
 
-It reads every row of every parquet file. Records must be redistributable by their own columns, by the terms of their
-licence and by the facts of their source. Pointers and ledger must contain nothing of credentialed sources. Ids of
-MIMIC-CXR, and anything of the same shape, are forbidden everywhere: in texts, names, image files and cards.
+    digests -> the release written again -> tables written again -> every row, text and image against the withheld ones
+
+A file goes only if it is what the mix gives now, to the byte, and holds nothing but its rows. Records must be
+redistributable by their own columns and evidence, by the terms of their licence and by the facts of their source. Ids
+of MIMIC-CXR, texts of withheld reports, withheld records under other names and images of credentialed records are
+refused wherever they stand.
 """
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import facts
-from ..describe import attribution
-from ..evaluationsets import item_keys
-from ..licences import terms
-from ..progress import track
-from ..write import ledger
-from ..write.features import mix_schema
-from ..write.image_encoding import original_sha256
-from . import pointers, record_digests
+from .. import engine
+from ..errors import WorkError
+from ..measure.shingles import Hashes
+from ..shards import file_sha256
+from ..write import manifest
+from . import gate_pages, gate_records, gate_tables, ids, phrases, release, table_bytes, withheld
+from .hub import LocalFile
+from .phrases import Hit
+from .release import Release
 
-MIMIC_IDS = re.compile(
-    rb"(?<![A-Za-z0-9])(?:p1\d{7}|s5\d{7}|mimic[_-]cxr/[ps]?\d{7,8}|(?:[0-9a-f]{8}-){4}[0-9a-f]{8})(?![A-Za-z0-9])",
-    re.IGNORECASE,
-)
-"""Shapes of the ids of patients (p10000032), studies (s50414267) and films in MIMIC-CXR, and of record ids.
-
-A number without its letter looks like any other number of eight digits; `Forbidden` lists the studies' numbers.
-"""
-
-_ID_PREFIXES = (
-    *(re.compile(prefix + rb"[0-9]{7}") for prefix in (b"p1", b"P1", b"s5", b"S5", b"/[psPS]?")),
-    re.compile(rb"-[0-9a-fA-F]{8}-"),
-)
-"""Each match of `MIMIC_IDS` contains a match of one of these. They begin with fixed bytes, so that searching images
-for them is thirty times as fast."""
-
-_STUDY = re.compile(rb"(?<![0-9A-Za-z])5\d{7}(?![0-9A-Za-z])")
-_TEXT_SUFFIXES = (".md", ".json", ".bib", ".svg", ".html")
+KNOWN = "withheld.npz"
 _BATCH_ROWS = 64
 _MAX_FINDINGS = 5
 """Findings listed for one file."""
 
+_MAY_NOT = "contains {words} words in a row of a report of {source}"
+
 
 @dataclass(frozen=True, slots=True)
-class Forbidden:
-    """Values of the local credentialed records: numbers of their studies, digests of their images."""
+class FileTask:
+    """A file to check: its name in the repository, where it lies, the mix, and the file of its withheld records."""
 
-    studies: frozenset[str] = frozenset()
-    images: frozenset[str] = frozenset()
-
-
-def load_forbidden(mix: Path) -> Forbidden:
-    """Read the forbidden values from the restricted shards and the ledger of a mix."""
-    images: set[str] = set()
-    ids: set[str] = set()
-    for source in _credentialed_sources():
-        for shard in sorted((mix / "restricted" / source).glob("*.parquet")):
-            for batch in pq.ParquetFile(shard).iter_batches(columns=["id", "image_sha256"]):
-                images.update(pc.list_flatten(batch["image_sha256"]).to_pylist())
-                ids.update(batch["id"].to_pylist())
-    if (mix / "ledger.parquet").is_file():
-        rows = pl.scan_parquet(mix / "ledger.parquet").filter(pl.col("source").is_in(_credentialed_sources()))
-        ids.update(rows.select("id").collect()["id"].to_list())
-    studies = {match[0] for id_ in ids if (match := re.search(r"5\d{7}", id_))}
-    return Forbidden(frozenset(studies), frozenset(images))
+    name: str
+    path: Path
+    mix: Path
+    known: Path
+    sizes: frozenset[int] = frozenset()
 
 
-def check_files(files: Mapping[str, Path], forbidden: Forbidden) -> list[str]:
-    """List the findings that forbid an upload of these files, by their names in the repository."""
-    findings: list[str] = []
-    for name, path in track(files.items(), len(files), "checking the files to upload"):
-        found = list(_check_file(name, path, forbidden))
-        findings += [f"{name}: {line}" for line in found[:_MAX_FINDINGS]]
-        if len(found) > _MAX_FINDINGS:
-            findings.append(f"{name}: and {len(found) - _MAX_FINDINGS} more")
-    return findings
+class FileReport(NamedTuple):
+    """What is wrong with a file, and the phrases of withheld reports in it, each with the row or page it stands in."""
+
+    name: str
+    findings: list[str]
+    hits: list[tuple[str, Hit]]
 
 
-def _check_file(name: str, path: Path, forbidden: Forbidden) -> Iterator[str]:
-    if MIMIC_IDS.search(name.encode()):
-        yield "its name contains a possible id of MIMIC-CXR"
-    if path.suffix in _TEXT_SUFFIXES:
-        yield from _check_text(path)
-        return
-    kind = name.split("/")[0]
-    if kind not in _TABLES or path.suffix != ".parquet":
-        yield "is not a file of a published mix"
-        return
-    schema, check = _TABLES[kind]
+def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers: int = 1) -> list[str]:
+    """List the findings that forbid an upload of these files of a release, each beginning with the name of its file.
+
+    Raises:
+        WorkError: the mix is damaged.
+    """
+    work = prepared.folder.parent
+    findings = [f"{name}: {problem}" for name, local in files.items() for problem in _file_problems(name, local)]
+    if findings:
+        return findings
+    findings = _unlike_mix(prepared, files, mix, work)
+    known = work / KNOWN
     try:
-        table = pq.ParquetFile(path)
-        if not table.schema_arrow.remove_metadata().equals(schema().remove_metadata()):
-            yield "has other columns than a published file of this name"
-            return
-        for batch in table.iter_batches(batch_size=_BATCH_ROWS):
-            yield from check(batch, forbidden)
-            yield from _check_ids(batch, forbidden)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        yield f"cannot be read as parquet ({str(error).splitlines()[0]})"
+        withheld.save(withheld.gather(mix, workers), known)
+        sizes = gate_pages.sizes_of(manifest.read(mix), prepared.document)
+        tasks = [FileTask(name, local.path, mix, known, sizes) for name, local in files.items()]
+        reports = list(engine.run(check_file, tasks, workers, [local.bytes for local in files.values()]))
+        return [*findings, *_listed(_with_phrases(reports, mix, workers))]
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, KeyError, ValueError) as error:
+        problem = str(error).splitlines()[0]
+        raise WorkError(f"{mix}: damaged ({problem}), nothing was uploaded; see: medmix check {mix}") from error
+    finally:
+        known.unlink(missing_ok=True)
 
 
-def _check_text(path: Path) -> Iterator[str]:
-    data = path.read_bytes()
-    for match in MIMIC_IDS.finditer(data):
-        line = data.count(b"\n", 0, match.start()) + 1
-        yield f"line {line} contains a possible id of MIMIC-CXR"
-    if b"\0" in data:
-        yield "is not a text file"
+def _file_problems(name: str, local: LocalFile) -> Iterator[str]:
+    """Compare a file with the manifest, by name and digest."""
+    parts = Path(name).parts
+    if name.startswith("/") or "\\" in name or ".." in parts or parts[0] not in manifest.ENTRIES:
+        yield "is not a file of a published mix"
+    elif not local.path.is_file():
+        yield "is missing"
+    elif file_sha256(local.path) != local.sha256:
+        yield "its bytes differ from those that the build wrote"
 
 
-def _check_records(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    yield from _check_index(batch, forbidden)
-    for id_, source, sha256, images in zip(
-        *(batch[name].to_pylist() for name in ("id", "source", "image_sha256")), batch["images"], strict=True
-    ):
-        if forbidden.images & set(sha256 or ()):
-            yield f"{_record_name(id_, source)}: has an image of a credentialed record"
-        contents = [image["bytes"].as_py() or b"" for image in images.values or ()]
-        stored = {hashlib.sha256(content).hexdigest() for content in contents}
-        if forbidden.images & (stored | {original_sha256(content) for content in contents}):
-            yield f"{_record_name(id_, source)}: has the image bytes of a credentialed record"
+def _unlike_mix(prepared: Release, files: Mapping[str, LocalFile], mix: Path, work: Path) -> list[str]:
+    """Write the release again and list the files in which it differs."""
+    with release.written_again(prepared, mix, work) as again:
+        own = set(again.files())
+        findings = [f"{name}: is not a file of a published mix" for name in files if name not in own]
+        differing = [name for name in files if name in own and file_sha256(again.folder / name) != files[name].sha256]
+        return [*findings, *(f"{name}: is not what the mix gives now; push again" for name in differing)]
 
 
-def _record_name(id_: Any, source: Any) -> str:
-    """Give the id of a record, or only its source if that is credentialed or unknown."""
-    is_open = source in facts.source_ids() and source not in _credentialed_sources()
-    return str(id_) if is_open and str(id_).startswith(f"{source}/") else f"a record of {source!r}"
+def check_file(task: FileTask) -> FileReport:
+    """Check one file for itself."""
+    known = gate_records.load(task.mix, task.known)
+    findings: list[str] = []
+    if next(ids.find(task.name.encode(), known.withheld.numbers), None) is not None:
+        findings.append("its name contains a possible id of MIMIC-CXR")
+    if task.path.suffix in gate_pages.PAGE_SUFFIXES:
+        data = task.path.read_bytes()
+        findings += gate_pages.page_findings(data, known.withheld.numbers, task.sizes)
+        hits = [("", hit) for hit in gate_pages.page_hits(task.name, data, known.withheld.phrases)]
+        return FileReport(task.name, findings, hits)
+    hits = []
+    try:
+        for finding, hit in _table_findings(task, known):
+            findings += [finding] if finding else []
+            hits += [hit] if hit else []
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        findings.append(f"cannot be read as parquet ({str(error).splitlines()[0]})")
+    return FileReport(task.name, findings, hits)
 
 
-def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
-    """Give the reason why a record of this source, licence and verdict must not be published, or ""."""
-    if source not in facts.source_ids():
-        return f"has the unknown source {source!r}"
-    if verdict != "redistributable":
-        return f"is {verdict or 'without a verdict'}"
-    if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
-        return f"has the licence {licence!r}, which does not allow redistribution"
-    known = facts.load(source)
-    if known.access == "credentialed" or known.licence.verdict == "credentialed":
-        return f"is from the credentialed source {source}"
-    by_row = known.licence.per_record or known.licence.members or known.article_licences
-    if known.licence.verdict != "redistributable" and not by_row:
-        return f"is from {source}, whose records are all {known.licence.verdict}"
-    return ""
+def _table_findings(task: FileTask, known: gate_records.Known) -> Iterator[tuple[str, tuple[str, Hit] | None]]:
+    schema = table_bytes.schema(task.name)
+    if schema is None:
+        yield "is not a file of a published mix", None
+        return
+    table = pq.ParquetFile(task.path)
+    if not table.schema_arrow.remove_metadata().equals(schema.remove_metadata()):
+        yield "has other columns than a published file of this name", None
+        return
+    if not table_bytes.is_only_its_rows(task.name, task.path, task.known.parent):
+        yield "holds other bytes than its rows give with the installed libraries; build the mix again", None
+    for batch in table.iter_batches(batch_size=_BATCH_ROWS):
+        rows = batch.to_pylist()
+        for row in rows:
+            for finding in gate_tables.findings(task.name, row, known):
+                yield finding, None
+        for column in gate_pages.id_columns(batch, known.withheld.numbers):
+            yield f"column {column} contains a possible id of MIMIC-CXR", None
+        for hit in gate_pages.row_hits(rows, known.withheld.phrases):
+            yield "", (_row_name(rows[hit.place]), hit)
 
 
-def _credentialed_sources() -> list[str]:
-    return [source for source in facts.source_ids() if facts.load(source).access == "credentialed"]
+def _row_name(row: Mapping[str, Any]) -> str:
+    return f"{gate_records.name(row.get('id'), row.get('source'))}: " if "source" in row else ""
 
 
-def _check_pointers(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    for row in batch.to_pylist():
-        is_secret = row["license_verdict"] not in ("research-only", "unclear", "redistributable")
-        is_secret = is_secret or str(row["shard"]).split("/")[1:2] in [[source] for source in _credentialed_sources()]
-        columns = [name for name in (*pointers.CLEAR_COLUMNS, "image_sha256") if row[name]]
-        if is_secret and columns:
-            yield f"contains {', '.join(columns)} of a credentialed record"
-        if is_secret and not row["keyed_id"]:
-            yield "has a credentialed record without a keyed digest"
-        if forbidden.images & set(row["image_sha256"] or ()):
-            yield "contains the digest of a credentialed record's image"
+def _with_phrases(reports: Sequence[FileReport], mix: Path, workers: int) -> Iterator[FileReport]:
+    """Add the phrases of withheld reports to the findings, unless they are stock phrases."""
+    hits = [hit for report in reports for _, hit in report.hits]
+    usual: frozenset[int] = frozenset()
+    if hits:
+        shards = sorted([*(mix / "data").glob("*/*.parquet"), *(mix / "restricted").glob("*/*.parquet")])
+        wanted = np.unique(np.array([phrase for hit in hits for phrase in hit.phrases], np.uint64))
+        found: dict[str, Hashes] = {}
+        for source, known in engine.run(_phrases_of_shard, [(shard, wanted) for shard in shards], workers):
+            found[source] = np.union1d(found.get(source, known), known)
+        usual = phrases.stock(hits, found)
+    for report in reports:
+        leaks = [(where, hit) for where, hit in report.hits if phrases.is_leak(hit, usual)]
+        lines = [f"{where}{_MAY_NOT.format(words=hit.words, source=hit.source)}" for where, hit in leaks]
+        yield report._replace(findings=[*report.findings, *lines])
 
 
-def _check_ledger(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    for source in set(batch["source"].to_pylist()):
-        if source not in facts.source_ids():
-            yield f"has rows of the unknown source {source!r}"
-        elif source in _credentialed_sources():
-            yield f"has rows of the credentialed source {source}"
+def _phrases_of_shard(task: tuple[Path, Hashes]) -> tuple[str, Hashes]:
+    """Give the source of a shard, and those of some phrases that its questions and answers contain."""
+    shard, wanted = task
+    found = [np.zeros(0, np.uint64)]
+    for batch in pq.ParquetFile(shard).iter_batches(columns=["question", "answer"]):
+        texts = [text for column in batch.columns for text in column.to_pylist() if text]
+        found.append(np.intersect1d(phrases.hashes_of(texts)[0], wanted))
+    return shard.parent.name, np.unique(np.concatenate(found))
 
 
-def _check_item_keys(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    for name in set(batch["set"].to_pylist()):
-        if name.split()[0] in _credentialed_sources():
-            yield f"has keys of {name}, a set of a credentialed source"
-
-
-def _check_index(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    columns = ("id", "source", "license", "license_verdict")
-    for id_, source, licence, verdict in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-        if reason := refusal_reason(source, licence, verdict):
-            yield f"{_record_name(id_, source)}: {reason}"
-
-
-_TABLES: dict[str, tuple[Callable[[], pa.Schema], Callable[[pa.RecordBatch, Forbidden], Iterator[str]]]] = {
-    "data": (mix_schema, _check_records),
-    pointers.FOLDER: (lambda: pointers.SCHEMA, _check_pointers),
-    "ledger.parquet": (lambda: pl.DataFrame(schema=ledger.SCHEMA).to_arrow().schema, _check_ledger),
-    item_keys.NAME: (lambda: pl.DataFrame(schema=item_keys.SCHEMA).to_arrow().schema, _check_item_keys),
-    record_digests.NAME: (lambda: record_digests.SCHEMA, _check_index),
-    attribution.NAME: (lambda: attribution.SCHEMA, _check_index),
-}
-"""First part of a file's name -> the schema of the file, and the check of its rows."""
-
-
-def _check_ids(batch: pa.RecordBatch, forbidden: Forbidden) -> Iterator[str]:
-    """Search every text and every image for ids."""
-    for column in batch.schema.names:
-        if any(_contains_id(values, forbidden) for values in _leaf_arrays(batch[column])):
-            yield f"column {column} contains a possible id of MIMIC-CXR"
-
-
-def _leaf_arrays(array: pa.Array) -> Iterator[pa.Array]:
-    """Give the arrays of texts and bytes inside an array."""
-    kind = array.type
-    if pa.types.is_struct(kind):
-        for place in range(kind.num_fields):
-            yield from _leaf_arrays(array.field(place))
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _leaf_arrays(array.flatten())
-    elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
-        yield array
-
-
-def _contains_id(array: pa.Array, forbidden: Forbidden) -> bool:
-    """Whether a value contains an id; one search of all values comes first, since most arrays have none."""
-    is_text = not pa.types.is_binary(array.type)
-    data = array.buffers()[2]
-    if data is None or not (any(one.search(data) for one in _ID_PREFIXES) or (is_text and _STUDY.search(data))):
-        return False
-    for value in array.to_pylist():
-        content = value.encode() if isinstance(value, str) else value or b""
-        if MIMIC_IDS.search(content):
-            return True
-        if is_text and any(number.decode() in forbidden.studies for number in _STUDY.findall(content)):
-            return True
-    return False
+def _listed(reports: Iterator[FileReport]) -> Iterator[str]:
+    for report in reports:
+        yield from (f"{report.name}: {line}" for line in report.findings[:_MAX_FINDINGS])
+        if len(report.findings) > _MAX_FINDINGS:
+            yield f"{report.name}: and {len(report.findings) - _MAX_FINDINGS} more"

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..shards import replacing
+from ..shards import replacing, table_writer
 from ..write import digests, record_facts
 from ..write.materialise import ShardPlan
 
@@ -44,7 +43,7 @@ def write(mix: Path, source: str, plans: Sequence[ShardPlan], facts: Mapping[str
     if not plans:
         return None
     path = f"{FOLDER}/{source}.parquet"
-    with replacing(mix / path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    with replacing(mix / path) as temporary, table_writer(temporary, SCHEMA) as writer:
         for plan in plans:
             table = _pointers(plan, record_facts.read(facts[plan.path])).to_arrow()
             writer.write_table(table.cast(SCHEMA))

@@ -13,7 +13,6 @@ from pathlib import Path
 from ..errors import WorkError
 from ..fetch.hub import Remote
 from ..progress import say, track
-from ..shards import file_sha256
 from ..write import manifest
 from . import gate, hub, retries
 from .hub import LocalFile, summarize_names
@@ -34,13 +33,8 @@ Stamps = dict[Path, tuple[int, int]]
 
 
 def check_plan(plan: Plan, mix: Path) -> list[str]:
-    """List what forbids the push: findings of the gate, and files that differ from the manifest."""
-    upload = plan.to_upload
-    findings = gate.check_files({name: local.path for name, local in upload.items()}, gate.load_forbidden(mix))
-    for name, local in upload.items():
-        if file_sha256(local.path) != local.sha256:
-            findings.append(f"{name}: its bytes differ from those that the build wrote")
-    return findings
+    """List what forbids the push."""
+    return gate.check(plan.release, plan.to_upload, mix)
 
 
 def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..shards import replacing
+from ..shards import replacing, table_writer
 from ..write import digests
 
 NAME = "records.parquet"
@@ -22,7 +21,7 @@ SCHEMA = pa.schema(
 
 def write(mix: Path, facts: Iterable[pl.DataFrame]) -> str:
     """Write the table from those of `record_facts`, one for each shard in `data`, and give its name."""
-    with replacing(mix / NAME) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    with replacing(mix / NAME) as temporary, table_writer(temporary, SCHEMA) as writer:
         for table in facts:
             writer.write_table(rows_of(table).to_arrow().cast(SCHEMA))
     return NAME

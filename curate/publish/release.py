@@ -10,7 +10,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,33 @@ def prepare_release(mix: Path, full: Mapping[str, Any], repo: str, changelog: Ch
     if not (folder / manifest.NAME).is_file():
         for old in work.glob("release-*"):
             shutil.rmtree(old)
-        try:
-            _write(folder, mix, full, repo, changelog)
-        except (pl.exceptions.PolarsError, pa.ArrowException, FileNotFoundError) as error:
-            problem = str(error).splitlines()[0]
-            raise WorkError(f"{mix}: damaged ({problem}), nothing was uploaded; see: medmix check {mix}") from error
+        _write_or_refuse(folder, mix, full, repo, changelog)
     return Release(folder, manifest.read(folder))
+
+
+@contextmanager
+def written_again(prepared: Release, mix: Path, work: Path) -> Iterator[Release]:
+    """Write the same release again, into a folder of its own that is removed when the block ends.
+
+    Raises:
+        WorkError: as `prepare_release`.
+    """
+    folder = work / "again"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        published = prepared.document["published"]
+        _write_or_refuse(folder, mix, manifest.read(mix), published["repo"], prepared.document["changelog"])
+        yield Release(folder, manifest.read(folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_or_refuse(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelog: Changelog) -> None:
+    try:
+        _write(folder, mix, full, repo, changelog)
+    except (pl.exceptions.PolarsError, pa.ArrowException, FileNotFoundError) as error:
+        problem = str(error).splitlines()[0]
+        raise WorkError(f"{mix}: damaged ({problem}), nothing was uploaded; see: medmix check {mix}") from error
 
 
 def _write(folder: Path, mix: Path, full: Mapping[str, Any], repo: str, changelog: Changelog) -> None:
