@@ -21,14 +21,13 @@ import pyarrow.parquet as pq
 from .. import engine
 from ..errors import WorkError
 from ..measure.shingles import Hashes
-from ..shards import file_sha256
+from ..shards import file_sha256, unique_name
 from ..write import manifest
 from . import gate_pages, gate_records, gate_tables, ids, phrases, release, table_bytes, withheld
 from .hub import LocalFile
 from .phrases import Hit
 from .release import Release
 
-KNOWN = "withheld.npz"
 _BATCH_ROWS = 64
 _MAX_FINDINGS = 5
 """Findings listed for one file."""
@@ -66,7 +65,7 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
     if findings:
         return findings
     findings = _unlike_mix(prepared, files, mix, work)
-    known = work / KNOWN
+    known = work / f"withheld-{unique_name()}.npz"
     try:
         withheld.save(withheld.gather(mix, workers), known)
         sizes = gate_pages.sizes_of(manifest.read(mix), prepared.document)

@@ -84,10 +84,14 @@ def page_hits(name: str, data: bytes, phrases: Phrases) -> list[Hit]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return []
-    texts = texts_of_page(text)
-    if name.endswith(".json"):
-        texts += list(_texts(json.loads(text)))
-    return phrases.find(texts)
+    return phrases.find([*texts_of_page(text), *(_json_texts(text) if name.endswith(".json") else ())])
+
+
+def _json_texts(text: str) -> list[str]:
+    try:
+        return list(_texts(json.loads(text)))
+    except (ValueError, RecursionError):  # it is not what the mix gives, which is told elsewhere
+        return []
 
 
 def sizes_of(*documents: Mapping[str, Any]) -> frozenset[int]:

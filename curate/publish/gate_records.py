@@ -20,7 +20,7 @@ from ..write.image_encoding import original_sha256
 from . import withheld, withheld_images
 from .withheld import Withheld, credentialed_sources
 
-NEAR_BITS: Final = 16
+NEAR_BITS: Final = 32
 """Bits of 256 by which the hashes of images may differ where the texts of their records are equal."""
 
 _SECRET = VERDICTS.index("credentialed")
@@ -98,15 +98,15 @@ def findings(row: Mapping[str, Any], known: Known) -> Iterator[str]:
         yield "is a withheld record of this mix too"
     contents = [image["bytes"] or b"" for image in row["images"] or ()]
     yield from _file_findings(row, contents, known)
-    hashes: list[Hashes | None] = []
+    hashes: list[list[Hashes]] = []
     for content in contents:
         try:
-            hashes.append(withheld_images.picture_hash(content))
+            hashes.append(withheld_images.picture_hashes(content))
         except RowError as error:
-            hashes.append(None)
+            hashes.append([])
             yield f"has an image that cannot be decoded ({error})"
-    for content, hash_ in zip(contents, hashes, strict=True):
-        if hash_ is not None and (found := _image_reason(row, content, hash_, known)):
+    for content, some in zip(contents, hashes, strict=True):
+        if found := _image_reason(row, content, some, known):
             yield found
     if found := _equal_reason(row, contents, hashes, known):
         yield found
@@ -145,13 +145,13 @@ def _is_digest(text: Any) -> bool:
     return isinstance(text, str) and len(text) == 64 and all(sign in "0123456789abcdef" for sign in text)
 
 
-def _image_reason(row: Mapping[str, Any], content: bytes, hash_: Hashes, known: Known) -> str:
+def _image_reason(row: Mapping[str, Any], content: bytes, hashes: Sequence[Hashes], known: Known) -> str:
     """Give the reason why an image must not stand in this record, or ""."""
-    records, by_record = known.withheld, is_by_record(facts.load(row["source"]))
-    for image in known.searched[known.index.near(hash_)].tolist():
+    records, by_article = known.withheld, facts.load(row["source"]).article_licences
+    for image in known.searched[known.index.near(hashes)].tolist():
         record = records.image_records[image]
         verdict = int(records.record_verdict[record])
-        if verdict != _SECRET and by_record:  # the row's own licence tells more than the source that has the image too
+        if verdict != _SECRET and by_article:  # others reuse figures, and the article's own licence counts
             continue
         if _shows(content, image, known):
             return f"shows an image of {records.sources[records.record_source[record]]}, which is {VERDICTS[verdict]}"
@@ -159,17 +159,17 @@ def _image_reason(row: Mapping[str, Any], content: bytes, hash_: Hashes, known: 
 
 
 def _equal_reason(
-    row: Mapping[str, Any], contents: Sequence[bytes], hashes: Sequence[Hashes | None], known: Known
+    row: Mapping[str, Any], contents: Sequence[bytes], hashes: Sequence[Sequence[Hashes]], known: Known
 ) -> str:
     """Give the reason why a record is a withheld one under another name, or ""."""
     records, key = known.withheld, np.uint64(withheld.text_key(row))
     first, end = (int(np.searchsorted(records.text_keys, key, side)) for side in ("left", "right"))
-    by_record = is_by_record(facts.load(row["source"]))
+    by_article = facts.load(row["source"]).article_licences
     for record in range(first, end):
         source = records.sources[records.record_source[record]]
         verdict = int(records.record_verdict[record])
-        if verdict == _UNCLEAR and source != row["source"] and by_record:
-            continue  # what is unknown of one copy is known of the other
+        if verdict == _UNCLEAR and source != row["source"] and by_article:
+            continue  # what is unknown of one copy of a figure is known of the other
         images = np.flatnonzero(records.image_records == record)
         if len(images) == len(contents) == 0 or _share_image(contents, hashes, images, known):
             return f"is equal to a withheld record of {source}, which is {VERDICTS[verdict]}"
@@ -177,10 +177,10 @@ def _equal_reason(
 
 
 def _share_image(
-    contents: Sequence[bytes], hashes: Sequence[Hashes | None], images: np.ndarray, known: Known
+    contents: Sequence[bytes], hashes: Sequence[Sequence[Hashes]], images: np.ndarray, known: Known
 ) -> bool:
-    for content, hash_ in zip(contents, hashes, strict=True):
-        if hash_ is not None:
+    for content, some in zip(contents, hashes, strict=True):
+        for hash_ in some:
             near = withheld_images.distances(known.withheld.image_hashes[images], hash_) <= NEAR_BITS
             if any(_shows(content, image, known) for image in images[near].tolist()):
                 return True

@@ -30,6 +30,7 @@ _OF_ARTICLE = re.compile(rb"(?:PMID:? ?|pubmed[\w.]*/)$", re.IGNORECASE)
 """What stands before the number of an article in PubMed, which has the shape of a patient's number."""
 
 _ARTICLE_BYTES = 40
+_DIGITS = re.compile(rb"[15]\d{7}")
 _IN_TEXT = re.compile(r"(?<![0-9])[15]\d{7}(?![0-9])")
 
 
@@ -57,5 +58,5 @@ def is_known(number: int, known: Numbers) -> bool:
 
 
 def may_contain(data: bytes | memoryview, with_numbers: bool) -> bool:
-    """Whether `find` can find anything in any part of these bytes; one search of many values, most of which have none."""
-    return any(one.search(data) for one in PREFIXES) or (with_numbers and _NUMBER.search(data) is not None)
+    """Whether `find` can find anything in values that stand here one after another, with nothing between them."""
+    return any(one.search(data) for one in PREFIXES) or (with_numbers and _DIGITS.search(data) is not None)

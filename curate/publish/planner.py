@@ -134,6 +134,7 @@ def _read_full_manifest(mix: Path) -> dict[str, Any]:
         raise UsageError(f"{mix}: is a copy of a published mix; push the mix that a build wrote")
     if not any(file.startswith("data/") for file in full["files"]):
         raise WorkError(f"{mix}: none of its records may be redistributed, so there is nothing to publish")
+    release.require_unchanged(mix, full)
     return full
 
 

@@ -107,8 +107,12 @@ def hash_of_hex(phash: str) -> Hashes:
 
 def measure_shard(shard: Path) -> Part:
     """Measure a restricted shard."""
-    rows = [row for batch in pq.ParquetFile(shard).iter_batches(_BATCH_ROWS, columns=_COLUMNS) for row in batch.to_pylist()]
-    secret = [row for row in rows if row["license_verdict"] == "credentialed" or row["source"] in credentialed_sources()]
+    rows = [
+        row for batch in pq.ParquetFile(shard).iter_batches(_BATCH_ROWS, columns=_COLUMNS) for row in batch.to_pylist()
+    ]
+    secret = [
+        row for row in rows if row["license_verdict"] == "credentialed" or row["source"] in credentialed_sources()
+    ]
     reports = [row for row in rows if row["task"] == "report"]
     texts = {text for row in (*secret, *reports) for text in (row["question"], row["answer"]) if text}
     places = (text for row in secret for text in (row["id"], row["group"], row["upstream"]["file"] or ""))
@@ -141,9 +145,7 @@ def gather(mix: Path, workers: int) -> Withheld:
     order = np.argsort(text_keys, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    image_records = _joined(
-        [part.image_records + first for part, first in zip(parts, firsts, strict=False)], np.int64
-    )
+    image_records = _joined([part.image_records + first for part, first in zip(parts, firsts, strict=False)], np.int64)
     per_source = {
         source: np.unique(_joined([part.phrases for part in parts if part.source == source], np.uint64))
         for source in sources

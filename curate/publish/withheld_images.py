@@ -1,5 +1,6 @@
 """Images of withheld records, found in other records by their pixels: as they are, coded anew, or a little changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,18 +8,26 @@ from typing import Final
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..copies import confirm, fingerprints
 from ..errors import RowError
 from ..measure import images
 from ..measure.shingles import Hashes
 
-MAX_DISTANCE: Final = 7
-"""Bits of 256 by which the hashes of one picture differ at most: at least one of `WORDS` words is equal then."""
+MAX_DISTANCE: Final = 16
+"""Bits of 256 by which the hashes of one picture differ at most, coded anew or a little changed."""
 
-WORDS: Final = MAX_DISTANCE + 1
+WORDS: Final = 8
+"""Parts of a hash of which one at least must be equal: certain to 7 bits, and nearly so to 16, since few bits of a hash
+are near 0 and these stand together."""
+
 MAX_PIXELS: Final = 1 << 30
 """The images of a mix have passed the limit of its mixture; this one is that of Pillow's buffers."""
+
+
+_FULL_SIDE: Final = 1 << 16
+"""Sides of an image that is not reduced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +51,14 @@ class HashIndex:
         order = np.argsort(words, axis=1, kind="stable")
         return cls(hashes, np.take_along_axis(words, order, 1), order)
 
-    def near(self, one: Hashes) -> NDArray[np.int64]:
-        """Give the hashes that differ from one, uint64 [4], in at most `MAX_DISTANCE` bits, ascending."""
+    def near(self, hashes: Sequence[Hashes]) -> NDArray[np.int64]:
+        """Give the places of the hashes that differ from one of these, uint64 [4] each, in `MAX_DISTANCE` bits at most."""
         found = [np.zeros(0, np.int64)]
-        for known, order, word in zip(self.words, self.order, one.view("<u4"), strict=True):
-            first, end = np.searchsorted(known, word, "left"), np.searchsorted(known, word, "right")
-            found.append(order[first:end])
-        places = np.unique(np.concatenate(found))
-        return places[distances(self.hashes[places], one) <= MAX_DISTANCE]
+        for one in hashes:
+            for known, order, word in zip(self.words, self.order, one.view("<u4"), strict=True):
+                places = order[np.searchsorted(known, word, "left") : np.searchsorted(known, word, "right")]
+                found.append(places[distances(self.hashes[places], one) <= MAX_DISTANCE])
+        return np.unique(np.concatenate(found))
 
 
 def distances(hashes: Hashes, one: Hashes) -> NDArray[np.int64]:
@@ -57,14 +66,22 @@ def distances(hashes: Hashes, one: Hashes) -> NDArray[np.int64]:
     return np.bitwise_count(hashes ^ one).sum(1, dtype=np.int64)
 
 
-def picture_hash(data: bytes) -> Hashes | None:
-    """Give the perceptual hash of an image, uint64 [4]; None for a tiny or near-uniform one, which is like many others.
+def picture_hashes(data: bytes) -> list[Hashes]:
+    """Give the perceptual hashes, uint64 [4], under which a mix may know an image; none of a near-uniform one.
+
+    A JPEG file is measured at reduced scale and other files at their full size. A copy may be of the other kind, and
+    borders are found at other places then, so both scales are hashed.
 
     Raises:
         RowError: it cannot be decoded.
     """
-    found = fingerprints.whole_hash(images.decode_reduced(data, MAX_PIXELS))
-    return found if found.any() else None
+    whole = images.decode_reduced(data, MAX_PIXELS, _FULL_SIDE)
+    reduced = images.decode_reduced(data, MAX_PIXELS)
+    if reduced.shape == whole.shape:  # not a JPEG file, or a small one
+        factor = next(one for one in (8, 4, 2, 1) if one == 1 or min(whole.shape) >= one * images.REDUCED_SIDE)
+        reduced = np.asarray(Image.fromarray(whole).reduce(factor))
+    found = {hash_.tobytes(): hash_ for hash_ in map(fingerprints.whole_hash, (reduced, whole)) if hash_.any()}
+    return list(found.values())
 
 
 def show_same(one: bytes, other: bytes) -> bool:
@@ -88,4 +105,3 @@ def read_image(shard: Path, row: int, place: int) -> bytes:
             return bytes(held[place]["bytes"])
         row -= rows
     raise IndexError(f"{shard}: no row {row}")
-

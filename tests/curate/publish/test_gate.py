@@ -1,9 +1,9 @@
 """Nothing leaves the machine that may not, whatever manifest, folders and columns say."""
 
 import json
-import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from medmix.curate.evaluationsets import item_keys
-from medmix.curate.publish import gate, planner, release
+from medmix.curate.publish import gate, gate_pages, ids, planner, release, table_bytes, withheld
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
 
+from . import tampering
 from .conftest import REPO, one_error
 
 SHARD = "data/slake/train-00000-of-00001.parquet"
@@ -23,14 +24,18 @@ CARRYING = "preupload|objects/batch|/lfs/|/commit/|POST|PUT"
 
 def rewrite(mix: Path, name: str, change) -> None:
     """Change the first row of a table, and the manifest so that its digest fits again."""
-    table = pq.read_table(mix / name)
-    rows = table.to_pylist()
+    rows = pq.read_table(mix / name).to_pylist()
     change(rows[0])
-    (mix / name).unlink()
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), mix / name)
+    reseal(mix, name, tampering.written(pa.Table.from_pylist(rows, schema=table_bytes.schema(name)), name))
+
+
+def reseal(mix: Path, name: str, data: bytes) -> None:
+    """Replace a file of a mix, and change the manifest so that its digest fits again."""
+    (mix / name).unlink(missing_ok=True)
+    (mix / name).write_bytes(data)
     document = json.loads((mix / manifest.NAME).read_text())
-    document["files"][name]["sha256"] = file_sha256(mix / name)
-    document["files"][name]["bytes"] = (mix / name).stat().st_size
+    facts = document["files"].setdefault(name, {})
+    facts |= {"sha256": file_sha256(mix / name), "bytes": (mix / name).stat().st_size}
     manifest.write(mix, document)
 
 
@@ -109,21 +114,32 @@ TAMPERED = {
 
 
 @pytest.fixture(scope="module")
-def known(prepared: Path) -> gate.Forbidden:
-    return gate.load_forbidden(prepared)
+def checked(prepared: Path, tmp_path_factory):
+    """Check a file as one of the release of the prepared mix; gives what is found."""
+    known = tmp_path_factory.mktemp("known") / "withheld.npz"
+    withheld.save(withheld.gather(prepared, 1), known)
+    sizes = gate_pages.sizes_of(manifest.read(prepared))
+
+    def check(name: str, path: Path) -> list[str]:
+        report = gate.check_file(gate.FileTask(name, path, prepared, known, sizes))
+        return [*report.findings, *(f"{where}{hit.words} words of {hit.source}" for where, hit in report.hits)]
+
+    return check
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_record_that_may_not_go_is_found(prepared, tmp_path, known, kind):
+def test_a_record_that_may_not_go_is_found(prepared, tmp_path, checked, kind):
     change, finding = TAMPERED[kind]
-    table = pq.read_table(prepared / SHARD)
-    rows = table.to_pylist()
+    rows = pq.read_table(prepared / SHARD).slice(0, 5).to_pylist()
     change(rows[0], prepared)
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "shard.parquet")
-    assert gate.check_files({SHARD: prepared / SHARD}, known) == []
-    found = gate.check_files({SHARD: tmp_path / "shard.parquet"}, known)
-    assert all(line.startswith(f"{SHARD}: ") for line in found)
-    assert any(finding in line for line in found)
+    write_shard(rows, tmp_path / "shard.parquet")
+    found = checked(SHARD, tmp_path / "shard.parquet")
+    assert any(finding in line for line in found), found
+
+
+def write_shard(rows: list[dict], path: Path) -> None:
+    """Write a shard as a build does, so that only its rows can be found fault with."""
+    path.write_bytes(tampering.written(pa.Table.from_pylist(rows, schema=table_bytes.schema(SHARD)), SHARD))
 
 
 @pytest.mark.parametrize("kind", ["research-only", "a credentialed source", "a patient's id in a text"])
@@ -156,9 +172,7 @@ def test_a_verdict_that_there_is_not_stops_it_too(hub, run, writer, mine, change
 
 
 def test_a_shard_that_is_no_parquet_stops_it(hub, run, writer, mine):
-    (mine / SHARD).unlink()
-    (mine / SHARD).write_text("no parquet")
-    shutil.rmtree(mine / planner.WORK)
+    reseal(mine, SHARD, b"no parquet")
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert "damaged (" in one_error(err)
@@ -203,11 +217,10 @@ def test_a_restricted_shard_that_was_moved_is_found(hub, run, writer, mine):
         ("plots/p10000032.svg", "<svg/>", "its name contains a possible id of MIMIC-CXR"),
     ],
 )
-def test_texts_and_names_are_looked_through(tmp_path, name, text, finding):
+def test_texts_and_names_are_looked_through(checked, tmp_path, name, text, finding):
     path = tmp_path / Path(name).name
     path.write_text(text)
-    (line,) = gate.check_files({name: path}, gate.Forbidden())
-    assert line.startswith(f"{name}: ")
+    (line,) = checked(name, path)
     assert finding in line
 
 
@@ -215,32 +228,40 @@ def test_texts_and_names_are_looked_through(tmp_path, name, text, finding):
     "text",
     [
         "PMID 15123456 and PMC10123456",
-        "num_bytes: 50414267",
+        "https://pubmed.ncbi.nlm.nih.gov/15123456/, pubmedqa/15123456, pubmed/15123456",
+        "0.50414267 and 0.15123456",
         "mimic-cxr-jpg/2.1.0 of 12 March 2024, doi 10.13026/jsn5-t979",
         "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
         "ep10000032 and s504142671",
+        "50414268",
         "9c7e" * 16,
     ],
 )
-def test_what_only_looks_a_bit_like_an_id_is_free(tmp_path, text):
-    (tmp_path / "README.md").write_text(text)
-    assert gate.check_files({"README.md": tmp_path / "README.md"}, gate.Forbidden(frozenset({"50414267"}))) == []
+def test_what_only_looks_a_bit_like_an_id_is_free(text):
+    assert not list(ids.find(text.encode(), np.array([15123456, 50414267])))
+
+
+@pytest.mark.parametrize(
+    "text", ["15123456", "study:50414267.", "x_50414267_y", "[15123456]", "1.50414267.jpg /15123456"]
+)
+def test_a_number_that_the_mix_knows_is_an_id(text):
+    assert list(ids.find(text.encode(), np.array([15123456, 50414267])))
+
+
+def test_the_size_of_a_file_is_no_id(prepared):
+    document = manifest.read(prepared)
+    document["files"][SHARD]["bytes"] = 50414267
+    sizes, known = gate_pages.sizes_of(document), np.array([50414267])
+    assert list(gate_pages.page_findings(b"num_bytes: 50414267", known, sizes)) == []
+    assert list(gate_pages.page_findings(b"num_bytes: 50414267", known, frozenset())) != []
 
 
 def test_every_shape_contains_one_of_the_prefixes():
-    for shape in (
-        b"p10000032",
-        b"P19999999",
-        b"s50414267",
-        b"S50000000",
-        b"mimic_cxr/50414267",
-        b"MIMIC-CXR/p10000032",
-    ):
-        assert gate.MIMIC_IDS.search(shape)
-        assert any(proposal.search(shape) for proposal in gate._ID_PREFIXES)
     film = b"02AA804E-bde0afdd-112c0b34-7bc16630-4e384014"
-    assert gate.MIMIC_IDS.search(film)
-    assert any(proposal.search(film) for proposal in gate._ID_PREFIXES)
+    named = (b"p10000032", b"P19999999", b"s50414267", b"S50000000", b"mimic_cxr/50414267", b"MIMIC-CXR/p10000032")
+    for shape in (*named, film):
+        assert ids.SHAPE.search(shape)
+        assert ids.may_contain(b"a" + shape, with_numbers=False)
 
 
 POINTER = "pointers/mimic_cxr.parquet"
@@ -256,17 +277,16 @@ POINTER = "pointers/mimic_cxr.parquet"
         ({"license_verdict": "unclear", "id": "a"}, "contains id of a credentialed record"),
     ],
 )
-def test_a_pointer_that_tells_of_a_credentialed_record_is_found(mine, change, finding):
+def test_a_pointer_that_tells_of_a_credentialed_record_is_found(mine, checked, change, finding):
     rewrite(mine, POINTER, lambda row: row.update(change))
-    assert gate.check_files({POINTER: mine / POINTER}, gate.load_forbidden(mine)) == [f"{POINTER}: {finding}"]
+    assert finding in checked(POINTER, mine / POINTER)
 
 
-def test_a_pointer_table_with_more_columns_is_found(mine):
+def test_a_pointer_table_with_more_columns_is_found(mine, checked):
     table = pq.read_table(mine / POINTER)
     (mine / POINTER).unlink()
     pq.write_table(table.append_column("text", table["shard"]), mine / POINTER)
-    (line,) = gate.check_files({POINTER: mine / POINTER}, gate.load_forbidden(mine))
-    assert line == f"{POINTER}: has other columns than a published file of this name"
+    assert checked(POINTER, mine / POINTER) == ["has other columns than a published file of this name"]
 
 
 CREDITS = "attribution.parquet"
@@ -282,39 +302,39 @@ CREDITS = "attribution.parquet"
         ({"url": "https://physionet.org/files/mimic-cxr/p10000032"}, "column url contains a possible id of MIMIC-CXR"),
     ],
 )
-def test_a_credit_of_a_record_that_may_not_go_is_found(mine, tmp_path, change, finding):
+def test_a_credit_of_a_record_that_may_not_go_is_found(mine, checked, tmp_path, change, finding):
     (folder,) = (mine / planner.WORK).glob("release-*")
     table = pq.read_table(folder / CREDITS)
     first = table.filter(pc.equal(table["id"], "slake/0")).to_pylist()[0]
-    assert gate.check_files({CREDITS: folder / CREDITS}, gate.load_forbidden(mine)) == []
-    pq.write_table(pa.Table.from_pylist([first | change], schema=table.schema), tmp_path / CREDITS)
-    assert gate.check_files({CREDITS: tmp_path / CREDITS}, gate.load_forbidden(mine)) == [f"{CREDITS}: {finding}"]
+    assert checked(CREDITS, folder / CREDITS) == []
+    changed = pa.Table.from_pylist([first | change], schema=table_bytes.schema(CREDITS))
+    (tmp_path / CREDITS).write_bytes(tampering.written(changed, CREDITS))
+    assert checked(CREDITS, tmp_path / CREDITS) == [finding]
 
 
-def test_the_credits_of_the_full_mix_may_not_go(mine):
-    found = gate.check_files({CREDITS: mine / CREDITS}, gate.load_forbidden(mine))
-    assert f"{CREDITS}: iu_xray/1: is research-only" in found
+def test_the_credits_of_the_full_mix_may_not_go(mine, checked):
+    assert "iu_xray/1: is research-only" in checked(CREDITS, mine / CREDITS)
 
 
 def test_what_is_published_credits_the_published_records_and_no_others(mine):
     (folder,) = (mine / planner.WORK).glob("release-*")
     shards = sorted((folder / "data").rglob("*.parquet"))
-    ids = [id_ for shard in shards for id_ in pq.read_table(shard, columns=["id"])["id"].to_pylist()]
-    assert pq.read_table(folder / CREDITS)["id"].to_pylist() == ids
-    assert len(ids) < pq.read_metadata(mine / CREDITS).num_rows
-    assert f"the {len(ids):,} records" in (folder / "ATTRIBUTION.md").read_text()
+    public = [id_ for shard in shards for id_ in pq.read_table(shard, columns=["id"])["id"].to_pylist()]
+    assert pq.read_table(folder / CREDITS)["id"].to_pylist() == public
+    assert len(public) < pq.read_metadata(mine / CREDITS).num_rows
+    assert f"the {len(public):,} records" in (folder / "ATTRIBUTION.md").read_text()
     assert "mimic_cxr" not in (folder / "ATTRIBUTION.md").read_text()
 
 
-def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine):
-    (line,) = gate.check_files({"ledger.parquet": mine / "ledger.parquet"}, gate.load_forbidden(mine))[:1]
-    assert line == "ledger.parquet: has rows of the credentialed source mimic_cxr"
+def test_a_ledger_with_rows_of_a_credentialed_source_is_found(mine, checked):
+    assert "has rows of the credentialed source mimic_cxr" in checked("ledger.parquet", mine / "ledger.parquet")
 
 
-def test_keys_of_the_items_of_a_credentialed_source_are_found_and_never_released(mine, tmp_path):
+def test_keys_of_the_items_of_a_credentialed_source_are_found_and_never_released(mine, checked, tmp_path):
     item_keys.write(tmp_path / item_keys.NAME, {"mimic_cxr test": ["0" * 64], "slake test": ["1" * 64]})
-    (line,) = gate.check_files({item_keys.NAME: tmp_path / item_keys.NAME}, gate.load_forbidden(mine))
-    assert line == "evaluation.parquet: has keys of mimic_cxr test, a set of a credentialed source"
+    assert checked(item_keys.NAME, tmp_path / item_keys.NAME) == [
+        "has keys of mimic_cxr test, a set of a credentialed source"
+    ]
     (folder,) = (mine / planner.WORK).glob("release-*")
     assert item_keys.read(folder).keys() == {name for name in item_keys.read(mine) if not name.startswith("mimic_cxr")}
 
@@ -375,12 +395,24 @@ def test_the_ledger_of_what_is_published_hides_ids_and_quotes(mine, tmp_path):
     ]
 
 
-def test_a_shard_that_changed_after_the_build_is_not_sent(hub, run, writer, mine):
-    table = pq.read_table(mine / SHARD)
-    (mine / SHARD).unlink()
-    pq.write_table(table, mine / SHARD, compression="gzip")
-    shutil.rmtree(mine / planner.WORK)
+@pytest.mark.parametrize(
+    "name", [SHARD, "ledger.parquet", "records.parquet", "pointers/mimic_cxr.parquet", "evaluation.parquet"]
+)
+def test_a_file_that_changed_after_the_build_stops_the_push_before_any_request(hub, run, writer, mine, name):
+    sealed = (mine / manifest.NAME).read_bytes()
+    rewrite(mine, name, lambda row: None)
+    table = pq.read_table(mine / name)
+    pq.write_table(table, mine / name, compression="gzip")
+    (mine / manifest.NAME).write_bytes(sealed)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
-    assert one_error(err) == f"nothing was uploaded: {SHARD}: its bytes differ from those that the build wrote"
-    assert not hub.answered(CARRYING)
+    assert one_error(err) == f"{mine / name}: its bytes differ from those that the build wrote; build the mix again"
+    assert hub.log == []
+
+
+def test_a_file_that_is_missing_stops_the_push_before_any_request(hub, run, writer, mine):
+    (mine / SHARD).unlink()
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    assert one_error(err) == f"{mine / SHARD}: is missing, nothing was uploaded; build the mix again"
+    assert hub.log == []

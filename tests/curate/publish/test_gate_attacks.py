@@ -1,0 +1,150 @@
+"""Hundreds of ways to send what must not go, each with a manifest that fits: none gets through."""
+
+import itertools
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from medmix.curate.publish import gate, plan, planner, release, withheld
+from medmix.curate.publish.hub import LocalFile
+from medmix.curate.shards import file_sha256
+from medmix.curate.write import manifest
+
+from . import tampering
+from .conftest import REPO, one_error
+from .test_gate import CARRYING, reseal
+
+WAYS = {
+    way.__name__: way
+    for way in (
+        *(tampering.cells, tampering.numbers, tampering.images, tampering.records, tampering.metadata),
+        *(tampering.hidden, tampering.pages, tampering.foreign),
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def prepared_release(prepared: Path) -> release.Release:
+    (folder,) = (prepared / planner.WORK).glob("release-*")
+    return release.Release(folder, manifest.read(folder))
+
+
+@pytest.fixture(scope="module")
+def of(prepared: Path, prepared_release) -> tampering.Material:
+    return tampering.material(prepared, prepared_release.folder)
+
+
+@pytest.fixture
+def refusals(prepared, prepared_release, tmp_path, monkeypatch):
+    """Check a tampered file as `push` does; what is equal for all of them is made once."""
+    known = withheld.gather(prepared, 1)
+    monkeypatch.setattr(withheld, "gather", lambda mix, workers: known)
+
+    @contextmanager
+    def written_again(prepared, mix, work):
+        yield prepared_release
+
+    monkeypatch.setattr(release, "written_again", written_again)
+    numbers = itertools.count()
+
+    def check(name: str, data: bytes) -> list[str]:
+        path = tmp_path / f"{next(numbers)}{Path(name).suffix}"
+        path.write_bytes(data)
+        return gate.check(prepared_release, {name: LocalFile(path, len(data), file_sha256(path))}, prepared)
+
+    return check
+
+
+def test_a_clean_release_passes(prepared, prepared_release):
+    assert gate.check(prepared_release, plan.local_files(prepared_release), prepared) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_tampered_file_is_refused(of, refusals, way):
+    ways = list(WAYS[way](of))
+    assert len({(one.label, one.name) for one in ways}) == len(ways)
+    passed = [f"{one.label}: {one.name}" for one in ways if not refusals(one.name, one.data)]
+    assert passed == []
+
+
+def test_there_are_enough_ways(of):
+    assert sum(1 for _ in tampering.all_ways(of)) >= 600
+
+
+@pytest.mark.parametrize("way", ["cells", "images", "records", "metadata"])
+def test_it_is_the_content_that_is_refused(of, refusals, way):
+    """A file is written as medmix writes it, so a row, not its bytes, is at fault."""
+    for one in WAYS[way](of):
+        findings = refusals(one.name, one.data)
+        assert not all("other bytes than its rows" in line or "what the mix gives" in line for line in findings), (
+            one.label
+        )
+
+
+PUSHED = {
+    "a report in a question": (tampering.SHARD, ("question",), "a report"),
+    "a report in the evidence of a dropped row": ("ledger.parquet", ("evidence",), "a report"),
+    "a piece of a report in the evidence": ("ledger.parquet", ("evidence",), "a piece of a report"),
+    "a patient's number in a transformation": ("ledger.parquet", ("transformation",), "the number of a patient"),
+    "a report in a pointer": (tampering.OPEN_POINTERS, ("file",), "a report of IU X-Ray"),
+    "a study's number in a text": (tampering.TEXTS, ("question",), "the number of a study"),
+}
+
+
+@pytest.mark.parametrize("kind", PUSHED)
+def test_no_byte_of_it_leaves(hub, run, writer, mine, of, kind):
+    name, path, secret = PUSHED[kind]
+    rows = tampering.pq.read_table(mine / name).to_pylist()
+    public = next(row for row in rows if row.get("source") not in ("mimic_cxr",))
+    tampering.setter(*path)(tampering.secrets(of)[secret])(public)
+    table = tampering.pa.Table.from_pylist(rows, schema=tampering.table_bytes.schema(name))
+    reseal(mine, name, tampering.written(table, name))
+    assert_nothing_left(hub, run, mine)
+
+
+def assert_nothing_left(hub, run, mix: Path) -> str:
+    shutil.rmtree(mix / planner.WORK)
+    status, _, err = run("push", mix, "--repo", REPO, "--yes")
+    assert status == 1
+    assert one_error(err).startswith("nothing was uploaded: ")
+    assert sum(request.received for request in hub.log) == 0
+    assert not hub.answered(CARRYING)
+    assert hub.repositories == {}
+    return one_error(err)
+
+
+PLACES = (
+    ("mixture", "description"),
+    ("notes", 0),
+    ("warnings", 0),
+    ("sources", "slake", "facts", "attribution"),
+    ("sources", "slake", "facts", "title"),
+    ("evaluation", 0, "name"),
+)
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ".".join(map(str, place)))
+def test_a_report_in_the_manifest_is_found_on_the_pages(hub, run, writer, mine, of, place):
+    document = json.loads((mine / manifest.NAME).read_text())
+    spot = document
+    for step in place[:-1]:
+        spot = spot[step]
+    if isinstance(spot, list):
+        spot[:0] = [spot[0] if spot else ""]
+    spot[place[-1]] = tampering.secrets(of)["a report"]
+    manifest.write(mine, document)
+    assert re.search(r"words in a row of a report of mimic_cxr", assert_nothing_left(hub, run, mine))
+
+
+def test_a_page_of_an_earlier_run_that_was_changed_is_not_sent(hub, run, writer, mine):
+    (folder,) = (mine / planner.WORK).glob("release-*")
+    (folder / "README.md").write_bytes((folder / "README.md").read_bytes() + b"\nmore\n")
+    document = manifest.read(folder)
+    document["files"]["README.md"] |= manifest.file_facts(folder, ["README.md"])["README.md"]
+    manifest.write(folder, document)
+    findings = gate.check(release.Release(folder, document), plan.local_files(release.Release(folder, document)), mine)
+    assert "README.md: is not what the mix gives now; push again" in findings
