@@ -14,7 +14,8 @@ from ..errors import WorkError
 from ..fetch.hub import Remote
 from ..progress import say, track
 from ..write import manifest
-from . import gate, hub, retries
+from . import hub, retries
+from .gate.check import check
 from .hub import LocalFile, summarize_names
 from .plan import Plan, batches, find_present, find_stale
 from .planner import Options, PublishedVersion
@@ -34,7 +35,7 @@ Stamps = dict[Path, tuple[int, int]]
 
 def check_plan(plan: Plan, mix: Path) -> list[str]:
     """List what forbids the push."""
-    return gate.check(plan.release, plan.to_upload, mix)
+    return check(plan.release, plan.to_upload, mix)
 
 
 def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:

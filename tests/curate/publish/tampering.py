@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image, PngImagePlugin
 
 from medmix.curate.measure.images import measure
-from medmix.curate.publish import table_bytes
+from medmix.curate.publish.gate import table_bytes
 
 SHARD = "data/slake/validation-00000-of-00001.parquet"
 TEXTS = "data/pubmedqa/train-00000-of-00001.parquet"
@@ -136,10 +136,11 @@ CELLS = {
 
 
 def cells(of: Material) -> Iterator[Tampering]:
-    """Put every secret into every kind of text cell."""
+    """Put every second secret into every kind of text cell, the other ones into every other."""
+    known = list(secrets(of).items())
     for name, paths in CELLS.items():
-        for path in paths:
-            for secret, text in secrets(of).items():
+        for number, path in enumerate(paths):
+            for secret, text in known[number % 2 :: 2]:
                 where = ".".join(map(str, path))
                 yield Tampering(f"{secret} in {where}", name, changed(of, name, setter(*path)(text)))
 
@@ -291,10 +292,11 @@ def _with_unused_entry(table: pa.Table, name: str, text: str) -> bytes:
 
 
 def pages(of: Material) -> Iterator[Tampering]:
-    """Put every secret into every page, at its end."""
-    for name in PAGES:
+    """Put every third secret into every page, at its end."""
+    known = list(secrets(of).items())
+    for number, name in enumerate(PAGES):
         data = (of.release / name).read_bytes()
-        for secret, text in secrets(of).items():
+        for secret, text in known[number % 3 :: 3]:
             yield Tampering(secret, name, data + text.encode())
         yield Tampering("a blank", name, data + b" ")
         yield Tampering("an address", name, data.replace(b"https://", b"https://example.org/", 1) + b"\n")

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from medmix.curate.evaluationsets import item_keys
-from medmix.curate.publish import gate, gate_pages, ids, planner, release, table_bytes, withheld
+from medmix.curate.publish import planner, release
+from medmix.curate.publish.gate import check, ids, table_bytes, texts, withheld
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
 
@@ -118,13 +119,13 @@ def checked(prepared: Path, tmp_path_factory):
     """Check a file as one of the release of the prepared mix; gives what is found."""
     known = tmp_path_factory.mktemp("known") / "withheld.npz"
     withheld.save(withheld.gather(prepared, 1), known)
-    sizes = gate_pages.sizes_of(manifest.read(prepared))
+    sizes = texts.sizes_of(manifest.read(prepared))
 
-    def check(name: str, path: Path) -> list[str]:
-        report = gate.check_file(gate.FileTask(name, path, prepared, known, sizes))
+    def find(name: str, path: Path) -> list[str]:
+        report = check.check_file(check.FileTask(name, path, prepared, known, sizes))
         return [*report.findings, *(f"{where}{hit.words} words of {hit.source}" for where, hit in report.hits)]
 
-    return check
+    return find
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
@@ -251,9 +252,9 @@ def test_a_number_that_the_mix_knows_is_an_id(text):
 def test_the_size_of_a_file_is_no_id(prepared):
     document = manifest.read(prepared)
     document["files"][SHARD]["bytes"] = 50414267
-    sizes, known = gate_pages.sizes_of(document), np.array([50414267])
-    assert list(gate_pages.page_findings(b"num_bytes: 50414267", known, sizes)) == []
-    assert list(gate_pages.page_findings(b"num_bytes: 50414267", known, frozenset())) != []
+    sizes, known = texts.sizes_of(document), np.array([50414267])
+    assert list(texts.page_findings(b"num_bytes: 50414267", known, sizes)) == []
+    assert list(texts.page_findings(b"num_bytes: 50414267", known, frozenset())) != []
 
 
 def test_every_shape_contains_one_of_the_prefixes():

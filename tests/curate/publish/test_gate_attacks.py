@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medmix.curate.publish import gate, plan, planner, release, withheld
+from medmix.curate.publish import plan, planner, release
+from medmix.curate.publish.gate import check, withheld
 from medmix.curate.publish.hub import LocalFile
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
@@ -25,6 +26,21 @@ WAYS = {
         *(tampering.hidden, tampering.pages, tampering.foreign),
     )
 }
+
+
+COUNTS = {
+    **{
+        "cells": 265,
+        "numbers": 6,
+        "images": 121,
+        "records": 59,
+        "metadata": 90,
+        "hidden": 72,
+        "pages": 77,
+        "foreign": 14,
+    }
+}
+"""How many files each way tampers with."""
 
 
 @pytest.fixture(scope="module")
@@ -51,38 +67,39 @@ def refusals(prepared, prepared_release, tmp_path, monkeypatch):
     monkeypatch.setattr(release, "written_again", written_again)
     numbers = itertools.count()
 
-    def check(name: str, data: bytes) -> list[str]:
+    def find(name: str, data: bytes) -> list[str]:
         path = tmp_path / f"{next(numbers)}{Path(name).suffix}"
         path.write_bytes(data)
-        return gate.check(prepared_release, {name: LocalFile(path, len(data), file_sha256(path))}, prepared)
+        return check.check(prepared_release, {name: LocalFile(path, len(data), file_sha256(path))}, prepared)
 
-    return check
+    return find
 
 
 def test_a_clean_release_passes(prepared, prepared_release):
-    assert gate.check(prepared_release, plan.local_files(prepared_release), prepared) == []
+    assert check.check(prepared_release, plan.local_files(prepared_release), prepared) == []
+
+
+OF_CONTENT = ("cells", "numbers", "images", "records", "metadata")
+"""Ways whose files are written as medmix writes them, so that a row is at fault and not the bytes."""
+
+OF_BYTES = ("other bytes than its rows", "what the mix gives")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_tampered_file_is_refused(of, refusals, way):
-    ways = list(WAYS[way](of))
-    assert len({(one.label, one.name) for one in ways}) == len(ways)
-    passed = [f"{one.label}: {one.name}" for one in ways if not refusals(one.name, one.data)]
-    assert passed == []
-
-
-def test_there_are_enough_ways(of):
-    assert sum(1 for _ in tampering.all_ways(of)) >= 600
-
-
-@pytest.mark.parametrize("way", ["cells", "images", "records", "metadata"])
-def test_it_is_the_content_that_is_refused(of, refusals, way):
-    """A file is written as medmix writes it, so a row, not its bytes, is at fault."""
+    passed, labels = [], []
     for one in WAYS[way](of):
         findings = refusals(one.name, one.data)
-        assert not all("other bytes than its rows" in line or "what the mix gives" in line for line in findings), (
-            one.label
-        )
+        if way in OF_CONTENT:
+            findings = [line for line in findings if not any(reason in line for reason in OF_BYTES)]
+        labels.append((one.label, one.name))
+        passed += [] if findings else labels[-1:]
+    assert passed == []
+    assert len(labels) == len(set(labels)) == COUNTS[way]
+
+
+def test_there_are_enough_ways():
+    assert sum(COUNTS.values()) >= 600
 
 
 PUSHED = {
@@ -146,5 +163,5 @@ def test_a_page_of_an_earlier_run_that_was_changed_is_not_sent(hub, run, writer,
     document = manifest.read(folder)
     document["files"]["README.md"] |= manifest.file_facts(folder, ["README.md"])["README.md"]
     manifest.write(folder, document)
-    findings = gate.check(release.Release(folder, document), plan.local_files(release.Release(folder, document)), mine)
+    findings = check.check(release.Release(folder, document), plan.local_files(release.Release(folder, document)), mine)
     assert "README.md: is not what the mix gives now; push again" in findings

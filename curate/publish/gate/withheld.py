@@ -15,12 +15,13 @@ import polars as pl
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from .. import engine, facts
-from ..measure.shingles import Hashes
-from ..measure.text import comparable, digest
-from ..record import VERDICTS
-from ..shards import replacing
-from . import ids, phrases, pointers
+from ... import engine, facts
+from ...measure.shingles import Hashes
+from ...measure.text import comparable, digest
+from ...record import VERDICTS
+from ...shards import replacing
+from .. import pointers
+from . import ids, phrases
 
 Integers = NDArray[np.int64]
 
@@ -202,5 +203,5 @@ def load(path: Path) -> Withheld:
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     per_source = {name.partition("/")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("phrases/")}
-    names = {name: tuple(map(str, arrays.pop(name))) for name in ("sources", "shards")}
-    return Withheld(**names, **arrays, phrases=phrases.Phrases(per_source))
+    sources, shards = (tuple(map(str, arrays.pop(name))) for name in ("sources", "shards"))
+    return Withheld(sources=sources, shards=shards, phrases=phrases.Phrases(per_source), **arrays)

@@ -4,14 +4,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .. import facts
-from ..describe import attribution
-from ..evaluationsets import item_keys
-from ..licences import terms
-from ..record import REASONS, SPLITS, VERDICTS
-from ..write import digests
-from . import gate_records, pointers, record_digests
-from .gate_records import Known
+from ... import facts
+from ...describe import attribution
+from ...evaluationsets import item_keys
+from ...licences import terms
+from ...record import REASONS, SPLITS, VERDICTS
+from ...write import digests
+from .. import pointers, record_digests
+from . import records
+from .records import Known
 from .table_bytes import LEDGER
 from .withheld import credentialed_sources, digest_number
 
@@ -46,7 +47,7 @@ def _pointer(row: Row, known: Known) -> Iterator[str]:
     yield from _digest_findings([row["keyed_id"], *(row[column] for column in digests.DIGEST_COLUMNS)])
     yield from _digest_findings(row["image_sha256"] or ())
     secret = known.withheld.secret_digests
-    if any(gate_records.contains(secret, digest_number(one)) for one in row["image_sha256"] or () if _is_digest(one)):
+    if any(records.contains(secret, digest_number(one)) for one in row["image_sha256"] or () if _is_digest(one)):
         yield "contains the digest of a credentialed record's image"
 
 
@@ -83,13 +84,13 @@ def _digests(row: Row, known: Known) -> Iterator[str]:
 
 
 def _index_row(row: Row, known: Known) -> Iterator[str]:
-    if reason := gate_records.refusal_reason(row["source"], row["license"], row["license_verdict"]):
-        yield f"{gate_records.name(row['id'], row['source'])}: {reason}"
+    if reason := records.refusal_reason(row["source"], row["license"], row["license_verdict"]):
+        yield f"{records.name(row['id'], row['source'])}: {reason}"
 
 
 def _record(row: Row, known: Known) -> Iterator[str]:
-    for finding in gate_records.findings(row, known):
-        yield f"{gate_records.name(row['id'], row['source'])}: {finding}"
+    for finding in records.findings(row, known):
+        yield f"{records.name(row['id'], row['source'])}: {finding}"
 
 
 _CHECKS: dict[str, Callable[[Row, Known], Iterator[str]]] = {

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..describe import card_metadata
-from ..write import manifest
+from ...describe import card_metadata
+from ...write import manifest
 from . import ids
 from .phrases import Hit, Phrases, texts_of_bytes, texts_of_page
 
+_FACTS = ("rows", "bytes", "unpacked_bytes")
 PAGE_SUFFIXES = (".md", ".json", ".bib", ".svg", ".html")
 
 
@@ -99,8 +100,11 @@ def sizes_of(*documents: Mapping[str, Any]) -> frozenset[int]:
     found: set[int] = set()
     for document in documents:
         found.update(_numbers([document["files"], document["totals"]]))
-        for shards in (manifest.shards_of(document), [one for one in document["files"] if one.startswith("data/")]):
-            found.update(_numbers(card_metadata.metadata(document, shards)))
+        for chosen in (manifest.shards_of(document), [one for one in document["files"] if one.startswith("data/")]):
+            for shards in card_metadata.by_config(chosen).values():
+                for part in (shards, *card_metadata.by_split(shards).values()):
+                    facts = [document["files"][shard] for shard in part]
+                    found.update(sum(one.get(fact, 0) for one in facts) for fact in _FACTS)
     return frozenset(found)
 
 

@@ -18,15 +18,16 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import engine
-from ..errors import WorkError
-from ..measure.shingles import Hashes
-from ..shards import file_sha256, unique_name
-from ..write import manifest
-from . import gate_pages, gate_records, gate_tables, ids, phrases, release, table_bytes, withheld
-from .hub import LocalFile
+from ... import engine
+from ...errors import WorkError
+from ...measure.shingles import Hashes
+from ...shards import file_sha256, unique_name
+from ...write import manifest
+from .. import release
+from ..hub import LocalFile
+from ..release import Release
+from . import ids, phrases, records, table_bytes, tables, texts, withheld
 from .phrases import Hit
-from .release import Release
 
 _BATCH_ROWS = 64
 _MAX_FINDINGS = 5
@@ -68,7 +69,7 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
     known = work / f"withheld-{unique_name()}.npz"
     try:
         withheld.save(withheld.gather(mix, workers), known)
-        sizes = gate_pages.sizes_of(manifest.read(mix), prepared.document)
+        sizes = texts.sizes_of(manifest.read(mix), prepared.document)
         tasks = [FileTask(name, local.path, mix, known, sizes) for name, local in files.items()]
         reports = list(engine.run(check_file, tasks, workers, [local.bytes for local in files.values()]))
         return [*findings, *_listed(_with_phrases(reports, mix, workers))]
@@ -101,14 +102,14 @@ def _unlike_mix(prepared: Release, files: Mapping[str, LocalFile], mix: Path, wo
 
 def check_file(task: FileTask) -> FileReport:
     """Check one file for itself."""
-    known = gate_records.load(task.mix, task.known)
+    known = records.load(task.mix, task.known)
     findings: list[str] = []
     if next(ids.find(task.name.encode(), known.withheld.numbers), None) is not None:
         findings.append("its name contains a possible id of MIMIC-CXR")
-    if task.path.suffix in gate_pages.PAGE_SUFFIXES:
+    if task.path.suffix in texts.PAGE_SUFFIXES:
         data = task.path.read_bytes()
-        findings += gate_pages.page_findings(data, known.withheld.numbers, task.sizes)
-        hits = [("", hit) for hit in gate_pages.page_hits(task.name, data, known.withheld.phrases)]
+        findings += texts.page_findings(data, known.withheld.numbers, task.sizes)
+        hits = [("", hit) for hit in texts.page_hits(task.name, data, known.withheld.phrases)]
         return FileReport(task.name, findings, hits)
     hits = []
     try:
@@ -120,7 +121,7 @@ def check_file(task: FileTask) -> FileReport:
     return FileReport(task.name, findings, hits)
 
 
-def _table_findings(task: FileTask, known: gate_records.Known) -> Iterator[tuple[str, tuple[str, Hit] | None]]:
+def _table_findings(task: FileTask, known: records.Known) -> Iterator[tuple[str, tuple[str, Hit] | None]]:
     schema = table_bytes.schema(task.name)
     if schema is None:
         yield "is not a file of a published mix", None
@@ -134,21 +135,21 @@ def _table_findings(task: FileTask, known: gate_records.Known) -> Iterator[tuple
     for batch in table.iter_batches(batch_size=_BATCH_ROWS):
         rows = batch.to_pylist()
         for row in rows:
-            for finding in gate_tables.findings(task.name, row, known):
+            for finding in tables.findings(task.name, row, known):
                 yield finding, None
-        for column in gate_pages.id_columns(batch, known.withheld.numbers):
+        for column in texts.id_columns(batch, known.withheld.numbers):
             yield f"column {column} contains a possible id of MIMIC-CXR", None
-        for hit in gate_pages.row_hits(rows, known.withheld.phrases):
+        for hit in texts.row_hits(rows, known.withheld.phrases):
             yield "", (_row_name(rows[hit.place]), hit)
 
 
 def _row_name(row: Mapping[str, Any]) -> str:
-    return f"{gate_records.name(row.get('id'), row.get('source'))}: " if "source" in row else ""
+    return f"{records.name(row.get('id'), row.get('source'))}: " if "source" in row else ""
 
 
 def _with_phrases(reports: Sequence[FileReport], mix: Path, workers: int) -> Iterator[FileReport]:
     """Add the phrases of withheld reports to the findings, unless they are stock phrases."""
-    hits = [hit for report in reports for _, hit in report.hits]
+    hits = [hit for report in reports for _, hit in report.hits if hit.words <= phrases.STOCK_WORDS]
     usual: frozenset[int] = frozenset()
     if hits:
         shards = sorted([*(mix / "data").glob("*/*.parquet"), *(mix / "restricted").glob("*/*.parquet")])

@@ -11,12 +11,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..describe import attribution
-from ..evaluationsets import item_keys
-from ..shards import HashedFile, file_sha256, shard_writer, table_writer
-from ..write import ledger
-from ..write.features import mix_schema
-from . import pointers, record_digests
+from ...describe import attribution
+from ...evaluationsets import item_keys
+from ...shards import HashedFile, file_sha256, shard_writer, table_writer
+from ...write import ledger
+from ...write.features import mix_schema
+from .. import pointers, record_digests
 
 LEDGER = "ledger.parquet"
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..copies import confirm, fingerprints
-from ..errors import RowError
-from ..measure import images
-from ..measure.shingles import Hashes
+from ...copies import confirm, fingerprints
+from ...errors import RowError
+from ...measure import images
+from ...measure.shingles import Hashes
 
 MAX_DISTANCE: Final = 16
 """Bits of 256 by which the hashes of one picture differ at most, coded anew or a little changed."""
@@ -52,7 +52,7 @@ class HashIndex:
         return cls(hashes, np.take_along_axis(words, order, 1), order)
 
     def near(self, hashes: Sequence[Hashes]) -> NDArray[np.int64]:
-        """Give the places of the hashes that differ from one of these, uint64 [4] each, in `MAX_DISTANCE` bits at most."""
+        """Give the places of the hashes near one of these, uint64 [4] each: within `MAX_DISTANCE` bits."""
         found = [np.zeros(0, np.int64)]
         for one in hashes:
             for known, order, word in zip(self.words, self.order, one.view("<u4"), strict=True):

@@ -12,9 +12,10 @@ from html import unescape
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..measure.shingles import Hashes, hash_ngrams, hash_words, words
-from ..measure.text import comparable
+from ...measure.shingles import Hashes, hash_ngrams, hash_words, words
+from ...measure.text import comparable
 
 WORDS: Final = 8
 STOCK_SOURCES: Final = 2
@@ -65,7 +66,7 @@ class Phrases:
         return hits
 
 
-def hashes_of(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
+def hashes_of(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     """Give the hashes of the phrases of all texts, and where those of each text begin, with the end as last."""
     flat, starts = hash_words([words(comparable(text)) for text in texts])
     return hash_ngrams(flat, starts, WORDS)

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from .. import facts
-from ..errors import RowError
-from ..facts import Facts
-from ..licences import terms
-from ..measure.shingles import Hashes
-from ..record import VERDICTS
-from ..write import bare_images
-from ..write.image_encoding import original_sha256
+from ... import facts
+from ...errors import RowError
+from ...facts import Facts
+from ...licences import terms
+from ...measure.shingles import Hashes
+from ...record import VERDICTS
+from ...write import bare_images
+from ...write.image_encoding import original_sha256
 from . import withheld, withheld_images
 from .withheld import Withheld, credentialed_sources
 
