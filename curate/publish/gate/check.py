@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from ... import engine
 from ...errors import WorkError
 from ...measure.shingles import Hashes
+from ...progress import Amounts, reporting
 from ...shards import file_sha256, unique_name
 from ...write import manifest
 from .. import release
@@ -62,8 +63,7 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
         WorkError: the mix is damaged.
     """
     work = prepared.folder.parent
-    findings = [f"{name}: {problem}" for name, local in files.items() for problem in _file_problems(name, local)]
-    if findings:
+    if findings := [f"{name}: {problem}" for name, local in files.items() for problem in _file_problems(name, local)]:
         return findings
     findings = _unlike_mix(prepared, files, mix, work)
     known = work / f"withheld-{unique_name()}.npz"
@@ -71,7 +71,9 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
         withheld.save(withheld.gather(mix, workers), known)
         sizes = texts.sizes_of(manifest.read(mix), prepared.document)
         tasks = [FileTask(name, local.path, mix, known, sizes) for name, local in files.items()]
-        reports = list(engine.run(check_file, tasks, workers, [local.bytes for local in files.values()]))
+        sizes_of_files = [local.bytes for local in files.values()]
+        with reporting("checking the files to upload", len(tasks), "files", Amounts(sizes_of_files)) as ended:
+            reports = list(engine.run(check_file, tasks, workers, sizes_of_files, ended))
         return [*findings, *_listed(_with_phrases(reports, mix, workers))]
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError, KeyError, ValueError) as error:
         problem = str(error).splitlines()[0]
