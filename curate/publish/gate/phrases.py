@@ -8,6 +8,7 @@ are equal.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from typing import Final, NamedTuple
 
@@ -96,6 +97,7 @@ def is_leak(hit: Hit, stock_phrases: frozenset[int]) -> bool:
     return hit.words > STOCK_WORDS or not hit.phrases <= stock_phrases
 
 
+@lru_cache(maxsize=64)
 def texts_of_bytes(data: bytes) -> list[str]:
     """Give the printable texts in the bytes of an image."""
     found = [run.decode("ascii") for run in _RUN.findall(data)]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,13 +57,19 @@ def load(mix: Path, file: Path) -> Known:
     return Known(mix, known, searched, withheld_images.HashIndex.of(known.image_hashes[searched]))
 
 
+@cache
+def facts_of(source: str) -> Facts:
+    """Give the facts of a source; the same object each time, since they are asked for with every record."""
+    return facts.load(source)
+
+
 def is_by_record(known: Facts) -> bool:
     """Whether a source has a licence for each record, collection or article."""
     return bool(known.licence.per_record or known.licence.members or known.article_licences)
 
 
 def _is_withheld_whole(source: str) -> bool:
-    known = facts.load(source)
+    known = facts_of(source)
     return known.licence.verdict != "redistributable" and not is_by_record(known)
 
 
@@ -81,7 +87,7 @@ def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
         return f"is {verdict or 'without a verdict'}"
     if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
         return f"has the licence {licence!r}, which does not allow redistribution"
-    known = facts.load(source)
+    known = facts_of(source)
     if known.access == "credentialed" or known.licence.verdict == "credentialed":
         return f"is from the credentialed source {source}"
     if known.licence.verdict != "redistributable" and not is_by_record(known):
@@ -114,7 +120,7 @@ def findings(row: Mapping[str, Any], known: Known) -> Iterator[str]:
 
 def _evidence_reason(row: Mapping[str, Any]) -> str:
     """Give the reason why a record's licence does not follow from its own evidence, or ""."""
-    source = facts.load(row["source"])
+    source = facts_of(row["source"])
     upstream, licence = (row["license_evidence"] or {}).get("upstream") or "", row["license"]
     stated = {(source.licence.upstream.license_text, source.licence.id)}
     stated |= {(statement.license_text, statement.id) for statement in source.licence.members.values()}
@@ -147,7 +153,7 @@ def _is_digest(text: Any) -> bool:
 
 def _image_reason(row: Mapping[str, Any], content: bytes, hashes: Sequence[Hashes], known: Known) -> str:
     """Give the reason why an image must not stand in this record, or ""."""
-    records, by_article = known.withheld, facts.load(row["source"]).article_licences
+    records, by_article = known.withheld, facts_of(row["source"]).article_licences
     for image in known.searched[known.index.near(hashes)].tolist():
         record = records.image_records[image]
         verdict = int(records.record_verdict[record])
@@ -164,7 +170,7 @@ def _equal_reason(
     """Give the reason why a record is a withheld one under another name, or ""."""
     records, key = known.withheld, np.uint64(withheld.text_key(row))
     first, end = (int(np.searchsorted(records.text_keys, key, side)) for side in ("left", "right"))
-    by_article = facts.load(row["source"]).article_licences
+    by_article = facts_of(row["source"]).article_licences
     for record in range(first, end):
         source = records.sources[records.record_source[record]]
         verdict = int(records.record_verdict[record])

@@ -6,7 +6,7 @@ processes of the gate share it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -80,9 +80,10 @@ class Withheld:
     image_places: Integers
 
 
-def credentialed_sources() -> list[str]:
-    """List the sources whose facts say that they are credentialed."""
-    return [source for source in facts.source_ids() if facts.load(source).access == "credentialed"]
+@cache
+def credentialed_sources() -> frozenset[str]:
+    """Give the sources whose facts say that they are credentialed."""
+    return frozenset(source for source in facts.source_ids() if facts.load(source).access == "credentialed")
 
 
 def hash_ids(values: Sequence[str]) -> Hashes:

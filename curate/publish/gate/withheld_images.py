@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,10 @@ MAX_PIXELS: Final = 1 << 30
 
 _FULL_SIDE: Final = 1 << 16
 """Sides of an image that is not reduced."""
+
+
+_REPEATED: Final = 64
+"""Images that are remembered, since the records of one image stand near each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ def distances(hashes: Hashes, one: Hashes) -> NDArray[np.int64]:
     return np.bitwise_count(hashes ^ one).sum(1, dtype=np.int64)
 
 
+@lru_cache(maxsize=_REPEATED)
 def picture_hashes(data: bytes) -> list[Hashes]:
     """Give the perceptual hashes, uint64 [4], under which a mix may know an image; none of a near-uniform one.
 

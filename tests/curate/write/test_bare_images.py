@@ -1,14 +1,19 @@
 """Images that may be published hold a picture and nothing else, and show the same pixels as upstream's file."""
 
 import hashlib
+import shutil
 import struct
 import zlib
 from io import BytesIO
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from medmix.curate import mixtures
+from medmix.curate.build import BuildOptions, build
+from medmix.curate.check import check
 from medmix.curate.measure.images import pixel_digest
 from medmix.curate.write import bare_images
 from medmix.curate.write.bare_images import bare
@@ -91,6 +96,24 @@ def test_of_other_exif_the_orientation_stays():
     assert SECRET not in stored
     assert Image.open(BytesIO(stored)).getexif() == {0x0112: 6}
     assert pixel_digest(stored, BUDGET) == pixel_digest(data, BUDGET)
+
+
+def test_a_mix_stores_the_bare_image_and_the_digest_of_upstreams_file(root, tmp_path):
+    """What a scanner wrote into an image of SLAKE is not in the shard that is published, and the mix is sound."""
+    sources = tmp_path / "sources"
+    shutil.copytree(root / "slake", sources / "slake")
+    path = next((sources / "slake").rglob("xmlab1/source.jpg"))
+    data = path.read_bytes()
+    path.write_bytes(data[:20] + b"\xff\xfe" + struct.pack(">H", len(SECRET) + 2) + SECRET + data[20:])
+    out = tmp_path / "mix"
+    build(mixtures.load("sample"), sources, out, BuildOptions(only=("slake",)))
+    rows = [row for shard in (out / "data/slake").glob("*.parquet") for row in pq.read_table(shard).to_pylist()]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    held = [row["images"][0]["bytes"] for row in rows if row["image_sha256"] == [digest]]
+    assert held
+    assert not any(SECRET in image for image in held)
+    assert [original_sha256(image) for image in held] == [digest] * len(held)
+    assert check(out) == []
 
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
