@@ -18,6 +18,9 @@ from ..fetch.hub import Remote
 from . import hub_errors, xet
 from .retries import HubRefusal, call_with_retries
 
+THREADS = 4
+"""Files that are uploaded at the same time by LFS; `xet` has limits of its own."""
+
 DATASET = "dataset"
 MAIN = "main"
 
@@ -122,7 +125,7 @@ def _send(repo: str, wanted: Mapping[str, LocalFile], revision: str) -> list[Com
     """
     additions = _additions(wanted)
     _api().preupload_lfs_files(
-        repo, additions, repo_type=DATASET, revision=revision, num_threads=xet.FILES, free_memory=False
+        repo, additions, repo_type=DATASET, revision=revision, num_threads=THREADS, free_memory=False
     )
     for addition in additions:
         sent = addition.upload_info
@@ -179,7 +182,7 @@ def commit(
             repo_type=DATASET,
             revision=revision,
             parent_commit=parent,
-            num_threads=xet.FILES,
+            num_threads=THREADS,
         )
         return str(created.oid)
 

@@ -39,7 +39,10 @@ class Settings:
 
     def describe(self) -> list[str]:
         """Describe each change."""
-        changes = [(self.private is not None, "becomes public"), (self.gated is not None, "makes users accept its terms")]
+        changes = [
+            (self.private is not None, "becomes public"),
+            (self.gated is not None, "makes users accept its terms"),
+        ]
         return [text for is_changed, text in changes if is_changed]
 
 

@@ -26,7 +26,11 @@ from .planner import PublishedVersion
 
 UPLOAD_FILES = 16
 UPLOAD_BYTES = 1_000_000_000
-"""Limits of one upload call; each call asks the Hub which files are missing."""
+"""Limits of one upload call; each call asks the Hub which files are missing.
+
+Xet gets one file per call. It sends packs of contents, in the order in which its threads read files, and asks for each
+pack whether it is there. Only packs of a single file are the same at the next try.
+"""
 
 COMMITS_PER_HOUR = 20
 
@@ -109,7 +113,7 @@ def _file_stamps(files: Iterable[LocalFile]) -> Stamps:
 
 
 def _upload(plan: Plan, stamps: Stamps) -> None:
-    """Upload the parquet files to LFS; the other files are part of their commit."""
+    """Upload the parquet files to LFS or Xet; the other files are part of their commit."""
     lots = list(_upload_lots({name: local for name, local in plan.to_upload.items() if name.endswith(".parquet")}))
     for lot in track(lots, len(lots), "uploading"):
         if any(stamps[path] != stamp for path, stamp in _file_stamps(lot.values()).items()):
@@ -118,9 +122,10 @@ def _upload(plan: Plan, stamps: Stamps) -> None:
 
 
 def _upload_lots(files: Mapping[str, LocalFile]) -> Iterator[dict[str, LocalFile]]:
+    most = 1 if xet.is_used() else UPLOAD_FILES
     lot: dict[str, LocalFile] = {}
     for name, local in files.items():
-        if lot and (len(lot) == UPLOAD_FILES or sum(one.bytes for one in lot.values()) + local.bytes > UPLOAD_BYTES):
+        if lot and (len(lot) == most or sum(one.bytes for one in lot.values()) + local.bytes > UPLOAD_BYTES):
             yield lot
             lot = {}
         lot[name] = local

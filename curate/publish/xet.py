@@ -11,18 +11,17 @@ from pathlib import Path
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import abort_xet_session
 
-FILES = 4
-"""Files that are read and uploaded at the same time."""
-
 LIMITS = {
     "HF_XET_CLIENT_CONNECT_TIMEOUT": "60s",
     "HF_XET_CLIENT_READ_TIMEOUT": "300s",  # includes sending 64 MB
     "HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "0",  # `retries` repeats, and says so
 }
 WORKER_LIMITS = {
-    "HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": str(FILES),
+    "HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "4",
     "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "16",
 }
+"""Files that are read at the same time, and requests that send their content."""
+
 _ALIASES = {"HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "HF_XET_MAX_CONCURRENT_FILE_INGESTION"}
 
 

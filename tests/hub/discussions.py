@@ -26,7 +26,9 @@ class Discussions:
         found = [self._facts(repository, dataset, place + 1) for place in range(len(repository.proposals))]
         return as_json({"discussions": found, "count": len(found), "start": 0})
 
-    def write(self, repository: Repository, dataset: str, user: str, rest: str | None, wanted: dict[str, Any]) -> Answer:
+    def write(
+        self, repository: Repository, dataset: str, user: str, rest: str | None, wanted: dict[str, Any]
+    ) -> Answer:
         from .hub import as_json
 
         if rest is None:

@@ -173,7 +173,9 @@ class Writing:
                 return error(400, "", f"LFS object {value['oid']} was not uploaded")
             else:
                 oid = git_id(pointer(value["oid"], value["size"]))
-                files[value["path"]] = File(value["oid"], value["size"], oid, True, self.hub.xet.digests.get(value["oid"], ""))
+                files[value["path"]] = File(
+                    value["oid"], value["size"], oid, True, self.hub.xet.digests.get(value["oid"], "")
+                )
         commit = repository.commit(files, header["summary"], branch=branch)
         return as_json({"commitUrl": f"{self.hub.url}/datasets/{dataset}/commit/{commit}", "commitOid": commit})
 

@@ -1,4 +1,4 @@
-"""Xet as hf_xet 1.8 speaks it: the token of the Hub, grants for xorbs, their upload, and shards that join them to files.
+"""Xet as hf_xet 1.8 speaks it: the token of the Hub, grants for xorbs, their upload, and shards, which make files.
 
 A xorb is a row of chunks; a shard says of which chunks each file consists. The content of every file is put together
 from them and its digest compared with the one that the client states. Chunks must not be compressed:
@@ -6,7 +6,6 @@ HF_XET_XORB_COMPRESSION_POLICY=none. Nothing else of a xorb or a shard is verifi
 """
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Iterator
