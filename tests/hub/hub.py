@@ -18,7 +18,9 @@ from .xet import Xet
 PAGE = 3
 """Entries of a page of the tree."""
 
-ROUTE = re.compile(r"(?:/api)?/datasets/([^/]+/[^/]+?)(?:/(revision|tree|resolve|refs)(?:/([^/]+)(?:/(.*))?)?)?")
+ROUTE = re.compile(
+    r"(?:/api)?/datasets/([^/]+/[^/]+?)(?:/(revision|tree|resolve|refs)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?"
+)
 
 
 class Hub(Server):

@@ -50,7 +50,9 @@ class Writing:
             return error(404, "RepoNotFound", "Repository not found")
         if what == "discussions":
             return self.hub.discussions.write(repository, dataset, user, rest, json.loads(call.body))
-        if dataset.split("/")[0] not in (user, *self.hub.organisations) and not (rest or "").startswith("refs/pr/"):
+        revision = json.loads(call.body).get("ref", {}).get("name", "") if what == "info" else rest or ""
+        is_proposal = revision.startswith("refs/pr/")  # anybody may write to one's own
+        if dataset.split("/")[0] not in (user, *self.hub.organisations) and not is_proposal:
             return error(403, "", "You don't have the required permissions to perform this operation.")
         with self.hub.store.lock:
             if what == "commit":
