@@ -48,11 +48,9 @@ def print_pushed(version: "PublishedVersion") -> None:
     if version.revision == "main":
         say(f"{version.repo}: {version.tag} is published: {version.page}/tree/{version.tag}")
         return
-    is_proposed = version.revision.startswith("refs/pr/")
-    what = "is proposed" if is_proposed else f"is on the branch {version.revision}"
-    options = "--revision and --pr" if is_proposed else "--revision"
+    what = "is proposed" if version.revision.startswith("refs/pr/") else f"is on the branch {version.revision}"
     say(f"{version.repo}: {version.tag} {what}: {version.page}")
-    say(f"it has no tag yet: once main has these files, run the command without {options}")
+    say("it has no tag yet: once main has these files, a push to main verifies and tags them")
 
 
 def print_diff(summary: dict[str, Any], records: Sequence[dict[str, Any]]) -> None:

@@ -11,7 +11,7 @@ from ..errors import UsageError, WorkError
 from ..fetch.hub import Remote
 from ..mixtures import is_repo
 from ..write import manifest
-from . import hub, hub_user, plan, release, retries, snapshot, versions
+from . import hub, hub_user, plan, release, retries, snapshot, versions, xet
 from .diff import compare
 from .hub import LocalFile, summarize_names
 from .hub_user import User
@@ -80,7 +80,7 @@ def open_work_folder(mix: Path) -> Iterator[Path]:
         lock = locks.acquire(work / "lock", f"{mix}: another push of it is running; wait for it")
     except OSError as error:
         raise UsageError(f"{work}: cannot write there ({error.strerror}); push from a folder that you own") from error
-    with lock, retries.client_session():
+    with lock, retries.client_session(), xet.limits():
         yield work
 
 
@@ -132,7 +132,7 @@ def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan
         plan.find_present(files, remote),
         plan.find_stale(files, remote),
         "private" if private else "public",
-        is_gated or bool(state and state.gated),
+        (is_gated and not options.pull_request) or bool(state and state.gated),
         message,
         revision,
         user.name if user else "",

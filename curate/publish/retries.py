@@ -15,7 +15,7 @@ from huggingface_hub.utils._http import default_client_factory
 
 from ..errors import WorkError
 from ..progress import say
-from . import hub_errors, xet
+from . import hub_errors
 from .send_limit import MAX_SENDS, SendLimit
 
 Answer = TypeVar("Answer")
@@ -72,18 +72,14 @@ def call_with_retries(what: str, call: Callable[[], Answer]) -> Answer:
 
 @contextmanager
 def client_session() -> Iterator[None]:
-    """Give the client time-outs, limits, one log line for each of its own retries, and no progress bars, in the block.
-
-    The limits of Xet are those of `xet.limits`.
-    """
+    """Give the client time-outs, limits, one log line for each of its retries, and no progress bars, in the block."""
     logger = logging.getLogger("huggingface_hub")
     handlers, bars = logger.handlers[:], not are_progress_bars_disabled()
     logger.handlers = [_RetryLogHandler()]
     disable_progress_bars()
     set_client_factory(partial(_client, SendLimit()))
     try:
-        with xet.limits():
-            yield
+        yield
     finally:
         set_client_factory(default_client_factory)
         logger.handlers = handlers

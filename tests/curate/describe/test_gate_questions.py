@@ -62,7 +62,8 @@ def test_gates_that_cannot_be(tmp_path, gate, policy, line):
 def test_a_gate_of_a_mixture(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "name: mine\nversion: 1.0.0\ndescription: d\nsources: {slake: {}}\ngate: {prompt: p, fields: {Country: country}}\n"
+        "{name: mine, version: 1.0.0, description: d, sources: {slake: {}}, "
+        "gate: {prompt: p, fields: {Country: country}}}"
     )
     gate = mixtures.load(str(path)).gate
     assert (gate.prompt, gate.fields) == ("p", {"Country": "country"})

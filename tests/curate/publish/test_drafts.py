@@ -8,6 +8,8 @@ from .conftest import REPO, one_error, release_files
 
 OWNER = "other/pictures"
 
+NO_TAG = "it has no tag yet: once main has these files, a push to main verifies and tags them"
+
 
 def pushed(run, mix, *options: object) -> tuple[int, str, str]:
     return run("push", mix, "--repo", REPO, "--yes", *options)
@@ -26,7 +28,7 @@ def test_a_branch_gets_the_files_and_main_and_tags_stay(hub, run, writer, mine):
     assert out.startswith(f"to {REPO} as v1.0.0, review, without a tag, private, users must accept its terms\n")
     assert err.splitlines()[-2:] == [
         f"{REPO}: v1.0.0 is on the branch review: {hub.url}/datasets/{REPO}/tree/review",
-        "it has no tag yet: once main has these files, run the command without --revision",
+        NO_TAG,
     ]
     repository = hub.repositories[REPO]
     assert repository.tags == {}
@@ -56,10 +58,10 @@ def test_a_pull_request_to_somebody_elses_dataset(hub, run, writer, mine, theirs
     before = hub.repositories[theirs].main
     status, out, err = run("push", mine, "--repo", theirs, "--yes", "--pr", "--message", "Films of June")
     assert status == 0, err
-    assert out.startswith(f"to {theirs} as v1.0.0, a new pull request, without a tag, public")
+    assert out.startswith(f"to {theirs} as v1.0.0, a new pull request, without a tag, public\n")
     assert err.splitlines()[-2:] == [
         f"{theirs}: v1.0.0 is proposed: {hub.url}/datasets/{theirs}/discussions/1",
-        "it has no tag yet: once main has these files, run the command without --pr",
+        NO_TAG,
     ]
     repository = hub.repositories[theirs]
     assert repository.proposals == [{"title": "Films of June", "author": "someone", "status": "open"}]

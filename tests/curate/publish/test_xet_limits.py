@@ -4,7 +4,7 @@ import hf_xet
 import pytest
 from huggingface_hub import constants
 
-from medmix.curate.publish import hub_errors, retries, xet
+from medmix.curate.publish import hub_errors, planner, xet
 
 STORAGE = "https://cas.example.org/v1"
 
@@ -14,9 +14,9 @@ def settings() -> dict[str, object]:
     return dict(iter(hf_xet.XetConfig()))
 
 
-def test_the_limits_reach_hf_xet_and_end_with_the_push():
+def test_the_limits_reach_hf_xet_and_end_with_the_push(mine):
     before = settings()
-    with retries.client_session():
+    with planner.open_work_folder(mine):
         inside = settings()
     assert settings() == before
     changed = {name: inside[name] for name in inside if inside[name] != before[name]}
