@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from medmix.curate.progress import say
 
 from .printing import print_json
 from .publish_printing import print_diff, print_plan, print_published, print_pushed
+
+if TYPE_CHECKING:
+    from medmix.curate.publish.hub_user import User
 
 
 @click.command()
@@ -50,16 +53,19 @@ def push(
       medmix push mixes/v1 --repo OWNER/NAME --public
       medmix push mixes/v1 --repo OWNER/NAME --pr --message "Add the films of June"
     """
-    from medmix.curate.publish import planner
-    from medmix.curate.publish import push as pushing
     from medmix.curate.publish.options import Options
 
     options = Options(public, dry_run, yes, message.strip(), pull_request, revision)
     options.validate()
     if not (dry_run or yes or _is_terminal()):
         raise UsageError("there is no terminal to confirm the push on; give --yes, or --dry-run for the plan")
+    user = _authorize(repo, pull_request) if repo and not dry_run else None
+
+    from medmix.curate.publish import planner
+    from medmix.curate.publish import push as pushing
+
     with planner.open_work_folder(mix) as work:
-        plan = planner.plan_push(mix, repo, options, work)
+        plan = planner.plan_push(mix, repo, options, work, user)
         if isinstance(plan, planner.PublishedVersion):
             if plan.settings.describe() and not dry_run:
                 _confirm(f"{plan.repo} {' and '.join(plan.settings.describe())}: go on?", yes)
@@ -82,6 +88,15 @@ def push(
         print_json({**document, "published": result.to_dict()})
     print_pushed(result)
     return 0
+
+
+def _authorize(repo: str, is_proposal: bool) -> "User":
+    """Check who pushes before the imports of a push, which take longer than the answer."""
+    from medmix.curate.publish import hub_user, retries
+
+    hub_user.validate_name(repo)
+    with retries.client_session():
+        return hub_user.authorize(repo, is_proposal)
 
 
 def _confirm(question: str, yes: bool) -> None:

@@ -16,13 +16,13 @@ from ..errors import WorkError
 from ..fetch import hub as reading
 from ..fetch.hub import Remote
 from . import hub_errors, xet
+from .options import MAIN
 from .retries import HubRefusal, call_with_retries
 
 THREADS = 4
 """Files that are uploaded at the same time by LFS; `xet` has limits of its own."""
 
 DATASET = "dataset"
-MAIN = "main"
 
 CommitOperation = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from huggingface_hub import HfApi, constants, get_token
 
+from ..errors import UsageError
+from ..mixtures import is_repo
 from . import hub_errors
 from .retries import HubRefusal, call_with_retries
 
@@ -20,6 +22,16 @@ class User:
 
     name: str
     namespaces: tuple[str, ...]
+
+
+def validate_name(repo: str) -> None:
+    """Check the form of a dataset's name.
+
+    Raises:
+        UsageError: it is not OWNER/NAME.
+    """
+    if not is_repo(repo):
+        raise UsageError(f"--repo {repo!r} is not the OWNER/NAME of a dataset on the Hub")
 
 
 def load_user() -> User:
@@ -68,6 +80,18 @@ def validate_namespace(user: User, repo: str) -> None:
             f"{repo}: {user.name} may not write to {owner}; use --repo with one of {others}, "
             "or propose it to the owner with --pr"
         )
+
+
+def authorize(repo: str, is_proposal: bool) -> User:
+    """Give the user of the token, after the checks of `load_user` and, unless they only propose, of the owner.
+
+    Raises:
+        HubRefusal: a check failed.
+    """
+    user = load_user()
+    if not is_proposal:
+        validate_namespace(user, repo)
+    return user
 
 
 def _refusal(line: str) -> HubRefusal:

@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from . import versions
-from .hub import MAIN
+
+MAIN = "main"
+"""The branch that everybody reads, and the only one whose commits get a version's tag."""
 
 PULL_REQUEST_REVISION = re.compile(r"refs/pr/\d+")
+_VERSION_TAG = re.compile(r"v\d+\.\d+\.\d+")
 _BRANCH = re.compile(r"(?!.*(\.\.|//|\.lock$|[./]$))[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -50,5 +52,5 @@ class Options:
             return
         if not _BRANCH.fullmatch(self.revision):
             raise UsageError(f"--revision {self.revision!r} is not the name of a branch")
-        if versions.parse_tags([self.revision]):
+        if _VERSION_TAG.fullmatch(self.revision):
             raise UsageError(f"--revision {self.revision} is the name of a version's tag; choose another branch")

@@ -9,13 +9,12 @@ from typing import Any
 from .. import locks
 from ..errors import UsageError, WorkError
 from ..fetch.hub import Remote
-from ..mixtures import is_repo
 from ..write import manifest
 from . import hub, hub_user, plan, release, retries, snapshot, versions, xet
 from .diff import compare
 from .hub import LocalFile, summarize_names
 from .hub_user import User
-from .options import PULL_REQUEST_REVISION, Options
+from .options import MAIN, PULL_REQUEST_REVISION, Options
 from .plan import UNCHANGED, Plan, Settings
 
 WORK = ".work/push"
@@ -36,7 +35,7 @@ class PublishedVersion:
     repo: str
     tag: str
     commit: str
-    revision: str = hub.MAIN
+    revision: str = MAIN
     uploaded: int = 0
     uploaded_bytes: int = 0
     commits: int = 0
@@ -50,7 +49,7 @@ class PublishedVersion:
     def to_dict(self) -> dict[str, Any]:
         """Give the version as JSON types."""
         facts = {name: value for name, value in asdict(self).items() if name != "settings"}
-        return {**facts, "tagged": self.revision == hub.MAIN, "page": self.page, "settings": self.settings.describe()}
+        return {**facts, "tagged": self.revision == MAIN, "page": self.page, "settings": self.settings.describe()}
 
 
 def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
@@ -62,8 +61,7 @@ def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
     repo = requested or full["settings"]["mixture"].get("publish", "")
     if not repo:
         raise UsageError("give the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture")
-    if not is_repo(repo):
-        raise UsageError(f"--repo {repo!r} is not the OWNER/NAME of a dataset on the Hub")
+    hub_user.validate_name(repo)
     return repo
 
 
@@ -84,8 +82,12 @@ def open_work_folder(mix: Path) -> Iterator[Path]:
         yield work
 
 
-def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan | PublishedVersion:
+def plan_push(
+    mix: Path, repo: str | None, options: Options, work: Path, user: User | None = None
+) -> Plan | PublishedVersion:
     """Plan the push of a mix, or give the version if it is published with the same content.
+
+    `user` is the one that `hub_user.authorize` has given, if it was asked before.
 
     Raises:
         UsageError: the folder is no mix, the dataset is not named, or a card that is not of a mix would be overwritten.
@@ -94,7 +96,7 @@ def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan
     full = _read_full_manifest(mix)
     repo = repo_of(full, repo)
     notes: list[str] = []
-    user, state = _ask_hub(repo, options, notes)
+    user, state = _ask_hub(repo, options, notes, user)
     if options.pull_request and state is None:
         raise WorkError(f"{repo}: does not exist, or is not visible to you, so nothing can be proposed to it")
     tags = versions.parse_tags(state.tags) if state else {}
@@ -150,7 +152,7 @@ def _revision(repo: str, message: str, user: User | None, options: Options) -> s
 
 def _base(repo: str, state: hub.DatasetState, revision: str) -> str:
     """Give the commit on which the push builds; branches and pull requests begin at main."""
-    found = hub.head(repo, revision) if revision not in ("", hub.MAIN) else None
+    found = hub.head(repo, revision) if revision not in ("", MAIN) else None
     if found is None and PULL_REQUEST_REVISION.fullmatch(revision):
         raise WorkError(f"{repo}: has no pull request {revision}; see {hub.page_url(repo)}/discussions")
     return found or state.head
@@ -175,18 +177,17 @@ def _is_inside(file: str) -> bool:
     return all(part not in ("", ".", "..") for part in file.split("/")) and not set(file) & set("\\:\0\n\r")
 
 
-def _ask_hub(repo: str, options: Options, notes: list[str]) -> tuple[User | None, hub.DatasetState | None]:
+def _ask_hub(
+    repo: str, options: Options, notes: list[str], user: User | None
+) -> tuple[User | None, hub.DatasetState | None]:
     """Read who pushes and the state of the dataset; a dry run continues without a response and adds a note.
 
     Raises:
         HubRefusal: the token is unusable, or its user may not write to the owner's datasets.
     """
-    user = None
     try:
-        if not options.dry_run:
-            user = hub_user.load_user()
-            if not options.pull_request:
-                hub_user.validate_namespace(user, repo)
+        if not options.dry_run and user is None:
+            user = hub_user.authorize(repo, options.pull_request)
         return user, hub.dataset_state(repo)
     except retries.HubRefusal as error:
         if not options.dry_run:

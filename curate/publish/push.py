@@ -20,7 +20,7 @@ from ..shards import file_sha256
 from ..write import manifest
 from . import gate, hub, hub_errors, xet
 from .hub import LocalFile, summarize_names
-from .options import PULL_REQUEST_REVISION, Options
+from .options import MAIN, PULL_REQUEST_REVISION, Options
 from .plan import Plan, Settings, batches, changed_settings, find_present, find_stale
 from .planner import PublishedVersion
 
@@ -67,7 +67,7 @@ def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:
     _upload(opened, stamps)
     commits = _commit(opened)
     commit = _verify(opened)
-    if opened.revision == hub.MAIN:
+    if opened.revision == MAIN:
         hub.create_tag(plan.repo, plan.tag, commit)
     elif options.pull_request:
         hub.publish_pull_request(plan.repo, int(opened.revision.rpartition("/")[2]))
@@ -82,7 +82,7 @@ def _open_revision(plan: Plan, options: Options) -> Plan:
     if state is None:
         raise WorkError(f"{plan.repo}: was created, but the Hub does not find it; {hub_errors.AGAIN}")
     update_settings(plan.repo, changed_settings(state, options.public, plan.gated))
-    if plan.revision != hub.MAIN and not PULL_REQUEST_REVISION.fullmatch(plan.revision):
+    if plan.revision != MAIN and not PULL_REQUEST_REVISION.fullmatch(plan.revision):
         hub.create_branch(plan.repo, plan.revision)
     return plan
 

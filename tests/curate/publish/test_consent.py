@@ -125,7 +125,7 @@ def test_an_organisation_of_the_user_is_a_right_owner(hub, run, writer, mine):
     "name",
     ["../x", "data/../../x", "/etc/passwd", "data\\..\\x", "C:/x", "data//x", "./x", "", "data/x\n", "data/x\0", ".."],
 )
-def test_names_that_leave_the_mix_stop_before_any_request(hub, run, writer, mine, name):
+def test_names_that_leave_the_mix_stop_before_the_dataset_is_looked_at(hub, run, writer, mine, name):
     document = manifest.read(mine)
     document["files"][name] = document["files"]["ledger.parquet"]
     manifest.write(mine, document)
