@@ -132,7 +132,8 @@ def test_names_that_leave_the_mix_stop_before_the_dataset_is_looked_at(hub, run,
     status, _, err = pushed(run, mine)
     assert status == 2
     assert one_error(err) == (f"{mine / manifest.NAME}: names {name!r}, which is not a file in the mix; build it again")
-    assert hub.log == []
+    assert not hub.answered(REPO)
+    assert hub.repositories == {}
 
 
 def test_the_message_of_the_commit(hub, run, writer, mine):
