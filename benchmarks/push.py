@@ -5,7 +5,7 @@
 A mix of the named sources is built in small shards. Printed: bytes sent beside bytes needed when a push is killed at
 random moments and run again, and states found that look finished and are not; every fault of the plan in
 tests/curate/publish/test_hub_errors.py; wall time of a first push and of a second one, beside `upload_folder` and
-`push_to_hub` of the same data; whether `load_dataset` gives back the folder's rows. Xet is off: the Hub here has none.
+`push_to_hub` of the same data; whether `load_dataset` gives back the folder's rows. Xet is off.
 """
 
 import argparse

@@ -225,6 +225,19 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What users are asked on the Hub before they may download a mix for research; a mix for all uses has no gate.
+
+    Attributes:
+        prompt: text after the terms that every gate has.
+        fields: questions, each with the kind of its answer.
+    """
+
+    prompt: str = ""
+    fields: dict[str, Literal["text", "checkbox", "country", "date_picker"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """A mixture, as in its YAML file; the order of `sources` decides which of two duplicates survives.
 
@@ -242,6 +255,7 @@ class Mixture:
         shard_megabytes: size of an output shard on average, 1 MB = 1e6 bytes of images and text; twice that at most,
             unless one record is larger.
         publish: repository on the Hub for `medmix push`, OWNER/NAME; "" requires `--repo`.
+        gate: questions to users of the published mix.
     """
 
     name: str
@@ -263,6 +277,7 @@ class Mixture:
     sample_data: bool = False
     shard_megabytes: int = 256
     publish: str = ""
+    gate: Gate = field(default_factory=Gate)
     about: About = About()
 
     def split_rule(self, source: str) -> SplitRule:

@@ -51,6 +51,10 @@ def _general_problems(mixture: Mixture, stem: str) -> list[str]:
         (policy.use == "commercial" and policy.unclear == "restrict",
          "licence_policy: contradicts itself: `use: commercial` cannot keep records whose licence is unclear; "
          "set `unclear: exclude`, or `use: research`"),
+        (policy.use == "commercial" and (mixture.gate.prompt or mixture.gate.fields),
+         "gate: only mixes with `use: research` have one; leave it out"),
+        (not all(label.strip() and len(label.splitlines()) == 1 for label in mixture.gate.fields),
+         "gate.fields: each question must be one line of text"),
         (mixture.shard_megabytes < 1, "shard_megabytes: must be 1 or more"),
         (about.published and not is_iso_date(about.published),
          f"about.published: {about.published!r} is not a date; write YYYY-MM-DD"),

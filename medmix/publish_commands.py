@@ -3,46 +3,74 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from medmix.curate.errors import WorkError
+from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
 from .printing import print_json
-from .publish_printing import print_diff, print_plan
+from .publish_printing import print_diff, print_plan, print_published, print_pushed
+
+if TYPE_CHECKING:
+    from medmix.curate.publish.hub_user import User
 
 
 @click.command()
 @click.argument("mix", default="mixes/v1", type=click.Path(path_type=Path))
 @click.option("--repo", metavar="OWNER/NAME", help="Dataset on the Hub.  [default: `publish` of the mixture]")
 @click.option("--dry-run", is_flag=True, help="Print the plan; upload nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; overwrite a card that no push has written.")
 @click.option("--public", is_flag=True, help="Make the dataset public; a new dataset is private by default.")
+@click.option("--message", default="", help="Message of the commit.  [default: name and version of the mixture]")
+@click.option("--pr", "pull_request", is_flag=True, help="Propose the files in a pull request; create no tag.")
+@click.option(
+    "--revision", metavar="BRANCH", default="main", show_default=True, help="Commit to a branch; only main is tagged."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as_json: bool) -> int:
+def push(
+    mix: Path,
+    repo: str | None,
+    dry_run: bool,
+    yes: bool,
+    public: bool,
+    message: str,
+    pull_request: bool,
+    revision: str,
+    as_json: bool,
+) -> int:
     """Publish a mix on the Hub.
 
     Only records that may be redistributed are uploaded. The others stay local, and pointers without content represent
     them. An interrupted push continues when run again. The version is tagged after all digests on the Hub are
-    verified, and a tagged version never changes.
+    verified, and a tagged version never changes. A push to a branch or a pull request is a draft: once its files are
+    on main, a push without --revision and --pr verifies and tags them.
 
     \b
     Examples:
       medmix push mixes/v1 --repo OWNER/NAME --dry-run
       medmix push mixes/v1 --repo OWNER/NAME --public
+      medmix push mixes/v1 --repo OWNER/NAME --pr --message "Add the films of June"
     """
+    from medmix.curate.publish.options import Options
+
+    options = Options(public, dry_run, yes, message.strip(), pull_request, revision)
+    options.validate()
+    if not (dry_run or yes or _is_terminal()):
+        raise UsageError("there is no terminal to confirm the push on; give --yes, or --dry-run for the plan")
+    user = _authorize(repo, pull_request) if repo and not dry_run else None
+
     from medmix.curate.publish import planner
     from medmix.curate.publish import push as pushing
 
-    options = planner.Options(public=public, dry_run=dry_run)
     with planner.open_work_folder(mix) as work:
-        plan = planner.plan_push(mix, repo, options, work)
+        plan = planner.plan_push(mix, repo, options, work, user)
         if isinstance(plan, planner.PublishedVersion):
-            if as_json:
-                print_json({"published": plan.to_dict()})
-            say(f"{plan.repo}: {plan.tag} is already published with the same content; nothing to do")
+            if plan.settings.describe() and not dry_run:
+                _confirm(f"{plan.repo} {' and '.join(plan.settings.describe())}: go on?", yes)
+                pushing.update_settings(plan.repo, plan.settings)
+            print_published(plan, dry_run, as_json)
             return 0
         findings = pushing.check_plan(plan, mix) if dry_run else []
         document: dict[str, Any] = {"plan": plan.to_dict(), "findings": findings}
@@ -54,13 +82,27 @@ def push(mix: Path, repo: str | None, dry_run: bool, yes: bool, public: bool, as
             for finding in findings:
                 say(f"not allowed: {finding}")
             return WorkError.exit_code if findings else 0
-        if not yes and _is_terminal():
-            click.confirm(f"push to {plan.repo}?", default=False, abort=True, err=True)
+        _confirm(f"push to {plan.repo}?", yes)
         result = pushing.execute(plan, mix, options)
     if as_json:
         print_json({**document, "published": result.to_dict()})
-    say(f"{result.repo}: {result.tag} is published: {result.page}/tree/{result.tag}")
+    print_pushed(result)
     return 0
+
+
+def _authorize(repo: str, is_proposal: bool) -> "User":
+    """Check who pushes before the imports of a push, which take longer than the answer."""
+    from medmix.curate.publish import hub_user, retries
+
+    hub_user.validate_name(repo)
+    with retries.client_session():
+        return hub_user.authorize(repo, is_proposal)
+
+
+def _confirm(question: str, yes: bool) -> None:
+    """Ask, unless the user has answered with --yes; "no" ends the command."""
+    if not yes:
+        click.confirm(question, default=False, abort=True, err=True)
 
 
 def _is_terminal() -> bool:

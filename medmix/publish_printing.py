@@ -1,19 +1,23 @@
-"""Print the plan of a push and the difference of two mixes."""
+"""Print the plan and the result of a push, and the difference of two mixes."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medmix.curate.progress import say
 
-from .printing import print_table
+from .printing import print_json, print_table
+
+if TYPE_CHECKING:
+    from medmix.curate.publish.planner import PublishedVersion
 
 
 def print_plan(plan: dict[str, Any]) -> None:
     """Print the files to upload, the files on the Hub, and the withheld records with reasons."""
     gate = ", users must accept its terms" if plan["gated"] else ""
-    click.echo(f"to {plan['repo']} as {plan['tag']}, {plan['visibility']}{gate}")
+    where = "" if plan["revision"] == "main" else f", {plan['revision']}, without a tag"
+    click.echo(f"to {plan['repo']} as {plan['tag']}{where}, {plan['visibility']}{gate}")
     commits = f"{plan['commits']} commit{'' if plan['commits'] == 1 else 's'}"
     click.echo(f"upload: {len(plan['upload'])} files, {plan['upload_bytes']:,} bytes, in {commits}")
     click.echo(f"already on the Hub: {len(plan['present'])} files, {plan['present_bytes']:,} bytes")
@@ -27,6 +31,26 @@ def print_plan(plan: dict[str, Any]) -> None:
         print_table(plan["withheld"], ("source", "licence", "records", "reason"))
     for note in plan["notes"]:
         say(f"note: {note}")
+
+
+def print_published(version: "PublishedVersion", dry_run: bool, as_json: bool) -> None:
+    """Print that a version was published before, and which settings of the dataset were changed, or would be."""
+    if as_json:
+        print_json({"published": version.to_dict()})
+    changes = " and ".join(version.settings.describe())
+    verb = "would be changed" if dry_run else "was changed"
+    rest = f"the dataset {verb}: it {changes}" if changes else "nothing to do"
+    say(f"{version.repo}: {version.tag} is already published with the same content; {rest}")
+
+
+def print_pushed(version: "PublishedVersion") -> None:
+    """Print where a version is now, and of a draft how it gets its tag."""
+    if version.revision == "main":
+        say(f"{version.repo}: {version.tag} is published: {version.page}/tree/{version.tag}")
+        return
+    what = "is proposed" if version.revision.startswith("refs/pr/") else f"is on the branch {version.revision}"
+    say(f"{version.repo}: {version.tag} {what}: {version.page}")
+    say("it has no tag yet: once main has these files, a push to main verifies and tags them")
 
 
 def print_diff(summary: dict[str, Any], records: Sequence[dict[str, Any]]) -> None:

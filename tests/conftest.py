@@ -12,7 +12,7 @@ from filelock import FileLock
 HOME = tempfile.TemporaryDirectory(prefix="medmix-tests-")
 os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=HOME.name, HF_DATASETS_CACHE=f"{HOME.name}/datasets", TQDM_DISABLE="1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the suite itself takes all cores; more threads only wait for each other
-os.environ["HF_HUB_DISABLE_XET"] = "1"  # with it files go to a service of their own, which the Hub here has not
+os.environ["HF_HUB_DISABLE_XET"] = "1"  # tests/curate/publish/test_xet.py turns it on
 os.environ.setdefault("MEDMIX_TEST_TOKEN", os.environ.get("HF_TOKEN", ""))  # for the one test of the real Hub
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
     os.environ.pop(name, None)

@@ -55,11 +55,14 @@ def metadata(document: Mapping[str, Any], shards: Sequence[str]) -> dict[str, An
     }
 
 
-def _gate(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the terms that users must accept before a download, for a gated published mix."""
+def _gate(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the terms that users must accept before a download, and the mixture's questions, for a gated mix."""
     if not document.get("published", {}).get("gated"):
         return {}
-    return {"extra_gated_heading": "For research", "extra_gated_prompt": GATE}
+    own = document["settings"]["mixture"].get("gate", {})
+    prompt = " ".join(filter(None, (GATE, own.get("prompt", "").strip())))
+    questions = {"extra_gated_fields": dict(own["fields"])} if own.get("fields") else {}
+    return {"extra_gated_heading": "For research", "extra_gated_prompt": prompt, **questions}
 
 
 def _licence(ids: set[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ The wing trusts no earlier stage: its gate reads every file again before an uplo
 __all__ = (
     "diff",
     "hub_mix",
+    "hub_user",
+    "options",
     "planner",
     "pointers",
     "push",

@@ -4,12 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..fetch.hub import Remote
 from ..shards import file_sha256
 from ..write import manifest
-from .hub import LocalFile
+from .hub import DatasetState, LocalFile
 from .release import Release, is_marker
 
 FILES_PER_COMMIT = 250
@@ -31,6 +31,30 @@ IGNORED_FILES = (".gitattributes", ".gitignore")
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a dataset that a push changes; None keeps one. No push makes a dataset private or ungated."""
+
+    private: Literal[False] | None = None
+    gated: Literal["auto"] | None = None
+
+    def describe(self) -> list[str]:
+        """Describe each change."""
+        changes = [
+            (self.private is not None, "becomes public"),
+            (self.gated is not None, "makes users accept its terms"),
+        ]
+        return [text for is_changed, text in changes if is_changed]
+
+
+UNCHANGED = Settings()
+
+
+def changed_settings(state: DatasetState, public: bool, gated: bool) -> Settings:
+    """Give the changes that make a dataset public or gated, where that is wanted and is not so yet."""
+    return Settings(False if public and state.private else None, "auto" if gated and not state.gated else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a push would do.
 
@@ -38,10 +62,13 @@ class Plan:
         repo, tag: the dataset and the tag of the version.
         release: what is published.
         files: all files of the release by name, card and manifest last.
-        present: names of the files that main on the Hub already has.
-        to_delete: files on main that belong to another version and will be deleted.
+        present: names of the files that the revision on the Hub already has.
+        to_delete: files there that belong to another version and will be deleted.
         visibility: `private` or `public` after the push.
         gated: users have to accept terms.
+        message: of the commit.
+        revision: `main`, another branch, or a pull request, "" for one that is not opened yet.
+        user: who pushes; "" if that is unknown, as in a dry run.
         notes: messages for the user.
     """
 
@@ -53,6 +80,9 @@ class Plan:
     to_delete: tuple[str, ...]
     visibility: str
     gated: bool
+    message: str
+    revision: str
+    user: str
     notes: tuple[str, ...] = ()
 
     @property
@@ -71,6 +101,8 @@ class Plan:
         return {
             "repo": self.repo,
             "tag": self.tag,
+            "revision": self.revision or "a new pull request",
+            "message": self.message,
             "visibility": self.visibility,
             "gated": self.gated,
             "records": document["totals"]["kept"],

@@ -9,43 +9,47 @@ from typing import Any
 from .. import locks
 from ..errors import UsageError, WorkError
 from ..fetch.hub import Remote
-from ..mixtures import is_repo
 from ..write import manifest
-from . import hub, plan, release, retries, snapshot, versions
+from . import hub, hub_user, plan, release, retries, snapshot, versions, xet
 from .diff import compare
 from .hub import LocalFile, summarize_names
-from .plan import Plan
+from .hub_user import User
+from .options import MAIN, PULL_REQUEST_REVISION, Options
+from .plan import UNCHANGED, Plan, Settings
 
 WORK = ".work/push"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """Options of the command: make the dataset public; plan even without a response from the Hub (dry run)."""
-
-    public: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class PublishedVersion:
-    """A version on the Hub, and what the push uploaded: nothing if it was published before with the same content."""
+    """A version on the Hub, and what the push uploaded: nothing if it was published before with the same content.
+
+    Attributes:
+        repo, commit: the dataset, and the commit with all files of the version.
+        tag: of the version; a push to a branch or a pull request does not create it.
+        revision: where the commit is: `main`, a branch, or a pull request.
+        uploaded, uploaded_bytes, commits: what the push did.
+        settings: changes of the dataset's settings that are still to be made.
+    """
 
     repo: str
     tag: str
     commit: str
+    revision: str = MAIN
     uploaded: int = 0
     uploaded_bytes: int = 0
     commits: int = 0
+    settings: Settings = UNCHANGED
 
     @property
     def page(self) -> str:
-        """The URL of the dataset."""
-        return hub.page_url(self.repo)
+        """The URL of the dataset, or of the pull request."""
+        return hub.page_url(self.repo, self.revision)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the version as JSON types."""
-        return {**asdict(self), "page": self.page}
+        facts = {name: value for name, value in asdict(self).items() if name != "settings"}
+        return {**facts, "tagged": self.revision == MAIN, "page": self.page, "settings": self.settings.describe()}
 
 
 def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
@@ -57,8 +61,7 @@ def repo_of(full: Mapping[str, Any], requested: str | None) -> str:
     repo = requested or full["settings"]["mixture"].get("publish", "")
     if not repo:
         raise UsageError("give the dataset: --repo OWNER/NAME, or `publish: OWNER/NAME` in the mixture")
-    if not is_repo(repo):
-        raise UsageError(f"--repo {repo!r} is not the OWNER/NAME of a dataset on the Hub")
+    hub_user.validate_name(repo)
     return repo
 
 
@@ -75,21 +78,27 @@ def open_work_folder(mix: Path) -> Iterator[Path]:
         lock = locks.acquire(work / "lock", f"{mix}: another push of it is running; wait for it")
     except OSError as error:
         raise UsageError(f"{work}: cannot write there ({error.strerror}); push from a folder that you own") from error
-    with lock, retries.client_session():
+    with lock, retries.client_session(), xet.limits():
         yield work
 
 
-def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan | PublishedVersion:
+def plan_push(
+    mix: Path, repo: str | None, options: Options, work: Path, user: User | None = None
+) -> Plan | PublishedVersion:
     """Plan the push of a mix, or give the version if it is published with the same content.
 
+    `user` is the one that `hub_user.authorize` has given, if it was asked before.
+
     Raises:
-        UsageError: the folder is no mix, or the dataset is not named.
+        UsageError: the folder is no mix, the dataset is not named, or a card that is not of a mix would be overwritten.
         WorkError: the Hub refuses, the version does not follow the published one, or a limit of the Hub is exceeded.
     """
     full = _read_full_manifest(mix)
     repo = repo_of(full, repo)
     notes: list[str] = []
-    state = _dataset_state(repo, options, notes)
+    user, state = _ask_hub(repo, options, notes, user)
+    if options.pull_request and state is None:
+        raise WorkError(f"{repo}: does not exist, or is not visible to you, so nothing can be proposed to it")
     tags = versions.parse_tags(state.tags) if state else {}
     version = versions.parse(full["mixture"]["version"])
     earlier = [tag for other, tag in tags.items() if other < version]
@@ -102,15 +111,20 @@ def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan
         changelog = versions.changelog(None, None, full["mixture"]["version"])
     prepared = release.prepare_release(mix, full, repo, changelog, work)
     files = plan.local_files(prepared)
+    is_gated = bool(prepared.document["published"]["gated"])
     if state and version in tags:
         commit = state.tags[tags[version]]
         _validate_same_content(repo, tags[version], files, hub.list_files(repo, commit))
-        return PublishedVersion(repo, tags[version], commit)
+        settings = UNCHANGED if options.pull_request else plan.changed_settings(state, options.public, is_gated)
+        return PublishedVersion(repo, tags[version], commit, settings=settings)
     if problems := list(plan.exceeded_limits(files)):
         raise WorkError("; ".join(problems))
-    remote = hub.list_files(repo, state.head) if state else {}
+    message = options.message or f"{full['mixture']['name']} {prepared.tag}"
+    revision = _revision(repo, message, user, options) if state else options.revision
+    remote = hub.list_files(repo, _base(repo, state, revision)) if state else {}
     if not tags:
         _validate_no_other_files(repo, files, remote)
+        notes += _overwritten_files(repo, files, remote, options)
     private = not options.public and (state is None or state.private)
     return Plan(
         repo,
@@ -120,9 +134,28 @@ def plan_push(mix: Path, repo: str | None, options: Options, work: Path) -> Plan
         plan.find_present(files, remote),
         plan.find_stale(files, remote),
         "private" if private else "public",
-        bool(prepared.document["published"]["gated"]) or bool(state and state.gated),
+        (is_gated and not options.pull_request) or bool(state and state.gated),
+        message,
+        revision,
+        user.name if user else "",
         tuple(notes),
     )
+
+
+def _revision(repo: str, message: str, user: User | None, options: Options) -> str:
+    """Give the revision to push to; "" for a pull request that is not open yet."""
+    if not options.pull_request:
+        return options.revision
+    number = hub.find_pull_request(repo, message, user.name) if user else None
+    return hub.pull_request_revision(number) if number else ""
+
+
+def _base(repo: str, state: hub.DatasetState, revision: str) -> str:
+    """Give the commit on which the push builds; branches and pull requests begin at main."""
+    found = hub.head(repo, revision) if revision not in ("", MAIN) else None
+    if found is None and PULL_REQUEST_REVISION.fullmatch(revision):
+        raise WorkError(f"{repo}: has no pull request {revision}; see {hub.page_url(repo)}/discussions")
+    return found or state.head
 
 
 def _read_full_manifest(mix: Path) -> dict[str, Any]:
@@ -132,23 +165,36 @@ def _read_full_manifest(mix: Path) -> dict[str, Any]:
         raise WorkError(f"{mix}: {manifest.MODIFIED}; build it again")
     if "published" in full:
         raise UsageError(f"{mix}: is a copy of a published mix; push the mix that a build wrote")
+    if wrong := [file for file in full["files"] if not _is_inside(file)]:
+        raise UsageError(f"{mix / manifest.NAME}: names {wrong[0]!r}, which is not a file in the mix; build it again")
     if not any(file.startswith("data/") for file in full["files"]):
         raise WorkError(f"{mix}: none of its records may be redistributed, so there is nothing to publish")
     release.require_unchanged(mix, full)
     return full
 
 
-def _dataset_state(repo: str, options: Options, notes: list[str]) -> hub.DatasetState | None:
-    """Read the state of the dataset; a dry run continues without a response and adds a note."""
+def _is_inside(file: str) -> bool:
+    """Whether a name of a manifest is that of a file below the mix, on every system."""
+    return all(part not in ("", ".", "..") for part in file.split("/")) and not set(file) & set("\\:\0\n\r")
+
+
+def _ask_hub(
+    repo: str, options: Options, notes: list[str], user: User | None
+) -> tuple[User | None, hub.DatasetState | None]:
+    """Read who pushes and the state of the dataset; a dry run continues without a response and adds a note.
+
+    Raises:
+        HubRefusal: the token is unusable, or its user may not write to the owner's datasets.
+    """
     try:
-        if not options.dry_run:
-            hub.validate_token()
-        return hub.dataset_state(repo)
+        if not options.dry_run and user is None:
+            user = hub_user.authorize(repo, options.pull_request)
+        return user, hub.dataset_state(repo)
     except retries.HubRefusal as error:
         if not options.dry_run:
             raise
         notes.append(f"the Hub was not reached, so the plan assumes an empty dataset: {error}")
-        return None
+        return user, None
 
 
 def _changelog(mix: Path, full: Mapping[str, Any], repo: str, commit: str, work: Path) -> list[dict[str, Any]]:
@@ -189,3 +235,20 @@ def _validate_no_other_files(repo: str, files: Mapping[str, LocalFile], remote: 
         raise WorkError(
             f"{repo}: contains other files ({summarize_names(foreign)}) and no version of a mix; choose another --repo"
         )
+
+
+def _overwritten_files(
+    repo: str, files: Mapping[str, LocalFile], remote: Mapping[str, Remote], options: Options
+) -> list[str]:
+    """Describe the files that the push overwrites in a dataset without a mix.
+
+    Raises:
+        UsageError: there are some, and the user has not agreed with --yes.
+    """
+    replaced = sorted((files.keys() & remote.keys()) - plan.find_present(files, remote))
+    if not replaced or release.FULL_MANIFEST in remote:
+        return []
+    line = f"{repo}: has a {summarize_names(replaced)}, which no push has written"
+    if options.yes or options.dry_run:
+        return [f"{line}; it will be overwritten" if options.yes else f"{line}; only --yes overwrites it"]
+    raise UsageError(f"{line}; --yes overwrites it, another --repo leaves it alone")

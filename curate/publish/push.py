@@ -2,27 +2,39 @@
 
     planner -> Plan -> execute: gate -> create -> upload blobs -> commit (card and manifest last) -> verify -> tag
 
-The state of a push is on the Hub: blobs in LFS, files on main, tags. Nothing is stored locally, so that a push killed
-at any moment can be continued.
+A push to a branch or a pull request is a draft: it ends with the verification. Only a version on main gets its tag.
+
+The state of a push is on the Hub: blobs in LFS or Xet, files on main, tags. Nothing is stored locally, so that a push
+killed at any moment can be continued.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import WorkError
 from ..fetch.hub import Remote
 from ..progress import say, track
 from ..write import manifest
+<<<<<<< HEAD
 from . import hub, retries
 from .gate.check import check
+=======
+from . import gate, hub, hub_errors, xet
+>>>>>>> g-xet
 from .hub import LocalFile, summarize_names
-from .plan import Plan, batches, find_present, find_stale
-from .planner import Options, PublishedVersion
+from .options import MAIN, PULL_REQUEST_REVISION, Options
+from .plan import Plan, Settings, batches, changed_settings, find_present, find_stale
+from .planner import PublishedVersion
 
 UPLOAD_FILES = 16
 UPLOAD_BYTES = 1_000_000_000
-"""Limits of one upload call; each call asks the Hub which files are missing."""
+"""Limits of one upload call; each call asks the Hub which files are missing.
+
+Xet gets one file per call. It sends packs of contents, in the order in which its threads read files, and asks for each
+pack whether it is there. Only packs of a single file are the same at the next try.
+"""
 
 COMMITS_PER_HOUR = 20
 
@@ -50,24 +62,48 @@ def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:
         rest = len(findings) - MAX_FINDINGS
         more = f"; and {rest} more, see --dry-run" if rest > 0 else ""
         raise WorkError(f"nothing was uploaded: {'; '.join(findings[:MAX_FINDINGS])}{more}")
+    opened = _open_pull_request(plan) if options.pull_request else _open_revision(plan, options)
+    _upload(opened, stamps)
+    commits = _commit(opened)
+    commit = _verify(opened)
+    if opened.revision == MAIN:
+        hub.create_tag(plan.repo, plan.tag, commit)
+    elif options.pull_request:
+        hub.publish_pull_request(plan.repo, int(opened.revision.rpartition("/")[2]))
+    size = sum(local.bytes for local in plan.to_upload.values())
+    return PublishedVersion(plan.repo, plan.tag, commit, opened.revision, len(plan.to_upload), size, commits)
+
+
+def _open_revision(plan: Plan, options: Options) -> Plan:
+    """Create the dataset and the branch unless they exist, and set what everybody sees before anything is uploaded."""
     hub.create_dataset(plan.repo, private=not options.public)
     state = hub.dataset_state(plan.repo)
     if state is None:
-        raise WorkError(f"{plan.repo}: was created, but the Hub does not find it; {retries.AGAIN}")
-    _update_settings(plan, state, options)
-    _upload(plan, stamps)
-    commits = _commit(plan)
-    commit = _verify(plan, hub.dataset_state(plan.repo))
-    hub.create_tag(plan.repo, plan.tag, commit)
-    size = sum(local.bytes for local in plan.to_upload.values())
-    return PublishedVersion(plan.repo, plan.tag, commit, len(plan.to_upload), size, commits)
+        raise WorkError(f"{plan.repo}: was created, but the Hub does not find it; {hub_errors.AGAIN}")
+    update_settings(plan.repo, changed_settings(state, options.public, plan.gated))
+    if plan.revision != MAIN and not PULL_REQUEST_REVISION.fullmatch(plan.revision):
+        hub.create_branch(plan.repo, plan.revision)
+    return plan
 
 
-def _update_settings(plan: Plan, state: hub.DatasetState, options: Options) -> None:
-    private = False if options.public and state.private else None
-    gated = "auto" if plan.gated and not state.gated else None
-    if private is not None or gated is not None:
-        hub.update_settings(plan.repo, private, gated)  # type: ignore[arg-type]
+def _open_pull_request(plan: Plan) -> Plan:
+    """Open the pull request unless an earlier run has opened it.
+
+    Raises:
+        WorkError: there is nothing to propose.
+    """
+    if plan.revision:
+        return plan
+    if not plan.to_upload and not plan.to_delete:
+        raise WorkError(f"{plan.repo}: main has all files of {plan.tag}; run the command without --pr to tag it")
+    number = hub.open_pull_request(plan.repo, plan.message, plan.user)
+    return replace(plan, revision=hub.pull_request_revision(number))
+
+
+def update_settings(repo: str, settings: Settings) -> None:
+    """Make the changes of a dataset's settings, if there are any."""
+    if settings.describe():
+        hub.update_settings(repo, settings.private, settings.gated)
 
 
 def _file_stamps(files: Iterable[LocalFile]) -> Stamps:
@@ -76,18 +112,19 @@ def _file_stamps(files: Iterable[LocalFile]) -> Stamps:
 
 
 def _upload(plan: Plan, stamps: Stamps) -> None:
-    """Upload the parquet files to LFS; the other files are part of their commit."""
+    """Upload the parquet files to LFS or Xet; the other files are part of their commit."""
     lots = list(_upload_lots({name: local for name, local in plan.to_upload.items() if name.endswith(".parquet")}))
     for lot in track(lots, len(lots), "uploading"):
         if any(stamps[path] != stamp for path, stamp in _file_stamps(lot.values()).items()):
-            raise WorkError(f"{summarize_names(list(lot))}: changed during the push; {retries.AGAIN}")
-        hub.upload(plan.repo, lot)
+            raise WorkError(f"{summarize_names(list(lot))}: changed during the push; {hub_errors.AGAIN}")
+        hub.upload(plan.repo, lot, plan.revision)
 
 
 def _upload_lots(files: Mapping[str, LocalFile]) -> Iterator[dict[str, LocalFile]]:
+    most = 1 if xet.is_used() else UPLOAD_FILES
     lot: dict[str, LocalFile] = {}
     for name, local in files.items():
-        if lot and (len(lot) == UPLOAD_FILES or sum(one.bytes for one in lot.values()) + local.bytes > UPLOAD_BYTES):
+        if lot and (len(lot) == most or sum(one.bytes for one in lot.values()) + local.bytes > UPLOAD_BYTES):
             yield lot
             lot = {}
         lot[name] = local
@@ -113,14 +150,16 @@ def _commit(plan: Plan) -> int:
             present = find_present(wanted, remote)
             lost = sorted(plan.present - find_present(plan.files, remote)) if is_last else []
             if lost:  # the gate has not read them, since they were not to be uploaded
-                raise WorkError(f"{plan.repo}: main lost {summarize_names(lost)} during the push; {retries.AGAIN}")
+                raise WorkError(
+                    f"{plan.repo}: {plan.revision} lost {summarize_names(lost)} during the push; {hub_errors.AGAIN}"
+                )
             markers = [name for name in (manifest.README, manifest.NAME) if name in remote]
             deleted = find_stale(plan.files, remote) if is_last else markers
             return {name: local for name, local in wanted.items() if name not in present}, deleted
 
         _wait_for_rate_limit(times)
         part = f" ({number + 1} of {len(lots)})" if len(lots) > 1 else ""
-        hub.commit(plan.repo, f"{plan.release.document['mixture']['name']} {plan.tag}{part}", changes)
+        hub.commit(plan.repo, f"{plan.message}{part}", changes, plan.revision)
     return len(lots)
 
 
@@ -135,20 +174,33 @@ def _wait_for_rate_limit(times: list[float]) -> None:
     times.append(time.monotonic())
 
 
-def _verify(plan: Plan, state: hub.DatasetState | None) -> str:
-    """Check that the files on main are those of the release, and give the commit of main.
+def _verify(plan: Plan) -> str:
+    """Check that the files of the revision are those of the release, and give its commit.
+
+    The digests are those of the Hub. Of a file in Xet its SHA-256 is what the client stated, so that the digest by
+    which Xet knows the content is compared too.
 
     Raises:
-        WorkError: a file is missing, differs or should not be on main.
+        WorkError: a file is missing, differs or should not be there.
     """
-    if state is None:
+    commit = hub.head(plan.repo, plan.revision)
+    if commit is None:
         raise WorkError(f"{plan.repo}: no longer exists; no tag was created")
-    remote = hub.list_files(plan.repo, state.head)
-    wrong = sorted(set(plan.files) - find_present(plan.files, remote))
-    wrong += find_stale(plan.files, remote)
+    remote = hub.list_files(plan.repo, commit)
+    wrong = set(plan.files) - find_present(plan.files, remote)
+    wrong |= {*find_stale(plan.files, remote), *_different_in_xet(plan, commit)}
     if wrong:
         raise WorkError(
-            f"{plan.repo}: the files on the Hub differ from the local ones ({summarize_names(wrong)}), so no tag was "
-            f"created; {retries.AGAIN}"
+            f"{plan.repo}: the files on the Hub differ from the local ones ({summarize_names(sorted(wrong))}), so no "
+            f"tag was created; {hub_errors.AGAIN}"
         )
-    return state.head
+    return commit
+
+
+def _different_in_xet(plan: Plan, commit: str) -> list[str]:
+    """Give the names of the files of which Xet has another content."""
+    if not xet.is_used():
+        return []
+    digests = {name: digest for name, digest in hub.xet_digests(plan.repo, commit).items() if name in plan.files}
+    local = xet.content_digests([plan.files[name].path for name in digests])
+    return [name for (name, digest), own in zip(digests.items(), local, strict=True) if digest != own]

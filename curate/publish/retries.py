@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from huggingface_hub import set_client_factory
@@ -15,16 +16,15 @@ from huggingface_hub.utils._http import default_client_factory
 from ..errors import WorkError
 from ..progress import say
 from . import hub_errors
+from .send_limit import MAX_SENDS, SendLimit
 
 Answer = TypeVar("Answer")
 
-BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-"""Waiting time before each retry; a time that the Hub asks for has priority."""
+BACKOFF_S = (1.0, 4.0, 16.0, 64.0)
+"""Waiting time before each retry, of which there are `MAX_SENDS` - 1; a time that the Hub asks for has priority."""
 
 TIMEOUT_S = 120.0
 """Limit for connecting and for each read; the client itself has no limit."""
-
-AGAIN = "run the same command again: uploaded files are not sent again"
 
 _FAILED_REQUEST = re.compile(
     r"(?:HTTP Error (?P<status>\d+)|'(?P<error>.*)') thrown while requesting (?P<call>\w+) (?P<url>\S+)"
@@ -48,7 +48,8 @@ def call_with_retries(what: str, call: Callable[[], Answer]) -> Answer:
     Raises:
         HubRefusal: the failure is not transient, or all retries failed; the message gives the reason.
     """
-    for wait in (*BACKOFF_S, None):
+    sent = 0
+    for number, wait in enumerate((*BACKOFF_S, 0.0), start=1):
         try:
             return call()
         except WorkError:
@@ -59,8 +60,10 @@ def call_with_retries(what: str, call: Callable[[], Answer]) -> Answer:
                 raise
             if not failure.is_transient:
                 raise HubRefusal(f"{what}: {failure.message}", failure) from error
-            if wait is None:
-                raise HubRefusal(f"{what}: {failure.message}, {len(BACKOFF_S) + 1} times; {AGAIN}", failure) from error
+            sent += failure.sends
+            if sent + failure.sends > MAX_SENDS:
+                line = f"{what}: {failure.message}, {number} times; {hub_errors.AGAIN}"
+                raise HubRefusal(line, failure) from error
             pause = failure.retry_after or wait
         say(f"{what}: {failure.message}; retry in {pause:.0f} s")
         time.sleep(pause)
@@ -69,12 +72,12 @@ def call_with_retries(what: str, call: Callable[[], Answer]) -> Answer:
 
 @contextmanager
 def client_session() -> Iterator[None]:
-    """Give the client time-outs, one log line for each of its own retries, and no progress bars, inside the block."""
+    """Give the client time-outs, limits, one log line for each of its retries, and no progress bars, in the block."""
     logger = logging.getLogger("huggingface_hub")
     handlers, bars = logger.handlers[:], not are_progress_bars_disabled()
     logger.handlers = [_RetryLogHandler()]
     disable_progress_bars()
-    set_client_factory(_client)
+    set_client_factory(partial(_client, SendLimit()))
     try:
         yield
     finally:
@@ -84,9 +87,14 @@ def client_session() -> Iterator[None]:
             enable_progress_bars()
 
 
-def _client() -> Any:
+def _client(limit: SendLimit) -> Any:
     client = default_client_factory()
     client.timeout = TIMEOUT_S
+    hooks = client.event_hooks
+    client.event_hooks = {
+        "request": [*hooks["request"], limit.before_request],
+        "response": [*hooks["response"], limit.after_response],
+    }
     return client
 
 

@@ -9,20 +9,25 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .discussions import Discussions
 from .server import Answer, Call, Server
 from .store import LFS_BYTES, File, Repository, Store
 from .writing import Writing
+from .xet import Xet
 
 PAGE = 3
 """Entries of a page of the tree."""
 
-ROUTE = re.compile(r"(?:/api)?/datasets/([^/]+/[^/]+?)(?:/(revision|tree|resolve|refs)(?:/([^/]+)(?:/(.*))?)?)?")
+ROUTE = re.compile(
+    r"(?:/api)?/datasets/([^/]+/[^/]+?)(?:/(revision|tree|resolve|refs)(?:/(refs/pr/\d+|[^/]+)(?:/(.*))?)?)?"
+)
 
 
 class Hub(Server):
     """A Hub with `tokens`, each with its user and role (`read` or `write`); nobody else may write.
 
-    `page` is the number of entries on a page of the tree, `waits` what its client, and medmix, slept.
+    `page` is the number of entries on a page of the tree, `waits` what its client, and medmix, slept. All its users
+    are members of `organisations`.
     """
 
     def __init__(self, folder: Path, page: int = PAGE) -> None:
@@ -33,7 +38,10 @@ class Hub(Server):
         self.waits: list[float] = []
         self.page = page
         self.storage = self.url.replace("127.0.0.1", "localhost")  # another host, as LFS has
+        self.organisations: list[str] = []
         self.writing = Writing(self)
+        self.discussions = Discussions(self)
+        self.xet = Xet(self)
 
     def add(self, dataset: str, files: dict[str, bytes], commit: str = "", gated: bool = False) -> str:
         """Add a commit to a dataset, which becomes its `main`."""
@@ -49,6 +57,8 @@ class Hub(Server):
         return {name: self.store.get(file.sha256) for name, file in files.items()}
 
     def answer(self, call: Call) -> Answer:
+        if call.path.startswith("/xet/"):
+            return self.xet.answer(call)
         if call.token and call.token not in self.tokens:
             return error(401, "", "Invalid credentials in Authorization header")
         if call.path == "/api/whoami-v2":
@@ -65,10 +75,15 @@ class Hub(Server):
         if not token:
             return error(401, "", "Invalid username or password.")
         user, role = self.tokens[token]
+        orgs = [{"name": name, "roleInOrg": "write"} for name in self.organisations]
         access = {"displayName": "test", "role": role}
-        return as_json({"type": "user", "name": user, "orgs": [], "auth": {"accessToken": access}})
+        return as_json({"type": "user", "name": user, "orgs": orgs, "auth": {"accessToken": access}})
 
     def _read(self, call: Call) -> Answer:
+        if match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/xet-write-token/(.+)", call.path):
+            return self.xet.token(call.token, match[1], match[2])
+        if match := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/discussions(?:/(\d+))?", call.path):
+            return self.discussions.read(match[1], match[2])
         match = ROUTE.fullmatch(call.path)
         if match is None:
             return Answer(404, b"no such route")

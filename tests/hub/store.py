@@ -11,12 +11,13 @@ LFS_BYTES = 1000
 
 @dataclass(frozen=True)
 class File:
-    """A file of a commit; `oid` is its git id, of one in LFS that of its pointer."""
+    """A file of a commit; `oid` is its git id, of one in LFS that of its pointer; `xet` its digest, if it is there."""
 
     sha256: str
     size: int
     oid: str
     lfs: bool
+    xet: str = ""
 
     def facts(self) -> dict[str, object]:
         """Give size and digests as the tree states them."""
@@ -26,6 +27,7 @@ class File:
             "size": self.size,
             "oid": self.oid,
             "lfs": {"oid": self.sha256, "size": self.size, "pointerSize": len(pointer(self.sha256, self.size))},
+            **({"xetHash": self.xet} if self.xet else {}),
         }
 
 
@@ -39,13 +41,17 @@ def git_id(data: bytes) -> str:
 
 @dataclass
 class Repository:
-    """A dataset: its commits in order, what its branches and tags point to, what LFS holds of it."""
+    """A dataset: its commits in order, what its branches and tags point to, what LFS holds of it.
+
+    `proposals` are its pull requests, each with title, author and status; the commits of the first are `refs/pr/1`.
+    """
 
     commits: dict[str, dict[str, File]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     lfs: set[str] = field(default_factory=set)
+    proposals: list[dict[str, str]] = field(default_factory=list)
     gated: bool | str = False
     private: bool = False
 
@@ -59,13 +65,13 @@ class Repository:
         found = self.refs.get(name) or self.tags.get(name) or name
         return found if found in self.commits else None
 
-    def commit(self, files: dict[str, File], message: str, oid: str = "") -> str:
-        """Add a commit to main and give its id."""
+    def commit(self, files: dict[str, File], message: str, oid: str = "", branch: str = "main") -> str:
+        """Add a commit to a branch and give its id."""
         told = f"{len(self.commits)} {message} {sorted(files.items())}"
         oid = oid or hashlib.sha1(told.encode(), usedforsecurity=False).hexdigest()
         self.commits[oid] = files
         self.messages.append(message)
-        self.refs["main"] = oid
+        self.refs[branch] = oid
         return oid
 
 

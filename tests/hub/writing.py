@@ -17,7 +17,9 @@ from .store import File, Repository, git_id, pointer
 if TYPE_CHECKING:
     from .hub import Hub
 
-ROUTE = re.compile(r"/(?:api/)?datasets/([^/]+/[^/]+?)(?:\.git)?/(preupload|info|commit|tag|settings)(?:/(.*))?")
+ROUTE = re.compile(
+    r"/(?:api/)?datasets/([^/]+/[^/]+?)(?:\.git)?/(preupload|info|commit|tag|settings|branch|discussions)(?:/(.*))?"
+)
 
 
 class Writing:
@@ -46,25 +48,31 @@ class Writing:
         repository = self.hub.repositories.get(dataset)
         if repository is None:
             return error(404, "RepoNotFound", "Repository not found")
-        if dataset.split("/")[0] != user:
+        if what == "discussions":
+            return self.hub.discussions.write(repository, dataset, user, rest, json.loads(call.body))
+        revision = json.loads(call.body).get("ref", {}).get("name", "") if what == "info" else rest or ""
+        is_proposal = revision.startswith("refs/pr/")  # anybody may write to one's own
+        if dataset.split("/")[0] not in (user, *self.hub.organisations) and not is_proposal:
             return error(403, "", "You don't have the required permissions to perform this operation.")
         with self.hub.store.lock:
             if what == "commit":
-                return self._commit(repository, dataset, call.body)
+                return self._commit(repository, dataset, rest or "main", call.body)
             document = json.loads(call.body)
             if what == "preupload":
-                return self._preupload(repository, document)
+                return self._preupload(repository, rest or "main", document)
             if what == "info":
                 return self._batch(repository, dataset, document)
             if what == "settings":
                 return self._settings(repository, document)
+            if what == "branch":
+                return self._branch(repository, rest or "")
             return self._tag(repository, rest, document["tag"])
 
     def _create(self, user: str, wanted: dict[str, Any]) -> Answer:
         from .hub import as_json, error
 
         owner = wanted["organization"] or user
-        if owner != user:
+        if owner not in (user, *self.hub.organisations):
             return error(403, "", f'You don\'t have the rights to create a dataset under the namespace "{owner}"')
         name = f"{owner}/{wanted['name']}"
         address = f"{self.hub.url}/datasets/{name}"
@@ -91,10 +99,21 @@ class Writing:
             repository.private = wanted["visibility"] == "private"
         return as_json({"private": repository.private, "gated": repository.gated})
 
-    def _preupload(self, repository: Repository, document: dict[str, Any]) -> Answer:
-        from .hub import as_json
+    def _branch(self, repository: Repository, name: str) -> Answer:
+        from .hub import as_json, error
 
-        files = repository.commits[repository.main]
+        if name in repository.refs:
+            return error(409, "", f"Branch {name} exists already")
+        repository.refs[name] = repository.main
+        return as_json({})
+
+    def _preupload(self, repository: Repository, revision: str, document: dict[str, Any]) -> Answer:
+        from .hub import as_json, error
+
+        commit = repository.resolved(revision)
+        if commit is None:
+            return error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+        files = repository.commits[commit]
         return as_json(
             {
                 "files": [
@@ -131,14 +150,17 @@ class Writing:
         self.hub.repositories[dataset].lfs.add(sha256)
         return Answer(200, b"", {"ETag": f'"{sha256}"'})
 
-    def _commit(self, repository: Repository, dataset: str, body: bytes) -> Answer:
+    def _commit(self, repository: Repository, dataset: str, branch: str, body: bytes) -> Answer:
         from .hub import as_json, error
 
+        if branch not in repository.refs:
+            return error(404, "RevisionNotFound", f"Invalid rev id: {branch}")
+        head = repository.refs[branch]
         lines = [json.loads(line) for line in body.splitlines()]
         header = lines[0]["value"]
-        if header.get("parentCommit", repository.main) != repository.main:
+        if header.get("parentCommit", head) != head:
             return error(412, "", "The branch has moved: a commit has happened since")
-        files = dict(repository.commits[repository.main])
+        files = dict(repository.commits[head])
         for line in lines[1:]:
             kind, value = line["key"], line["value"]
             if kind == "deletedFile":
@@ -153,8 +175,10 @@ class Writing:
                 return error(400, "", f"LFS object {value['oid']} was not uploaded")
             else:
                 oid = git_id(pointer(value["oid"], value["size"]))
-                files[value["path"]] = File(value["oid"], value["size"], oid, True)
-        commit = repository.commit(files, header["summary"])
+                files[value["path"]] = File(
+                    value["oid"], value["size"], oid, True, self.hub.xet.digests.get(value["oid"], "")
+                )
+        commit = repository.commit(files, header["summary"], branch=branch)
         return as_json({"commitUrl": f"{self.hub.url}/datasets/{dataset}/commit/{commit}", "commitOid": commit})
 
     def _tag(self, repository: Repository, revision: str, tag: str) -> Answer:

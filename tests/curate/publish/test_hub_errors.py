@@ -1,12 +1,14 @@
 """Whatever the Hub does, a push arrives or says plainly why not; no token is ever told."""
 
 import logging
+from collections import Counter
 
 import pytest
 from huggingface_hub import get_session
 
 from medmix.curate.publish import hub_errors, retries
 
+from ...hub.server import Fault
 from .conftest import REPO, one_error, release_files
 
 PASSING = {
@@ -92,16 +94,37 @@ def test_a_race_is_won_on_top_of_what_the_other_did(hub, run, writer, mine):
 
 
 def test_a_hub_that_keeps_failing_is_given_up_and_gone_on_with(hub, run, writer, mine):
-    hub.fail("/commit/", 504, times=7)
+    hub.fail("/commit/", 504, times=5)
     status, _, err = run("push", mine, "--repo", REPO, "--yes")
     assert status == 1
     assert one_error(err) == (
-        f"{REPO}: commit: status 504, 7 times; run the same command again: uploaded files are not sent again"
+        f"{REPO}: commit: status 504, 5 times; run the same command again: uploaded files are not sent again"
     )
     assert hub.repositories[REPO].tags == {}
     sent = len(hub.answered("PUT /lfs/"))
     assert run("push", mine, "--repo", REPO, "--yes")[0] == 0
     assert len(hub.answered("PUT /lfs/")) == sent
+
+
+@pytest.mark.parametrize("kind", [500, 503, 429, "drop", "half"])
+@pytest.mark.parametrize("request_", ["POST .*/preupload/", "POST .*/objects/batch", "PUT /lfs/", "POST .*/commit/"])
+def test_no_content_is_sent_more_than_five_times(hub, run, writer, mine, request_, kind):
+    hub.fail(request_, kind, times=1000)
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 1
+    reason = f"status {kind}" if isinstance(kind, int) else "no response"
+    assert reason in one_error(err)
+    assert one_error(err).endswith("5 times; run the same command again: uploaded files are not sent again")
+    sent = Counter(request.line.split("?")[0] for request in hub.answered(request_))
+    assert max(sent.values()) == 5
+    assert hub.repositories[REPO].tags == {}
+    assert set(hub.repositories[REPO].messages) <= {"initial commit", "sample v1.0.0"}
+
+
+def test_failures_that_are_not_in_a_row_do_not_add_up(hub, run, writer, mine):
+    hub.faults += [Fault("PUT /lfs/", 503, times=1, skip=2 * number) for number in range(8)]
+    status, _, err = run("push", mine, "--repo", REPO, "--yes")
+    assert status == 0, err
 
 
 def test_a_silent_hub_does_not_hang_the_push(hub, run, writer, mine, monkeypatch):
@@ -124,7 +147,7 @@ REFUSED = {
     "another one's dataset": (
         "hf_writer",
         [],
-        "other/pictures: permission denied (You don't have the rights to create a dataset under the name",
+        "other/pictures: someone may not write to other; use --repo with one of someone, or propose it to the owner",
     ),
     "expired on the way": (
         "hf_writer",

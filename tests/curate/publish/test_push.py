@@ -165,12 +165,12 @@ def test_the_mixture_names_the_dataset(hub, run, writer, mine):
     ],
 )
 def test_a_name_that_is_none(run, mine, repo, line):
-    status, _, err = run("push", mine, "--repo", repo)
+    status, _, err = run("push", mine, "--repo", repo, "--yes")
     assert (status, one_error(err)) == (2, line)
 
 
 def test_what_is_no_mix_of_ones_own_is_not_pushed(hub, run, writer, mine, tmp_path):
-    status, _, err = run("push", tmp_path / "nowhere", "--repo", REPO)
+    status, _, err = pushed(run, tmp_path / "nowhere")
     assert status == 2
     assert "is not a finished mix (no manifest.json); build one" in one_error(err)
     assert not (tmp_path / "nowhere").exists()
