@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,17 +23,60 @@ STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_
 """36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
 
 
-def torchrun(mix: Path, out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
-    command = ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(out), *settings]
+SHARED = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
+SHARED = (*SHARED, "train=[tower, projector, lora]", "run.pack_tokens=256")
+RUNS = {
+    "ddp": (*STEPS, "run.parallel=ddp"),
+    "fsdp": (*STEPS, "run.parallel=fsdp"),
+    "bf16": (*SHARED, "run.parallel=fsdp"),
+    "refused": ("run.steps=2", "lora.target_modules=[query]"),
+}
+"""What the two processes train one after the other, since they take longer to start than to train."""
+
+COMMANDS = """
+import contextlib, json, os, sys
+from medmix.cli import main
+
+del os.environ["TORCHELASTIC_USE_AGENT_STORE"]
+for port, arguments in json.loads(sys.argv[1]):
+    os.environ["MASTER_PORT"] = str(port)  # else the ranks look for each other where they last were
+    with contextlib.suppress(SystemExit):
+        main(arguments)
+"""
+
+
+def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "medmix", *command],
+        [sys.executable, *launch, script, *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+def free_ports(count: int) -> list[int]:
+    """Give ports of this machine that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in sockets]
+
+
+@pytest.fixture(scope="module")
+def together(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the runs of `RUNS` by two processes, and what they said."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "commands.py").write_text(COMMANDS)
+    commands = []
+    for port, (name, overrides) in zip(free_ports(len(RUNS)), RUNS.items(), strict=True):
+        settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
+        out = str(folder / name)
+        commands.append([port, ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", out, *settings]])
+    done = torchrun(folder / "commands.py", json.dumps(commands))
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
 
 
 def log(run: Path) -> list[dict[str, object]]:
@@ -46,11 +91,9 @@ def alone(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel: str) -> None:
-    run = tmp_path / "run"
-    done = torchrun(mix, run, *STEPS, f"run.parallel={parallel}")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("trained 6 steps") == 1
+def test_two_ranks_train_as_one(mix: Path, alone: Path, together: tuple[Path, str], parallel: str) -> None:
+    run = together[0] / parallel
+    assert together[1].count("trained 6 steps") == 2  # one line a run, not one a rank
     for key in ("loss", "loss_by_source", "grad_norm", "tokens", "images"):
         for mine, theirs in zip(log(run), log(alone), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
@@ -65,17 +108,15 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
 
-def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
+def test_two_ranks_share_weights_in_bf16(mix: Path, together: tuple[Path, str], tmp_path: Path) -> None:
     """Frozen weights of the language model are in bf16, LoRA and tower in fp32."""
-    settings = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
-    settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
-    loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
-    done = torchrun(mix, tmp_path / "run", *settings, "run.parallel=fsdp")
-    assert done.returncode == 0, done.stderr
+    run = together[0] / "bf16"
+    loop.train(mix, tiny_recipe(*SHARED), tmp_path / "alone", False)
+    assert together[1].count("trained 4 steps") == 1
     for key in ("loss", "grad_norm"):
-        for mine, theirs in zip(log(tmp_path / "run"), log(tmp_path / "alone"), strict=True):
+        for mine, theirs in zip(log(run), log(tmp_path / "alone"), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=5e-3), key
-    file = find_checkpoint(tmp_path / "run") / "language" / "weights.safetensors"
+    file = find_checkpoint(run) / "language" / "weights.safetensors"
     assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
@@ -108,30 +149,12 @@ def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_pat
     script, run = tmp_path / "interrupted.py", tmp_path / "run"
     script.write_text(INTERRUPTED)
     settings = json.dumps([*TINY, "run.steps=6"])
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node=2",
-            script,
-            mix,
-            run,
-            settings,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = torchrun(script, str(mix), str(run), settings)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in run.iterdir()) == [
         "step-00000002", "stopped-0", "stopped-1", "train_log.jsonl",
     ]  # fmt: skip
 
 
-def test_all_ranks_raise_and_rank_0_reports(mix: Path, tmp_path: Path) -> None:
-    done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.target_modules=[query]")
-    assert done.stderr.count("lora.target_modules: the language model has no linear layer query") == 1
+def test_all_ranks_raise_and_rank_0_reports(together: tuple[Path, str]) -> None:
+    assert together[1].count("lora.target_modules: the language model has no linear layer query") == 1
