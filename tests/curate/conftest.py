@@ -33,9 +33,9 @@ def mix(root: Path, once) -> Path:
     return once("sample-mix", lambda folder: build(mixtures.load("sample"), root, folder, BuildOptions()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scanned(mix: Path) -> Callable[[Path], None]:
-    """Give a folder what the sample mix knows of its images, for a build whose reading is not what the test is about."""
+    """Give a folder the scans of the sample mix, for a build whose reading is not what the test is about."""
 
     def scanned(out: Path) -> None:
         for name in ("scans", "comparisons"):

@@ -200,9 +200,7 @@ def test_killed_at_any_moment_and_run_again_it_writes_the_same_bytes(small_mix, 
 
 
 @pytest.mark.parametrize("stage", ["scan", "decide", "materialise", "publish"])
-def test_failed_at_any_stage_and_run_again_it_writes_the_same_bytes(
-    mix, root, scanned, tmp_path, monkeypatch, stage
-):
+def test_failed_at_any_stage_and_run_again_it_writes_the_same_bytes(mix, root, scanned, tmp_path, monkeypatch, stage):
     out = tmp_path / "mix"
     if stage != "scan":
         scanned(out)

@@ -17,21 +17,22 @@ from medmix.train.run import checkpoint, loop
 
 from ..conftest import COLOURS, png, record, tiny_recipe
 
-
 TOWERS = {"patches": False, "class token": True}
 """By name whether the tower has a class token."""
 
 
 @pytest.fixture(scope="module")
-def runs(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def runs(mix: Path, once) -> dict[str, Path]:
     """A run by tower, and beside it the model that it exports."""
-    folders = {}
-    for name, token in TOWERS.items():
-        folders[name] = tmp_path_factory.mktemp("runs") / "learned"
-        recipe = tiny_recipe("run.steps=30", "optim.lr=0.01", f"vision.cls_token={token}")
-        loop.train(mix, recipe, folders[name], False)
-        assert export(folders[name], folders[name].parent / "model") <= 1e-4
-    return folders
+
+    def train(folder: Path) -> None:
+        for name, token in TOWERS.items():
+            recipe = tiny_recipe("run.steps=30", "optim.lr=0.01", f"vision.cls_token={token}")
+            loop.train(mix, recipe, folder / name / "learned", False)
+            assert export(folder / name / "learned", folder / name / "model") <= 1e-4
+
+    folder = once("exported", train)
+    return {name: folder / name / "learned" for name in TOWERS}
 
 
 @pytest.fixture(scope="module", params=TOWERS)

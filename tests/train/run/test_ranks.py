@@ -33,28 +33,41 @@ RUNS = {
 }
 """What the two processes train one after the other, since they take longer to start than to train."""
 
-COMMANDS = """
-import contextlib, json, os, sys
+SCRIPT = """
+import contextlib, json, os, signal, sys
+from pathlib import Path
+import torch
 from medmix.cli import main
+from medmix.train import recipes
+from medmix.train.run import loop
 
+torch.set_num_threads(1)
 del os.environ["TORCHELASTIC_USE_AGENT_STORE"]
-for port, arguments in json.loads(sys.argv[1]):
-    os.environ["MASTER_PORT"] = str(port)  # else the ranks look for each other where they last were
+commands, ports, mix, out, settings = json.loads(sys.argv[1])
+
+def meet_anew():
+    os.environ["MASTER_PORT"] = str(ports.pop())  # else the ranks look for each other where they last were
+
+for arguments in commands:
+    meet_anew()
     with contextlib.suppress(SystemExit):
         main(arguments)
+
+train_step, done = loop.train_step, []
+
+def interrupted(*arguments):
+    done.append(1)
+    if len(done) == 2 and os.environ["RANK"] == "1":
+        signal.raise_signal(signal.SIGINT)
+    return train_step(*arguments)
+
+meet_anew()
+loop.train_step = interrupted
+try:
+    loop.train(Path(mix), recipes.load("smoke-cpu", tuple(settings)), Path(out), False)
+except KeyboardInterrupt:
+    Path(out, "stopped-" + os.environ["RANK"]).touch()
 """
-
-
-def torchrun(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    return subprocess.run(
-        [sys.executable, *launch, script, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,18 +78,32 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def together(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with the runs of `RUNS` by two processes, and what they said."""
-    folder = tmp_path_factory.mktemp("together")
-    (folder / "commands.py").write_text(COMMANDS)
-    commands = []
-    for port, (name, overrides) in zip(free_ports(len(RUNS)), RUNS.items(), strict=True):
-        settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
-        out = str(folder / name)
-        commands.append([port, ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", out, *settings]])
-    done = torchrun(folder / "commands.py", json.dumps(commands))
-    assert done.returncode == 0, done.stderr
-    return folder, done.stderr
+def together(mix: Path, once) -> tuple[Path, str]:
+    """A folder with the runs of `RUNS` and an interrupted one by two processes, and what they said."""
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "script.py").write_text(SCRIPT)
+        commands = []
+        for name, overrides in RUNS.items():
+            settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
+            out = str(folder / name)
+            commands.append(["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", out, *settings])
+        interrupted = [str(mix), str(folder / "interrupted"), [*TINY, "run.steps=6"]]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", folder / "script.py"]
+        done = subprocess.run(
+            [sys.executable, *launch, json.dumps([commands, free_ports(len(RUNS) + 1), *interrupted])],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr
+        (folder / "stderr").write_text(done.stderr)
+
+    folder = once("two-ranks", train)
+    return folder, (folder / "stderr").read_text()
 
 
 def log(run: Path) -> list[dict[str, object]]:
@@ -120,38 +147,8 @@ def test_two_ranks_share_weights_in_bf16(mix: Path, together: tuple[Path, str], 
     assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
-INTERRUPTED = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-from medmix.train import recipes
-from medmix.train.run import loop
-
-train_step, done = loop.train_step, []
-
-def interrupted(*arguments):
-    done.append(1)
-    if len(done) == 2 and os.environ["RANK"] == "1":
-        signal.raise_signal(signal.SIGINT)
-    return train_step(*arguments)
-
-loop.train_step = interrupted
-torch.set_num_threads(1)
-mix, out, settings = sys.argv[1:]
-try:
-    loop.train(Path(mix), recipes.load("smoke-cpu", tuple(json.loads(settings))), Path(out), False)
-except KeyboardInterrupt:
-    Path(out, "stopped-" + os.environ["RANK"]).touch()
-"""
-
-
-def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_path: Path) -> None:
-    script, run = tmp_path / "interrupted.py", tmp_path / "run"
-    script.write_text(INTERRUPTED)
-    settings = json.dumps([*TINY, "run.steps=6"])
-    done = torchrun(script, str(mix), str(run), settings)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in run.iterdir()) == [
+def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(together: tuple[Path, str]) -> None:
+    assert sorted(path.name for path in (together[0] / "interrupted").iterdir()) == [
         "step-00000002", "stopped-0", "stopped-1", "train_log.jsonl",
     ]  # fmt: skip
 
