@@ -132,8 +132,9 @@ def _text(name: str) -> str:
     return (package_files("medmix.cards") / name).read_text(encoding="utf-8")
 
 
+@cache
 def templates() -> jinja2.Environment:
-    """Return the Jinja environment of `cards/`, with the filters that its templates use."""
+    """Return the one Jinja environment of `cards/`, with the filters that its templates use."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=False,  # noqa: S701 - Markdown; the SVG template escapes by itself

@@ -23,9 +23,9 @@ SHARD = "data/slake/train-00000-of-00001.parquet"
 
 
 @pytest.fixture
-def copy(mix, tmp_path) -> Path:
+def copy(mix_of_every_kind, tmp_path) -> Path:
     """A mix of one's own to break."""
-    shutil.copytree(mix, tmp_path / "mix", ignore=shutil.ignore_patterns(".work"))
+    shutil.copytree(mix_of_every_kind, tmp_path / "mix", ignore=shutil.ignore_patterns(".work"))
     return tmp_path / "mix"
 
 

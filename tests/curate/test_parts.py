@@ -26,9 +26,10 @@ from medmix.curate.parts import PASSES, Part
 from medmix.curate.write import manifest, materialise
 from medmix.curate.write.workplace import WORK
 
+from .conftest import SMALL
+
 SAMPLE = mixtures.load("sample")
-SOURCES = ("slake", "vqa_rad", "vqa_med_2019")
-OPTIONS = BuildOptions(only=SOURCES, limit=20)
+OPTIONS = SMALL
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,9 +39,9 @@ def _one_pair_per_task(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def whole(root, once) -> dict[str, bytes]:
+def whole(small_mix) -> dict[str, bytes]:
     """The content of the mix that one process builds."""
-    return content(once("mix-in-one", lambda folder: build(SAMPLE, root, folder, OPTIONS)))
+    return content(small_mix)
 
 
 def content(out: Path) -> dict[str, bytes]:
@@ -112,7 +113,7 @@ main()
 
 def start(root: Path, out: Path, part: str, name: str, killed_after: int = -1) -> subprocess.Popen:
     """Start a part, which kills itself before it has written more files than `killed_after`."""
-    arguments = ["build", "--mixture", "sample", "--root", root, "--out", out, "--only", ",".join(SOURCES)]
+    arguments = ["build", "--mixture", "sample", "--root", root, "--out", out, "--only", ",".join(OPTIONS.only)]
     arguments += ["--limit", OPTIONS.limit, "--workers", 1, "--part", part, "--pass", name]
     command = [sys.executable, "-c", COMMAND, killed_after, *arguments]
     return subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True)

@@ -27,10 +27,9 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def mix(real_data, tmp_path_factory):
-    out = tmp_path_factory.mktemp("real") / "mix"
-    build(mixtures.load("v1"), real_data, out, BuildOptions(only=SOURCES, allow_lost=WITHOUT_IMAGES, workers=2))
-    return out
+def mix(real_data, once):
+    options = BuildOptions(only=SOURCES, allow_lost=WITHOUT_IMAGES, workers=2)
+    return once("real-mix", lambda folder: build(mixtures.load("v1"), real_data, folder, options))
 
 
 def test_every_row_of_the_real_samples_has_its_fate(mix):

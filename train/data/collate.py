@@ -3,19 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from transformers import LlavaImageProcessorPil
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import decode_rgb
 
 from ..recipe import Vision
 from .render import IGNORE_INDEX, count_images
+
+if TYPE_CHECKING:
+    from transformers import LlavaImageProcessorPil
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,10 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
     return torch.from_numpy(normal.transpose(2, 0, 1).copy())
 
 
-def image_processor(vision: Vision) -> LlavaImageProcessorPil:
+def image_processor(vision: Vision) -> "LlavaImageProcessorPil":
     """Give the image processor of transformers that equals `to_tensor`."""
+    from transformers import LlavaImageProcessorPil  # here, since it brings in torchvision, which no batch needs
+
     return LlavaImageProcessorPil(
         do_pad=True,
         size={"shortest_edge": vision.size},

@@ -26,9 +26,10 @@ def copy(mix, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def commercial(root, tmp_path_factory) -> Path:
+def commercial(root, scanned, tmp_path_factory) -> Path:
     """The sample mix for commercial use."""
     folder = tmp_path_factory.mktemp("commercial")
+    scanned(folder / "mix")
     text = (Path(__file__).resolve().parents[3] / "mixtures" / "sample.yaml").read_text()
     path = folder / "business.yaml"
     path.write_text(text.replace("name: sample", "name: business") + "\nlicence_policy: {use: commercial}\n")

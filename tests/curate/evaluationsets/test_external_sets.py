@@ -155,8 +155,8 @@ def test_a_folder_that_is_compared_with_itself(folder):
     assert [entry["id"] for entry in found["unreadable"]] == ["cut.png"]
 
 
-def test_a_mix_with_its_own_test_split_after_its_splits_were_cleaned(mix):
-    found = leak_report.report(mix, [mix], "test", workers=1)
+def test_a_mix_with_its_own_test_split_after_its_splits_were_cleaned(mix_of_every_kind):
+    found = leak_report.report(mix_of_every_kind, [mix_of_every_kind], "test", workers=1)
     assert found["hits"] == []
     assert sum(row["ngram-match"] for row in found["matrix"] if row["source"] == "medqa") > 0
 

@@ -19,14 +19,17 @@ SOURCES = ("slake", "pathvqa", "mimic_cxr", "iu_xray", "medqa", "pubmedqa")
 
 
 @pytest.fixture(scope="session")
-def prepared(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(root: Path, once) -> Path:
     """A mix of six sources with the release that a push of it prepares; do not write there."""
-    out = tmp_path_factory.mktemp("prepared") / "mix"
-    whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
-    shutil.rmtree(out / ".work")
-    (out / planner.WORK).mkdir(parents=True)
-    release.prepare_release(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / planner.WORK)
-    return out
+
+    def prepare(folder: Path) -> None:
+        out = folder / "mix"
+        whole = build(mixtures.load("sample"), root, out, BuildOptions(only=SOURCES))
+        shutil.rmtree(out / ".work")
+        (out / planner.WORK).mkdir(parents=True)
+        release.prepare_release(out, whole, REPO, versions.changelog(None, None, "1.0.0"), out / planner.WORK)
+
+    return once("prepared", prepare) / "mix"
 
 
 @pytest.fixture

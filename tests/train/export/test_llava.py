@@ -17,19 +17,32 @@ from medmix.train.run import checkpoint, loop
 
 from ..conftest import COLOURS, png, record, tiny_recipe
 
+TOWERS = {"patches": False, "class token": True}
+"""By name whether the tower has a class token."""
 
-@pytest.fixture(scope="module", params=[False, True], ids=["patches", "class token"])
-def run(mix: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "learned"
-    loop.train(mix, tiny_recipe("run.steps=30", "optim.lr=0.01", f"vision.cls_token={request.param}"), folder, False)
-    return folder
+
+@pytest.fixture(scope="module")
+def runs(mix: Path, once) -> dict[str, Path]:
+    """A run by tower, and beside it the model that it exports."""
+
+    def train(folder: Path) -> None:
+        for name, token in TOWERS.items():
+            recipe = tiny_recipe("run.steps=30", "optim.lr=0.01", f"vision.cls_token={token}")
+            loop.train(mix, recipe, folder / name / "learned", False)
+            assert export(folder / name / "learned", folder / name / "model") <= 1e-4
+
+    folder = once("exported", train)
+    return {name: folder / name / "learned" for name in TOWERS}
+
+
+@pytest.fixture(scope="module", params=TOWERS)
+def run(runs: dict[str, Path], request: pytest.FixtureRequest) -> Path:
+    return runs[request.param]
 
 
 @pytest.fixture(scope="module")
 def model(run: Path) -> Path:
-    out = run.parent / "model"
-    assert export(run, out) <= 1e-4
-    return out
+    return run.parent / "model"
 
 
 def test_image_and_question_give_our_scores(run: Path, model: Path, tmp_path: Path) -> None:
@@ -72,15 +85,17 @@ def test_it_generates_what_we_answer(mix: Path, run: Path, model: Path) -> None:
     assert processor.decode(made, skip_special_tokens=True) == answer != ""
 
 
-def test_it_loads_where_there_is_no_medmix(model: Path, tmp_path: Path) -> None:
+def test_they_load_where_there_is_no_medmix(runs: dict[str, Path], tmp_path: Path) -> None:
+    models = [str(run.parent / "model") for run in runs.values()]
     code = (
         "import sys; sys.modules['medmix'] = None\n"
         "from transformers import AutoModelForImageTextToText, AutoProcessor\n"
-        f"AutoProcessor.from_pretrained({str(model)!r})\n"
-        f"print(type(AutoModelForImageTextToText.from_pretrained({str(model)!r})).__name__)"
+        f"for model in {models}:\n"
+        "    AutoProcessor.from_pretrained(model)\n"
+        "    print(type(AutoModelForImageTextToText.from_pretrained(model)).__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.strip() == "LlavaForConditionalGeneration", done.stderr
+    assert done.stdout.split() == ["LlavaForConditionalGeneration"] * len(TOWERS), done.stderr
 
 
 def test_the_card_describes_the_run(run: Path, model: Path) -> None:

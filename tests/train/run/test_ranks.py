@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,17 +23,87 @@ STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_
 """36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
 
 
-def torchrun(mix: Path, out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
-    command = ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(out), *settings]
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "medmix", *command],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+SHARED = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
+SHARED = (*SHARED, "train=[tower, projector, lora]", "run.pack_tokens=256")
+RUNS = {
+    "ddp": (*STEPS, "run.parallel=ddp"),
+    "fsdp": (*STEPS, "run.parallel=fsdp"),
+    "bf16": (*SHARED, "run.parallel=fsdp"),
+    "refused": ("run.steps=2", "lora.target_modules=[query]"),
+}
+"""What the two processes train one after the other, since they take longer to start than to train."""
+
+SCRIPT = """
+import contextlib, json, os, signal, sys
+from pathlib import Path
+import torch
+from medmix.cli import main
+from medmix.train import recipes
+from medmix.train.run import loop
+
+torch.set_num_threads(1)
+del os.environ["TORCHELASTIC_USE_AGENT_STORE"]
+commands, ports, mix, out, settings = json.loads(sys.argv[1])
+
+def meet_anew():
+    os.environ["MASTER_PORT"] = str(ports.pop())  # else the ranks look for each other where they last were
+
+for arguments in commands:
+    meet_anew()
+    with contextlib.suppress(SystemExit):
+        main(arguments)
+
+train_step, done = loop.train_step, []
+
+def interrupted(*arguments):
+    done.append(1)
+    if len(done) == 2 and os.environ["RANK"] == "1":
+        signal.raise_signal(signal.SIGINT)
+    return train_step(*arguments)
+
+meet_anew()
+loop.train_step = interrupted
+try:
+    loop.train(Path(mix), recipes.load("smoke-cpu", tuple(settings)), Path(out), False)
+except KeyboardInterrupt:
+    Path(out, "stopped-" + os.environ["RANK"]).touch()
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Give ports of this machine that nobody listens on."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in sockets]
+
+
+@pytest.fixture(scope="module")
+def together(mix: Path, once) -> tuple[Path, str]:
+    """A folder with the runs of `RUNS` and an interrupted one by two processes, and what they said."""
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "script.py").write_text(SCRIPT)
+        commands = []
+        for name, overrides in RUNS.items():
+            settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
+            out = str(folder / name)
+            commands.append(["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", out, *settings])
+        interrupted = [str(mix), str(folder / "interrupted"), [*TINY, "run.steps=6"]]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", folder / "script.py"]
+        done = subprocess.run(
+            [sys.executable, *launch, json.dumps([commands, free_ports(len(RUNS) + 1), *interrupted])],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr
+        (folder / "stderr").write_text(done.stderr)
+
+    folder = once("two-ranks", train)
+    return folder, (folder / "stderr").read_text()
 
 
 def log(run: Path) -> list[dict[str, object]]:
@@ -46,11 +118,9 @@ def alone(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel: str) -> None:
-    run = tmp_path / "run"
-    done = torchrun(mix, run, *STEPS, f"run.parallel={parallel}")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("trained 6 steps") == 1
+def test_two_ranks_train_as_one(mix: Path, alone: Path, together: tuple[Path, str], parallel: str) -> None:
+    run = together[0] / parallel
+    assert together[1].count("trained 6 steps") == 2  # one line a run, not one a rank
     for key in ("loss", "loss_by_source", "grad_norm", "tokens", "images"):
         for mine, theirs in zip(log(run), log(alone), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
@@ -65,73 +135,23 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, tmp_path: Path, parallel
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
 
-def test_two_ranks_share_weights_in_bf16(mix: Path, tmp_path: Path) -> None:
+def test_two_ranks_share_weights_in_bf16(mix: Path, together: tuple[Path, str], tmp_path: Path) -> None:
     """Frozen weights of the language model are in bf16, LoRA and tower in fp32."""
-    settings = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
-    settings = (*settings, "train=[tower, projector, lora]", "run.pack_tokens=256")
-    loop.train(mix, tiny_recipe(*settings), tmp_path / "alone", False)
-    done = torchrun(mix, tmp_path / "run", *settings, "run.parallel=fsdp")
-    assert done.returncode == 0, done.stderr
+    run = together[0] / "bf16"
+    loop.train(mix, tiny_recipe(*SHARED), tmp_path / "alone", False)
+    assert together[1].count("trained 4 steps") == 1
     for key in ("loss", "grad_norm"):
-        for mine, theirs in zip(log(tmp_path / "run"), log(tmp_path / "alone"), strict=True):
+        for mine, theirs in zip(log(run), log(tmp_path / "alone"), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=5e-3), key
-    file = find_checkpoint(tmp_path / "run") / "language" / "weights.safetensors"
+    file = find_checkpoint(run) / "language" / "weights.safetensors"
     assert {tensor.dtype for tensor in load_file(file).values()} == {torch.bfloat16}
 
 
-INTERRUPTED = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-from medmix.train import recipes
-from medmix.train.run import loop
-
-train_step, done = loop.train_step, []
-
-def interrupted(*arguments):
-    done.append(1)
-    if len(done) == 2 and os.environ["RANK"] == "1":
-        signal.raise_signal(signal.SIGINT)
-    return train_step(*arguments)
-
-loop.train_step = interrupted
-torch.set_num_threads(1)
-mix, out, settings = sys.argv[1:]
-try:
-    loop.train(Path(mix), recipes.load("smoke-cpu", tuple(json.loads(settings))), Path(out), False)
-except KeyboardInterrupt:
-    Path(out, "stopped-" + os.environ["RANK"]).touch()
-"""
-
-
-def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(mix: Path, tmp_path: Path) -> None:
-    script, run = tmp_path / "interrupted.py", tmp_path / "run"
-    script.write_text(INTERRUPTED)
-    settings = json.dumps([*TINY, "run.steps=6"])
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node=2",
-            script,
-            mix,
-            run,
-            settings,
-        ],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in run.iterdir()) == [
+def test_ctrl_c_that_one_rank_sees_stops_all_at_the_same_step(together: tuple[Path, str]) -> None:
+    assert sorted(path.name for path in (together[0] / "interrupted").iterdir()) == [
         "step-00000002", "stopped-0", "stopped-1", "train_log.jsonl",
     ]  # fmt: skip
 
 
-def test_all_ranks_raise_and_rank_0_reports(mix: Path, tmp_path: Path) -> None:
-    done = torchrun(mix, tmp_path / "run", "run.steps=2", "lora.target_modules=[query]")
-    assert done.stderr.count("lora.target_modules: the language model has no linear layer query") == 1
+def test_all_ranks_raise_and_rank_0_reports(together: tuple[Path, str]) -> None:
+    assert together[1].count("lora.target_modules: the language model has no linear layer query") == 1
