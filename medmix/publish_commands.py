@@ -10,6 +10,7 @@ import click
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.progress import say
 
+from .options import workers_option
 from .printing import print_json
 from .publish_printing import print_diff, print_plan, print_published, print_pushed
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--revision", metavar="BRANCH", default="main", show_default=True, help="Commit to a branch; only main is tagged."
 )
+@workers_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def push(
     mix: Path,
@@ -38,6 +40,7 @@ def push(
     message: str,
     pull_request: bool,
     revision: str,
+    workers: int,
     as_json: bool,
 ) -> int:
     """Publish a mix on the Hub.
@@ -53,12 +56,14 @@ def push(
       medmix push mixes/v1 --repo OWNER/NAME --public
       medmix push mixes/v1 --repo OWNER/NAME --pr --message "Add the films of June"
     """
+    from medmix.curate.publish import unchanged
     from medmix.curate.publish.options import Options
 
-    options = Options(public, dry_run, yes, message.strip(), pull_request, revision)
+    options = Options(public, dry_run, yes, message.strip(), pull_request, revision, workers)
     options.validate()
     if not (dry_run or yes or _is_terminal()):
         raise UsageError("there is no terminal to confirm the push on; give --yes, or --dry-run for the plan")
+    unchanged.require_tables(mix)
     user = _authorize(repo, pull_request) if repo and not dry_run else None
 
     from medmix.curate.publish import planner
@@ -72,7 +77,7 @@ def push(
                 pushing.update_settings(plan.repo, plan.settings)
             print_published(plan, dry_run, as_json)
             return 0
-        findings = pushing.check_plan(plan, mix) if dry_run else []
+        findings = pushing.check_plan(plan, mix, options) if dry_run else []
         document: dict[str, Any] = {"plan": plan.to_dict(), "findings": findings}
         if not as_json:
             print_plan(document["plan"])

@@ -16,5 +16,6 @@ __all__ = (
     "rehydrate",
     "retries",
     "snapshot",
+    "unchanged",
     "versions",
 )

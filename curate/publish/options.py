@@ -24,6 +24,7 @@ class Options:
         message: of the commit; "" for name and tag of the mixture.
         pull_request: propose the files in a pull request.
         revision: the branch to commit to, or an open pull request (`refs/pr/1`).
+        workers: processes that read the files before the upload.
     """
 
     public: bool = False
@@ -32,6 +33,7 @@ class Options:
     message: str = ""
     pull_request: bool = False
     revision: str = MAIN
+    workers: int = 1
 
     @property
     def is_draft(self) -> bool:

@@ -10,7 +10,7 @@ from .. import locks
 from ..errors import UsageError, WorkError
 from ..fetch.hub import Remote
 from ..write import manifest
-from . import hub, hub_user, plan, release, retries, snapshot, versions, xet
+from . import hub, hub_user, plan, release, retries, snapshot, unchanged, versions, xet
 from .diff import compare
 from .hub import LocalFile, summarize_names
 from .hub_user import User
@@ -169,7 +169,8 @@ def _read_full_manifest(mix: Path) -> dict[str, Any]:
         raise UsageError(f"{mix / manifest.NAME}: names {wrong[0]!r}, which is not a file in the mix; build it again")
     if not any(file.startswith("data/") for file in full["files"]):
         raise WorkError(f"{mix}: none of its records may be redistributed, so there is nothing to publish")
-    release.require_unchanged(mix, full)
+    unchanged.require(mix, full["files"], unchanged.TABLES)
+    unchanged.require(mix, full["files"], unchanged.SHARDS)
     return full
 
 

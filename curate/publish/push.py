@@ -17,12 +17,8 @@ from ..errors import WorkError
 from ..fetch.hub import Remote
 from ..progress import say, track
 from ..write import manifest
-<<<<<<< HEAD
-from . import hub, retries
+from . import hub, hub_errors, xet
 from .gate.check import check
-=======
-from . import gate, hub, hub_errors, xet
->>>>>>> g-xet
 from .hub import LocalFile, summarize_names
 from .options import MAIN, PULL_REQUEST_REVISION, Options
 from .plan import Plan, Settings, batches, changed_settings, find_present, find_stale
@@ -45,9 +41,9 @@ Stamps = dict[Path, tuple[int, int]]
 """Size and modification time of files, which show that a file changed after the gate read it."""
 
 
-def check_plan(plan: Plan, mix: Path) -> list[str]:
+def check_plan(plan: Plan, mix: Path, options: Options) -> list[str]:
     """List what forbids the push."""
-    return check(plan.release, plan.to_upload, mix)
+    return check(plan.release, plan.to_upload, mix, options.workers)
 
 
 def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:
@@ -58,7 +54,7 @@ def execute(plan: Plan, mix: Path, options: Options) -> PublishedVersion:
             from the local ones, and no tag was created.
     """
     stamps = _file_stamps(plan.to_upload.values())
-    if findings := check_plan(plan, mix):
+    if findings := check_plan(plan, mix, options):
         rest = len(findings) - MAX_FINDINGS
         more = f"; and {rest} more, see --dry-run" if rest > 0 else ""
         raise WorkError(f"nothing was uploaded: {'; '.join(findings[:MAX_FINDINGS])}{more}")

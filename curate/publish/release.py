@@ -27,9 +27,8 @@ from ..describe import attribution, cards, croissant, report, statistics
 from ..errors import WorkError
 from ..evaluationsets import item_keys
 from ..licences import effective
-from ..progress import track
 from ..record import VERDICTS
-from ..shards import file_sha256, write_text
+from ..shards import write_text
 from ..write import ledger, manifest
 from . import pointers, record_digests, record_tables
 
@@ -86,21 +85,6 @@ def prepare_release(mix: Path, full: Mapping[str, Any], repo: str, changelog: Ch
             shutil.rmtree(old)
         _write_or_refuse(folder, mix, full, repo, changelog)
     return Release(folder, manifest.read(folder))
-
-
-def require_unchanged(mix: Path, full: Mapping[str, Any]) -> None:
-    """Compare the files of a mix of which a release is made with the manifest of the mix.
-
-    Raises:
-        WorkError: a file is missing or has other bytes than those that the build wrote.
-    """
-    made_of = ("data", pointers.FOLDER, record_digests.NAME, LEDGER, item_keys.NAME)
-    names = [name for name in full["files"] if name.split("/")[0] in made_of]
-    for name in track(names, len(names), "comparing the mix with its manifest"):
-        if not (mix / name).is_file():
-            raise WorkError(f"{mix / name}: is missing, nothing was uploaded; build the mix again")
-        if file_sha256(mix / name) != full["files"][name]["sha256"]:
-            raise WorkError(f"{mix / name}: its bytes differ from those that the build wrote; build the mix again")
 
 
 @contextmanager

@@ -80,8 +80,11 @@ def test_tags_and_entities_of_a_page_hide_nothing(page):
 def test_real_reports_share_no_phrase_with_real_texts_of_other_sources(real_data):
     with (real_data / "iu_xray/indiana_reports.csv").open(encoding="utf-8", newline="") as file:
         reports = [f"{row['findings']}\n{row['impression']}" for row in csv.DictReader(file)]
-    others = [line for path in (real_data / "roco/data").rglob("captions.txt") for line in path.open(encoding="utf-8")]
-    others += [json.loads(line)["question"] for line in (real_data / "medmcqa/data/dev.json").open(encoding="utf-8")]
+    others = []
+    for path in (real_data / "roco/data").rglob("captions.txt"):
+        others += path.read_text(encoding="utf-8").splitlines()
+    questions = (real_data / "medmcqa/data/dev.json").read_text(encoding="utf-8").splitlines()
+    others += [json.loads(line)["question"] for line in questions]
     abstracts = json.loads((real_data / "pubmedqa/data/ori_pqal.json").read_text(encoding="utf-8"))
     others += [" ".join(item["CONTEXTS"]) for item in abstracts.values()]
     assert (len(reports), len(others)) == (600, 2010)
