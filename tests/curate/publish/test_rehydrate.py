@@ -193,5 +193,5 @@ def test_a_copy_that_names_files_elsewhere_is_refused(run, published, copies, tm
     document["files"] |= manifest.file_facts(copy, ["full_manifest.json"])
     manifest.write(copy, document)
     status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
-    assert status == 1
-    assert f"lists {name!r}, which no mix has; nothing was written" in one_error(err)
+    assert status == 2
+    assert f"full_manifest.json: files has the name {name!r}, which no mix has" in one_error(err)
