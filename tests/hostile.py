@@ -12,7 +12,7 @@ HOSTILE = {
     "links": "](javascript:alert(1)) [a](javascript:alert(1)) ![p](http://x/p.png) <javascript:alert(1)> [a]: x",
     "tables": "| a | b |\n| --- | --- |\n| c \\| d \\",
     "blocks": "\n\n# heading\n- list\n1. one\n***\n---\n===\n    code\n> quote\n\n<div>",
-    "code": "`x` ``y`` ```\n~~~\n```\n`|` \\` ` *a* __b__ ~~c~~ \"); import os; (\"",
+    "code": '`x` ``y`` ```\n~~~\n```\n`|` \\` ` *a* __b__ ~~c~~ "); import os; ("',
     "controls": "\x00\x1b[31m\u2028\r\n\x85<b>",
 }
 """Added to each text, one kind at a time."""
@@ -53,7 +53,7 @@ def elements(page: str) -> Counter[tuple[str, tuple[str, ...]]]:
 def structure(page: str) -> list[str]:
     """Give the signs of each line of Markdown that make an element: escaped ones and code make none."""
     kept, fence = [], False
-    for line in page.removeprefix("---\n").partition("\n---\n")[2 if page.startswith("---\n") else 0].split("\n"):
+    for line in (page.partition("\n---\n")[2] if page.startswith("---\n") else page).split("\n"):
         if line.startswith("```"):
             fence = not fence
             kept.append(line)

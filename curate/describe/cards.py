@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -66,7 +66,9 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
         texts[f"datasheets/{source}.md"] = _datasheet(environment, "answers_source.jinja", source_context)
     for name, plot in PLOTS.items():
         chart = bars(plot.rows(context["manifest"]))
-        texts[f"plots/{name}.svg"] = templates.pages().get_template("bars.svg.jinja").render(title=plot.title, bars=chart)
+        texts[f"plots/{name}.svg"] = (
+            templates.pages().get_template("bars.svg.jinja").render(title=plot.title, bars=chart)
+        )
     return texts
 
 

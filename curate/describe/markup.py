@@ -2,7 +2,8 @@
 
 The templates' own words are Markdown, HTML, SVG or BibTeX; values come from manifests, ledgers and results files,
 which a stranger may have written. The rule: a value is one line of plain text. It shows as the characters that it has
-and makes no element, link, image or entity, whatever is printed beside it; only code spans stay, which `facts` use. The environments of `templates`
+and makes no element, link, image or entity, whatever is printed beside it; only code spans stay, which `facts` use.
+Bare addresses may become links where a reader makes some, but of http and mail only. The environments of `templates`
 escape every value by this rule; a `Markup` is finished text of the page's format and passes as it is.
 
 Markdown has no quoting that holds everywhere, hence the filters by place: `text` in a line or a cell, `code` in a code

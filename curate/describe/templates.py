@@ -1,6 +1,6 @@
 """The environments of the templates in `cards/`: one for each kind of page, by how it escapes (`markup`).
 
-A template is Markdown, unless its name says otherwise. Sentences that also stand in JSON are rendered as plain text there.
+A template is Markdown, unless its name says otherwise. Sentences that also stand in JSON are plain text there.
 """
 
 from collections.abc import Mapping, Sequence

@@ -108,7 +108,14 @@ SHAPE: dict[str, Any] = {
 }
 """The types of the keys of a manifest, where they are there; other keys may have any."""
 
-_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", dict: "an object", None: "null"}
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    None: "null",
+}
 
 
 def parse(data: bytes) -> Part:

@@ -5,12 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from medmix.curate.describe.markup import text
-
-import numpy as np
-
 from medmix.curate.errors import WorkError
 
 from .. import intervals
@@ -105,7 +103,16 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     rows = document["contributions"]
     by_kind = {(row["kind"], row["source"], *Key.of(row)): row for row in rows}
     keys = list(dict.fromkeys((row["source"], *Key.of(row)) for row in rows))
-    head = ["source", "benchmark", "metric", "all sources", "without it", Markup("**contribution** (all − without)"), "p", "q"]
+    head = [
+        "source",
+        "benchmark",
+        "metric",
+        "all sources",
+        "without it",
+        Markup("**contribution** (all − without)"),
+        "p",
+        "q",
+    ]
     head += ["it alone", "all − it alone", "p", "q"]
     lines = []
     for source, *name in keys:

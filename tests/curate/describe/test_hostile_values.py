@@ -87,7 +87,6 @@ def test_no_value_makes_an_element_of_a_plot(texts, harmless):
 
 def test_values_stay_inside_the_entries_of_bibtex(texts, harmless):
     text = texts[cards.CITATION]
-    assert text.count("@") - text.count("(at)") >= 1
     own = text.split("\n\n")[0]
     assert own.startswith("@misc{")
     assert own.endswith("}")
@@ -160,7 +159,7 @@ def test_every_filter_by_place():
 
 @pytest.mark.parametrize(
     "entry",
-    ["@preamble{\"x\"}", "@misc{a, title={\\input{/etc/passwd}}}", "@misc{a}}", "text", "@misc{a, t={^^5cinput}}", "@a{"],
+    ['@preamble{"x"}', "@misc{a, title={\\input{/etc/passwd}}}", "@misc{a}}", "text", "@misc{a, t={^^5cinput}}", "@a{"],
 )
 def test_a_citation_that_is_more_than_an_entry_is_left_out(entry):
     assert markup.citation(entry) == markup.LEFT_OUT
