@@ -123,7 +123,7 @@ def read(path: Path) -> Result:
 
 def _file_name(name: Any, path: Path) -> str:
     """Refuse a name that leads out of the folder of the results."""
-    if not isinstance(name, str) or Path(name).name != name or name in (".", "..") or "\0" in name:
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".", "..") or "\0" in name:
         raise UsageError(f"{path}: files.predictions is {name!r:.60}, which is no name of a file beside it; {REMEDY}")
     return name
 
