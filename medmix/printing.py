@@ -45,14 +45,14 @@ def print_build(manifest: dict[str, Any]) -> None:
 
 
 def print_statuses(statuses: "Sequence[SourceStatus]", as_json: bool) -> None:
-    """Print the status of each source's files, and the problems below."""
+    """Print the status of each source's files; below, the problems and what has no known digest."""
     rows = [asdict(status) for status in statuses]
     if as_json:
         print_json(rows)
         return
     print_table(rows, ("source", "state", "layout", "revision"))
     for status in statuses:
-        for problem in status.problems:
+        for problem in (*status.problems, *status.unchecked):
             click.echo(f"{status.source}: {problem}")
 
 

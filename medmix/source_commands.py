@@ -73,7 +73,8 @@ if TYPE_CHECKING:
     default="sources",
     help="Folder that holds one folder per source.  [default: ./sources]",
 )
-@click.option("--check", "only_check", is_flag=True, help="Verify local files; download nothing.")
+@click.option("--check", "only_check", is_flag=True, help="Verify local files by their digests; download nothing.")
+@click.option("--quick", is_flag=True, help="With --check: compare only names and sizes.")
 @click.option("--articles", "only_articles", is_flag=True, help="Fetch only the licences of PubMed Central articles.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def fetch(
@@ -81,6 +82,7 @@ def fetch(
     mixture_name: str | None,
     root: Path,
     only_check: bool,
+    quick: bool,
     only_articles: bool,
     as_json: bool,
 ) -> int:
@@ -90,7 +92,8 @@ def fetch(
     and for evaluation sets that are no source, the manual steps are printed, with exit code 0. Without SOURCE and
     --mixture, all sources are fetched.
 
-    --check exits with 1 if a source is damaged or of another version, or if a named source or set is absent.
+    --check exits with 1 if a source is damaged or of another version, or if a named source or set is absent. The next
+    run without it downloads damaged files again. Files that medmix did not download are listed as NOT CHECKED.
     --articles fetches the licences of figures whose rows name none from PubMed Central into ROOT/pmc_articles/.
 
     \b
@@ -100,10 +103,12 @@ def fetch(
       medmix fetch --articles --root /data/sources
     """
     from medmix.curate.evaluationsets import external_sets
-    from medmix.curate.fetch import downloads
+    from medmix.curate.fetch import contents, downloads
     from medmix.curate.mixtures import load
     from medmix.curate.read import source_status
 
+    if quick and not only_check:
+        raise UsageError("--quick needs --check")
     if only_articles:
         if sources or only_check or mixture_name:
             raise UsageError("--articles takes no SOURCE, --mixture and --check: it covers all sources under --root")
@@ -117,7 +122,10 @@ def fetch(
         sources, sets = tuple(mixture.sources), [item for item in mixture.evaluation if item.images]
     if only_check:
         statuses = source_status.check_sources(sources, root)
-        statuses += [external_sets.status(item, root) for item in sets]
+        of_sets = [external_sets.status(item, root) for item in sets]
+        if not quick:
+            statuses, of_sets = contents.check_contents(statuses, root), contents.without_digests(of_sets)
+        statuses += of_sets
         print_statuses(statuses, as_json)
         return WorkError.exit_code if source_status.failed_checks(statuses, named=bool(sources)) else 0
     outcomes = downloads.fetch_sources(sources, root)

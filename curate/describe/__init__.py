@@ -3,4 +3,14 @@
 Every number and statement comes from there. For cards, the wing reads no upstream files. It decides nothing.
 """
 
-__all__ = ("attribution", "card_metadata", "cards", "croissant", "licence_report", "report", "statistics")
+__all__ = (
+    "attribution",
+    "card_metadata",
+    "cards",
+    "croissant",
+    "licence_report",
+    "markup",
+    "report",
+    "statistics",
+    "templates",
+)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -10,25 +10,23 @@ from typing import Any
 
 import jinja2
 import yaml
+from markupsafe import Markup
 
-from ..licences import spdx
 from ..record import REASONS, SPLITS
 from ..shards import write_text
 from ..sources import layouts
 from ..write.manifest import README, shards_of
+from . import templates
 from .card_metadata import metadata
-from .plots import PLOTS, bars, largest_first, total_counts
+from .plots import PLOTS, bars
+from .templates import DATASHEET
 
 ATTRIBUTION = "ATTRIBUTION.md"
 CITATION = "CITATION.bib"
 LICENSE = "LICENSE.md"
-DATASHEET = "datasheet.md"
 
 MAX_LINES = 4
 """Of warnings, and of notes, that the card lists; the datasheet has all."""
-
-MAX_NOTE = 140
-"""Characters of a note in the card."""
 
 
 def templates_digest() -> str:
@@ -53,14 +51,14 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
 
     The manifest must contain `statistics`, and `files` with at least the shards.
     """
-    environment = templates()
+    environment = templates.markdown()
     context = _context(document)
-    context |= {name: render_lines(f"{name}.jinja", document) for name in ("biases", "limitations")}
+    context |= {name: _sentences(f"{name}.jinja", document) for name in ("biases", "limitations")}
     texts = {
         README: environment.get_template("README.md.jinja").render(context),
         LICENSE: environment.get_template("LICENSE.md.jinja").render(context),
         ATTRIBUTION: environment.get_template("ATTRIBUTION.md.jinja").render(context),
-        CITATION: environment.get_template("CITATION.bib.jinja").render(context),
+        CITATION: templates.plain().get_template("CITATION.bib.jinja").render(context),
         DATASHEET: _datasheet(environment, "answers_mix.jinja", context),
     }
     for source, entry in context["sources"].items():
@@ -68,18 +66,35 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
         texts[f"datasheets/{source}.md"] = _datasheet(environment, "answers_source.jinja", source_context)
     for name, plot in PLOTS.items():
         chart = bars(plot.rows(context["manifest"]))
-        texts[f"plots/{name}.svg"] = environment.get_template("bars.svg.jinja").render(title=plot.title, bars=chart)
+        texts[f"plots/{name}.svg"] = (
+            templates.pages().get_template("bars.svg.jinja").render(title=plot.title, bars=chart)
+        )
     return texts
 
 
 def render_lines(template: str, document: Mapping[str, Any]) -> list[str]:
-    """Render a template and return its lines, without empty ones."""
-    return [line.strip() for line in render_template(template, document).splitlines() if line.strip()]
+    """Render a template as plain text and return its lines, without empty ones."""
+    return _lines(render_plain(template, document))
 
 
-def render_template(template: str, document: Mapping[str, Any], **variables: Any) -> str:
-    """Render one template from the manifest and further variables."""
-    return templates().get_template(template).render(_context(document) | variables)
+def render_plain(template: str, document: Mapping[str, Any]) -> str:
+    """Render one template from the manifest, as a text that is no Markdown."""
+    return templates.plain().get_template(template).render(_context(document))
+
+
+def _sentences(template: str, document: Mapping[str, Any]) -> list[Markup]:
+    """Render a template as Markdown and return its lines, for a template that prints them."""
+    text = templates.markdown().get_template(template).render(_context(document))
+    return [Markup(line) for line in _lines(text)]  # noqa: S704 - its values are escaped
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def render_page(template: str, document: Mapping[str, Any], **variables: Any) -> str:
+    """Render a page of HTML from the manifest and further variables."""
+    return templates.pages().get_template(template).render(_context(document) | variables)
 
 
 def _datasheet(environment: jinja2.Environment, answers: str, context: Mapping[str, Any]) -> str:
@@ -93,7 +108,7 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
     sources = manifest["sources"]
     shards = shards_of(manifest)
     return {
-        "metadata": yaml.safe_dump(metadata(manifest, shards), sort_keys=False, allow_unicode=True, width=100),
+        "metadata": _front_matter(metadata(manifest, shards)),
         "manifest": manifest,
         "mixture": manifest["mixture"],
         "about": manifest["mixture"]["about"],
@@ -117,6 +132,11 @@ def _context(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _front_matter(data: Mapping[str, Any]) -> Markup:
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return Markup(text)  # noqa: S704 - YAML quotes its values
+
+
 def _is_converted(source: str, layout_name: str) -> bool:
     """Return whether a mix stores the images of a layout as PNG."""
     return any(layout.images for layout in layouts(source) if layout.name == layout_name)
@@ -125,57 +145,4 @@ def _is_converted(source: str, layout_name: str) -> bool:
 @cache
 def load_asset(name: str) -> Any:
     """Load a YAML file of `cards/`."""
-    return yaml.safe_load(_text(name))
-
-
-def _text(name: str) -> str:
-    return (package_files("medmix.cards") / name).read_text(encoding="utf-8")
-
-
-@cache
-def templates() -> jinja2.Environment:
-    """Return the one Jinja environment of `cards/`, with the filters that its templates use."""
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text),
-        autoescape=False,  # noqa: S701 - Markdown; the SVG template escapes by itself
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        cell=_cell,
-        number=_number,
-        share=_share,
-        licence_url=spdx.url,
-        total_counts=total_counts,
-        largest_first=largest_first,
-        shared_rows=_shared_rows,
-        short=_short,
-    )
-    return environment
-
-
-def _cell(text: object) -> str:
-    """Escape a text for a cell of a Markdown table: one line, no markup."""
-    line = " ".join(str(text).split())
-    for character in "\\`*_[]|<>":
-        line = line.replace(character, "\\" + character)
-    return line
-
-
-def _shared_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows of a leak matrix that have a leak."""
-    return [row for row in rows if row["leaks"]]
-
-
-def _short(note: str) -> str:
-    return note if len(note) <= MAX_NOTE else f"{note[:MAX_NOTE]}... (whole in `{DATASHEET}`)"
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _share(part: int, total: int) -> str:
-    return f"{100 * part / total:.1f}%" if total else "none"
+    return yaml.safe_load(templates.read(name))

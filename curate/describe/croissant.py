@@ -18,7 +18,7 @@ from ..shards import write_text
 from ..write.features import FEATURES
 from ..write.manifest import shards_of
 from .card_metadata import by_config
-from .cards import load_asset, render_lines, render_template
+from .cards import load_asset, render_lines, render_plain
 
 NAME = "croissant.json"
 
@@ -91,7 +91,7 @@ def describe(manifest: Mapping[str, Any]) -> dict[str, Any]:
         **{key: value for key, value in optional.items() if value},
         "license": _licences(manifest["sources"].values()),
         "usageInfo": _usage(manifest["totals"]["kept_by_verdict"]),
-        "citeAs": render_template("CITATION.bib.jinja", manifest).split("\n\n")[0],
+        "citeAs": render_plain("CITATION.bib.jinja", manifest).split("\n\n")[0],
         "inLanguage": sorted({code for entry in manifest["sources"].values() for code in entry["kept_by_language"]}),
         "keywords": ["medical", "vision-language"],
         **_responsible(manifest),

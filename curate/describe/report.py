@@ -8,7 +8,7 @@ import polars as pl
 
 from ..decide.leaks import KINDS
 from ..shards import write_text
-from .cards import render_template
+from .cards import render_page
 
 NAME = "report/index.html"
 EXAMPLES = 3
@@ -23,7 +23,7 @@ def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
 
 def text(mix: Path, document: Mapping[str, Any]) -> str:
     """Return the page, a pure function of manifest and ledger."""
-    return render_template("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS)
+    return render_page("report.html.jinja", document, examples=_examples(mix, document), kinds=KINDS)
 
 
 def _examples(mix: Path, document: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -3,4 +3,4 @@
 The wing knows which files may be downloaded and which have arrived (`read.download_record`). It does not parse them.
 """
 
-__all__ = ("downloads", "hub")
+__all__ = ("contents", "downloads", "hub")

@@ -120,6 +120,7 @@ def _is_finished(fetched: Download, folder: Path, place: facts.Upstream) -> bool
         and fetched.dataset == place.dataset
         and place.revision in (None, fetched.commit)
         and all(any(fnmatchcase(name, pattern) for name in fetched.files) for pattern in place.files)
+        and not fetched.damaged
         and not fetched.damaged_files(folder)
     )
 
@@ -156,12 +157,13 @@ def _download(source: str, place: facts.Upstream, folder: Path) -> tuple[Downloa
 def _present_files(
     folder: Path, remotes: Iterable[hub.Remote], earlier: Download | None
 ) -> Iterator[tuple[str, DownloadedFile]]:
-    """Give the files that need no download; files that an earlier run finished are not read again."""
+    """Give the files that need no download; files that an earlier run finished are not read again, but damaged ones."""
     for remote in remotes:
         path = folder / remote.path
         if not path.is_file() or path.stat().st_size != remote.bytes:
             continue
-        if earlier is not None and (known := earlier.files.get(remote.path)):
+        known = earlier.files.get(remote.path) if earlier and remote.path not in earlier.damaged else None
+        if known:
             yield remote.path, known
             continue
         content = hub.ContentCheck(remote)

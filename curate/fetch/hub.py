@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 from huggingface_hub import constants
 from huggingface_hub.errors import (
@@ -126,8 +126,20 @@ def list_files(dataset: str, commit: str) -> list[Remote]:
     while url is not None:
         page = _get(url)
         entries += page.json()
-        url = page.links.get("next", {}).get("url")
+        url = _next_page(page, url)
     return [_remote(entry) for entry in entries if entry["type"] == "file"]
+
+
+def _next_page(page: Any, url: str) -> str | None:
+    """Give the address of the next page of a listing; a request to it has the token, so it must be the Hub's."""
+    link = page.links.get("next", {}).get("url")
+    following = urljoin(url, link) if link else None
+    if following is not None and urlsplit(following)[:2] != urlsplit(constants.ENDPOINT)[:2]:
+        raise Unreachable(
+            f"{constants.ENDPOINT} continues a listing at {urlsplit(following).netloc}, which is not the Hub; "
+            "is a proxy between?"
+        )
+    return following
 
 
 def _remote(entry: dict[str, Any]) -> Remote:

@@ -6,7 +6,6 @@ Each record is compared with the digests of its pointer, each shard with the ful
 no mix is written then.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +29,6 @@ from ..write.workplace import place, remove_all, working
 from . import pointer_matching, pointers, record_digests, record_tables, release, snapshot
 
 Value = TypeVar("Value")
-
-_NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+){0,2}(\.[a-z]+)?")
-"""Names of the files of a mix; none may lead out of its folder."""
 
 MAX_LISTED = 50
 """Records listed by name."""
@@ -78,18 +74,26 @@ def _open_copy(name: str, work: Path) -> Path:
         raise WorkError(f"{copy}: {manifest.MODIFIED}")
     if "published" not in document:
         raise UsageError(f"{name}: is a full mix already; give a mix that medmix push published")
+    _validate_files(copy, document)
     return copy
 
 
+def _validate_files(copy: Path, document: Mapping[str, Any]) -> None:
+    """Refuse a copy that lacks a listed file, or has one of another digest; shards are compared when they are used."""
+    for file, listed in document["files"].items():
+        if not (copy / file).is_file():
+            raise WorkError(f"{copy}: {file} is missing, which the manifest lists; copy or download it again")
+        if file.split("/")[0] != "data" and file_sha256(copy / file) != listed["sha256"]:
+            raise WorkError(f"{copy / file}: {snapshot.DIFFERENT_DIGEST}; copy or download it again")
+
+
 def _read_full_manifest(copy: Path) -> dict[str, Any]:
-    """Read the full manifest, whose digest must be the one in the manifest of the copy."""
-    if file_sha256(copy / release.FULL_MANIFEST) != manifest.read(copy)["files"][release.FULL_MANIFEST]["sha256"]:
-        raise WorkError(f"{copy / release.FULL_MANIFEST}: {snapshot.DIFFERENT_DIGEST}")
-    full = manifest.read_file(copy / release.FULL_MANIFEST)
-    for name in full["files"]:
-        if not _NAME.fullmatch(name):
-            raise WorkError(f"{copy / release.FULL_MANIFEST}: lists {name!r}, which no mix has; nothing was written")
-    return full
+    """Read the full manifest, which the manifest of the copy must list, as it must the ledger and the keys."""
+    listed = manifest.read(copy)["files"]
+    for file in (release.FULL_MANIFEST, release.LEDGER, item_keys.NAME):
+        if file not in listed:
+            raise WorkError(f"{copy}: {manifest.NAME} does not list {file}; give a mix that medmix push published")
+    return manifest.read_file(copy / release.FULL_MANIFEST)
 
 
 def _withheld_sources(published: Mapping[str, Any], full: Mapping[str, Any]) -> list[str]:
@@ -128,7 +132,7 @@ def _rebuild(
     layouts = {source: replace(rule.sources[source], layout=full["sources"][source]["layout"]) for source in sources}
     rule = replace(rule, sources={**rule.sources, **layouts})
     lost = [source for source in full["settings"]["allow_lost"] if source in sources]
-    found, _ = inputs.find(rule, root, only=tuple(sources), allow_lost=lost)
+    found, _ = inputs.find(rule, root, only=tuple(sources), allow_lost=lost, may_omit=False)
     found = [replace(entry, facts=_facts_of_build(full, entry)) for entry in found]
     limit = full["settings"]["limit"]
     model = find_model(options.language_model)

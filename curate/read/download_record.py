@@ -29,11 +29,18 @@ class DownloadedFile:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A download into a source's folder; `files` by their path in it."""
+    """A download into a source's folder.
+
+    Attributes:
+        dataset, commit: where the files are from.
+        files: by their path in the folder; their digests were compared with the Hub's when they arrived.
+        damaged: files that had another digest later; they are to be downloaded again.
+    """
 
     dataset: str
     commit: str
     files: dict[str, DownloadedFile]
+    damaged: tuple[str, ...] = ()
 
     def damaged_files(self, folder: Path) -> list[str]:
         """List the files that are missing or of another size, one line each."""
@@ -49,7 +56,8 @@ class Download:
 
 def write_record(folder: Path, download: Download, name: str = RECORD) -> None:
     """Write the record of a download, by default of a finished one."""
-    write_text(folder / name, json.dumps(asdict(download), indent=2, sort_keys=True) + "\n")
+    data = {key: value for key, value in asdict(download).items() if key != "damaged" or value}
+    write_text(folder / name, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
 def read_record(folder: Path, name: str = RECORD) -> Download | None:

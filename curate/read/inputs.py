@@ -38,6 +38,7 @@ def find(
     only: Sequence[str] = (),
     allow_missing: Sequence[str] = (),
     allow_lost: Sequence[str] = (),
+    may_omit: bool = True,
 ) -> tuple[list[Input], list[str]]:
     """Find the mixture's sources under `root`; give them in the mixture's order, and the ids of missing ones.
 
@@ -47,6 +48,7 @@ def find(
         only: the sources to look for; empty for all.
         allow_missing: sources that may be absent.
         allow_lost: sources of which numbered files may be absent.
+        may_omit: whether the command has options to go on without what is missing, which a message then names.
 
     Raises:
         UsageError: a required source or file is missing, a name is unknown, or a folder holds no known layout, an
@@ -78,14 +80,14 @@ def find(
         if isinstance(choice, Input):
             found.append(choice)
             if choice.missing_shards and source not in allow_lost:
-                unreadable.append(_missing_shards_message(choice))
+                unreadable.append(_missing_shards_message(choice, may_omit))
         elif source in allow_missing:
             missing.append(source)
         else:
             unreadable.append(choice)
     lacking = [source for source in missing if source not in allow_missing]
     if lacking:
-        unreadable.append(_missing_message(lacking, root))
+        unreadable.append(_missing_message(lacking, root, may_omit))
     if unreadable:
         raise UsageError("; ".join(unreadable))
     if not found:
@@ -116,13 +118,11 @@ def _choose_layout(mixture: Mixture, source: str, folder: Path) -> Input | str:
     return Input(source, folder, _facts(source, folder, layout.name), layout.name, tuple(shards), unread, missing)
 
 
-def _missing_shards_message(entry: Input) -> str:
+def _missing_shards_message(entry: Input, may_omit: bool) -> str:
     first, rest = entry.missing_shards[0], len(entry.missing_shards) - 1
     more = f" and {rest} more" if rest else ""
-    return (
-        f"{entry.folder}: {first}{more} of a numbered set is missing; fetch it again, "
-        f"or build without its rows: --allow-lost {entry.source}"
-    )
+    option = f", or build without its rows: --allow-lost {entry.source}" if may_omit else ""
+    return f"{entry.folder}: {first}{more} of a numbered set is missing; fetch it again{option}"
 
 
 def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
@@ -135,7 +135,7 @@ def _facts(source: str, folder: Path, layout: str) -> facts.Facts:
     return replace(entry, upstream={**entry.upstream, layout: replace(place, revision=fetched.commit)})
 
 
-def _missing_message(sources: Sequence[str], root: Path) -> str:
+def _missing_message(sources: Sequence[str], root: Path, may_omit: bool) -> str:
     unwritten = [source for source in sources if not layouts(source)]
     absent = [source for source in sources if source not in unwritten]
     lines = []
@@ -145,4 +145,5 @@ def _missing_message(sources: Sequence[str], root: Path) -> str:
         )
     if unwritten:
         lines.append(f"no reader in this version for {', '.join(unwritten)}")
-    return f"{' and '.join(lines)}; to build without: --allow-missing {','.join(sources)}"
+    option = f"; to build without: --allow-missing {','.join(sources)}" if may_omit else ""
+    return f"{' and '.join(lines)}{option}"

@@ -29,6 +29,7 @@ class SourceStatus:
         layout: the layout that a build would read, "" where there is none.
         revision: as in the record of the download, "" without one.
         problems: missing or wrong files, one line each.
+        unchecked: files whose content was to be compared and has no known digest, one line each.
     """
 
     source: str
@@ -36,6 +37,7 @@ class SourceStatus:
     layout: str
     revision: str
     problems: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 def check_sources(sources: Iterable[str], root: Path) -> list[SourceStatus]:

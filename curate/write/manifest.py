@@ -19,7 +19,8 @@ from ..licences import effective, terms
 from ..mixture import Mixture
 from ..read.inputs import Input
 from ..shards import file_sha256, write_text
-from . import ledger
+from . import ledger, manifest_document
+from .manifest_document import NotAManifest
 
 NAME = "manifest.json"
 README = "README.md"
@@ -201,10 +202,15 @@ def write(mix: Path, document: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_unmodified(mix: Path) -> bool:
     """Return whether the manifest has exactly the bytes that the build wrote."""
-    text = (mix / NAME).read_text(encoding="utf-8")
-    document = json.loads(text)
+    data = (mix / NAME).read_bytes()
+    try:
+        document = manifest_document.parse(data)
+    except NotAManifest:
+        return False
     timings = document.get("timings")
-    return isinstance(timings, dict) and text == _text(document) and timings.get(DIGEST_KEY) == content_digest(document)
+    if not isinstance(timings, dict) or timings.get(DIGEST_KEY) != content_digest(document):
+        return False
+    return data == _text(document).encode()
 
 
 def _text(document: Mapping[str, Any]) -> str:
@@ -232,15 +238,17 @@ def read_file(path: Path) -> dict[str, Any]:
     """Read a manifest file of any name.
 
     Raises:
-        UsageError: it is damaged or has another format.
+        UsageError: it is damaged, has another format, or a key of another type than a build writes.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = manifest_document.parse(path.read_bytes())
+    except (OSError, NotAManifest) as error:
         raise UsageError(f"{path}: cannot be read ({error}); build the mix again") from None
-    found = document.get("format") if isinstance(document, dict) else None
-    if found != FORMAT:
+    found = document.get("format")
+    if found != FORMAT or isinstance(found, bool):
         raise UsageError(f"{path}: has format {found}, this medmix reads only format {FORMAT}; build the mix again")
+    if fault := manifest_document.find_fault(document):
+        raise UsageError(f"{path}: {fault}; {manifest_document.REMEDY}")
     return document
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
+from medmix.curate.describe.markup import text
 from medmix.curate.errors import WorkError
 
 from .. import intervals
@@ -101,7 +103,16 @@ def render_markdown(document: Mapping[str, Any]) -> str:
     rows = document["contributions"]
     by_kind = {(row["kind"], row["source"], *Key.of(row)): row for row in rows}
     keys = list(dict.fromkeys((row["source"], *Key.of(row)) for row in rows))
-    head = ["source", "benchmark", "metric", "all sources", "without it", "**contribution** (all − without)", "p", "q"]
+    head = [
+        "source",
+        "benchmark",
+        "metric",
+        "all sources",
+        "without it",
+        Markup("**contribution** (all − without)"),
+        "p",
+        "q",
+    ]
     head += ["it alone", "all − it alone", "p", "q"]
     lines = []
     for source, *name in keys:
@@ -125,11 +136,11 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         for run in document["runs"]
     ]
     budget, seeds = document["budget"], ", ".join(map(str, document["seeds"]))
-    text = [
+    page = [
         "# What each source contributes",
         "",
-        f"{document['mix']['path']}, trained by {document['recipe']['name']}, seeds {seeds}. "
-        f"{budget['tokens']:,} tokens: {budget['rule']}.",
+        f"{text(document['mix']['path'])}, trained by {text(document['recipe']['name'])}, seeds {seeds}. "
+        f"{budget['tokens']:,} tokens: {text(budget['rule'])}.",
         "Differences are paired, on the same samples, and seeds are averaged. 95 % intervals are over groups of the "
         "test (images, articles, patients), ± is the standard deviation over seeds. The intervals do not cover "
         "training with another seed. q is p under false discovery control over this table.",
@@ -140,7 +151,7 @@ def render_markdown(document: Mapping[str, Any]) -> str:
         "",
         markdown_table(run_head, runs, 1),
     ]
-    return "\n".join([*text, *bulleted_section("Notes", document["notes"])]) + "\n"
+    return "\n".join([*page, *bulleted_section("Notes", document["notes"])]) + "\n"
 
 
 def _difference(row: Mapping[str, Any]) -> list[str]:

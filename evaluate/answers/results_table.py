@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medmix.curate.describe.markup import text
+
 from ..contamination import UNKNOWN_MIX
 from ..formatting import bulleted_section, markdown_table, with_interval
 
@@ -20,9 +22,9 @@ def render_markdown(results: Mapping[str, Any]) -> str:
     """Render `results.json` as Markdown."""
     model = results["model"]
     lines = [
-        f"# {model['name']}",
+        f"# {text(model['name'])}",
         "",
-        f"{model['path']} (step {model['step']}) on {results['protocol']['dataset']}.",
+        f"{text(model['path'])} (step {model['step']}) on {text(results['protocol']['dataset'])}.",
         "Intervals are 95 % bootstrap intervals over groups (images, articles), not questions "
         "(`evaluate/intervals.py`). `evaluate/metrics/` defines each metric under its name.",
     ]

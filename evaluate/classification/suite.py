@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medmix.curate.config import nearest
+from medmix.curate.describe.markup import text
 from medmix.curate.errors import UsageError
 from medmix.curate.evaluationsets.item_keys import item_key
 from medmix.curate.shards import replacing, write_text
@@ -266,7 +267,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append([name, *counts, *cells, _cell(_row(first, name, "majority_class"), None)])
     protocol = first["protocol"]
     return (
-        f"Macro-F1 by {protocol['mode']} under {protocol['recipe']['name']}, seeds "
+        f"Macro-F1 by {text(protocol['mode'])} under {text(protocol['recipe']['name'])}, seeds "
         f"{', '.join(map(str, protocol['recipe']['seeds']))}: mean over seeds [95 % interval over units] "
         f"± standard deviation over seeds.\n\n{markdown_table(head, rows, 1)}\n"
         + "\n".join(bulleted_section("Training on the scored images", _statements(results)))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medmix.curate.describe.cards import templates
+from medmix.curate.describe import templates
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#f0e442")
 """Distinguishable for the colour-blind (Okabe and Ito 2008)."""
@@ -54,7 +54,7 @@ def draw(
         y += TITLE + LINE * len(lines) + 6
     steps = [low + (high - low) * step / 5 for step in range(6)]
     return (
-        templates()
+        templates.pages()
         .get_template("forest.svg.jinja")
         .render(
             title=title,

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from medmix.curate.decide.leaks import KINDS
-from medmix.curate.describe.cards import templates
+from medmix.curate.describe import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 
@@ -60,8 +62,8 @@ def render(document: Mapping[str, Any]) -> dict[str, str]:
     }
     plots = {table["name"]: _plot(table, document["published"]) for table in document["tables"]}
     return {
-        MARKDOWN: templates().get_template("scores.md.jinja").render(context),
-        HTML: templates().get_template("scores.html.jinja").render(context | {"plots": plots}),
+        MARKDOWN: templates.markdown().get_template("scores.md.jinja").render(context),
+        HTML: templates.pages().get_template("scores.html.jinja").render(context | {"plots": plots}),
         JSON: json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n",
     }
 
@@ -123,7 +125,7 @@ def _comparable_numbers(
     ]
 
 
-def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
+def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> Markup:
     rows = []
     for row in table["rows"]:
         if row["metric"] in NOT_DRAWN:
@@ -140,4 +142,5 @@ def _plot(table: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
             for number in _comparable_numbers(row, table, papers)
         ]
         rows.append({"title": f"{row['benchmark']} · {row['subset']} · {row['metric']}", "lines": lines})
-    return forest_plot.draw(f"{table['name']}: scores and 95 % intervals", rows, table["models"])
+    svg = forest_plot.draw(f"{table['name']}: scores and 95 % intervals", rows, table["models"])
+    return Markup(svg)  # noqa: S704 - its template escapes

@@ -104,7 +104,7 @@ def read(path: Path) -> Result:
         _validate_fields(row, _SCORE, f"{path}: score {number}")
     if not isinstance(document["model"].get("name"), str):
         raise UsageError(f"{path}: has no model name; {REMEDY}")
-    predictions_path = path.parent / str(document["files"].get("predictions"))
+    predictions_path = path.parent / _file_name(document["files"].get("predictions"), path)
     predictions = _read_predictions(predictions_path)
     result = Result(
         path=path,
@@ -121,13 +121,20 @@ def read(path: Path) -> Result:
     return result
 
 
+def _file_name(name: Any, path: Path) -> str:
+    """Refuse a name that leads out of the folder of the results."""
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+        raise UsageError(f"{path}: files.predictions is {name!r:.60}, which is no name of a file beside it; {REMEDY}")
+    return name
+
+
 def _document(path: Path) -> dict[str, Any]:
     remedy = f"give a {NAME} of medmix eval"
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError(f"{path}: is not JSON, or incomplete; {remedy}") from None
     if not isinstance(document, dict) or "format" not in document or "suite" not in document:
         raise UsageError(f"{path}: is not a results file; {remedy}")
@@ -162,7 +169,7 @@ def _read_predictions(path: Path) -> list[dict[str, Any]]:
     for number, data in enumerate(whole.split(b"\n") if whole else [], 1):
         try:
             line = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             line = None
         if not isinstance(line, dict) or not {"id", "benchmark", "group", "system"} <= line.keys():
             raise UsageError(f"{path}, line {number}: is not a prediction; {REMEDY}")

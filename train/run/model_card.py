@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from markupsafe import Markup
 
-from medmix.curate.describe.cards import templates
+from medmix.curate.describe import templates
 from medmix.curate.errors import UsageError
 from medmix.curate.shards import write_text
 from medmix.curate.write import manifest
@@ -30,10 +31,10 @@ def write(
         max_logit_diff: largest difference of an exported model's logits from the checkpoint's; None for a checkpoint.
     """
     losses = [entry["loss"] for entry in read_log(log) if entry["step"] <= state.step]
-    template = templates().get_template("model.md.jinja")
+    template = templates.markdown().get_template("model.md.jinja")
     header = _header(recipe, exported=max_logit_diff is not None)
     card = template.render(
-        header=yaml.safe_dump(header, sort_keys=False, allow_unicode=True),
+        header=Markup(yaml.safe_dump(header, sort_keys=False, allow_unicode=True)),  # noqa: S704 - YAML quotes its values
         name=name,
         state=state,
         recipe=as_dict(recipe),

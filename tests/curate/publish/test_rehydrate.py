@@ -193,5 +193,23 @@ def test_a_copy_that_names_files_elsewhere_is_refused(run, published, copies, tm
     document["files"] |= manifest.file_facts(copy, ["full_manifest.json"])
     manifest.write(copy, document)
     status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
+    assert status == 2
+    assert f"full_manifest.json: files has the name {name!r}, which no mix has" in one_error(err)
+
+
+@pytest.mark.parametrize("name", ["ledger.parquet", "evaluation.parquet", "full_manifest.json", "README.md"])
+def test_a_changed_file_of_the_copy_is_named(run, published, copies, tmp_path, name):
+    copy = Path(shutil.copytree(published, tmp_path / "copy"))
+    data = (copy / name).read_bytes()
+    (copy / name).unlink()
+    (copy / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    status, _, err = run("rehydrate", copy, "--root", copies, "--out", tmp_path / "whole")
     assert status == 1
-    assert f"lists {name!r}, which no mix has; nothing was written" in one_error(err)
+    assert f"{copy / name}: the SHA-256 differs from the one in the manifest" in one_error(err)
+
+
+def test_no_message_names_an_option_of_another_command(run, published, copies, tmp_path):
+    shutil.rmtree(copies / "iu_xray")
+    status, _, err = run("rehydrate", published, "--root", copies, "--out", tmp_path / "whole")
+    assert status == 2
+    assert "--allow" not in one_error(err)
