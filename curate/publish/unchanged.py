@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WorkError
-from ..progress import track
+from ..progress import stage
 from ..shards import file_sha256
 
 SHARDS = ("data",)
@@ -38,8 +38,9 @@ def require(mix: Path, files: Mapping[str, Mapping[str, Any]], kinds: tuple[str,
         WorkError: one is missing, or has other bytes than those that the build wrote.
     """
     names = [name for name in files if name.split("/")[0] in kinds and ".." not in name.split("/")]
-    for name in track(names, len(names), "comparing the mix with its manifest") if kinds == SHARDS else names:
-        if not (mix / name).is_file():
-            raise WorkError(f"{mix / name}: is missing, nothing was uploaded; build the mix again")
-        if file_sha256(mix / name) != files[name].get("sha256"):
-            raise WorkError(f"{mix / name}: its bytes differ from those that the build wrote; build the mix again")
+    with stage("comparing the mix with its manifest"):
+        for name in names:
+            if not (mix / name).is_file():
+                raise WorkError(f"{mix / name}: is missing, nothing was uploaded; build the mix again")
+            if file_sha256(mix / name) != files[name].get("sha256"):
+                raise WorkError(f"{mix / name}: its bytes differ from those that the build wrote; build the mix again")

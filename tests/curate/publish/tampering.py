@@ -51,6 +51,7 @@ class Material(NamedTuple):
     iu_xray: list[Row]
     pathvqa: list[Row]
     medqa: list[Row]
+    slake: list[Row]
 
 
 def rows_of(folder: Path, source: str) -> list[Row]:
@@ -60,7 +61,9 @@ def rows_of(folder: Path, source: str) -> list[Row]:
 
 
 def material(mix: Path, release: Path) -> Material:
-    return Material(release, *(rows_of(mix, source) for source in ("mimic_cxr", "iu_xray", "pathvqa", "medqa")))
+    return Material(
+        release, *(rows_of(mix, source) for source in ("mimic_cxr", "iu_xray", "pathvqa", "medqa", "slake"))
+    )
 
 
 def secrets(of: Material) -> dict[str, str]:
@@ -203,6 +206,9 @@ def images(of: Material) -> Iterator[Tampering]:
                 for claims in ("old", "fitting"):
                     changed_file = changed(of, SHARD, lambda row, d=data, c=claims: put_image(row, d, c))
                     yield Tampering(f"image {number} of {source}, {kind}, {claims} digests", SHARD, changed_file)
+    public = pq.read_table(of.release / SHARD, columns=["images"])["images"].to_pylist()
+    other = next(held for held in public if held[0]["bytes"] != public[0][0]["bytes"])
+    yield Tampering("another public image", SHARD, changed(of, SHARD, lambda row: row.update(images=other)))
     digests = of.mimic[0]["image_sha256"]
     yield Tampering("digest of an image", SHARD, changed(of, SHARD, lambda row: row.update(image_sha256=digests)))
 
@@ -226,6 +232,9 @@ def records(of: Material) -> Iterator[Tampering]:
             for kind, row in own.items():
                 data = changed(of, name, lambda first, row=row: first.update(row))
                 yield Tampering(f"record {number} of {source} under {kind}", name, data)
+    for number, row in enumerate(of.slake):
+        data = changed(of, SHARD, lambda first, row=row: first.update(id=row["id"]))
+        yield Tampering(f"the id of withheld record {number}", SHARD, data)
     for licence in ("CC-BY-NC-4.0", "LicenseRef-unclear", "CC-BY-ND-4.0", "Free", ""):
         data = changed(of, SHARD, lambda row, licence=licence: row.update(license=licence))
         yield Tampering(f"licence {licence!r}", SHARD, data)

@@ -69,7 +69,7 @@ def test_pushed_again_nothing_is_sent_and_that_is_said(hub, run, writer, mine):
     asked = len(hub.log)
     status, out, err = pushed(run, mine)
     assert (status, out) == (0, "")
-    assert err.splitlines()[-1] == f"{REPO}: v1.0.0 is already published with the same content; nothing to do"
+    assert err == f"{REPO}: v1.0.0 is already published with the same content; nothing to do\n"
     assert {request.line.split()[0] for request in hub.log[asked:]} == {"GET"}
     assert hub.repositories[REPO].main == commit
     document = json.loads(pushed(run, mine, "--json")[1])
@@ -97,8 +97,7 @@ def test_another_content_under_the_same_version_is_refused(hub, run, writer, min
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(hub, run, writer, mine):
     status, out, err = run("push", mine, "--repo", REPO, "--dry-run")
     assert status == 0
-    stages = [line.split(":")[0] for line in err.splitlines()]
-    assert stages == ["comparing the mix with its manifest", "checking the files to upload"]
+    assert {line.split(":")[0] for line in err.splitlines()} == {"checking the files to upload"}
     assert out.splitlines()[:3] == [
         f"to {REPO} as v1.0.0, private, users must accept its terms",
         f"upload: {len(release_files(mine))} files, {sum(map(len, release_files(mine).values())):,} bytes, in 1 commit",
