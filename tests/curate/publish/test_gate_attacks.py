@@ -32,8 +32,8 @@ COUNTS = {
     **{
         "cells": 265,
         "numbers": 6,
-        "images": 121,
-        "records": 59,
+        "images": 122,
+        "records": 64,
         "metadata": 90,
         "hidden": 72,
         "pages": 77,
