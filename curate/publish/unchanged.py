@@ -3,7 +3,6 @@
 The small tables come first, before the Hub is asked for anything: a changed ledger stops a push at once.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ..errors import WorkError
 from ..progress import stage
 from ..shards import file_sha256
+from ..write import manifest_document
 
 SHARDS = ("data",)
 TABLES = ("pointers", "ledger.parquet", "records.parquet", "evaluation.parquet")
@@ -24,11 +24,11 @@ def require_tables(mix: Path) -> None:
         WorkError: as `require`.
     """
     try:
-        files = json.loads((mix / "manifest.json").read_text(encoding="utf-8"))["files"]
-        known = {str(name): dict(facts) for name, facts in files.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        document = manifest_document.parse((mix / "manifest.json").read_bytes())
+    except (OSError, manifest_document.NotAManifest):
         return
-    require(mix, known, TABLES)
+    if manifest_document.find_fault(document) is None:
+        require(mix, document.get("files", {}), TABLES)
 
 
 def require(mix: Path, files: Mapping[str, Mapping[str, Any]], kinds: tuple[str, ...]) -> None:
@@ -37,7 +37,7 @@ def require(mix: Path, files: Mapping[str, Mapping[str, Any]], kinds: tuple[str,
     Raises:
         WorkError: one is missing, or has other bytes than those that the build wrote.
     """
-    names = [name for name in files if name.split("/")[0] in kinds and ".." not in name.split("/")]
+    names = [name for name in files if name.split("/")[0] in kinds]
     with stage("comparing the mix with its manifest"):
         for name in names:
             if not (mix / name).is_file():

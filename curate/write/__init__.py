@@ -12,6 +12,7 @@ __all__ = (
     "image_encoding",
     "ledger",
     "manifest",
+    "manifest_document",
     "materialise",
     "record_facts",
     "workplace",

@@ -131,7 +131,9 @@ def test_names_that_leave_the_mix_stop_before_the_dataset_is_looked_at(hub, run,
     manifest.write(mine, document)
     status, _, err = pushed(run, mine)
     assert status == 2
-    assert one_error(err) == (f"{mine / manifest.NAME}: names {name!r}, which is not a file in the mix; build it again")
+    assert one_error(err) == (
+        f"{mine / manifest.NAME}: files has the name {name[:60]!r}, which no mix has; build the mix again"
+    )
     assert not hub.answered(REPO)
     assert hub.repositories == {}
 
