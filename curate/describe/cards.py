@@ -1,4 +1,4 @@
-"""Render the dataset card, datasheets and plots of a mix; every number comes from the manifest, pictures from shards."""
+"""Render the dataset card, datasheets and plots of a mix: numbers come from the manifest, pictures from the shards."""
 
 import hashlib
 import json
