@@ -15,7 +15,7 @@ import medmix
 
 from . import check_keys, check_shards, engine
 from .check_shards import limited
-from .describe import cards, croissant, report, statistics
+from .describe import cards, croissant, report, statistics, thumbnails
 from .evaluationsets import item_keys
 from .evaluationsets.leak_report import OwnLeaks, leak_rule, own_leaks
 from .mixture import EvaluationSet
@@ -142,9 +142,10 @@ def _cards(
     for source in sorted(counted.keys() | claimed.keys()):
         if counted.get(source) != claimed.get(source):
             yield f"{manifest.NAME}: statistics.{source} differ from those of its shards"
+    examples = thumbnails.choose(mix, manifest.shards_of(document))
     try:
         texts = {
-            **cards.render(document),
+            **cards.render(document, examples),
             croissant.NAME: croissant.text(document),
             report.NAME: report.text(mix, document),
         }
@@ -153,6 +154,8 @@ def _cards(
         return
     expected = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     same = check_shards.same_tables(mix, reports)
+    if examples or thumbnails.NAME in document["files"]:
+        same[thumbnails.NAME] = thumbnails.shows(mix, examples)
     for name in (*expected, *same):
         if name not in document["files"]:
             yield f"{manifest.NAME}: does not list {name}"

@@ -1,6 +1,6 @@
 """Render cards, datasheets, plots, reports and Croissant metadata from the manifest and the shards of a mix.
 
-Every number and statement comes from there. For cards, the wing reads no upstream files. It decides nothing.
+Every number and statement comes from there. The wing reads no upstream files. It decides nothing.
 """
 
 __all__ = (
@@ -13,4 +13,5 @@ __all__ = (
     "report",
     "statistics",
     "templates",
+    "thumbnails",
 )

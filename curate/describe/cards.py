@@ -1,8 +1,8 @@
-"""Render the dataset card, datasheets and plots of a mix; every number comes from the manifest."""
+"""Render the dataset card, datasheets and plots of a mix: numbers come from the manifest, pictures from the shards."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..record import REASONS, SPLITS
 from ..shards import write_text
 from ..sources import layouts
 from ..write.manifest import README, shards_of
-from . import templates
+from . import templates, thumbnails
 from .card_metadata import metadata
 from .plots import PLOTS, bars
 from .templates import DATASHEET
@@ -39,20 +39,21 @@ def templates_digest() -> str:
 
 
 def write(mix: Path, document: Mapping[str, Any]) -> list[str]:
-    """Write the cards of a mix from its manifest; return their names."""
-    texts = render(document)
+    """Write the cards of a mix from its manifest and its first public images; return their names."""
+    examples = thumbnails.choose(mix, shards_of(document))
+    texts = render(document, examples)
     for name, text in texts.items():
         write_text(mix / name, text)
-    return list(texts)
+    return [*texts, *thumbnails.write(mix, examples)]
 
 
-def render(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of every card by path in the mix; a pure function of the manifest.
+def render(document: Mapping[str, Any], examples: Sequence[thumbnails.Example] = ()) -> dict[str, str]:
+    """Return the text of every card by path in the mix; a pure function of the manifest and the examples in its sheet.
 
     The manifest must contain `statistics`, and `files` with at least the shards.
     """
     environment = templates.markdown()
-    context = _context(document)
+    context = _context(document) | {"examples": examples, "sheet": thumbnails.NAME}
     context |= {name: _sentences(f"{name}.jinja", document) for name in ("biases", "limitations")}
     texts = {
         README: environment.get_template("README.md.jinja").render(context),

@@ -56,6 +56,7 @@ KINDS = [
     "datasheet.md",
     "datasheets/medqa.md",
     "plots/sources.svg",
+    "plots/examples.jpg",
     "report/index.html",
 ]
 

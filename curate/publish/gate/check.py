@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ... import engine
+from ...describe import thumbnails
 from ...errors import WorkError
 from ...measure.shingles import Hashes
 from ...progress import Amounts, reporting
 from ...shards import file_sha256, unique_name
-from ...write import manifest
+from ...write import bare_images, manifest
 from .. import release
 from ..hub import LocalFile
 from ..release import Release
@@ -108,6 +109,10 @@ def check_file(task: FileTask) -> FileReport:
     findings: list[str] = []
     if next(ids.find(task.name.encode(), known.withheld.numbers), None) is not None:
         findings.append("its name contains a possible id of MIMIC-CXR")
+    if task.name == thumbnails.NAME:
+        data = task.path.read_bytes()
+        findings += [] if bare_images.bare(data) == data else ["holds more than a picture, or none"]
+        return FileReport(task.name, findings, [])
     if task.path.suffix in texts.PAGE_SUFFIXES:
         data = task.path.read_bytes()
         findings += texts.page_findings(data, known.withheld.numbers, task.sizes)

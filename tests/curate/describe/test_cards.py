@@ -160,7 +160,7 @@ def svg_texts(text: str) -> list[ElementTree.Element]:
 
 
 def test_each_plot_in_the_card_is_there_and_draws_its_counts(mix, document):
-    named = re.findall(r"\((plots/\w+\.svg)\)", (mix / "README.md").read_text())
+    named = re.findall(r"\((plots/\w+\.(?:svg|jpg))\)", (mix / "README.md").read_text())
     assert sorted(named) == sorted(f"plots/{path.name}" for path in (mix / "plots").iterdir())
     shown = [text.text for text in svg_texts((mix / "plots/sources.svg").read_text())]
     assert shown[:3] == ["Records kept, by source", "iu_xray", str(document["sources"]["iu_xray"]["kept"])]

@@ -17,6 +17,7 @@ SHARD = "data/slake/validation-00000-of-00001.parquet"
 TEXTS = "data/pubmedqa/train-00000-of-00001.parquet"
 POINTERS = "pointers/mimic_cxr.parquet"
 OPEN_POINTERS = "pointers/iu_xray.parquet"
+SHEET = "plots/examples.jpg"
 TABLES = (
     SHARD,
     TEXTS,
@@ -316,12 +317,26 @@ def foreign(of: Material) -> Iterator[Tampering]:
     names = (
         *("pointers/notes.md", "pointers/slake.json", "pointers/iu_xray.html", "pointers/a/b.parquet"),
         *("data/slake/notes.txt", "data/notes.md", "report/more.html", "plots/more.svg", "../README.md", "/README.md"),
+        *("plots/more.jpg", "plots/examples.jpeg", "data/examples.jpg"),
         *("restricted/iu_xray/train-00000-of-00001.parquet", "notes.md", "data\\x.md", "datasheets/ward.md"),
     )
     for name in names:
         yield Tampering("a file more", name, b"hello")
 
 
+def sheets(of: Material) -> Iterator[Tampering]:
+    """Hide texts in the contact sheet of the card, or replace it."""
+    data = (of.release / SHEET).read_bytes()
+    picture = Image.open(io.BytesIO(data))
+    for secret, text in secrets(of).items():
+        exif = Image.Exif()
+        exif[0x010E] = text
+        yield Tampering(f"{secret} in a comment", SHEET, coded(picture, "JPEG", comment=text.encode()))
+        yield Tampering(f"{secret} in EXIF", SHEET, coded(picture, "JPEG", exif=exif))
+        yield Tampering(f"{secret} behind the end", SHEET, data + text.encode("utf-16-le"))
+        yield Tampering(f"{secret} alone", SHEET, text.encode())
+
+
 def all_ways(of: Material) -> Iterator[Tampering]:
-    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign):
+    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, sheets):
         yield from ways(of)

@@ -1,5 +1,6 @@
 """Hundreds of ways to send what must not go, each with a manifest that fits: none gets through."""
 
+import io
 import itertools
 import json
 import re
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from medmix.curate.publish import plan, planner, release
 from medmix.curate.publish.gate import check, withheld
@@ -23,7 +25,7 @@ WAYS = {
     way.__name__: way
     for way in (
         *(tampering.cells, tampering.numbers, tampering.images, tampering.records, tampering.metadata),
-        *(tampering.hidden, tampering.pages, tampering.foreign),
+        *(tampering.hidden, tampering.pages, tampering.foreign, tampering.sheets),
     )
 }
 
@@ -37,7 +39,8 @@ COUNTS = {
         "metadata": 90,
         "hidden": 72,
         "pages": 77,
-        "foreign": 14,
+        "foreign": 17,
+        "sheets": 60,
     }
 }
 """How many files each way tampers with."""
@@ -83,7 +86,7 @@ AS_WRITTEN = "is not what the mix gives now"
 BYTES = "holds other bytes than its rows give"
 
 DOES_NOT_COUNT = {
-    **dict.fromkeys(("cells", "numbers", "images", "records", "metadata"), (AS_WRITTEN, BYTES)),
+    **dict.fromkeys(("cells", "numbers", "images", "records", "metadata", "sheets"), (AS_WRITTEN, BYTES)),
     "hidden": (AS_WRITTEN,),
 }
 """Findings that a way does not need: of what the mix itself holds, each finds the fault in the row, or in the bytes."""
@@ -99,6 +102,14 @@ def test_every_tampered_file_is_refused(of, refusals, way):
         passed += [] if findings else labels[-1:]
     assert passed == []
     assert len(labels) == len(set(labels)) == COUNTS[way]
+
+
+def test_another_picture_in_place_of_the_sheet_is_refused(of, refusals):
+    data = (of.release / tampering.SHEET).read_bytes()
+    assert refusals(tampering.SHEET, data) == []
+    changed = Image.open(io.BytesIO(data)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    findings = refusals(tampering.SHEET, tampering.coded(changed, "JPEG"))
+    assert findings == [f"{tampering.SHEET}: is not what the mix gives now; push again"]
 
 
 def test_there_are_enough_ways():
