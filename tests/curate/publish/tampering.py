@@ -313,6 +313,25 @@ def foreign(of: Material) -> Iterator[Tampering]:
         yield Tampering("a file more", name, b"hello")
 
 
+def unlike(of: Material) -> Iterator[Tampering]:
+    """Let parts of a record contradict each other, or leave them out."""
+    withheld = of.medqa[0]
+    changes: dict[str, Row] = {
+        "messages of a withheld record": {"messages": withheld["messages"]},
+        "one turn": {"messages": withheld["messages"][:1]},
+        "no messages": {"messages": None},
+        "an empty option": {"choices": [None]},
+        "no id": {"id": None},
+        "an id of another source": {"id": "slake/x"},
+    }
+    for kind, values in changes.items():
+        yield Tampering(kind, TEXTS, changed(of, TEXTS, lambda row, values=values: row.update(values)))
+    yield Tampering("an empty image", SHARD, changed(of, SHARD, lambda row: row.update(images=[None])))
+    yield Tampering("an answer more", SHARD, changed(of, SHARD, lambda row: row["messages"][1]["content"].append(None)))
+    for name in ("records.parquet", "attribution.parquet"):
+        yield Tampering("an id of no source", name, changed(of, name, lambda row: row.update(id="a name")))
+
+
 def all_ways(of: Material) -> Iterator[Tampering]:
-    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign):
+    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, unlike):
         yield from ways(of)

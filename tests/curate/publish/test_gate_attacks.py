@@ -23,7 +23,7 @@ WAYS = {
     way.__name__: way
     for way in (
         *(tampering.cells, tampering.numbers, tampering.images, tampering.records, tampering.metadata),
-        *(tampering.hidden, tampering.pages, tampering.foreign),
+        *(tampering.hidden, tampering.pages, tampering.foreign, tampering.unlike),
     )
 }
 
@@ -38,6 +38,7 @@ COUNTS = {
         "hidden": 72,
         "pages": 77,
         "foreign": 14,
+        "unlike": 10,
     }
 }
 """How many files each way tampers with."""
@@ -82,7 +83,7 @@ def test_a_clean_release_passes(prepared, prepared_release):
 OF_CONTENT = ("cells", "numbers", "images", "records", "metadata")
 """Ways whose files are written as medmix writes them, so that a row is at fault and not the bytes."""
 
-OF_BYTES = ("other bytes than its rows", "what the mix gives")
+OF_BYTES = ("other bytes than its rows", "what the mix gives", "other messages than")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -96,6 +97,27 @@ def test_every_tampered_file_is_refused(of, refusals, way):
         passed += [] if findings else labels[-1:]
     assert passed == []
     assert len(labels) == len(set(labels)) == COUNTS[way]
+
+
+@pytest.mark.parametrize("folder", ["restricted", "restricted/mimic_cxr", "pointers"])
+def test_a_mix_without_what_is_withheld_is_refused(mine, prepared_release, folder):
+    shutil.rmtree(mine / folder)
+    assert any("what is withheld is not known" in line for line in check.check(prepared_release, {}, mine))
+
+
+@pytest.mark.parametrize("name", ["ledger.parquet", "records.parquet"])
+def test_a_table_without_its_records_is_refused(mine, prepared_release, name):
+    rows = tampering.pq.read_table(mine / name).slice(1)
+    (mine / name).write_bytes(tampering.written(rows, name))
+    assert any(line.startswith(f"{name}: has 1 records too few") for line in check.check(prepared_release, {}, mine))
+
+
+def test_a_record_more_than_once_is_refused(mine, prepared_release):
+    rows = tampering.pq.read_table(mine / "records.parquet")
+    twice = tampering.pa.concat_tables([rows, rows.slice(0, 1)])
+    (mine / "records.parquet").write_bytes(tampering.written(twice, "records.parquet"))
+    findings = check.check(prepared_release, {}, mine)
+    assert "records.parquet: has records more than once; build the mix again" in findings
 
 
 def test_there_are_enough_ways():
