@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -238,6 +239,34 @@ def records(of: Material) -> Iterator[Tampering]:
             yield Tampering(f"verdict {verdict}", name, data)
 
 
+def disguises(of: Material) -> Iterator[Tampering]:
+    """Write a report and ids in other signs that are read the same."""
+    known = secrets(of)
+    report, number, film = known["a report"], known["the number of a patient"], known["a film"].rpartition("/")[2]
+    texts = {
+        "accents": report.replace("e", "é").replace("o", "ö"),
+        **{f"U+{ord(sign):04X}": sign.join(report) for sign in "\u034f\u200d\u2062\u2066\ufe0f\u0307"},
+        **{f"control {ord(sign)}": report.replace(" ", sign) for sign in "\0\x1f\x85"},
+        "escapes of addresses": quote(report),
+        "escapes of HTML": "".join(f"&#{ord(sign)};" for sign in report),
+        "blanks of HTML": report.replace(" ", "&nbsp;"),
+        "escapes of escapes": report.replace(" ", "&amp;nbsp;"),
+        "escapes of JSON": "".join(f"\\u{ord(sign):04x}" for sign in report),
+        "lines of JSON": report.replace(" ", "\\n"),
+        "tags between words": report.replace(" ", "<b> </b>"),
+        "tags within words": report.replace("a", "<i>a</i>"),
+        "wide digits": "".join(chr(ord(digit) + 0xFEE0) for digit in number),
+        "Arabic digits": "".join(chr(ord(digit) + 0x630) for digit in number),
+        "a soft hyphen in a number": f"{number[:4]}\u00ad{number[4:]}",
+        "a number in HTML": "".join(f"&#{ord(digit)};" for digit in number),
+        "a number in an address": "".join(f"%{ord(digit):02x}" for digit in number),
+        "a film in other dashes": film.replace("-", "\u2011"),
+        "a film in underscores": film.replace("-", "_"),
+    }
+    for kind, text in texts.items():
+        yield Tampering(kind, TEXTS, changed(of, TEXTS, setter("attribution")(text)))
+
+
 def metadata(of: Material) -> Iterator[Tampering]:
     """Hide texts in an image file."""
     picture = Image.open(io.BytesIO(pq.read_table(of.release / SHARD)["images"][0].as_py()[0]["bytes"])).convert("RGB")
@@ -333,5 +362,5 @@ def unlike(of: Material) -> Iterator[Tampering]:
 
 
 def all_ways(of: Material) -> Iterator[Tampering]:
-    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, unlike):
+    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, unlike, disguises):
         yield from ways(of)

@@ -23,7 +23,7 @@ WAYS = {
     way.__name__: way
     for way in (
         *(tampering.cells, tampering.numbers, tampering.images, tampering.records, tampering.metadata),
-        *(tampering.hidden, tampering.pages, tampering.foreign, tampering.unlike),
+        *(tampering.hidden, tampering.pages, tampering.foreign, tampering.unlike, tampering.disguises),
     )
 }
 
@@ -39,6 +39,7 @@ COUNTS = {
         "pages": 77,
         "foreign": 14,
         "unlike": 10,
+        "disguises": 25,
     }
 }
 """How many files each way tampers with."""
@@ -80,7 +81,7 @@ def test_a_clean_release_passes(prepared, prepared_release):
     assert check.check(prepared_release, plan.local_files(prepared_release), prepared) == []
 
 
-OF_CONTENT = ("cells", "numbers", "images", "records", "metadata")
+OF_CONTENT = ("cells", "disguises", "numbers", "images", "records", "metadata")
 """Ways whose files are written as medmix writes them, so that a row is at fault and not the bytes."""
 
 OF_BYTES = ("other bytes than its rows", "what the mix gives", "other messages than")
