@@ -105,4 +105,3 @@ def texts_of_bytes(data: bytes) -> list[str]:
     """Give the printable texts in the bytes of an image."""
     found = [run.decode("ascii") for run in _RUN.findall(data)]
     return [*found, *(run.decode(code) for code, runs in _WIDE_RUNS.items() for run in runs.findall(data))]
-

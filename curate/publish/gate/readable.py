@@ -8,7 +8,6 @@ import re
 import unicodedata
 from html import unescape
 from typing import Final
-from urllib.parse import unquote
 
 _INVISIBLE: Final = frozenset({"Cf", "Mn", "Me"})
 """Categories of signs without a width of their own: formats and marks on other signs."""
@@ -19,6 +18,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _HIDING: Final = re.compile(r"[^\x20-\x7e\n\r\t]")
 _ESCAPING: Final = re.compile(r"&[#\w]+;|%[0-9A-Fa-f]{2}|\\[nrtu\"/\\]|<[^<>]*>")
 _JSON_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([nrt])|([\"/\\]))")
+_PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _TAG: Final = re.compile(r"<[^<>]*>")
 _HIDING_BYTES: Final = re.compile(rb"[\x80-\xff]|&#|%[0-9A-Fa-f]|\\\\u")
 
@@ -49,7 +49,7 @@ def forms(text: str) -> list[str]:
     for _ in range(_MOST_LEVELS):
         if not _ESCAPING.search(shown):
             break
-        shown = plain(_JSON_ESCAPE.sub(_unescaped, unquote(unescape(shown))))
+        shown = plain(_JSON_ESCAPE.sub(_unescaped, _PERCENT.sub(_unquoted, unescape(shown))))
         found.append(shown)
     if "<" in shown:
         found += [_TAG.sub(" ", shown), _TAG.sub("", shown)]
@@ -58,3 +58,7 @@ def forms(text: str) -> list[str]:
 
 def _unescaped(match: re.Match[str]) -> str:
     return chr(int(match[1], 16)) if match[1] else " " if match[2] else match[3]
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "replace")
