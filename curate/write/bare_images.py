@@ -17,8 +17,11 @@ KEY = "original-sha256"
 
 _SOI, _EOI, _SOS = b"\xff\xd8", b"\xff\xd9", 0xDA
 _APP0, _EXIF, _APP14, _COMMENT = 0xE0, 0xE1, 0xEE, 0xFE
-_NEEDED = frozenset(({*range(0xC0, 0xE0)} - {0xC8, *range(0xD0, 0xDA)}) | {_SOS})
-"""Markers of segments that decoding needs: frames, tables, restart interval, lines, scans (ITU-T T.81, table B.1)."""
+_NEEDED = frozenset(({*range(0xC0, 0xDC)} - {0xC8, *range(0xD0, 0xDA)}) | {_SOS, 0xDD})
+"""Markers of segments that decoding needs: frames, tables, scans, restart interval (ITU-T T.81, table B.1)."""
+
+_ONCE = frozenset({_APP0, _EXIF, _APP14, _COMMENT})
+"""Markers of segments of which only the first can be of use."""
 
 _END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 _JPEG_NOTE = re.compile(rf"{KEY}:([0-9a-f]{{64}})".encode())
@@ -32,9 +35,9 @@ _EXIF_SHORTS = {_ORIENTATION: range(1, 9), 0x0128: range(1, 4), 0x0213: range(1,
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHUNKS = {
     **{b"IHDR": {13}, b"IEND": {0}, b"gAMA": {4}, b"cHRM": {32}, b"sRGB": {1}, b"pHYs": {9}},
-    **{b"sBIT": range(1, 5), b"bKGD": range(1, 7), b"tRNS": range(1, 257), b"PLTE": range(3, 769, 3)},
+    **{b"sBIT": range(1, 5), b"bKGD": range(1, 7)},
 }
-"""Chunks beside the pixels that pass -> their lengths in bytes (PNG 3rd edition, 11)."""
+"""Chunks beside pixels and palette that pass -> their lengths in bytes (PNG 3rd edition, 11)."""
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Colour type of a PNG -> values of a pixel."""
@@ -91,7 +94,9 @@ def _bare_jpeg(data: bytes, keep_note: bool) -> bytes | None:
         if len(body) != size - 4:
             return None
         place += size
-        kept.append(_kept_segment(marker, body, keep_note))
+        segment = _kept_segment(marker, body, keep_note)
+        if marker not in _ONCE or not any(one.startswith(segment[:2]) for one in kept):
+            kept.append(segment)
         if marker == _SOS:
             end = _END_OF_SCAN.search(data, place)
             if end is None:
@@ -181,13 +186,23 @@ def _bare_png(data: bytes, keep_note: bool) -> bytes | None:
             size += len(pixels.decompress(body, max(expected + 1 - size, 1)))
     if size != expected or not pixels.eof or pixels.unused_data or pixels.unconsumed_tail:
         return None
-    kept = [(kind, body) for kind, body in chunks if kind == b"IDAT" or _passes(kind, body, keep_note)]
+    kept: list[tuple[bytes, bytes]] = []
+    for kind, body in chunks:
+        is_first = kind not in {one for one, _ in kept}
+        if kind == b"IDAT" or (is_first and _passes(kind, body, chunks[0][1], keep_note)):
+            kept.append((kind, body))
     return b"".join([_SIGNATURE, *(_chunk(kind, body) for kind, body in kept)])
 
 
-def _passes(kind: bytes, body: bytes, keep_note: bool) -> bool:
+def _passes(kind: bytes, body: bytes, header: bytes, keep_note: bool) -> bool:
+    """Whether a chunk is kept: its length is one that the header allows (11.2.2, 11.3.1.1)."""
+    depth, colour = header[8:10]
     if kind == b"tEXt":
         return keep_note and re.fullmatch(rf"{KEY}\0[0-9a-f]{{64}}".encode(), body) is not None
+    if kind == b"PLTE":
+        return colour == 3 and len(body) in range(3, 3 * 2**depth + 1, 3)
+    if kind == b"tRNS":
+        return len(body) in {0: (2,), 2: (6,), 3: range(1, 2**depth + 1)}.get(colour, ())
     return len(body) in _CHUNKS.get(kind, ())
 
 

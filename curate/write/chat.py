@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from string import ascii_uppercase
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 from ..record import Record, Section
 
@@ -62,3 +62,32 @@ def context_of(row: Mapping[str, Any]) -> str:
     text = next(part["text"] for part in row["messages"][0]["content"] if part["type"] == "text")
     context, separator, _ = text.partition(f"\n\n{row['question']}")
     return context if separator and row["question"] else ""
+
+
+def is_of(row: Mapping[str, Any]) -> bool:
+    """Whether the messages of a mix row can be those of its images, question, options and answer."""
+    images = [{"type": "image", "text": None}] * len(row["images"] or ())
+    turns = row["messages"]
+    if [turn["role"] for turn in turns] != ["user", "assistant"]:
+        return False
+    *shown, asked = turns[0]["content"]
+    (replied,) = turns[1]["content"] if len(turns[1]["content"]) == 1 else ({"type": "", "text": ""},)
+    if shown != images or (asked["type"], replied["type"]) != ("text", "text"):
+        return False
+    return _is_prompt_of(asked["text"], row) and _is_reply_of(replied["text"], row)
+
+
+def _is_prompt_of(text: str, row: Mapping[str, Any]) -> bool:
+    if row["task"] == "caption":
+        return text == CAPTION_PROMPT
+    if row["task"] == "report":
+        return text == REPORT_PROMPT or text in {SECTION_PROMPT.format(section) for section in get_args(Section)}
+    options = [f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, row["choices"], strict=False)]
+    question = "\n".join([row["question"], *options])
+    return text == question or text.endswith(f"\n\n{question}")
+
+
+def _is_reply_of(text: str, row: Mapping[str, Any]) -> bool:
+    letters = [f"{ascii_uppercase[at]}. " for at, choice in enumerate(row["choices"]) if choice == row["answer"]]
+    answers = [f"{letter}{row['answer']}" for letter in letters or [""]]
+    return any(text == answer or text.startswith(f"{answer}\n") for answer in answers)

@@ -28,12 +28,17 @@ from ...write import bare_images, manifest
 from .. import release
 from ..hub import LocalFile
 from ..release import Release
-from . import ids, phrases, records, table_bytes, tables, texts, withheld
+from . import ids, phrases, records, table_bytes, tables, texts, whole, withheld
 from .phrases import Hit
 
 _BATCH_ROWS = 64
 _MAX_FINDINGS = 5
 """Findings listed for one file."""
+
+_NO_RECORD = (AttributeError, LookupError, TypeError, ValueError)
+"""What rows raise that lack a value, or have one of another form."""
+
+_DAMAGE = (pl.exceptions.PolarsError, pa.ArrowException, OSError, *_NO_RECORD)
 
 _MAY_NOT = "contains {words} words in a row of a report of {source}"
 
@@ -66,9 +71,9 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
     work = prepared.folder.parent
     if findings := [f"{name}: {problem}" for name, local in files.items() for problem in _file_problems(name, local)]:
         return findings
-    findings = _unlike_mix(prepared, files, mix, work)
     known = work / f"withheld-{unique_name()}.npz"
     try:
+        findings = [*whole.findings(mix), *_unlike_mix(prepared, files, mix, work)]
         withheld.save(withheld.gather(mix, workers), known)
         sizes = texts.sizes_of(manifest.read(mix), prepared.document)
         tasks = [FileTask(name, local.path, mix, known, sizes) for name, local in files.items()]
@@ -76,8 +81,8 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
         with reporting("checking the files to upload", len(tasks), "files", Amounts(sizes_of_files)) as ended:
             reports = list(engine.run(check_file, tasks, workers, sizes_of_files, ended))
         return [*findings, *_listed(_with_phrases(reports, mix, workers))]
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError, KeyError, ValueError) as error:
-        problem = str(error).splitlines()[0]
+    except _DAMAGE as error:
+        problem = (str(error) or type(error).__name__).splitlines()[0]
         raise WorkError(f"{mix}: damaged ({problem}), nothing was uploaded; see: medmix check {mix}") from error
     finally:
         known.unlink(missing_ok=True)
@@ -125,6 +130,8 @@ def check_file(task: FileTask) -> FileReport:
             hits += [hit] if hit else []
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError, UnicodeDecodeError) as error:
         findings.append(f"cannot be read as parquet ({str(error).splitlines()[0]})")
+    except _NO_RECORD as error:
+        findings.append(f"has a row that no build writes ({error})")
     return FileReport(task.name, findings, hits)
 
 

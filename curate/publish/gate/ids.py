@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.int64]
 
 SHAPE = re.compile(
-    rb"(?<![A-Za-z0-9])(?:p1\d{7}|s5\d{7}|mimic[_-]cxr/[ps]?\d{7,8}|(?:[0-9a-f]{8}-){4}[0-9a-f]{8})(?![A-Za-z0-9])",
+    rb"(?<![A-Za-z0-9])(?:p1\d{7}|s5\d{7}|mimic[_-]cxr/[ps]?\d{7,8}|(?:[0-9a-f]{8}[-_]){4}[0-9a-f]{8})(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 """Ids of patients, studies and films with their letters, and ids of records."""
 
 PREFIXES = (
     *(re.compile(prefix + rb"[0-9]{7}") for prefix in (b"p1", b"P1", b"s5", b"S5", b"/[psPS]?")),
-    re.compile(rb"-[0-9a-fA-F]{8}-"),
+    *(re.compile(sign + rb"[0-9a-fA-F]{8}" + sign) for sign in (b"-", b"_")),
 )
 """Each match of `SHAPE` contains a match of one of these. They begin with fixed bytes, so that searching images for
 them is thirty times as fast."""

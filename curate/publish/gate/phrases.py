@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from html import unescape
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...measure.shingles import Hashes, hash_ngrams, hash_words, words
 from ...measure.text import comparable
+from . import readable
 
 WORDS: Final = 8
 STOCK_SOURCES: Final = 2
@@ -24,10 +24,11 @@ STOCK_WORDS: Final = 15
 
 _LEAST_CHARACTERS: Final = 2 * WORDS - 1
 _RUN: Final = re.compile(rb"[\x20-\x7e]{24,}")
-_WIDE_RUN: Final = re.compile(rb"(?:[\x20-\x7e]\x00){24,}")
+_WIDE_RUNS: Final = {
+    "utf-16-le": re.compile(rb"(?:[\x20-\x7e]\x00){24,}"),
+    "utf-16-be": re.compile(rb"(?:\x00[\x20-\x7e]){24,}"),
+}
 """Printable signs in bytes, in ASCII and in UTF-16: coded pixels have no runs as long."""
-
-_TAG: Final = re.compile(r"<[^<>]*>")
 
 
 class Hit(NamedTuple):
@@ -55,8 +56,10 @@ class Phrases:
     def find(self, texts: Sequence[str], source: str = "") -> list[Hit]:
         """Find phrases in texts; those of `source` are left out, since they are its own."""
         others = {name: known for name, known in self.of_source.items() if name != source and len(known)}
-        chosen = [place for place, text in enumerate(texts) if len(text) >= _LEAST_CHARACTERS] if others else []
-        hashes, starts = hashes_of([texts[place] for place in chosen])
+        long = [place for place, text in enumerate(texts) if len(text) >= _LEAST_CHARACTERS] if others else []
+        searched = [(place, form) for place in long for form in readable.forms(texts[place])]
+        chosen = [place for place, _ in searched]
+        hashes, starts = hashes_of([form for _, form in searched])
         hits = []
         for name, known in others.items():
             found = np.isin(hashes, known)
@@ -69,7 +72,7 @@ class Phrases:
 
 def hashes_of(texts: Sequence[str]) -> tuple[Hashes, NDArray[np.int64]]:
     """Give the hashes of the phrases of all texts, and where those of each text begin, with the end as last."""
-    flat, starts = hash_words([words(comparable(text)) for text in texts])
+    flat, starts = hash_words([words(comparable(readable.plain(text))) for text in texts])
     return hash_ngrams(flat, starts, WORDS)
 
 
@@ -101,10 +104,4 @@ def is_leak(hit: Hit, stock_phrases: frozenset[int]) -> bool:
 def texts_of_bytes(data: bytes) -> list[str]:
     """Give the printable texts in the bytes of an image."""
     found = [run.decode("ascii") for run in _RUN.findall(data)]
-    return [*found, *(run.decode("utf-16-le") for run in _WIDE_RUN.findall(data))]
-
-
-def texts_of_page(page: str) -> list[str]:
-    """Give the texts of a Markdown, HTML, SVG, JSON or BibTeX file: with its tags and without, escapes resolved."""
-    plain = unescape(page)
-    return [plain, _TAG.sub(" ", plain)] if "<" in plain else [plain]
+    return [*found, *(run.decode(code) for code, runs in _WIDE_RUNS.items() for run in runs.findall(data))]

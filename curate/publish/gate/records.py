@@ -15,7 +15,7 @@ from ...facts import Facts
 from ...licences import terms
 from ...measure.shingles import Hashes
 from ...record import VERDICTS
-from ...write import bare_images
+from ...write import bare_images, chat
 from ...write.image_encoding import original_sha256
 from . import withheld, withheld_images
 from .withheld import Withheld, credentialed_sources
@@ -79,10 +79,12 @@ def name(id_: Any, source: Any) -> str:
     return str(id_) if is_open and str(id_).startswith(f"{source}/") else f"a record of {source!r}"
 
 
-def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
-    """Give the reason why a record of this source, licence and verdict must not be published, or ""."""
+def refusal_reason(id_: Any, source: Any, licence: Any, verdict: Any) -> str:
+    """Give the reason why a record of this id, source, licence and verdict must not be published, or ""."""
     if source not in facts.source_ids():
         return f"has the unknown source {source!r}"
+    if not str(id_).startswith(f"{source}/"):
+        return "has an id of another source"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
     if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
@@ -97,11 +99,14 @@ def refusal_reason(source: Any, licence: Any, verdict: Any) -> str:
 
 def findings(row: Mapping[str, Any], known: Known) -> Iterator[str]:
     """Tell what forbids the publication of a record of `data`, given with all its columns."""
-    if reason := refusal_reason(row["source"], row["license"], row["license_verdict"]) or _evidence_reason(row):
+    reason = refusal_reason(row["id"], row["source"], row["license"], row["license_verdict"])
+    if reason := reason or _evidence_reason(row):
         yield reason
         return
     if contains(known.withheld.id_hashes, withheld.hash_ids([row["id"]])[0]):
         yield "is a withheld record of this mix too"
+    if not chat.is_of(row):
+        yield "has other messages than its question and answer"
     contents = [image["bytes"] or b"" for image in row["images"] or ()]
     yield from _file_findings(row, contents, known)
     hashes: list[list[Hashes]] = []

@@ -84,7 +84,7 @@ def _digests(row: Row, known: Known) -> Iterator[str]:
 
 
 def _index_row(row: Row, known: Known) -> Iterator[str]:
-    if reason := records.refusal_reason(row["source"], row["license"], row["license_verdict"]):
+    if reason := records.refusal_reason(row["id"], row["source"], row["license"], row["license_verdict"]):
         yield f"{records.name(row['id'], row['source'])}: {reason}"
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from ...describe import card_metadata
 from ...write import manifest
-from . import ids
-from .phrases import Hit, Phrases, texts_of_bytes, texts_of_page
+from . import ids, readable
+from .phrases import Hit, Phrases, texts_of_bytes
 
 _FACTS = ("rows", "bytes", "unpacked_bytes")
 PAGE_SUFFIXES = (".md", ".json", ".bib", ".svg", ".html")
@@ -38,14 +38,21 @@ def _leaf_arrays(array: pa.Array) -> Iterator[pa.Array]:
 def _contains_id(array: pa.Array, known: ids.Numbers) -> bool:
     kind = array.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return bool(np.isin(array.drop_null().to_numpy(zero_copy_only=False), known).any())
+        return bool(np.isin(np.abs(array.drop_null().to_numpy(zero_copy_only=False)), known).any())
     is_text = not pa.types.is_binary(kind)
     data = array.buffers()[2] if is_text or array.type == pa.binary() else None
-    if data is None or not ids.may_contain(data, with_numbers=is_text):
+    is_hiding = is_text and data is not None and readable.may_hide(data)
+    if data is None or not (is_hiding or ids.may_contain(data, with_numbers=is_text)):
         return False
     numbers = known if is_text else known[:0]
-    contents = (value.encode() if isinstance(value, str) else value or b"" for value in array.to_pylist())
+    contents = (form for value in array.to_pylist() if value for form in _forms(value, is_hiding))
     return any(next(ids.find(content, numbers), None) is not None for content in contents)
+
+
+def _forms(value: str | bytes, is_hiding: bool) -> list[bytes]:
+    if isinstance(value, bytes):
+        return [value]
+    return [value.encode(), *(form.encode("utf-8", "replace") for form in readable.forms(value) if is_hiding)]
 
 
 def row_hits(rows: Sequence[Mapping[str, Any]], phrases: Phrases) -> list[Hit]:
@@ -74,9 +81,19 @@ def page_findings(data: bytes, known: ids.Numbers, sizes: frozenset[int]) -> Ite
     if b"\0" in data:
         yield "is not a text file"
     for place in ids.find(data, known):
-        if not (data[place : place + 8].isdigit() and int(data[place : place + 8]) in sizes):
+        if not _is_size(data, place, sizes):
             line = data.count(b"\n", 0, place) + 1
             yield f"line {line} contains a possible id of MIMIC-CXR"
+    if readable.may_hide(data):
+        shown = data.decode("utf-8", "replace")
+        for content in (form.encode("utf-8", "replace") for form in readable.forms(shown)):
+            if any(not _is_size(content, place, sizes) for place in ids.find(content, known)):
+                yield "contains a possible id of MIMIC-CXR in other signs"
+                return
+
+
+def _is_size(data: bytes, place: int, sizes: frozenset[int]) -> bool:
+    return data[place : place + 8].isdigit() and int(data[place : place + 8]) in sizes
 
 
 def page_hits(name: str, data: bytes, phrases: Phrases) -> list[Hit]:
@@ -85,7 +102,7 @@ def page_hits(name: str, data: bytes, phrases: Phrases) -> list[Hit]:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return []
-    return phrases.find([*texts_of_page(text), *(_json_texts(text) if name.endswith(".json") else ())])
+    return phrases.find([text, *(_json_texts(text) if name.endswith(".json") else ())])
 
 
 def _json_texts(text: str) -> list[str]:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -248,6 +249,34 @@ def records(of: Material) -> Iterator[Tampering]:
             yield Tampering(f"verdict {verdict}", name, data)
 
 
+def disguises(of: Material) -> Iterator[Tampering]:
+    """Write a report and ids in other signs that are read the same."""
+    known = secrets(of)
+    report, number, film = known["a report"], known["the number of a patient"], known["a film"].rpartition("/")[2]
+    texts = {
+        "accents": report.replace("e", "é").replace("o", "ö"),
+        **{f"U+{ord(sign):04X}": sign.join(report) for sign in "\u034f\u200d\u2062\u2066\ufe0f\u0307"},
+        **{f"control {ord(sign)}": report.replace(" ", sign) for sign in "\0\x1f\x85"},
+        "escapes of addresses": quote(report),
+        "escapes of HTML": "".join(f"&#{ord(sign)};" for sign in report),
+        "blanks of HTML": report.replace(" ", "&nbsp;"),
+        "escapes of escapes": report.replace(" ", "&amp;nbsp;"),
+        "escapes of JSON": "".join(f"\\u{ord(sign):04x}" for sign in report),
+        "lines of JSON": report.replace(" ", "\\n"),
+        "tags between words": report.replace(" ", "<b> </b>"),
+        "tags within words": report.replace("a", "<i>a</i>"),
+        "wide digits": "".join(chr(ord(digit) + 0xFEE0) for digit in number),
+        "Arabic digits": "".join(chr(ord(digit) + 0x630) for digit in number),
+        "a soft hyphen in a number": f"{number[:4]}\u00ad{number[4:]}",
+        "a number in HTML": "".join(f"&#{ord(digit)};" for digit in number),
+        "a number in an address": "".join(f"%{ord(digit):02x}" for digit in number),
+        "a film in other dashes": film.replace("-", "\u2011"),
+        "a film in underscores": film.replace("-", "_"),
+    }
+    for kind, text in texts.items():
+        yield Tampering(kind, TEXTS, changed(of, TEXTS, setter("attribution")(text)))
+
+
 def metadata(of: Material) -> Iterator[Tampering]:
     """Hide texts in an image file."""
     picture = Image.open(io.BytesIO(pq.read_table(of.release / SHARD)["images"][0].as_py()[0]["bytes"])).convert("RGB")
@@ -337,6 +366,25 @@ def sheets(of: Material) -> Iterator[Tampering]:
         yield Tampering(f"{secret} alone", SHEET, text.encode())
 
 
+def unlike(of: Material) -> Iterator[Tampering]:
+    """Let parts of a record contradict each other, or leave them out."""
+    withheld = of.medqa[0]
+    changes: dict[str, Row] = {
+        "messages of a withheld record": {"messages": withheld["messages"]},
+        "one turn": {"messages": withheld["messages"][:1]},
+        "no messages": {"messages": None},
+        "an empty option": {"choices": [None]},
+        "no id": {"id": None},
+        "an id of another source": {"id": "slake/x"},
+    }
+    for kind, values in changes.items():
+        yield Tampering(kind, TEXTS, changed(of, TEXTS, lambda row, values=values: row.update(values)))
+    yield Tampering("an empty image", SHARD, changed(of, SHARD, lambda row: row.update(images=[None])))
+    yield Tampering("an answer more", SHARD, changed(of, SHARD, lambda row: row["messages"][1]["content"].append(None)))
+    for name in ("records.parquet", "attribution.parquet"):
+        yield Tampering("an id of no source", name, changed(of, name, lambda row: row.update(id="a name")))
+
+
 def all_ways(of: Material) -> Iterator[Tampering]:
-    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, sheets):
+    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, sheets, unlike, disguises):
         yield from ways(of)

@@ -26,6 +26,7 @@ WAYS = {
     for way in (
         *(tampering.cells, tampering.numbers, tampering.images, tampering.records, tampering.metadata),
         *(tampering.hidden, tampering.pages, tampering.foreign, tampering.sheets),
+        *(tampering.unlike, tampering.disguises),
     )
 }
 
@@ -41,6 +42,8 @@ COUNTS = {
         "pages": 77,
         "foreign": 17,
         "sheets": 60,
+        "unlike": 10,
+        "disguises": 25,
     }
 }
 """How many files each way tampers with."""
@@ -84,9 +87,12 @@ def test_a_clean_release_passes(prepared, prepared_release):
 
 AS_WRITTEN = "is not what the mix gives now"
 BYTES = "holds other bytes than its rows give"
+MESSAGES = "other messages than"
 
 DOES_NOT_COUNT = {
-    **dict.fromkeys(("cells", "numbers", "images", "records", "metadata", "sheets"), (AS_WRITTEN, BYTES)),
+    **dict.fromkeys(
+        ("cells", "disguises", "numbers", "images", "records", "metadata", "sheets"), (AS_WRITTEN, BYTES, MESSAGES)
+    ),
     "hidden": (AS_WRITTEN,),
 }
 """Findings that a way does not need: of what the mix itself holds, each finds the fault in the row, or in the bytes."""
@@ -110,6 +116,27 @@ def test_another_picture_in_place_of_the_sheet_is_refused(of, refusals):
     changed = Image.open(io.BytesIO(data)).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     findings = refusals(tampering.SHEET, tampering.coded(changed, "JPEG"))
     assert findings == [f"{tampering.SHEET}: is not what the mix gives now; push again"]
+
+
+@pytest.mark.parametrize("folder", ["restricted", "restricted/mimic_cxr", "pointers"])
+def test_a_mix_without_what_is_withheld_is_refused(mine, prepared_release, folder):
+    shutil.rmtree(mine / folder)
+    assert any("what is withheld is not known" in line for line in check.check(prepared_release, {}, mine))
+
+
+@pytest.mark.parametrize("name", ["ledger.parquet", "records.parquet"])
+def test_a_table_without_its_records_is_refused(mine, prepared_release, name):
+    rows = tampering.pq.read_table(mine / name).slice(1)
+    (mine / name).write_bytes(tampering.written(rows, name))
+    assert any(line.startswith(f"{name}: has 1 records too few") for line in check.check(prepared_release, {}, mine))
+
+
+def test_a_record_more_than_once_is_refused(mine, prepared_release):
+    rows = tampering.pq.read_table(mine / "records.parquet")
+    twice = tampering.pa.concat_tables([rows, rows.slice(0, 1)])
+    (mine / "records.parquet").write_bytes(tampering.written(twice, "records.parquet"))
+    findings = check.check(prepared_release, {}, mine)
+    assert "records.parquet: has records more than once; build the mix again" in findings
 
 
 def test_there_are_enough_ways():

@@ -74,7 +74,7 @@ def test_texts_in_the_bytes_of_an_image_are_read(coding):
     ],
 )
 def test_tags_and_entities_of_a_page_hide_nothing(page):
-    assert known(mimic_cxr=REPORT).find(phrases.texts_of_page(page))
+    assert known(mimic_cxr=REPORT).find([page])
 
 
 def test_real_reports_share_no_phrase_with_real_texts_of_other_sources(real_data):
