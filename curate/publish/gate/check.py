@@ -73,7 +73,7 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
         return findings
     known = work / f"withheld-{unique_name()}.npz"
     try:
-        findings = [*whole.findings(mix), *_unlike_mix(prepared, files, mix, work)]
+        findings = [*whole.findings(mix), *whole.unlike_tables(mix, workers), *_unlike_mix(prepared, files, mix, work)]
         withheld.save(withheld.gather(mix, workers), known)
         sizes = texts.sizes_of(manifest.read(mix), prepared.document)
         tasks = [FileTask(name, local.path, mix, known, sizes) for name, local in files.items()]

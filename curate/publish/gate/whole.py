@@ -1,21 +1,28 @@
 """Whether the tables of a mix and its shards have the same records: what is withheld is known from the shards alone.
 
-Without this check a mix whose restricted shards were deleted, emptied or exchanged would know of no withheld record,
-and anything could be published.
+Without this check a mix whose restricted shards were deleted, emptied, exchanged or changed would not know its withheld
+records, and they could be published. The digests of a record's parts are computed again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
+import pyarrow.parquet as pq
 
-from .. import pointers, record_digests
+from ... import engine
+from ...write import digests
+from .. import pointers, record_digests, record_tables
 from .table_bytes import LEDGER
 from .withheld import credentialed_sources
 
 _FOLDERS: Final = ("data", "restricted")
 _ID: Final = {"id": pl.String}
+_COMPARED: Final = dict.fromkeys(
+    ("id", "keyed_id", "split", "license", "license_verdict", *digests.DIGEST_COLUMNS), pl.String()
+)
+_BATCH_ROWS: Final = 4096
 
 
 def findings(mix: Path) -> Iterator[str]:
@@ -30,6 +37,46 @@ def findings(mix: Path) -> Iterator[str]:
     yield from _differences(record_digests.NAME, pl.scan_parquet(mix / record_digests.NAME).select("id"), public)
     open_pointers = pointers.scan(mix).filter(pl.col("id").is_not_null()).select("id")
     yield from _differences(pointers.FOLDER, open_pointers, _without_credentialed(restricted))
+
+
+def unlike_tables(mix: Path, workers: int) -> Iterator[str]:
+    """Tell in which shards records differ from what pointers and digests say of them.
+
+    Raises:
+        pl.exceptions.PolarsError, pa.ArrowException, OSError: a table or shard is damaged.
+    """
+    shards = sorted(path for folder in _FOLDERS for path in (mix / folder).glob("*/*.parquet"))
+    first, tasks = 0, []
+    for shard in shards:
+        tasks.append((mix, shard, first))
+        first += pq.read_metadata(shard).num_rows if shard.parents[1].name == "data" else 0
+    for shard, count in zip(shards, engine.run(_count_unlike, tasks, workers), strict=True):
+        if count:
+            name = shard.relative_to(mix).as_posix()
+            yield f"{name}: {count:,} of its records differ from their digests in the mix; build the mix again"
+
+
+def _count_unlike(task: tuple[Path, Path, int]) -> int:
+    """Count the records of a shard that differ from the tables; those of `data` stand in `records.parquet` in order."""
+    mix, shard, first = task
+    found: list[dict[str, str | None]] = []
+    for batch in pq.ParquetFile(shard).iter_batches(_BATCH_ROWS, columns=digests.SHARD_COLUMNS):
+        found += map(_compared, batch.to_pylist())
+    own = pl.DataFrame(found, schema=_COMPARED)
+    if shard.parents[1].name == "data":
+        table = record_tables.read_slice(mix / record_digests.NAME, first, own.height)
+        stated = table.with_columns(keyed_id=pl.lit(None, pl.String))
+    else:
+        own = own.filter((pl.col("license_verdict") != "credentialed") | pl.col("keyed_id").is_not_null())
+        stated = pointers.scan(mix).filter(shard=shard.relative_to(mix).as_posix()).collect()
+    return own.join(stated.select(list(_COMPARED)), on=list(_COMPARED), how="anti", nulls_equal=True).height
+
+
+def _compared(row: Mapping[str, Any]) -> dict[str, str | None]:
+    key = digests.credentialed_key(row)
+    known = {name: row[name] for name in ("id", "split", "license", "license_verdict")}
+    keyed = {"id": None, "keyed_id": digests.keyed_id(str(row["id"]), key)} if key else {"keyed_id": None}
+    return {**known, **keyed, **digests.part_digests(row, key)}
 
 
 def _ids(shards: list[Path]) -> pl.LazyFrame:

@@ -139,6 +139,24 @@ def test_a_record_more_than_once_is_refused(mine, prepared_release):
     assert "records.parquet: has records more than once; build the mix again" in findings
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("restricted/mimic_cxr/train-00000-of-00001.parquet", ("answer",)),
+        ("restricted/iu_xray/train-00000-of-00001.parquet", ("image_sha256",)),
+        (tampering.SHARD, ("question",)),
+    ],
+)
+def test_a_record_that_is_not_what_its_digests_say_is_refused(mine, prepared_release, name, path):
+    rows = tampering.pq.read_table(mine / name).to_pylist()
+    tampering.setter(*path)("0" * 64)(rows[0])
+    table = tampering.pa.Table.from_pylist(rows, schema=tampering.table_bytes.schema(tampering.SHARD))
+    (mine / name).unlink()
+    (mine / name).write_bytes(tampering.written(table, tampering.SHARD))
+    findings = check.check(prepared_release, {}, mine)
+    assert f"{name}: 1 of its records differ from their digests in the mix; build the mix again" in findings
+
+
 def test_there_are_enough_ways():
     assert sum(COUNTS.values()) >= 600
 
