@@ -26,7 +26,9 @@ from .hash_neighbours import by_hash
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
-BLOCK: Final = 4096
+BLOCK: Final = 1024
+"""Views searched at once in each thread: where many images share keys, their votes take up to 0.8 MB a view."""
+
 MAX_IMAGES_PER_KEY: Final = 48
 """Images that are compared for one key; a key of more images is not distinctive."""
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from medmix.curate.publish import plan, planner, release
-from medmix.curate.publish.gate import check, withheld
+from medmix.curate.publish.gate import check, whole, withheld
 from medmix.curate.publish.hub import LocalFile
 from medmix.curate.shards import file_sha256
 from medmix.curate.write import manifest
@@ -65,6 +65,8 @@ def refusals(prepared, prepared_release, tmp_path, monkeypatch):
     """Check a tampered file as `push` does; what is equal for all of them is made once."""
     known = withheld.gather(prepared, 1)
     monkeypatch.setattr(withheld, "gather", lambda mix, workers: known)
+    monkeypatch.setattr(whole, "findings", lambda mix: ())
+    monkeypatch.setattr(whole, "unlike_tables", lambda mix, workers: ())
 
     @contextmanager
     def written_again(prepared, mix, work):
