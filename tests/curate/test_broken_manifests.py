@@ -44,7 +44,7 @@ BROKEN = {
 COMMANDS = {
     "check": ["check", "{mix}"],
     "diff": ["diff", "{mix}", "{mix}"],
-    "push": ["push", "{mix}", "--repo", "a/b", "--yes"],
+    "push": ["push", "{mix}", "--repo", "a/b", "--dry-run"],
     "rehydrate": ["rehydrate", "{mix}", "--root", "{root}", "--out", "{root}/out"],
     "licences": ["licences", "{mix}"],
     "leaks": ["leaks", "{mix}", "--against", "{mix}"],
