@@ -1,4 +1,4 @@
-"""A contact sheet for the card: thumbnails of a few records that may be redistributed, with their credits.
+"""A contact sheet for the card: thumbnails of a few records that may be redistributed.
 
 Only shards in `data/` are read, and of those the first row groups. The same shards give the same sheet.
 """
@@ -54,11 +54,10 @@ _SAME_LEVELS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A record in the sheet: id, licence and credit as in its row, and its first image, RGB `SIDE` x `SIDE`."""
+    """A record in the sheet: id and licence as in its row, and its first image, RGB `SIDE` x `SIDE`."""
 
     id: str
     licence: str
-    credit: str
     picture: Image.Image
 
 
@@ -125,13 +124,13 @@ def _examples(mix: Path, shards: Sequence[str], seen: set[bytes]) -> Iterator[Ex
             seen.add(digest)
             picture = thumbnail(data)
             if picture is not None:
-                yield Example(row["id"], row["license"], row["attribution"], picture)
+                yield Example(row["id"], row["license"], picture)
 
 
 def _first_rows(shard: Path) -> Iterator[dict[str, Any]]:
     with pq.ParquetFile(shard) as file:
         groups = [0] if file.num_row_groups else []
-        names = ["id", "license", "attribution", "images"]
+        names = ["id", "license", "images"]
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=names):
             yield from batch.to_pylist()
 

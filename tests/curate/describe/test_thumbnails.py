@@ -66,7 +66,7 @@ def test_the_tiles_are_the_images_of_the_listed_records_in_order(tmp_path):
     names = [put(tmp_path, "data/a/train-0.parquet", own[:3]), put(tmp_path, "data/b/train-0.parquet", own[3:])]
     examples = thumbnails.choose(tmp_path, names)
     assert ids(examples) == ["a/0", "b/0", "a/1", "b/1", "a/2", "b/2"]
-    assert [(one.licence, one.credit) for one in examples[:2]] == [("CC-BY-4.0", "By a 0"), ("CC-BY-4.0", "By b 0")]
+    assert [one.licence for one in examples[:2]] == ["CC-BY-4.0", "CC-BY-4.0"]
     shown = tiles(thumbnails.sheet(examples))
     assert len(shown) == 8  # two rows of four
     assert [tile.max() < 8 for tile in shown[6:]] == [True, True]
@@ -124,14 +124,14 @@ def test_a_mix_of_texts_has_no_sheet_and_no_section(tmp_path, small_mix):
     assert thumbnails.NAME not in cards.write(tmp_path, document)
     assert not (tmp_path / thumbnails.NAME).exists()
     assert "Examples" not in (tmp_path / README).read_text()
-    assert "Examples" in cards.render(document, [thumbnails.Example("a/0", "x", "y", picture(0))])[README]
+    assert "Examples" in cards.render(document, [thumbnails.Example("a/0", "x", picture(0))])[README]
 
 
-def test_ids_and_credits_make_no_element_of_the_card(small_mix):
+def test_ids_and_licences_make_no_element_of_the_card(small_mix):
     document = manifest.read(small_mix)
 
     def card(more: str) -> str:
-        one = thumbnails.Example(f"a/0{more}", f"CC{more}", f"By A{more}", picture(0))
+        one = thumbnails.Example(f"a/0{more}", f"CC{more}", picture(0))
         return cards.render(document, [one, one])[README]
 
     harmless = structure(card(HARMLESS))
