@@ -40,6 +40,9 @@ _NO_RECORD = (AttributeError, LookupError, TypeError, ValueError)
 
 _DAMAGE = (pl.exceptions.PolarsError, pa.ArrowException, OSError, *_NO_RECORD)
 
+_SMALL_BYTES = 256_000_000
+"""Size of a mix that one process checks, since starting others takes longer."""
+
 _MAY_NOT = "contains {words} words in a row of a report of {source}"
 
 
@@ -72,6 +75,11 @@ def check(prepared: Release, files: Mapping[str, LocalFile], mix: Path, workers:
     if findings := [f"{name}: {problem}" for name, local in files.items() for problem in _file_problems(name, local)]:
         return findings
     known = work / f"withheld-{unique_name()}.npz"
+    if (
+        sum(path.stat().st_size for folder in ("data", "restricted") for path in (mix / folder).glob("*/*"))
+        < _SMALL_BYTES
+    ):
+        workers = 1
     try:
         findings = [*whole.findings(mix), *whole.unlike_tables(mix, workers), *_unlike_mix(prepared, files, mix, work)]
         withheld.save(withheld.gather(mix, workers), known)
