@@ -165,6 +165,8 @@ def _read_full_manifest(mix: Path) -> dict[str, Any]:
         raise WorkError(f"{mix}: {manifest.MODIFIED}; build it again")
     if "published" in full:
         raise UsageError(f"{mix}: is a copy of a published mix; push the mix that a build wrote")
+    if not any(file.startswith("data/") for file in full["files"]):
+        raise WorkError(f"{mix}: none of its records may be redistributed, so there is nothing to publish")
     unchanged.require(mix, full["files"], unchanged.TABLES)
     unchanged.require(mix, full["files"], unchanged.SHARDS)
     return full
