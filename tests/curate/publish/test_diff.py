@@ -11,9 +11,9 @@ import pytest
 
 from medmix.curate import mixtures
 from medmix.curate.build import BuildOptions, build
-from medmix.curate.publish import diff, planner, record_digests, versions
+from medmix.curate.publish import diff, planner, record_digests, release, versions
 from medmix.curate.publish.diff import compare
-from medmix.curate.write import manifest, record_facts
+from medmix.curate.write import ledger, manifest, record_facts
 from medmix.curate.write.features import mix_schema
 
 from .conftest import REPO, SOURCES, one_error
@@ -29,6 +29,19 @@ def with_rows(mix: Path, shard: str, change) -> None:
     (mix / shard).write_bytes(written(pa.Table.from_pylist(rows, schema=mix_schema()), shard))
     shards = manifest.shards_of(manifest.read(mix))
     record_digests.write(mix, (record_facts.measure_file(mix / path)[0] for path in shards if path.startswith("data/")))
+
+
+def forget(mix: Path) -> None:
+    """Take the records that no shard has out of the ledger, and put those into it that it lacks."""
+    shards = [mix / shard for shard in manifest.shards_of(manifest.read(mix))]
+    kept = pl.concat([pl.read_parquet(shard, columns=["id", "source", "split"]) for shard in shards])
+    rows = pl.read_parquet(mix / release.LEDGER)
+    known = rows.filter((pl.col("outcome") != "kept") | pl.col("id").is_in(kept["id"].implode()))
+    blank = {name: pl.lit("") for name in rows.columns if name not in ("id", "source", "split", "score", "outcome")}
+    added = kept.join(rows, on="id", how="anti").with_columns(
+        **blank, outcome=pl.lit("kept"), score=pl.lit(None, pl.Float64)
+    )
+    ledger.write(mix / release.LEDGER, pl.concat([known, added.select(rows.columns)]))
 
 
 def first(change):
@@ -158,7 +171,8 @@ def test_versions_of_a_dataset(hub, run, writer, mine):
         document["mixture"]["version"] = version
         if change:
             with_rows(mine, SHARD, change)
-            document["files"] |= manifest.file_facts(mine, [SHARD, record_digests.NAME])
+            forget(mine)
+            document["files"] |= manifest.file_facts(mine, [SHARD, record_digests.NAME, release.LEDGER])
         manifest.write(mine, document)
         status, _, err = run("push", mine, "--repo", REPO, "--yes")
         return status, err
