@@ -53,15 +53,15 @@ class Phrases:
 
     of_source: Mapping[str, Hashes]
 
-    def find(self, texts: Sequence[str], source: str = "") -> list[Hit]:
-        """Find phrases in texts; those of `source` are left out, since they are its own."""
-        others = {name: known for name, known in self.of_source.items() if name != source and len(known)}
-        long = [place for place, text in enumerate(texts) if len(text) >= _LEAST_CHARACTERS] if others else []
+    def find(self, texts: Sequence[str]) -> list[Hit]:
+        """Find phrases in texts, in every form in which these can be read."""
+        sources = {name: known for name, known in self.of_source.items() if len(known)}
+        long = [place for place, text in enumerate(texts) if len(text) >= _LEAST_CHARACTERS] if sources else []
         searched = [(place, form) for place in long for form in readable.forms(texts[place])]
         chosen = [place for place, _ in searched]
         hashes, starts = hashes_of([form for _, form in searched])
         hits = []
-        for name, known in others.items():
+        for name, known in sources.items():
             found = np.isin(hashes, known)
             for number in np.unique(np.searchsorted(starts, np.flatnonzero(found), "right") - 1):
                 part = slice(starts[number], starts[number + 1])

@@ -141,7 +141,11 @@ def _file_findings(row: Mapping[str, Any], contents: list[bytes], known: Known) 
     stated = list(row["image_sha256"] or ())
     stored = [hashlib.sha256(content).hexdigest() for content in contents]
     originals = [original_sha256(content) for content in contents]
-    if any(contains(known.withheld.secret_digests, withheld.digest_number(one)) for one in stated if _is_digest(one)):
+    if any(
+        contains(known.withheld.secret_digests, withheld.digest_number(one))
+        for one in stated
+        if withheld.is_digest(one)
+    ):
         yield "has an image of a credentialed record"
     held = {*stored, *originals} - {""}
     if any(contains(known.withheld.secret_digests, withheld.digest_number(one)) for one in held):
@@ -150,10 +154,6 @@ def _file_findings(row: Mapping[str, Any], contents: list[bytes], known: Known) 
         yield "has other images than its digests say"
     if any(bare_images.bare(content, keep_note=True) != content for content in contents):
         yield "has an image with more than a picture in its file; build the mix again"
-
-
-def _is_digest(text: Any) -> bool:
-    return isinstance(text, str) and len(text) == 64 and all(sign in "0123456789abcdef" for sign in text)
 
 
 def _image_reason(row: Mapping[str, Any], content: bytes, hashes: Sequence[Hashes], known: Known) -> str:

@@ -14,9 +14,8 @@ from .. import pointers, record_digests
 from . import records
 from .records import Known
 from .table_bytes import LEDGER
-from .withheld import credentialed_sources, digest_number
+from .withheld import credentialed_sources, digest_number, is_digest
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHARD = re.compile(r"restricted/([a-z0-9_]+)/(?:train|validation|test)-\d{5}-of-\d{5}\.parquet")
 _OUTCOMES = ("kept", "dropped")
 
@@ -47,16 +46,12 @@ def _pointer(row: Row, known: Known) -> Iterator[str]:
     yield from _digest_findings([row["keyed_id"], *(row[column] for column in digests.DIGEST_COLUMNS)])
     yield from _digest_findings(row["image_sha256"] or ())
     secret = known.withheld.secret_digests
-    if any(records.contains(secret, digest_number(one)) for one in row["image_sha256"] or () if _is_digest(one)):
+    if any(records.contains(secret, digest_number(one)) for one in row["image_sha256"] or () if is_digest(one)):
         yield "contains the digest of a credentialed record's image"
 
 
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
-
-
 def _digest_findings(values: Any) -> Iterator[str]:
-    if not all(value is None or _is_digest(value) for value in values):
+    if not all(value is None or is_digest(value) for value in values):
         yield "has a digest that is not 64 hexadecimal digits"
 
 

@@ -64,16 +64,22 @@ def row_hits(rows: Sequence[Mapping[str, Any]], phrases: Phrases) -> list[Hit]:
 
 def _texts(value: Any) -> Iterator[str]:
     """Give all texts inside a value, those in the bytes of images too."""
-    if isinstance(value, str):
+    for leaf in _leaves(value):
+        if isinstance(leaf, str):
+            yield leaf
+        elif isinstance(leaf, bytes):
+            yield from texts_of_bytes(leaf)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Give the values inside a value that are no objects and no lists."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list):
         yield value
-    elif isinstance(value, bytes):
-        yield from texts_of_bytes(value)
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+        return
+    for one in value:
+        yield from _leaves(one)
 
 
 def page_findings(data: bytes, known: ids.Numbers, sizes: frozenset[int]) -> Iterator[str]:
@@ -116,21 +122,10 @@ def sizes_of(*documents: Mapping[str, Any]) -> frozenset[int]:
     """Give the sizes and counts of files in manifests, and their sums in a card: any of them may look like an id."""
     found: set[int] = set()
     for document in documents:
-        found.update(_numbers([document["files"], document["totals"]]))
+        found.update(leaf for leaf in _leaves([document["files"], document["totals"]]) if isinstance(leaf, int))
         for chosen in (manifest.shards_of(document), [one for one in document["files"] if one.startswith("data/")]):
             for shards in card_metadata.by_config(chosen).values():
                 for part in (shards, *card_metadata.by_split(shards).values()):
                     facts = [document["files"][shard] for shard in part]
                     found.update(sum(one.get(fact, 0) for one in facts) for fact in _FACTS)
     return frozenset(found)
-
-
-def _numbers(value: Any) -> Iterator[int]:
-    if isinstance(value, int):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _numbers(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _numbers(one)

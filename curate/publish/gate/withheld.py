@@ -4,6 +4,7 @@ It is measured on the restricted shards and read from pointers and ledger, and k
 processes of the gate share it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -30,6 +31,7 @@ _COLUMNS = [
     *("image_sha256", "image_phash"),
 ]
 _BATCH_ROWS = 4096
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _ID_SEED: Final = 0x6D6D
 
 
@@ -89,6 +91,11 @@ def credentialed_sources() -> frozenset[str]:
 def hash_ids(values: Sequence[str]) -> Hashes:
     """Hash ids of records, 64 bits; for one version of polars."""
     return pl.Series(values, dtype=pl.String).hash(_ID_SEED).to_numpy()
+
+
+def is_digest(value: Any) -> bool:
+    """Whether a value is a SHA-256 in hex, as medmix writes it."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def digest_number(sha256: str) -> int:
