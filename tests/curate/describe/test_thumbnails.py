@@ -20,6 +20,7 @@ from ...hostile import HARMLESS, HOSTILE, structure
 from ..pictures import picture
 
 README = manifest.README
+DATASHEET = "datasheet.md"
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -127,12 +128,12 @@ def test_a_mix_of_texts_has_no_sheet_and_no_section(tmp_path, small_mix):
     assert "Examples" in cards.render(document, [thumbnails.Example("a/0", "x", picture(0))])[README]
 
 
-def test_ids_and_licences_make_no_element_of_the_card(small_mix):
+def test_ids_and_licences_make_no_element_of_the_datasheet(small_mix):
     document = manifest.read(small_mix)
 
     def card(more: str) -> str:
         one = thumbnails.Example(f"a/0{more}", f"CC{more}", picture(0))
-        return cards.render(document, [one, one])[README]
+        return cards.render(document, [one, one])[DATASHEET]
 
     harmless = structure(card(HARMLESS))
     for more in HOSTILE.values():
@@ -142,10 +143,11 @@ def test_ids_and_licences_make_no_element_of_the_card(small_mix):
 def test_a_mix_has_the_sheet_of_its_shards_and_check_knows_it(small_mix, tmp_path):
     document = manifest.read(small_mix)
     examples = thumbnails.choose(small_mix, manifest.shards_of(document))
-    card = (small_mix / README).read_text()
-    assert f"]({thumbnails.NAME})" in card
+    assert f"]({thumbnails.NAME})" in (small_mix / README).read_text()
     assert examples
-    assert all(f"`{example.id}`" in card for example in examples)
+    listed = [f"{place}. `{example.id}`, " for place, example in enumerate(examples, 1)]
+    datasheet = (small_mix / DATASHEET).read_text()
+    assert [line for line in listed if line not in datasheet] == []
     assert (small_mix / thumbnails.NAME).read_bytes() == thumbnails.sheet(examples)
     copy = Path(shutil.copytree(small_mix, tmp_path / "mix", ignore=shutil.ignore_patterns(".work")))
     assert check(copy) == []
