@@ -383,8 +383,3 @@ def unlike(of: Material) -> Iterator[Tampering]:
     yield Tampering("an answer more", SHARD, changed(of, SHARD, lambda row: row["messages"][1]["content"].append(None)))
     for name in ("records.parquet", "attribution.parquet"):
         yield Tampering("an id of no source", name, changed(of, name, lambda row: row.update(id="a name")))
-
-
-def all_ways(of: Material) -> Iterator[Tampering]:
-    for ways in (cells, numbers, images, records, metadata, hidden, pages, foreign, sheets, unlike, disguises):
-        yield from ways(of)
