@@ -83,8 +83,6 @@ def refusal_reason(id_: Any, source: Any, licence: Any, verdict: Any) -> str:
     """Give the reason why a record of this id, source, licence and verdict must not be published, or ""."""
     if source not in facts.source_ids():
         return f"has the unknown source {source!r}"
-    if not str(id_).startswith(f"{source}/"):
-        return "has an id of another source"
     if verdict != "redistributable":
         return f"is {verdict or 'without a verdict'}"
     if licence not in terms.TERMS or terms.verdict(licence) != "redistributable":
@@ -94,7 +92,7 @@ def refusal_reason(id_: Any, source: Any, licence: Any, verdict: Any) -> str:
         return f"is from the credentialed source {source}"
     if known.licence.verdict != "redistributable" and not is_by_record(known):
         return f"is from {source}, whose records are all {known.licence.verdict}"
-    return ""
+    return "" if str(id_).startswith(f"{source}/") else "has an id of another source"
 
 
 def findings(row: Mapping[str, Any], known: Known) -> Iterator[str]:
