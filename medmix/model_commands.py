@@ -53,10 +53,16 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Output folder; must be missing or empty.")
-def export(checkpoint: Path, out: Path) -> None:
+@click.option(
+    "--dtype",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    help="Of the weights.  [default: as the language model was trained]",
+)
+def export(checkpoint: Path, out: Path, dtype: str | None) -> None:
     """Export a trained model as a transformers folder.
 
-    The folder loads without medmix and includes a model card.
+    The folder loads without medmix and includes a model card. It is loaded again, and must give the token ids, logits
+    and answers of the trained model.
 
     \b
     Example:
@@ -66,9 +72,9 @@ def export(checkpoint: Path, out: Path) -> None:
     from medmix.train.run.state import find_checkpoint
 
     checkpoint = find_checkpoint(checkpoint)
-    from medmix.train.export.llava import export as export_model
+    from medmix.train.export.folder import export as export_model
 
-    export_model(checkpoint, out)
+    export_model(checkpoint, out, dtype)
     say(f"the model is in {out}; load it with AutoModelForImageTextToText.from_pretrained")
 
 

@@ -56,8 +56,8 @@ class Prompts:
         return ids
 
     def option_ids(self, question: Question) -> list[list[int]]:
-        """Return the ids of a question's options, without an end token."""
-        return [self.renderer.text_ids(option) for option in question.options]
+        """Return the ids of a question's options after its prompt, without an end token."""
+        return self.renderer.continuation_ids(question.record, question.options)
 
 
 def subsample(questions: Sequence[Question], limit: int | None) -> list[Question]:

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2.functional import pil_to_tensor, resize
+from transformers import LlavaImageProcessor
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import decode_rgb
 
 from ..recipe import Vision
 from .render import IGNORE_INDEX, count_images
-
-if TYPE_CHECKING:
-    from transformers import LlavaImageProcessorPil
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,9 @@ def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
 def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
     """Pad an RGB image to a square, resize and normalise it: [3, S, S] float32.
 
-    It is padded with the mean colour and resized by cubic interpolation, as LLaVA does (`LlavaImageProcessorPil` of
-    transformers with `do_pad`). An image whose square would exceed `vision.max_pixels` is first made smaller.
+    It is padded with the mean colour and resized by torchvision's cubic interpolation, as `LlavaImageProcessor` of
+    transformers does with `do_pad`; Pillow's rounds some values otherwise. An image whose square would exceed
+    `vision.max_pixels` is first made smaller.
     """
     side = max(image.size)
     if side**2 > vision.max_pixels:
@@ -111,17 +111,14 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
         side = max(image.size)
     square = Image.new("RGB", (side, side), tuple(int(mean * 255) for mean in vision.mean))
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    resized = square.resize((vision.size, vision.size), Image.Resampling.BICUBIC)
-    scaled = np.asarray(resized, dtype=np.float32) / 255
-    normal = (scaled - np.array(vision.mean, np.float32)) / np.array(vision.std, np.float32)
-    return torch.from_numpy(normal.transpose(2, 0, 1).copy())
+    resized = resize(pil_to_tensor(square), [vision.size, vision.size], InterpolationMode.BICUBIC, antialias=True)
+    mean, std = torch.tensor(vision.mean), torch.tensor(vision.std)
+    return (resized / 255 - mean[:, None, None]) / std[:, None, None]
 
 
-def image_processor(vision: Vision) -> "LlavaImageProcessorPil":
+def image_processor(vision: Vision) -> LlavaImageProcessor:
     """Give the image processor of transformers that equals `to_tensor`."""
-    from transformers import LlavaImageProcessorPil  # here, since it brings in torchvision, which no batch needs
-
-    return LlavaImageProcessorPil(
+    return LlavaImageProcessor(
         do_pad=True,
         size={"shortest_edge": vision.size},
         crop_size={"height": vision.size, "width": vision.size},

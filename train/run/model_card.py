@@ -1,6 +1,7 @@
 """Writes the model card of a checkpoint or an exported model; every number in it comes from the run."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,25 @@ from .metrics_logger import read_log
 from .state import TrainerState
 
 
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What is true of an exported model.
+
+    Attributes:
+        max_logit_diff: largest difference of its logits from the checkpoint's.
+        dtype: of its weights, as `medmix export --dtype` names it.
+        tower: the kind of its tower in transformers.
+        served: whether inference engines know such a tower in a LLaVA.
+    """
+
+    max_logit_diff: float
+    dtype: str
+    tower: str
+    served: bool
+
+
 def write(
-    folder: Path, name: str, recipe: Recipe, state: TrainerState, log: Path, max_logit_diff: float | None = None
+    folder: Path, name: str, recipe: Recipe, state: TrainerState, log: Path, exported: Exported | None = None
 ) -> None:
     """Write the card into a folder; it lists the sources if the mix still exists.
 
@@ -28,17 +46,17 @@ def write(
         recipe: the resolved one.
         state: of the checkpoint.
         log: `train_log.jsonl` of the run; may be missing.
-        max_logit_diff: largest difference of an exported model's logits from the checkpoint's; None for a checkpoint.
+        exported: facts about an exported model; None for a checkpoint.
     """
     losses = [entry["loss"] for entry in read_log(log) if entry["step"] <= state.step]
     template = templates.markdown().get_template("model.md.jinja")
-    header = _header(recipe, exported=max_logit_diff is not None)
+    header = _header(recipe, exported=exported is not None)
     card = template.render(
         header=Markup(yaml.safe_dump(header, sort_keys=False, allow_unicode=True)),  # noqa: S704 - YAML quotes its values
         name=name,
         state=state,
         recipe=as_dict(recipe),
-        max_logit_diff=max_logit_diff,
+        exported=exported,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
         sources=_sources(Path(state.mix), state.sources),

@@ -12,7 +12,7 @@ from medmix.curate.errors import UsageError
 from medmix.train.data import stream
 from medmix.train.data.collate import Sample, collate, pixels
 from medmix.train.data.render import Renderer
-from medmix.train.export.llava import export
+from medmix.train.export.folder import export
 from medmix.train.run import checkpoint, loop
 
 from ..conftest import COLOURS, png, record, tiny_recipe
