@@ -6,6 +6,7 @@ The client finds the token in its usual places. `revision` is a branch, `main` o
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -124,9 +125,11 @@ def _send(repo: str, wanted: Mapping[str, LocalFile], revision: str) -> list[Com
     With Xet the digest is computed from the bytes as they are sent, and compared; LFS compares them on the other side.
     """
     additions = _additions(wanted)
-    _api().preupload_lfs_files(
-        repo, additions, repo_type=DATASET, revision=revision, num_threads=THREADS, free_memory=False
-    )
+    send = partial(
+        _api().preupload_lfs_files, repo, additions, repo_type=DATASET, revision=revision, num_threads=THREADS,
+        free_memory=False,
+    )  # fmt: skip
+    xet.interruptible(send)
     for addition in additions:
         sent = addition.upload_info
         if sent.is_hashed and sent.sha256.hex() != wanted[addition.path_in_repo].sha256:

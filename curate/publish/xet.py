@@ -4,12 +4,17 @@ hf_xet reads its settings from the environment when its session begins. Names an
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 
 from huggingface_hub.utils._runtime import is_xet_available
 from huggingface_hub.utils._xet import abort_xet_session
+
+Result = TypeVar("Result")
 
 LIMITS = {
     "HF_XET_CLIENT_CONNECT_TIMEOUT": "60s",
@@ -21,6 +26,9 @@ WORKER_LIMITS = {
     "HF_XET_CLIENT_AC_MAX_UPLOAD_CONCURRENCY": "16",
 }
 """Files that are read at the same time, and requests that send their content."""
+
+SECONDS_BETWEEN_SIGNALS = 0.2
+"""Ctrl-C is seen so late: a signal that reaches a thread of hf_xet does not wake the main thread."""
 
 _ALIASES = {"HF_XET_DATA_MAX_CONCURRENT_FILE_INGESTION": "HF_XET_MAX_CONCURRENT_FILE_INGESTION"}
 
@@ -50,6 +58,30 @@ def limits() -> Iterator[None]:
         abort_xet_session()
         for name in added:
             os.environ.pop(name, None)
+
+
+def interruptible(call: Callable[[], Result]) -> Result:
+    """Run a call that uploads, so that Ctrl-C ends it at once: hf_xet does not return to Python until the Hub answers.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; the upload is given up.
+    """
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()  # the process does not wait for it
+    try:
+        while not future.done():
+            wait([future], SECONDS_BETWEEN_SIGNALS)
+        return future.result()
+    except KeyboardInterrupt:
+        abort_xet_session()
+        raise
 
 
 def content_digests(files: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -61,13 +62,18 @@ def test_ctrl_c_ends_a_push_through_xet_at_once(hub, mine, environment, pattern)
         command, cwd=ROOT, env={**os.environ, **environment, **XET}, stderr=subprocess.PIPE, text=True
     )
 
+    over: Future[int] = Future()
+
     def interrupt() -> None:  # the Hub does not answer before the process has ended
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        try:
+            over.set_result(process.wait(timeout=60))
+        except subprocess.TimeoutExpired as error:
+            over.set_exception(error)
 
     hub.fail(pattern, interrupt)
     _, err = process.communicate()
-    assert process.returncode == 130
+    assert over.result(timeout=60) == 130
     assert err.splitlines()[-1].startswith("medmix: error: interrupted")
     assert "Traceback" not in err
     assert hub.repositories[REPO].tags == {}
