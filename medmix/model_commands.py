@@ -26,7 +26,8 @@ from .printing import print_json
 def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Train a vision-language model on a mix.
 
-    A stopped run resumes from its last checkpoint. Shards of a mix on the Hub are downloaded on first read.
+    A stopped run resumes from its last checkpoint; after SIGTERM or SIGUSR1 the exit status is 143. Shards of a mix
+    on the Hub are downloaded on first read.
 
     \b
     Example:

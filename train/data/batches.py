@@ -8,6 +8,7 @@ its own records alone. Workers build the steps in turn, and deliver them in orde
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -23,6 +24,9 @@ from .render import IGNORE_INDEX, Renderer, count_images
 
 TEXT_COLUMNS = ("id", "source", "messages")
 COLUMNS = (*TEXT_COLUMNS, "images")
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""Signals that a terminal, Slurm or torchrun sends to all processes of a run."""
 
 COMPILED_MULTIPLE = 64
 """Rows of compiled layers are padded to a multiple of this, so that layers are not compiled for every length."""
@@ -156,10 +160,11 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
         batch_size=None,
         num_workers=workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_ignore_ctrl_c,
         pin_memory=torch.cuda.is_available(),
     )
-    for item in loader:
+    with _blocked_signals():
+        items = iter(loader)
+    for item in items:
         if isinstance(item, MedmixError):
             raise item
         yield item
@@ -179,6 +184,15 @@ def validate_max_tokens(recipe: Recipe, renderer: Renderer, positions: int) -> N
         raise UsageError(f"run.pack_tokens: a record may have {longest} tokens, a pack {budget}; raise it, or {remedy}")
 
 
-def _ignore_ctrl_c(worker: int) -> None:
-    """Leave Ctrl-C to the parent process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Leave stop signals to this process: processes that start during the block never get them.
+
+    They inherit the mask, so that no signal reaches them before their own code runs; here, signals wait until the end
+    of the block. A worker ends when its parent says so or is gone.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,9 +1,6 @@
 """The training loop, from a mix and a recipe to a checkpoint; a killed run resumes exactly where it stopped."""
 
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from .metrics_logger import LOG_NAME, MetricsLogger
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, full_optimizer_state, full_state_dict, load_optimizer_state, process_group, wrap_parallel
 from .resume import validate_resume
+from .signals import INTERRUPTED, defer_stop, exit_on_termination
 from .state import TrainerState, latest_checkpoint
 from .step import NotFiniteError, train_step
 from .step_reporter import StepReporter
@@ -39,7 +37,8 @@ def train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool) -> dict[str,
 
     On one machine, with one number of threads, mix and recipe alone decide the result, however often the run was
     interrupted: each step seeds its own random numbers, and a checkpoint stores the position in the stream. Ctrl-C
-    finishes the step, writes a checkpoint and raises KeyboardInterrupt; a second one raises at once.
+    finishes the step, writes a checkpoint and raises KeyboardInterrupt; a second one raises at once. SIGTERM and
+    SIGUSR1 do so too and raise `SystemExit(143)`.
 
     Args:
         mix: folder of a built mix.
@@ -58,7 +57,7 @@ def train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool) -> dict[str,
             a step whose loss is not finite.
     """
     try:
-        with process_group() as ranks:
+        with exit_on_termination(), process_group() as ranks:
             return _train(mix, recipe, out, progress_bar, ranks)
     except (UsageError, NotFiniteError) as error:  # all ranks raise; rank 0 reports
         if not is_rank_zero():
@@ -98,7 +97,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
     say(f"{out}: starts at step {step}")
 
     steps = load_steps(StepBuilder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
-    with logger, defer_interrupt() as interrupted:
+    with logger, defer_stop() as stop_status:
         reporter = StepReporter(logger, ranks.device, plan.flops, plan.peak_flops)
         while step < last_step:
             requested = time.monotonic()
@@ -106,16 +105,19 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
             waited = time.monotonic() - requested
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
             optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
-            pending = train_step(wrapped, optimizer, work, recipe, ranks, interrupted)
+            pending = train_step(wrapped, optimizer, work, recipe, ranks, stop_status)
             step, seen = step + 1, seen + len(work.ids)
             reporter.add(pending, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
-            if step % recipe.run.checkpoint_every == 0 or step == last_step or reporter.stop_requested:
+            if step % recipe.run.checkpoint_every == 0 or step == last_step or reporter.stop_status:
                 reporter.flush()
                 state = TrainerState(step, seen, str(mix.resolve()), mix_digest, epoch_counts, checkpoint.versions())
                 _save_checkpoint(out, model, wrapped, optimizer, tokenizer, recipe, state, ranks)
                 reporter.start_timer()
-            if reporter.stop_requested and step < last_step:
-                raise KeyboardInterrupt
+            if reporter.stop_status and step < last_step:
+                if reporter.stop_status == INTERRUPTED:
+                    raise KeyboardInterrupt
+                say(f"{out}: stopped at step {step} of {last_step}; the same command resumes there")
+                raise SystemExit(reporter.stop_status)
     if log:
         say(f"the loss is plotted in {plot.plot_losses(log)}")
     return {**logger.summary(), "out": str(out)}
@@ -191,31 +193,6 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{out}: the folder cannot be made ({error.strerror}); give another --out") from None
-
-
-@contextmanager
-def defer_interrupt() -> Iterator[Any]:
-    """Give a function that tells whether Ctrl-C was pressed; a second Ctrl-C raises KeyboardInterrupt at once.
-
-    Outside the main thread, which gets no signals, Ctrl-C works as usual.
-    """
-    pressed = False
-
-    def handle(number: int, frame: Any) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("stopping after this step or the next; press Ctrl-C again to stop at once")
-
-    try:
-        before = signal.signal(signal.SIGINT, handle)
-    except ValueError:
-        yield lambda: False
-        return
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def initial_tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenizerBase:
