@@ -123,12 +123,16 @@ class Run:
         global_batch_size: records per optimiser step, over all ranks.
         pack_tokens, micro_batch_size: exactly one is given, the size of one rank's forward pass: at most this many
             tokens of records packed without padding, or this many records padded to the longest. Neither changes
-            the result.
+            a record's weight in the step. Without dropout the result is the same but for rounding; dropout masks
+            depend on it.
         precision: of the forward pass; with `bf16` frozen language weights are stored in bf16 as well.
         gradient_checkpointing: keep one layer's activations at a time, for about a third more work.
         compile: compile every layer of tower and language model with torch.compile.
         parallel: how the processes of torchrun share the model: a full copy each (`ddp`), or a shard of every
-            weight each (`fsdp`, torch's fully_shard).
+            weight each (`fsdp`, torch's fully_shard), or a copy for each node, whose ranks have a shard of every
+            weight each (`hsdp`).
+        timeout_minutes: time that a rank waits for the others before it fails; a rank that downloads a shard of the
+            mix lets the others wait.
         workers: data loading processes per rank; with 0 the main process loads between the steps.
         require_gpu: do not train on a CPU.
         tensorboard: also write TensorBoard scalars, next to the log.
@@ -148,7 +152,8 @@ class Run:
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
     compile: bool = False
-    parallel: Literal["ddp", "fsdp"] = "ddp"
+    parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
+    timeout_minutes: int = 60
     workers: int = 0
     require_gpu: bool = False
     tensorboard: bool = False
@@ -172,6 +177,9 @@ class Recipe:
 
     `sources` restricts training to these sources of the mix. A vocabulary made from the mix still covers all
     sources, so that models of different sources have one shape and count tokens alike.
+
+    `skip_records` names records, by their ids, that training leaves out. They keep their places in the order of the
+    records: their steps have fewer records, all others stay as they are. Ids that the mix does not have are ignored.
     """
 
     name: str
@@ -185,6 +193,7 @@ class Recipe:
     generation: Generation = Generation()
     seed: int = 0
     sources: tuple[str, ...] | None = None
+    skip_records: tuple[str, ...] = ()
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:

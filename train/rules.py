@@ -12,7 +12,7 @@ COUNTS = (
     "vision.size", "vision.max_images", "vision.max_pixels", "language.vocab_size", "lora.r",
     "text.max_prompt_tokens", "text.max_answer_tokens", "run.global_batch_size", "run.pack_tokens",
     "run.micro_batch_size", "run.epochs", "run.steps", "run.checkpoint_every", "run.keep_checkpoints",
-    "generation.batch_size", "generation.max_new_tokens",
+    "run.timeout_minutes",    "generation.batch_size", "generation.max_new_tokens",
 )  # fmt: skip
 """Settings that must be 1 or more."""
 

@@ -38,12 +38,13 @@ class Step:
 
     Attributes:
         batches: of this rank, one per round.
-        ids: of all records of the step, in order.
+        ids: of all records of the step, in order; none if all are in `skip_records`.
         answers: answer tokens by source.
         tokens: text and image tokens.
         squared_tokens: sum of the records' squared tokens.
         computed_tokens: tokens with padding, as `packing.computed_tokens` counts them.
         images: number of images.
+        skipped: records left out, because `skip_records` names them.
     """
 
     batches: tuple[Batch, ...]
@@ -53,6 +54,12 @@ class Step:
     squared_tokens: int
     computed_tokens: int
     images: int
+    skipped: int = 0
+
+    @property
+    def positions(self) -> int:
+        """Places in the order of the records that the step takes, skipped records included."""
+        return len(self.ids) + self.skipped
 
     @property
     def answer_tokens(self) -> int:
@@ -72,6 +79,7 @@ class StepBuilder:
     ) -> None:
         self.split, self.recipe, self.renderer, self.seen = split, recipe, renderer, seen
         self.rank, self.world_size = rank, world_size
+        self.skipped_ids = frozenset(recipe.skip_records)
         self.padded = recipe.run.pack_tokens is None
         self.multiple = COMPILED_MULTIPLE if recipe.run.compile else 1
 
@@ -90,7 +98,11 @@ class StepBuilder:
             number += 1
 
     def _step(self, reader: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
-        records = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
+        read = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
+        records = [record for record in read if record["id"] not in self.skipped_ids]
+        skipped = len(read) - len(records)
+        if not records:
+            return Step((), (), {}, tokens=0, squared_tokens=0, computed_tokens=0, images=0, skipped=skipped)
         encoded = [self.renderer.encode(record) for record in records]
         lengths = [len(ids) for ids, _ in encoded]
         images = [min(count_images(record), self.recipe.vision.max_images) for record in records]
@@ -114,6 +126,7 @@ class StepBuilder:
             squared_tokens=sum(length**2 for length in lengths),
             computed_tokens=packing.computed_tokens(plan, lengths, self.padded, self.multiple),
             images=sum(images),
+            skipped=skipped,
         )
 
     def _plan(self, lengths: Sequence[int]) -> packing.Plan:

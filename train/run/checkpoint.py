@@ -115,8 +115,12 @@ def read(path: Path) -> tuple[Recipe, TrainerState]:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, changed: Recipe | None = None) -> Checkpoint:
     """Load a checkpoint, or the latest one of a run, on the CPU, in evaluation mode.
+
+    Args:
+        path: of the checkpoint or the run.
+        changed: the recipe to build the model from, if it is not the checkpoint's own.
 
     Raises:
         UsageError: there is none, a file of it is missing or broken, or the weights of its pretrained language model
@@ -124,8 +128,19 @@ def load(path: Path) -> Checkpoint:
     """
     path = find_checkpoint(path)
     recipe, state = read(path)
+    recipe = changed or recipe
     tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
     model = VisionLanguageModel(recipe, tokenizer)
+    load_weights(model, path)
+    return Checkpoint(path, model.eval(), tokenizer, recipe, state)
+
+
+def load_weights(model: VisionLanguageModel, path: Path, with_adapter: bool = True) -> None:
+    """Load a checkpoint's weights into a model, those of its adapter only if asked.
+
+    Raises:
+        UsageError: a file is missing or broken, or of a model of another shape.
+    """
     try:
         model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))
         model.projector.load_state_dict(load_file(path / "projector.safetensors"))
@@ -133,11 +148,10 @@ def load(path: Path) -> Checkpoint:
         with torch.no_grad():
             for name, tensor in load_file(path / "language" / "weights.safetensors").items():
                 parameters[name].copy_(tensor)
-        if isinstance(model.language, peft.PeftModel):
+        if with_adapter and isinstance(model.language, peft.PeftModel):
             peft.set_peft_model_state_dict(model.language, load_file(path / "adapter" / "adapter_model.safetensors"))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
-    return Checkpoint(path, model.eval(), tokenizer, recipe, state)
 
 
 def digest(path: Path) -> str:

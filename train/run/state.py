@@ -1,7 +1,8 @@
 """The checkpoints in a run's folder, and the state stored in each; reads no weights and needs no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from medmix.curate.errors import UsageError
 
@@ -16,6 +17,8 @@ class TrainerState:
         mix, mix_digest: the mix's folder, and `stream.mix_digest` of it.
         sources: records per epoch of each source.
         versions: of medmix and the libraries that made the checkpoint.
+        history: settings that changed when the run was resumed: `step`, `key`, `before` and `after` of each.
+        origin: the checkpoint of another run that this one started from (`origin.Origin`); None if there is none.
     """
 
     step: int
@@ -24,6 +27,8 @@ class TrainerState:
     mix_digest: str
     sources: dict[str, int]
     versions: dict[str, str]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    origin: dict[str, Any] | None = None
 
 
 def list_checkpoints(run: Path) -> list[Path]:

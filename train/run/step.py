@@ -1,7 +1,7 @@
 """One optimiser step: forward and backward passes over this rank's batches, one gradient reduction, one update."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,14 @@ STOP_STATUSES = (TERMINATED, INTERRUPTED)
 
 
 class NotFiniteError(WorkError):
-    """A loss or a gradient is not finite; all ranks raise it at the same step."""
+    """A loss or a gradient is not finite; all ranks raise it at the same step.
+
+    `records` are the ids of the records that are to blame; none if it can be any of the step, or all of them are.
+    """
+
+    def __init__(self, message: str, records: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.records = tuple(records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class PendingStep:
         cause = f"loss is not finite for {', '.join(culprits)}"
         if not culprits:
             cause = f"gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}"
-        raise NotFiniteError(f"the {cause}; lower optim.lr, or drop these records")
+        raise NotFiniteError(f"the {cause}", culprits if len(culprits) < len(self.step.ids) else ())
 
 
 def train_step(

@@ -39,7 +39,8 @@ torch.set_num_threads(1)
 main(json.loads(sys.argv[1]))
 """
 SIGNALLED = """
-import json, os, signal, sys
+import json, multiprocessing, os, signal, sys
+from pathlib import Path
 import torch
 from medmix.cli import main
 from medmix.train.run import loop, signals
@@ -49,6 +50,8 @@ train_step, done = loop.train_step, []
 
 def signalled(*arguments):
     done.append(1)
+    for worker in multiprocessing.active_children() if len(done) == at else ():
+        print(Path(f"/proc/{worker.pid}/status").read_text())
     for number in numbers if len(done) == at else ():
         os.killpg(0, number)  # all processes of this run, as Slurm does
     return train_step(*arguments)
@@ -115,6 +118,8 @@ def test_a_termination_signal_writes_a_checkpoint_and_exits_with_143(
     out = tmp_path / "run"
     done = run(SIGNALLED, [command(mix, out, "run.workers=1"), 3, [number, number], 60.0])
     assert done.returncode == 143, done.stderr
+    (blocked,) = [int(line.split()[1], 16) for line in done.stdout.splitlines() if line.startswith("SigBlk:")]
+    assert all(blocked >> (one - 1) & 1 for one in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
     assert f"{number.name}: stopping after this step or the next, with a checkpoint" in done.stderr
     assert done.stderr.splitlines()[-1] == f"{out}: stopped at step 3 of 7; the same command resumes there"
     assert [path.name for path in checkpoint.list_checkpoints(out)] == ["step-00000002", "step-00000003"]
