@@ -136,8 +136,13 @@ class Run:
         workers: data loading processes per rank; with 0 the main process loads between the steps.
         require_gpu: do not train on a CPU.
         tensorboard: also write TensorBoard scalars, next to the log.
+        loggers: also log to `wandb` or `trackio`.
+        evaluate_every: steps between two measurements of the held-out loss, on the mix's validation split; the last
+            step has one too. None measures none, since not every mix has such a split.
+        evaluate_records: records of each source for that; the same ones each time.
         checkpoint_every: steps between two checkpoints.
         keep_checkpoints: number of latest checkpoints to keep.
+        keep: with `best`, the checkpoint with the lowest held-out loss is kept besides the latest.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {
@@ -157,8 +162,12 @@ class Run:
     workers: int = 0
     require_gpu: bool = False
     tensorboard: bool = False
+    loggers: tuple[Literal["wandb", "trackio"], ...] = ()
+    evaluate_every: int | None = None
+    evaluate_records: int = 64
     checkpoint_every: int = 100
     keep_checkpoints: int = 2
+    keep: Literal["latest", "best"] = "latest"
 
 
 @dataclass(frozen=True, slots=True)

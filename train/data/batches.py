@@ -97,6 +97,16 @@ class StepBuilder:
                 yield self._step(reader, some)
             number += 1
 
+    def steps_at(self, positions: Sequence[stream.RowPosition]) -> Iterator[Step]:
+        """Yield steps of the records at these positions, in their order.
+
+        Raises:
+            WorkError: a record is broken.
+        """
+        reader, size = stream.Reader(self.split, COLUMNS), self.recipe.run.global_batch_size
+        for start in range(0, len(positions), size):
+            yield self._step(reader, positions[start : start + size])
+
     def _step(self, reader: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
         read = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
         records = [record for record in read if record["id"] not in self.skipped_ids]

@@ -42,7 +42,7 @@ from ..recipe import Recipe, as_dict
 from ..recipes import from_dict
 from . import model_card
 from .metrics_logger import LOG_NAME
-from .state import TrainerState, find_checkpoint, list_checkpoints
+from .state import TrainerState, best_checkpoint, find_checkpoint, list_checkpoints
 
 DISK_FULL_BYTES = 1_000_000
 """A failed write is blamed on a full disk if the disk has fewer free bytes."""
@@ -74,7 +74,7 @@ def save(
     tensors: dict[str, Tensor],
     optimizer: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint of this step into the run's folder, and remove all but the latest `run.keep_checkpoints`.
+    """Write a checkpoint of this step into the run's folder, and remove those that the recipe does not keep.
 
     Args:
         run: the run's folder.
@@ -97,8 +97,10 @@ def save(
         (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
         model_card.write(folder, run.resolve().name, recipe, state, run / LOG_NAME)
         (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    best = best_checkpoint(run) if recipe.run.keep == "best" else None
     for old in list_checkpoints(run)[: -recipe.run.keep_checkpoints]:
-        shutil.rmtree(old)
+        if old != best:
+            shutil.rmtree(old)
     return path
 
 

@@ -27,12 +27,14 @@ from . import checkpoint, plot
 from .advice import advise
 from .agreement import validate_agreement
 from .failures import tell_failures
+from .held_out import HeldOut, open_held_out
 from .metrics_logger import LOG_NAME, MetricsLogger
 from .optim import learning_rate, make_optimizer, total_steps
 from .ranks import Ranks, full_optimizer_state, full_state_dict, process_group, wrap_parallel
+from .scalar_loggers import open_loggers
 from .signals import INTERRUPTED, defer_stop, exit_on_termination
 from .start import find_start, start_model, start_optimizer
-from .state import TrainerState
+from .state import TrainerState, best_checkpoint
 from .step import NotFiniteError, train_step
 from .step_reporter import StepReporter
 
@@ -85,6 +87,7 @@ def _train(
     full_split = _open_split(mix)
     split = full_split.select(recipe.sources)
     last_step, epoch_counts, mix_digest = _last_step(recipe, split), split.epoch_counts(), stream.mix_digest(mix)
+    held_out_split = open_held_out(mix, recipe)
     make_folder(out)
 
     start = find_start(out, recipe, mix_digest, epoch_counts, source)
@@ -101,17 +104,19 @@ def _train(
     origin_line = start_optimizer(start, recipe, model, wrapped, optimizer)
     step, seen = start.step, start.seen
     log = out / LOG_NAME if is_rank_zero() else None
-    logger = MetricsLogger(log, step, last_step, progress_bar, recipe.run.tensorboard)
     if step >= last_step:
         if log and not log.with_name(plot.FILE_NAME).exists():
             plot.plot_losses(log)
         say(f"{out}: all {last_step} steps are done; next: medmix eval {out}")
-        return {**logger.summary(), "out": str(out)}
+        return {**MetricsLogger(log, step, last_step).summary(), "out": str(out)}
     say(yaml.safe_dump(as_dict(recipe), sort_keys=False, default_flow_style=None, width=110).rstrip())
     for line in (*plan.lines, *([origin_line] if origin_line else []), *start.lines):
         say(line)
     say(f"{out}: starts at step {step}")
 
+    loggers = open_loggers(recipe, out, step) if log else ()
+    logger = MetricsLogger(log, step, last_step, progress_bar, loggers)
+    held_out = HeldOut(held_out_split, recipe, plan.renderer, ranks) if held_out_split else None
     steps = load_steps(StepBuilder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
     with logger, defer_stop() as stop_status:
         reporter = StepReporter(logger, ranks.device, plan.flops, plan.peak_flops)
@@ -125,11 +130,18 @@ def _train(
             if work.ids:
                 pending = train_step(wrapped, optimizer, work, recipe, ranks, stop_status)
                 reporter.add(pending, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)
+            held_out_loss = None
+            if held_out and held_out.is_due(step, last_step) and not reporter.stop_status:
+                reporter.flush()
+                measured = held_out.measure(model)
+                held_out_loss = measured["held_out_loss"]
+                logger.log_held_out({"step": step, **measured})
+                reporter.start_timer()
             if step % recipe.run.checkpoint_every == 0 or step == last_step or reporter.stop_status:
                 reporter.flush()
                 state = TrainerState(
                     step, seen, str(mix.resolve()), mix_digest, epoch_counts, checkpoint.versions(), start.history,
-                    start.origin,
+                    start.origin, held_out_loss,
                 )  # fmt: skip
                 _save_checkpoint(out, model, wrapped, optimizer, tokenizer, recipe, state, ranks)
                 reporter.start_timer()
@@ -138,6 +150,8 @@ def _train(
                     raise KeyboardInterrupt
                 say(f"{out}: stopped at step {step} of {last_step}; the same command resumes there")
                 raise SystemExit(reporter.stop_status)
+    if log and (best := best_checkpoint(out)):
+        say(f"the lowest held-out loss of the checkpoints kept is that of {best}")
     if log:
         say(f"the loss is plotted in {plot.plot_losses(log)}")
     return {**logger.summary(), "out": str(out)}

@@ -12,14 +12,14 @@ from .state import TrainerState
 
 CHANGEABLE = (
     "run.parallel", "run.timeout_minutes", "run.require_gpu", "run.tensorboard", "run.checkpoint_every",
-    "run.keep_checkpoints",
+    "run.keep_checkpoints", "run.keep", "run.loggers", "run.evaluate_every",
 )  # fmt: skip
 """Settings that a resumed run may change; they change neither model nor result."""
 
 RECORDED = (
     "optim.lr", "optim.lr_scheduler", "optim.warmup_steps", "run.steps", "run.epochs", "run.pack_tokens",
     "run.micro_batch_size", "run.precision", "run.gradient_checkpointing", "run.compile", "run.workers",
-    "skip_records",
+    "run.evaluate_records", "skip_records",
 )  # fmt: skip
 """Settings that a resumed run may change; the change is recorded, because it changes the result or the speed."""
 

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from medmix.train.run import loop
+from medmix.train.run.metrics_logger import read_held_out, read_log
 from medmix.train.run.state import find_checkpoint
 
-from ..conftest import TINY, tiny_recipe
+from ..conftest import TINY, records, tiny_recipe, write_mix
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_tokens=256", "run.checkpoint_every=3")
@@ -44,6 +45,7 @@ import torch
 from medmix.cli import main
 from medmix.train import recipes
 from medmix.train.run import loop
+from medmix.train.run.metrics_logger import read_held_out, read_log
 
 torch.set_num_threads(1)
 del os.environ["TORCHELASTIC_USE_AGENT_STORE"]
@@ -125,7 +127,7 @@ def together(mix: Path, once) -> tuple[Path, str]:
 
 
 def log(run: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (run / "train_log.jsonl").read_text().splitlines()]
+    return read_log(run / "train_log.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -153,14 +155,21 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, together: tuple[Path, st
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
 
 
-def test_four_ranks_on_two_nodes_train_as_one(mix: Path, alone: Path, tmp_path: Path) -> None:
+def test_four_ranks_on_two_nodes_train_as_one(tmp_path: Path) -> None:
     """Each of the two nodes has a copy of the model, each of its two ranks a shard of every weight."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    settings = [word for override in (*TINY, *STEPS, "run.parallel=hsdp") for word in ("--set", override)]
+    mix = write_mix(tmp_path / "mix", {"train": records(12, "train"), "validation": records(4, "validation")})
+    overrides, alone = (*STEPS, "run.parallel=hsdp", "run.evaluate_every=2"), tmp_path / "alone"
+    settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
     commands = [["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(tmp_path / "hsdp"), *settings]]
     interrupted = [str(mix), str(tmp_path / "interrupted"), [*TINY, "run.steps=4", "run.parallel=hsdp"]]
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4", tmp_path / "script.py"]
     torchrun([*launch, json.dumps([commands, free_ports(2), *interrupted, "2"])])
+    loop.train(mix, tiny_recipe(*overrides), alone, False)
+    runs = tmp_path / "hsdp", alone
+    for mine, theirs in zip(*(read_held_out(run / "train_log.jsonl") for run in runs), strict=True):
+        assert mine["held_out_loss_by_source"] == pytest.approx(theirs["held_out_loss_by_source"], rel=1e-4)
+    assert len(read_held_out(alone / "train_log.jsonl")) == 3
     for key in ("loss", "loss_by_source", "grad_norm", "tokens"):
         for mine, theirs in zip(log(tmp_path / "hsdp"), log(alone), strict=True):
             assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
