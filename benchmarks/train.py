@@ -13,7 +13,6 @@ the median over all rounds, the first steps of each left out. No checkpoint is w
 
 import argparse
 import gc
-import json
 import os
 import statistics
 import sys
@@ -44,6 +43,7 @@ from medmix.train.data.collate import Batch, Sample, collate, pixels  # noqa: E4
 from medmix.train.data.render import Renderer  # noqa: E402
 from medmix.train.model.vision_language import VisionLanguageModel  # noqa: E402
 from medmix.train.run import checkpoint, loop  # noqa: E402
+from medmix.train.run.metrics_logger import LOG_NAME, read_log  # noqa: E402
 from medmix.train.run.ranks import Ranks, pick_device  # noqa: E402
 
 WARM_UP = 3
@@ -142,7 +142,7 @@ def ours(mix: Path, made: recipe.Recipe, out: Path) -> Timed:
         mock.patch.object(checkpoint, "save"),
     ):
         loop.train(mix, made, out, False)
-    log = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
+    log = read_log(out / LOG_NAME)
     return Timed([entry["seconds"] for entry in log], log)
 
 

@@ -1,6 +1,7 @@
 """The command line: parses, calls one function, prints. Data on stdout, talk on stderr."""
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -61,7 +62,8 @@ def _told(error: click.UsageError) -> str:
 
 
 def _fail(line: str, status: int) -> int:
-    say(f"medmix: error: {' '.join(line.split())}")
+    rank = f" rank {os.environ.get('RANK')}:" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
+    say(f"medmix:{rank} error: {' '.join(line.split())}")
     return status
 
 

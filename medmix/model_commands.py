@@ -22,11 +22,17 @@ from .printing import print_json
 @click.option("--recipe", default="openmedq-7b", show_default=True, help="Name or YAML file of a train recipe.")
 @click.option("--out", type=click.Path(path_type=Path), help="Output folder.  [default: ./runs/MIX-RECIPE]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a recipe value.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Checkpoint or run whose weights to start from."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def train(
+    mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], source: Path | None, as_json: bool
+) -> None:
     """Train a vision-language model on a mix.
 
-    A stopped run resumes from its last checkpoint. Shards of a mix on the Hub are downloaded on first read.
+    A stopped run resumes from its last checkpoint; after SIGTERM or SIGUSR1 the exit status is 143. Shards of a mix
+    on the Hub are downloaded on first read.
 
     \b
     Example:
@@ -41,7 +47,10 @@ def train(mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str
     from medmix.train.run import loop
 
     out = out or Path("runs") / f"{Path(mixture_name).name.partition('@')[0]}-{Path(recipe).stem}"
-    summary = loop.train(mix, resolved, out, progress_bar=sys.stderr.isatty())
+    typed = ["medmix", "train", "--mixture", mixture_name, "--recipe", recipe, "--out", str(out)]
+    typed += [word for change in overrides for word in ("--set", change)]
+    typed += ["--from", str(source)] if source else []
+    summary = loop.train(mix, resolved, out, sys.stderr.isatty(), source, typed)
     if not is_rank_zero():
         return
     if as_json:

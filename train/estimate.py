@@ -26,6 +26,7 @@ from .data.batches import TEXT_COLUMNS, Step, validate_max_tokens
 from .data.render import IGNORE_INDEX, Renderer, count_images
 from .device import GIB
 from .model.vision_language import VisionLanguageModel
+from .rank_zero import local_world_size
 from .recipe import Recipe
 
 SURVEY_SIZE = 32
@@ -171,7 +172,8 @@ def estimate_memory(model: VisionLanguageModel, recipe: Recipe, means: RecordMea
     kept = 1 + tower_depth / 16 if run.gradient_checkpointing else tower_depth
     tower = 16 * model.tower.width * value * tower_tokens * (kept if "tower" in recipe.train else 1)
     logits = 3 * 4 * vocab_size * means.answer_tokens * samples
-    return int(weights / (world_size if run.parallel == "fsdp" else 1) + layers + tower + logits)
+    shards = {"ddp": 1, "fsdp": world_size, "hsdp": local_world_size(world_size)}[run.parallel]
+    return int(weights / shards + layers + tower + logits)
 
 
 def validate_memory(

@@ -123,17 +123,26 @@ class Run:
         global_batch_size: records per optimiser step, over all ranks.
         pack_tokens, micro_batch_size: exactly one is given, the size of one rank's forward pass: at most this many
             tokens of records packed without padding, or this many records padded to the longest. Neither changes
-            the result.
+            a record's weight in the step. Without dropout the result is the same but for rounding; dropout masks
+            depend on it.
         precision: of the forward pass; with `bf16` frozen language weights are stored in bf16 as well.
         gradient_checkpointing: keep one layer's activations at a time, for about a third more work.
         compile: compile every layer of tower and language model with torch.compile.
         parallel: how the processes of torchrun share the model: a full copy each (`ddp`), or a shard of every
-            weight each (`fsdp`, torch's fully_shard).
+            weight each (`fsdp`, torch's fully_shard), or a copy for each node, whose ranks have a shard of every
+            weight each (`hsdp`).
+        timeout_minutes: time that a rank waits for the others before it fails; a rank that downloads a shard of the
+            mix lets the others wait.
         workers: data loading processes per rank; with 0 the main process loads between the steps.
         require_gpu: do not train on a CPU.
         tensorboard: also write TensorBoard scalars, next to the log.
+        loggers: also log to `wandb` or `trackio`.
+        evaluate_every: steps between two measurements of the held-out loss, on the mix's validation split; the last
+            step has one too. None measures none, since not every mix has such a split.
+        evaluate_records: records of each source for that; the same ones each time.
         checkpoint_every: steps between two checkpoints.
         keep_checkpoints: number of latest checkpoints to keep.
+        keep: with `best`, the checkpoint with the lowest held-out loss is kept besides the latest.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {
@@ -148,12 +157,17 @@ class Run:
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
     compile: bool = False
-    parallel: Literal["ddp", "fsdp"] = "ddp"
+    parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
+    timeout_minutes: int = 60
     workers: int = 0
     require_gpu: bool = False
     tensorboard: bool = False
+    loggers: tuple[Literal["wandb", "trackio"], ...] = ()
+    evaluate_every: int | None = None
+    evaluate_records: int = 64
     checkpoint_every: int = 100
     keep_checkpoints: int = 2
+    keep: Literal["latest", "best"] = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,9 @@ class Recipe:
 
     `sources` restricts training to these sources of the mix. A vocabulary made from the mix still covers all
     sources, so that models of different sources have one shape and count tokens alike.
+
+    `skip_records` names records, by their ids, that training leaves out. They keep their places in the order of the
+    records: their steps have fewer records, all others stay as they are. Ids that the mix does not have are ignored.
     """
 
     name: str
@@ -185,6 +202,7 @@ class Recipe:
     generation: Generation = Generation()
     seed: int = 0
     sources: tuple[str, ...] | None = None
+    skip_records: tuple[str, ...] = ()
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:

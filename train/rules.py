@@ -12,6 +12,7 @@ COUNTS = (
     "vision.size", "vision.max_images", "vision.max_pixels", "language.vocab_size", "lora.r",
     "text.max_prompt_tokens", "text.max_answer_tokens", "run.global_batch_size", "run.pack_tokens",
     "run.micro_batch_size", "run.epochs", "run.steps", "run.checkpoint_every", "run.keep_checkpoints",
+    "run.timeout_minutes", "run.evaluate_every", "run.evaluate_records",
     "generation.batch_size", "generation.max_new_tokens",
 )  # fmt: skip
 """Settings that must be 1 or more."""
@@ -52,6 +53,7 @@ def problems(recipe: Recipe) -> list[str]:
         ((run.epochs is None) == (run.steps is None), "run: give either epochs or steps"),
         ((run.pack_tokens is None) == (run.micro_batch_size is None),
          "run: give either pack_tokens or micro_batch_size"),
+        (run.keep == "best" and run.evaluate_every is None, "run.keep: best needs run.evaluate_every"),
         (run.workers < 0, "run.workers: must be 0 or more"),
     ]  # fmt: skip
     values = flatten(as_dict(recipe))

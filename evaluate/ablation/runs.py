@@ -13,7 +13,7 @@ from medmix.curate.progress import say
 from medmix.curate.shards import write_text
 from medmix.train.data import stream
 from medmix.train.recipe import Recipe, as_dict
-from medmix.train.run import checkpoint, loop
+from medmix.train.run import checkpoint, loop, metrics_logger
 
 from . import contributions, plan, scoring
 from .plan import Arm, Plan
@@ -157,7 +157,7 @@ def _run(
             say(f"{marker}: cannot be read; checking the run again")
     loop.train(mix, recipe, folder, progress)
     scoring.score(folder, mix, scored_by, out / "cache")
-    entries = [json.loads(line) for line in (folder / "train_log.jsonl").read_text(encoding="utf-8").splitlines()]
+    entries = metrics_logger.read_log(folder / metrics_logger.LOG_NAME)
     finished = FinishedRun(
         arm=arm.name,
         sources=arm.sources,

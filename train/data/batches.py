@@ -8,8 +8,10 @@ its own records alone. Workers build the steps in turn, and deliver them in orde
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from multiprocessing import resource_tracker
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -24,6 +26,9 @@ from .render import IGNORE_INDEX, Renderer, count_images
 TEXT_COLUMNS = ("id", "source", "messages")
 COLUMNS = (*TEXT_COLUMNS, "images")
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""Signals that a terminal, Slurm or torchrun sends to all processes of a run."""
+
 COMPILED_MULTIPLE = 64
 """Rows of compiled layers are padded to a multiple of this, so that layers are not compiled for every length."""
 
@@ -34,12 +39,13 @@ class Step:
 
     Attributes:
         batches: of this rank, one per round.
-        ids: of all records of the step, in order.
+        ids: of all records of the step, in order; none if all are in `skip_records`.
         answers: answer tokens by source.
         tokens: text and image tokens.
         squared_tokens: sum of the records' squared tokens.
         computed_tokens: tokens with padding, as `packing.computed_tokens` counts them.
         images: number of images.
+        skipped: records left out, because `skip_records` names them.
     """
 
     batches: tuple[Batch, ...]
@@ -49,6 +55,12 @@ class Step:
     squared_tokens: int
     computed_tokens: int
     images: int
+    skipped: int = 0
+
+    @property
+    def positions(self) -> int:
+        """Places in the order of the records that the step takes, skipped records included."""
+        return len(self.ids) + self.skipped
 
     @property
     def answer_tokens(self) -> int:
@@ -68,6 +80,7 @@ class StepBuilder:
     ) -> None:
         self.split, self.recipe, self.renderer, self.seen = split, recipe, renderer, seen
         self.rank, self.world_size = rank, world_size
+        self.skipped_ids = frozenset(recipe.skip_records)
         self.padded = recipe.run.pack_tokens is None
         self.multiple = COMPILED_MULTIPLE if recipe.run.compile else 1
 
@@ -85,8 +98,22 @@ class StepBuilder:
                 yield self._step(reader, some)
             number += 1
 
+    def steps_at(self, positions: Sequence[stream.RowPosition]) -> Iterator[Step]:
+        """Yield steps of the records at these positions, in their order.
+
+        Raises:
+            WorkError: a record is broken.
+        """
+        reader, size = stream.Reader(self.split, COLUMNS), self.recipe.run.global_batch_size
+        for start in range(0, len(positions), size):
+            yield self._step(reader, positions[start : start + size])
+
     def _step(self, reader: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
-        records = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
+        read = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
+        records = [record for record in read if record["id"] not in self.skipped_ids]
+        skipped = len(read) - len(records)
+        if not records:
+            return Step((), (), {}, tokens=0, squared_tokens=0, computed_tokens=0, images=0, skipped=skipped)
         encoded = [self.renderer.encode(record) for record in records]
         lengths = [len(ids) for ids, _ in encoded]
         images = [min(count_images(record), self.recipe.vision.max_images) for record in records]
@@ -110,6 +137,7 @@ class StepBuilder:
             squared_tokens=sum(length**2 for length in lengths),
             computed_tokens=packing.computed_tokens(plan, lengths, self.padded, self.multiple),
             images=sum(images),
+            skipped=skipped,
         )
 
     def _plan(self, lengths: Sequence[int]) -> packing.Plan:
@@ -156,10 +184,11 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
         batch_size=None,
         num_workers=workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_ignore_ctrl_c,
         pin_memory=torch.cuda.is_available(),
     )
-    for item in loader:
+    with _blocked_signals():
+        items = iter(loader)
+    for item in items:
         if isinstance(item, MedmixError):
             raise item
         yield item
@@ -179,6 +208,17 @@ def validate_max_tokens(recipe: Recipe, renderer: Renderer, positions: int) -> N
         raise UsageError(f"run.pack_tokens: a record may have {longest} tokens, a pack {budget}; raise it, or {remedy}")
 
 
-def _ignore_ctrl_c(worker: int) -> None:
-    """Leave Ctrl-C to the parent process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Leave stop signals to this process: processes that start during the block never get them.
+
+    They inherit the mask, so that no signal reaches them before their own code runs; here, signals wait until the end
+    of the block. A worker ends when its parent says so or is gone.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        resource_tracker.ensure_running()  # else the first worker starts it, and it unblocks two of the signals
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -126,6 +126,22 @@ def mix_digest(mix: Path) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
+def may_lack_images(split: Split) -> bool:
+    """Tell whether a record of a split may have no image; reads only footers, and in doubt says yes.
+
+    A record without images is a null in each column below `images`.
+    """
+    for shard in split.shards:
+        footer = hub_mix.read_footer(shard.mix, shard.name)
+        for group in (footer.row_group(number) for number in range(footer.num_row_groups)):
+            columns = [group.column(place) for place in range(group.num_columns)]
+            found = [column.statistics for column in columns if column.path_in_schema.startswith("images.")]
+            nulls = [statistics.null_count for statistics in found if statistics and statistics.has_null_count]
+            if not nulls or min(nulls):
+                return True
+    return False
+
+
 class Reader:
     """Reads records of a split by their position, for positions in the order of `order`.
 

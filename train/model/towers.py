@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import timm
+import torch
 from timm.models import ByobNet, VisionTransformer
 from torch import Tensor, nn
 
@@ -56,6 +57,14 @@ class VisionTower(nn.Module):
         """The layers, from input to output."""
         stack = self.timm.blocks if isinstance(self.timm, VisionTransformer) else self.timm.stages
         return list(cast(nn.Sequential, stack).children())
+
+
+def all_weights_used(vision: Vision) -> bool:
+    """Tell whether every weight of a tower gets a gradient; some of timm have a norm that only a classifier uses."""
+    with torch.device("meta"):
+        tower = VisionTower(vision)
+        tower(torch.zeros(1, 3, vision.size, vision.size)).sum().backward()
+    return all(parameter.grad is not None for parameter in tower.parameters())
 
 
 def _build(vision: Vision) -> Any:

@@ -42,7 +42,7 @@ from ..recipe import Recipe, as_dict
 from ..recipes import from_dict
 from . import model_card
 from .metrics_logger import LOG_NAME
-from .state import TrainerState, find_checkpoint, list_checkpoints
+from .state import TrainerState, best_checkpoint, find_checkpoint, list_checkpoints
 
 DISK_FULL_BYTES = 1_000_000
 """A failed write is blamed on a full disk if the disk has fewer free bytes."""
@@ -74,7 +74,7 @@ def save(
     tensors: dict[str, Tensor],
     optimizer: dict[str, Any],
 ) -> Path:
-    """Write a checkpoint of this step into the run's folder, and remove all but the latest `run.keep_checkpoints`.
+    """Write a checkpoint of this step into the run's folder, and remove those that the recipe does not keep.
 
     Args:
         run: the run's folder.
@@ -97,8 +97,10 @@ def save(
         (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
         model_card.write(folder, run.resolve().name, recipe, state, run / LOG_NAME)
         (folder / "checkpoint.json").write_text(json.dumps(asdict(state), indent=2) + "\n", encoding="utf-8")
+    best = best_checkpoint(run) if recipe.run.keep == "best" else None
     for old in list_checkpoints(run)[: -recipe.run.keep_checkpoints]:
-        shutil.rmtree(old)
+        if old != best:
+            shutil.rmtree(old)
     return path
 
 
@@ -115,8 +117,12 @@ def read(path: Path) -> tuple[Recipe, TrainerState]:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path, changed: Recipe | None = None) -> Checkpoint:
     """Load a checkpoint, or the latest one of a run, on the CPU, in evaluation mode.
+
+    Args:
+        path: of the checkpoint or the run.
+        changed: the recipe to build the model from, if it is not the checkpoint's own.
 
     Raises:
         UsageError: there is none, a file of it is missing or broken, or the weights of its pretrained language model
@@ -124,8 +130,19 @@ def load(path: Path) -> Checkpoint:
     """
     path = find_checkpoint(path)
     recipe, state = read(path)
+    recipe = changed or recipe
     tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
     model = VisionLanguageModel(recipe, tokenizer)
+    load_weights(model, path)
+    return Checkpoint(path, model.eval(), tokenizer, recipe, state)
+
+
+def load_weights(model: VisionLanguageModel, path: Path, with_adapter: bool = True) -> None:
+    """Load a checkpoint's weights into a model, those of its adapter only if asked.
+
+    Raises:
+        UsageError: a file is missing or broken, or of a model of another shape.
+    """
     try:
         model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))
         model.projector.load_state_dict(load_file(path / "projector.safetensors"))
@@ -133,11 +150,10 @@ def load(path: Path) -> Checkpoint:
         with torch.no_grad():
             for name, tensor in load_file(path / "language" / "weights.safetensors").items():
                 parameters[name].copy_(tensor)
-        if isinstance(model.language, peft.PeftModel):
+        if with_adapter and isinstance(model.language, peft.PeftModel):
             peft.set_peft_model_state_dict(model.language, load_file(path / "adapter" / "adapter_model.safetensors"))
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise UsageError(f"{path} cannot be read as a checkpoint ({error})") from error
-    return Checkpoint(path, model.eval(), tokenizer, recipe, state)
 
 
 def digest(path: Path) -> str:

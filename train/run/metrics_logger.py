@@ -1,10 +1,9 @@
-"""Logs a training run: one JSON line per step in `train_log.jsonl`, progress on stderr, TensorBoard if asked for."""
+"""Logs a training run: one JSON line per step and per held-out loss in `train_log.jsonl`, progress on stderr."""
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -12,9 +11,11 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from medmix.curate.config import flatten
-from medmix.curate.errors import UsageError, WorkError
+from medmix.curate.errors import WorkError
 from medmix.curate.progress import SECONDS_BETWEEN_LINES, say
 from medmix.curate.shards import write_text
+
+from .scalar_loggers import ScalarLogger
 
 LOG_NAME = "train_log.jsonl"
 
@@ -23,7 +24,16 @@ RECENT_STEPS = 20
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read the entries of a log; ignores an unfinished last line, which a killed run can leave."""
+    """Read the steps of a log; ignores an unfinished last line, which a killed run can leave."""
+    return [entry for entry in _read_entries(path) if "loss" in entry]
+
+
+def read_held_out(path: Path) -> list[dict[str, Any]]:
+    """Read the measurements of the held-out loss in a log."""
+    return [entry for entry in _read_entries(path) if "held_out_loss" in entry]
+
+
+def _read_entries(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
@@ -32,25 +42,30 @@ class MetricsLogger:
     """The log of a run that has done `step` of `last_step` steps; a context manager.
 
     Entries of later steps, left by a killed run, are removed. With `progress_bar` progress is a bar on stderr, else a
-    line every `SECONDS_BETWEEN_LINES`. With `tensorboard` scalars are written there as well. Without a path nothing
+    line every `SECONDS_BETWEEN_LINES`. The loggers get the scalars, and are closed. Without a path nothing
     is written or printed, only counted.
 
     Raises:
-        UsageError: `tensorboard` is set but TensorBoard is not installed.
         WorkError: the log cannot be read or written.
     """
 
     def __init__(
-        self, path: Path | None, step: int, last_step: int, progress_bar: bool = False, tensorboard: bool = False
+        self,
+        path: Path | None,
+        step: int,
+        last_step: int,
+        progress_bar: bool = False,
+        loggers: Sequence[ScalarLogger] = (),
     ) -> None:
         self.path, self.step, self.last_step = path, step, last_step
         self.first_loss: float | None = None
         self.last_loss: float | None = None
+        self.held_out_loss: float | None = None
         self.seconds = 0.0
         self._recent: list[Mapping[str, Any]] = []
         if path:
             self._truncate(path)
-        self._writer = _summary_writer(path.parent / "tensorboard", step) if path and tensorboard else None
+        self._loggers = loggers if path else ()
         self._bar = tqdm(total=last_step, initial=step, desc="train", disable=not (progress_bar and path))
         self._file: TextIO | None = None
         self._last_line = time.monotonic()
@@ -64,9 +79,10 @@ class MetricsLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
-        for target in (self._file, self._writer):
-            if target:
-                target.close()
+        if self._file:
+            self._file.close()
+        for logger in self._loggers:
+            logger.close()
 
     def log(self, entry: dict[str, Any]) -> None:
         """Log one step; required are `step`, `loss`, `loss_by_source`, `tokens`, `records` and `seconds`.
@@ -78,19 +94,26 @@ class MetricsLogger:
         self._recent = [*self._recent[1 - RECENT_STEPS :], entry]
         if not self.path:
             return
-        try:
-            print(json.dumps(entry), file=self._file)
-        except OSError as error:
-            raise self._failed(error) from None
-        if self._writer:
-            for name, value in _scalars(entry).items():
-                self._writer.add_scalar(name, value, self.step)
+        self._write(entry)
         self._bar.set_postfix_str(self._status(), refresh=False)
         self._bar.update()
         now = time.monotonic()
         if self._bar.disable and (now - self._last_line >= SECONDS_BETWEEN_LINES or self.step == self.last_step):
             self._last_line = now
             say(f"train: step {self.step} of {self.last_step}, {self._status()}, {self._time_left()} left")
+
+    def log_held_out(self, entry: dict[str, Any]) -> None:
+        """Log a measurement of `held_out.HeldOut`, with its `step`.
+
+        Raises:
+            WorkError: the log cannot be written.
+        """
+        self.held_out_loss = entry["held_out_loss"]
+        if not self.path:
+            return
+        self._write(entry)
+        by_source = ", ".join(f"{name} {loss:.3f}" for name, loss in entry["held_out_loss_by_source"].items())
+        say(f"train: step {entry['step']} of {self.last_step}, held-out loss {self.held_out_loss:.3f} ({by_source})")
 
     def summary(self) -> dict[str, Any]:
         """Give `steps`, `first_loss`, `last_loss` and `seconds` over all sessions of the run."""
@@ -104,8 +127,10 @@ class MetricsLogger:
     def _status(self) -> str:
         """Give loss, speed, MFU and memory as of the recent steps."""
         last, seconds = self._recent[-1], self._recent_seconds()
+        held_out = [] if self.held_out_loss is None else [f"held-out {self.held_out_loss:.3f}"]
         parts = [
             f"loss {last['loss']:.3f}",
+            *held_out,
             f"{sum(entry['tokens'] for entry in self._recent) / seconds:.0f} tokens/s",
             f"{sum(entry['records'] for entry in self._recent) / seconds:.1f} samples/s",
         ]
@@ -131,12 +156,22 @@ class MetricsLogger:
     def _truncate(self, path: Path) -> None:
         """Remove the entries after `step` from the log, and count the others."""
         try:
-            entries = [entry for entry in read_log(path) if entry["step"] <= self.step] if self.step else []
+            entries = [entry for entry in _read_entries(path) if entry["step"] <= self.step] if self.step else []
             write_text(path, "".join(f"{json.dumps(entry)}\n" for entry in entries))
         except (OSError, ValueError) as error:
             raise self._failed(error) from None
         for entry in entries:
-            self._count(entry)
+            if "loss" in entry:
+                self._count(entry)
+            self.held_out_loss = entry.get("held_out_loss", self.held_out_loss)
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        try:
+            print(json.dumps(entry), file=self._file)
+        except OSError as error:
+            raise self._failed(error) from None
+        for logger in self._loggers:
+            logger.log(entry["step"], _scalars(entry))
 
     def _failed(self, error: Exception) -> WorkError:
         return WorkError(
@@ -144,15 +179,7 @@ class MetricsLogger:
         )
 
 
-def _summary_writer(folder: Path, step: int) -> Any:
-    if find_spec("tensorboard") is None:
-        raise UsageError("run.tensorboard: TensorBoard is not installed; type: pip install 'medmix[tensorboard]'")
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=step + 1)
-
-
 def _scalars(entry: Mapping[str, Any]) -> dict[str, float]:
-    """Give the numbers of an entry by TensorBoard's names: `loss`, `loss_by_source/slake`, ..."""
+    """Give the numbers of an entry by the names of scalars: `loss`, `loss_by_source/slake`, ..."""
     values = {name.replace(".", "/"): value for name, value in flatten(entry).items() if name != "step"}
     return {name: value for name, value in values.items() if isinstance(value, (int, float))}

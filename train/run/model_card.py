@@ -14,7 +14,7 @@ from medmix.curate.shards import write_text
 from medmix.curate.write import manifest
 
 from ..recipe import Recipe, as_dict
-from .metrics_logger import read_log
+from .metrics_logger import read_held_out, read_log
 from .state import TrainerState
 
 
@@ -49,6 +49,7 @@ def write(
         exported: facts about an exported model; None for a checkpoint.
     """
     losses = [entry["loss"] for entry in read_log(log) if entry["step"] <= state.step]
+    held_out = [entry for entry in read_held_out(log) if entry["step"] <= state.step]
     template = templates.markdown().get_template("model.md.jinja")
     header = _header(recipe, exported=exported is not None)
     card = template.render(
@@ -59,6 +60,7 @@ def write(
         exported=exported,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
+        held_out=held_out[-1] if held_out else None,
         sources=_sources(Path(state.mix), state.sources),
     )
     write_text(folder / "README.md", card)

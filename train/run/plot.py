@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from medmix.curate.errors import WorkError
 from medmix.curate.shards import replacing
 
-from .metrics_logger import read_log
+from .metrics_logger import read_held_out, read_log
 
 FILE_NAME = "loss.png"
 
@@ -18,11 +18,12 @@ def plot_losses(log: Path) -> Path:
     """Plot the loss over all records and of each source, as `loss.png` next to the log; give its path.
 
     Points are steps. Lines are moving averages over a twentieth of the steps, of a source over steps that have it.
+    Dotted lines are held-out losses.
 
     Raises:
         WorkError: it cannot be written.
     """
-    entries = read_log(log)
+    entries, held_out = read_log(log), read_held_out(log)
     steps = [entry["step"] for entry in entries]
     window = max(1, len(entries) // 20)
     figure = Figure(figsize=(10, 6), layout="constrained")
@@ -30,10 +31,20 @@ def plot_losses(log: Path) -> Path:
     losses = [entry["loss"] for entry in entries]
     axes.plot(steps, losses, ".", color="0.8", markersize=3)
     axes.plot(steps, moving_average(losses, window), color="black", linewidth=2, label="all")
-    for place, source in enumerate(sorted({source for entry in entries for source in entry["loss_by_source"]})):
+    sources = sorted({source for entry in entries for source in entry["loss_by_source"]})
+    colours = {source: f"C{place % 10}" for place, source in enumerate(sources)}
+    for place, source in enumerate(sources):
         found = {entry["step"]: loss for entry in entries if (loss := entry["loss_by_source"].get(source)) is not None}
-        axes.plot([*found], moving_average([*found.values()], window), linewidth=1, color=f"C{place % 10}",
+        axes.plot([*found], moving_average([*found.values()], window), linewidth=1, color=colours[source],
                   label=source, linestyle="-" if place < 10 else "--")  # fmt: skip
+    if held_out:
+        found = {entry["step"]: entry["held_out_loss"] for entry in held_out}
+        axes.plot([*found], [*found.values()], "o:", color="black", markersize=4, label="held-out, all")
+    for source in sorted({source for entry in held_out for source in entry["held_out_loss_by_source"]}):
+        found = {entry["step"]: entry["held_out_loss_by_source"][source] for entry in held_out}
+        axes.plot(
+            [*found], [*found.values()], "o:", color=colours.get(source), markersize=2, label=f"held-out, {source}"
+        )
     axes.set(xlabel="step", ylabel="loss, nats per answer token", ylim=(0, None))
     axes.legend(fontsize="small", ncols=2)
     path = log.with_name(FILE_NAME)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,24 +16,30 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict, set_optimizer_state_dict
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.rendezvous import rendezvous
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from medmix.curate.errors import UsageError
+
 from ..model.vision_language import VisionLanguageModel
+from ..rank_zero import local_world_size
 from ..recipe import Run
+from .failures import FailureWatch, leave
 
 FULL_STATE_DICT = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among `world_size` of them; without torchrun there is one."""
+    """This process among `world_size` of them; without torchrun there is one, and no `store` that they share."""
 
     rank: int
     world_size: int
     device: torch.device
+    store: dist.Store | None = None
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """Sum a tensor over all ranks, in place."""
@@ -59,8 +66,11 @@ def pick_device(local_rank: int = 0) -> torch.device:
 
 
 @contextmanager
-def process_group() -> Iterator[Ranks]:
-    """Connect the processes that torchrun started, for the duration of the block."""
+def process_group(timeout_minutes: int = 10) -> Iterator[Ranks]:
+    """Connect the processes that torchrun started, for the duration of the block.
+
+    A rank waits at most `timeout_minutes` for the others; it does not wait for one that has failed.
+    """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     device = pick_device(int(os.environ.get("LOCAL_RANK", "0")))
     if world_size == 1:
@@ -68,31 +78,53 @@ def process_group() -> Iterator[Ranks]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield Ranks(dist.get_rank(), world_size, device)
-    finally:
+    timeout = timedelta(minutes=timeout_minutes)
+    store, rank, world_size = next(rendezvous("env://", timeout=timeout))
+    store.set_timeout(timeout)
+    backend, prefixed = "nccl" if device.type == "cuda" else "gloo", dist.PrefixStore("medmix", store)
+    dist.init_process_group(backend, store=prefixed, rank=rank, world_size=world_size, timeout=timeout)
+    with FailureWatch(store, rank):
+        try:
+            yield Ranks(rank, world_size, device, store)
+        except BaseException:
+            dist.destroy_process_group()
+            leave(store, rank, world_size)
+            raise
         dist.destroy_process_group()
 
 
-def wrap_parallel(model: VisionLanguageModel, run: Run, ranks: Ranks) -> nn.Module:
+def wrap_parallel(model: VisionLanguageModel, run: Run, ranks: Ranks, find_unused_parameters: bool) -> nn.Module:
     """Move the model to this rank's device and wrap it for `run.parallel`; training calls the result.
 
     With fsdp and bf16, decoder layers gather their weights in bf16, in which autocast multiplies them anyway, and
     reduce gradients in fp32. The tower and the rest are small and stay in fp32.
+
+    Raises:
+        UsageError: nodes of unequal size cannot have a copy of the model each.
     """
     if ranks.world_size == 1:
         return model.to(ranks.device)
-    if run.parallel == "fsdp":
-        mesh = init_device_mesh(ranks.device.type, (ranks.world_size,))
+    if run.parallel != "ddp":
+        mesh = _device_mesh(run, ranks)
         policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
         for layer in model.tower.layers:
             fully_shard(layer, mesh=mesh)
         for layer in model.decoder_layers:
             fully_shard(layer, mesh=mesh, mp_policy=policy if run.precision == "bf16" else MixedPrecisionPolicy())
         return cast(nn.Module, fully_shard(model, mesh=mesh))
-    # a step of text alone leaves the tower without a gradient
-    return DistributedDataParallel(model.to(ranks.device), find_unused_parameters=True)
+    return DistributedDataParallel(model.to(ranks.device), find_unused_parameters=find_unused_parameters)
+
+
+def _device_mesh(run: Run, ranks: Ranks) -> DeviceMesh:
+    """Give the ranks in a row for `fsdp`, in a row per node for `hsdp`."""
+    if run.parallel == "fsdp":
+        return init_device_mesh(ranks.device.type, (ranks.world_size,))
+    per_node = local_world_size(ranks.world_size)
+    if ranks.world_size % per_node:
+        unequal = f"{ranks.world_size} are no multiple of {per_node}"
+        raise UsageError(f"run.parallel: hsdp needs as many ranks on one node as on another; {unequal}")
+    shape = (ranks.world_size // per_node, per_node)
+    return init_device_mesh(ranks.device.type, shape, mesh_dim_names=("node", "rank"))
 
 
 def defer_grad_sync(model: nn.Module, defer: bool) -> AbstractContextManager[Any]:

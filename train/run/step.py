@@ -1,7 +1,7 @@
 """One optimiser step: forward and backward passes over this rank's batches, one gradient reduction, one update."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +12,21 @@ from medmix.curate.errors import WorkError
 from ..data.batches import Step
 from ..recipe import Recipe
 from .ranks import Ranks, clip_grad_norm, defer_grad_sync
+from .signals import INTERRUPTED, TERMINATED
+
+STOP_STATUSES = (TERMINATED, INTERRUPTED)
+"""Where ranks were asked for different stops, the first applies."""
 
 
 class NotFiniteError(WorkError):
-    """A loss or a gradient is not finite; all ranks raise it at the same step."""
+    """A loss or a gradient is not finite; all ranks raise it at the same step.
+
+    `records` are the ids of the records that are to blame; none if it can be any of the step, or all of them are.
+    """
+
+    def __init__(self, message: str, records: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.records = tuple(records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +36,22 @@ class StepMetrics:
     Attributes:
         loss, loss_by_source: nats per answer token, over all records and by source.
         grad_norm: before clipping.
-        stop_requested: a rank was asked to stop; all ranks see it at the same step.
+        stop_status: exit status of a stop that a rank was asked for, 0 if none; all ranks see it at the same step.
     """
 
     loss: float
     loss_by_source: dict[str, float]
     grad_norm: float
-    stop_requested: bool = False
+    stop_status: int = 0
 
 
 class PendingStep:
     """A step that the device may still be computing."""
 
-    def __init__(self, step: Step, losses: list[Tensor], norm: Tensor, stop: bool, ranks: Ranks) -> None:
+    def __init__(self, step: Step, losses: list[Tensor], norm: Tensor, stop: int, ranks: Ranks) -> None:
         self.step, self.losses, self.ranks = step, losses, ranks
-        stop_requests = torch.tensor([stop], dtype=torch.float64).to(ranks.device, non_blocking=True)
+        requested = [stop == status for status in STOP_STATUSES]
+        stop_requests = torch.tensor(requested, dtype=torch.float64).to(ranks.device, non_blocking=True)
         totals = ranks.all_reduce(torch.cat([_loss_sums(step, losses, ranks.device), stop_requests]))
         self.numbers = torch.cat([totals, norm.detach().double().reshape(1)]).to("cpu", non_blocking=True)
         self.copied = torch.cuda.Event() if ranks.device.type == "cuda" else None
@@ -54,11 +66,13 @@ class PendingStep:
         """
         if self.copied:
             self.copied.synchronize()
-        *loss_sums, stop_requests, norm = self.numbers.tolist()
+        *numbers, norm = self.numbers.tolist()
         self._validate_finite(norm)
+        loss_sums, stop_requests = numbers[: len(self.step.answers)], numbers[len(self.step.answers) :]
+        stop_status = next((status for status, count in zip(STOP_STATUSES, stop_requests, strict=True) if count), 0)
         sources = dict(zip(sorted(self.step.answers), loss_sums, strict=True))
         losses = {source: total / self.step.answers[source] for source, total in sources.items()}
-        return StepMetrics(sum(loss_sums) / self.step.answer_tokens, losses, norm, stop_requests > 0)
+        return StepMetrics(sum(loss_sums) / self.step.answer_tokens, losses, norm, stop_status)
 
     def _validate_finite(self, norm: float) -> None:
         if math.isfinite(norm):  # all ranks have the same norm, and a loss that is not finite makes it so
@@ -73,7 +87,7 @@ class PendingStep:
         cause = f"loss is not finite for {', '.join(culprits)}"
         if not culprits:
             cause = f"gradient's norm is {norm} in the batch of {', '.join(self.step.ids)}"
-        raise NotFiniteError(f"the {cause}; lower optim.lr, or drop these records")
+        raise NotFiniteError(f"the {cause}", culprits if len(culprits) < len(self.step.ids) else ())
 
 
 def train_step(
@@ -82,12 +96,13 @@ def train_step(
     step: Step,
     recipe: Recipe,
     ranks: Ranks,
-    stop: Callable[[], bool],
+    stop: Callable[[], int],
 ) -> PendingStep:
     """Do one optimiser step; on a GPU it is only queued, and `PendingStep.wait` waits for it.
 
     The loss is the sum over the whole step divided by its answer tokens, so that a record's weight depends neither on
-    packing nor on the number of ranks. `stop` tells whether this rank was asked to stop.
+    packing nor on the number of ranks. `stop` gives the exit status of a stop that this rank was
+    asked for, 0 if none.
     """
     optimizer.zero_grad()
     losses: list[Tensor] = []

@@ -15,13 +15,13 @@ from .step import PendingStep
 class StepReporter:
     """Waits for steps and logs them; on a GPU one step late, so that the device already works on the next one.
 
-    `peak_flops` is that of all ranks together. `stop_requested` tells whether a rank was asked to stop in a step
-    logged so far.
+    `peak_flops` is that of all ranks together. `stop_status` is the exit status of a stop that a rank was asked for
+    in a step logged so far, 0 if none.
     """
 
     def __init__(self, logger: MetricsLogger, device: torch.device, flops: Flops, peak_flops: float) -> None:
         self.logger, self.device, self.flops, self.peak_flops = logger, device, flops, peak_flops
-        self.stop_requested = False
+        self.stop_status = 0
         self._delay = 1 if device.type == "cuda" else 0
         self._pending: deque[tuple[PendingStep, dict[str, Any]]] = deque()
         self.start_timer()
@@ -51,7 +51,7 @@ class StepReporter:
         while len(self._pending) > count:
             pending, entry = self._pending.popleft()
             metrics, step = pending.wait(), pending.step
-            self.stop_requested = self.stop_requested or metrics.stop_requested
+            self.stop_status = max(self.stop_status, metrics.stop_status)
             now = time.monotonic()
             seconds, self._since = now - self._since, now
             self.logger.log(

@@ -1,4 +1,4 @@
-"""A process that is killed while it writes a checkpoint: with packs, several rounds a step, workers and dropout."""
+"""A process that is killed or told to stop: with packs, several rounds a step, workers and dropout."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -23,8 +24,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from medmix.train import recipes
-from medmix.train.run import loop
+from medmix.cli import main
 
 save, written = torch.save, []
 
@@ -36,35 +36,100 @@ def dies(state, path):
 
 torch.save = dies
 torch.set_num_threads(1)
-mix, out, settings = sys.argv[1:]
-loop.train(Path(mix), recipes.load("smoke-cpu", tuple(json.loads(settings))), Path(out), False)
+main(json.loads(sys.argv[1]))
+"""
+SIGNALLED = """
+import json, multiprocessing, os, signal, sys
+from pathlib import Path
+import torch
+from medmix.cli import main
+from medmix.train.run import loop, signals
+
+arguments, at, numbers, signals.REPEAT_SECONDS = json.loads(sys.argv[1])
+train_step, done = loop.train_step, []
+
+def signalled(*arguments):
+    done.append(1)
+    for worker in multiprocessing.active_children() if len(done) == at else ():
+        print(Path(f"/proc/{worker.pid}/status").read_text())
+    for number in numbers if len(done) == at else ():
+        os.killpg(0, number)  # all processes of this run, as Slurm does
+    return train_step(*arguments)
+
+loop.train_step = signalled
+torch.set_num_threads(1)
+main(arguments)
 """
 
 
-def test_it_resumes_bit_for_bit(mix: Path, tmp_path: Path) -> None:
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(mix), str(run), json.dumps([*TINY, *SETTINGS])],
+def run(script: str, argument: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, json.dumps(argument)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
+        start_new_session=True,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [path.name for path in checkpoint.list_checkpoints(run)] == ["step-00000002"]
-    assert len((run / "train_log.jsonl").read_text().splitlines()) == 4
 
-    loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=1"), run, False)
-    loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=0"), whole, False)
-    logs = [[json.loads(line) for line in (path / "train_log.jsonl").read_text().splitlines()] for path in (run, whole)]
+
+def command(mix: Path, out: Path, *more: str) -> list[str]:
+    settings = [word for override in (*TINY, *SETTINGS, *more) for word in ("--set", override)]
+    return ["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(out), *settings]
+
+
+@pytest.fixture(scope="module")
+def whole(mix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=0"), out, False)
+    return out
+
+
+def assert_same(one: Path, other: Path) -> None:
+    logs = [[json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()] for out in (one, other)]
     for key in ("step", "epoch", "loss", "loss_by_source", "grad_norm", "learning_rate", "tokens"):
         assert [entry[key] for entry in logs[0]] == [entry[key] for entry in logs[1]], key
     assert min(entry["tokens"] for entry in logs[0]) > 160  # more than one pack, so more than one round
-    one, other = (find_checkpoint(path) for path in (run, whole))
-    files = sorted(path.relative_to(one) for path in one.rglob("*.safetensors"))
+    mine, theirs = (find_checkpoint(out) for out in (one, other))
+    files = sorted(path.relative_to(mine) for path in mine.rglob("*.safetensors"))
     assert len(files) == 4
     for file in files:
-        a, b = load_file(one / file), load_file(other / file)
+        a, b = load_file(mine / file), load_file(theirs / file)
         assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a), file
-    assert not list(run.glob(".*"))
+    assert not list(one.glob(".*"))
+
+
+def test_it_resumes_bit_for_bit(mix: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = run(KILLED, command(mix, out))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [path.name for path in checkpoint.list_checkpoints(out)] == ["step-00000002"]
+    assert len((out / "train_log.jsonl").read_text().splitlines()) == 4
+
+    loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=1"), out, False)
+    assert_same(out, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_termination_signal_writes_a_checkpoint_and_exits_with_143(
+    mix: Path, whole: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    done = run(SIGNALLED, [command(mix, out, "run.workers=1"), 3, [number, number], 60.0])
+    assert done.returncode == 143, done.stderr
+    (blocked,) = [int(line.split()[1], 16) for line in done.stdout.splitlines() if line.startswith("SigBlk:")]
+    assert all(blocked >> (one - 1) & 1 for one in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
+    assert f"{number.name}: stopping after this step or the next, with a checkpoint" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"{out}: stopped at step 3 of 7; the same command resumes there"
+    assert [path.name for path in checkpoint.list_checkpoints(out)] == ["step-00000002", "step-00000003"]
+
+    loop.train(mix, tiny_recipe(*SETTINGS, "run.workers=0"), out, False)
+    assert_same(out, whole)
+
+
+def test_a_second_termination_signal_stops_at_once(mix: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    done = run(SIGNALLED, [command(mix, out, "run.workers=0"), 3, [signal.SIGUSR1, signal.SIGTERM], 0.0])
+    assert done.returncode == 143, done.stderr
+    assert [path.name for path in checkpoint.list_checkpoints(out)] == ["step-00000002"]

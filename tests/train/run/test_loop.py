@@ -166,11 +166,12 @@ def test_epochs_see_every_record_as_often(mix: Path, tmp_path: Path) -> None:
 
 
 def test_another_recipe_or_mix_is_refused(mix: Path, dropout: Recipe, uninterrupted: Path, tmp_path: Path) -> None:
-    other = tiny_recipe("run.steps=9", "run.checkpoint_every=2", "lora.dropout=0.2", "optim.warmup_steps=2")
+    other = replace(dropout, seed=9)
     with pytest.raises(UsageError) as caught:
         loop.train(mix, other, uninterrupted, False)
     assert str(caught.value) == (
-        f"{uninterrupted} has a run that differs: run.steps was 7, is 9; give another --out, or remove that folder"
+        f"{uninterrupted} has a run that differs: seed was 0, is 9; give another --out (with --from {uninterrupted} to "
+        "start from its weights), or remove that folder"
     )
     with pytest.raises(
         UsageError,
@@ -183,7 +184,8 @@ def test_a_loss_that_is_not_finite_names_the_batch(
     mix: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "learning_rate", lambda *args: float("nan"))
-    with pytest.raises(WorkError, match=r"^the loss is not finite for (\w+/train-\d+, ){7}\w+/train-\d+; lower"):
+    names = r"^the loss is not finite for (\w+/train-\d+, ){7}\w+/train-\d+; "
+    with pytest.raises(WorkError, match=names + r"go on with half the learning rate: medmix train .* optim.lr=0.0015 "):
         loop.train(mix, tiny, tmp_path / "run", False)
 
 

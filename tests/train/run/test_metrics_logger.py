@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from medmix.curate.errors import UsageError
-from medmix.train.run import metrics_logger
+from medmix.train.run import metrics_logger, scalar_loggers
 from medmix.train.run.metrics_logger import MetricsLogger
+from medmix.train.run.scalar_loggers import TensorBoard, open_loggers
+
+from ..conftest import tiny_recipe
 
 
 def entry(step: int, **more: Any) -> dict[str, Any]:
@@ -42,9 +45,9 @@ def test_a_rank_without_a_log_counts_and_is_silent(capsys: pytest.CaptureFixture
 
 
 def test_tensorboard_is_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_logger, "find_spec", lambda name: None)
+    monkeypatch.setattr(scalar_loggers, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"TensorBoard is not installed; type: pip install 'medmix\[tensorboard\]'"):
-        MetricsLogger(tmp_path / "log.jsonl", 0, 1, tensorboard=True)
+        open_loggers(tiny_recipe("run.tensorboard=true"), tmp_path, 0)
 
 
 def test_scalars_have_a_name_for_each_source() -> None:
@@ -62,10 +65,12 @@ def test_scalars_have_a_name_for_each_source() -> None:
 def test_tensorboard_has_what_the_log_has_also_after_a_break(tmp_path: Path) -> None:
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     log = tmp_path / "log.jsonl"
-    with MetricsLogger(log, 0, 4, tensorboard=True) as first:
+    with MetricsLogger(log, 0, 4, loggers=[TensorBoard(tmp_path / "tensorboard", 0)]) as first:
         for step in (1, 2, 3):
             first.log(entry(step, loss=float(step)))
-    with MetricsLogger(log, 2, 4, tensorboard=True) as second:  # the third step was lost with a kill
+    with MetricsLogger(
+        log, 2, 4, loggers=[TensorBoard(tmp_path / "tensorboard", 2)]
+    ) as second:  # the third step was lost with a kill
         for step in (3, 4):
             second.log(entry(step, loss=10.0 * step, loss_by_source={"slake": 1.5}))
     events = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard"))

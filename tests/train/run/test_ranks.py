@@ -1,4 +1,4 @@
-"""Two processes on the CPU train as one does."""
+"""Two or four processes on the CPU train as one does."""
 
 import json
 import os
@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from medmix.train.run import loop
+from medmix.train.run.metrics_logger import read_held_out, read_log
 from medmix.train.run.state import find_checkpoint
 
-from ..conftest import TINY, tiny_recipe
+from ..conftest import TINY, records, tiny_recipe, write_mix
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_tokens=256", "run.checkpoint_every=3")
@@ -25,10 +26,14 @@ STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_
 
 SHARED = ("run.steps=4", "run.global_batch_size=7", "run.precision=bf16", "run.gradient_checkpointing=true")
 SHARED = (*SHARED, "train=[tower, projector, lora]", "run.pack_tokens=256")
+PICTURES = ("run.steps=5", "run.pack_tokens=256", "sources=[colours, pictures]")
+"""Every step has images, so that every weight has a gradient."""
+
 RUNS = {
     "ddp": (*STEPS, "run.parallel=ddp"),
     "fsdp": (*STEPS, "run.parallel=fsdp"),
     "bf16": (*SHARED, "run.parallel=fsdp"),
+    "pictures": (*PICTURES, "run.parallel=ddp"),
     "refused": ("run.steps=2", "lora.target_modules=[query]"),
 }
 """What the two processes train one after the other, since they take longer to start than to train."""
@@ -40,10 +45,19 @@ import torch
 from medmix.cli import main
 from medmix.train import recipes
 from medmix.train.run import loop
+from medmix.train.run.metrics_logger import read_held_out, read_log
 
 torch.set_num_threads(1)
 del os.environ["TORCHELASTIC_USE_AGENT_STORE"]
-commands, ports, mix, out, settings = json.loads(sys.argv[1])
+commands, ports, mix, out, settings, per_node = json.loads(sys.argv[1])
+os.environ["LOCAL_WORLD_SIZE"] = per_node
+wrap_parallel = loop.wrap_parallel
+
+def told(*arguments):
+    print("finds unused parameters:", arguments[-1], file=sys.stderr)
+    return wrap_parallel(*arguments)
+
+loop.wrap_parallel = told
 
 def meet_anew():
     os.environ["MASTER_PORT"] = str(ports.pop())  # else the ranks look for each other where they last were
@@ -77,6 +91,20 @@ def free_ports(count: int) -> list[int]:
         return [server.getsockname()[1] for server in sockets]
 
 
+def torchrun(arguments: list[str | Path]) -> str:
+    """Run torchrun and give what all ranks said."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 @pytest.fixture(scope="module")
 def together(mix: Path, once) -> tuple[Path, str]:
     """A folder with the runs of `RUNS` and an interrupted one by two processes, and what they said."""
@@ -91,23 +119,15 @@ def together(mix: Path, once) -> tuple[Path, str]:
             commands.append(["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", out, *settings])
         interrupted = [str(mix), str(folder / "interrupted"), [*TINY, "run.steps=6"]]
         launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", folder / "script.py"]
-        done = subprocess.run(
-            [sys.executable, *launch, json.dumps([commands, free_ports(len(RUNS) + 1), *interrupted])],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=500,
-        )
-        assert done.returncode == 0, done.stderr
-        (folder / "stderr").write_text(done.stderr)
+        argument = json.dumps([commands, free_ports(len(RUNS) + 1), *interrupted, "2"])
+        (folder / "stderr").write_text(torchrun([*launch, argument]))
 
     folder = once("two-ranks", train)
     return folder, (folder / "stderr").read_text()
 
 
 def log(run: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (run / "train_log.jsonl").read_text().splitlines()]
+    return read_log(run / "train_log.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +153,40 @@ def test_two_ranks_train_as_one(mix: Path, alone: Path, together: tuple[Path, st
     shutil.rmtree(find_checkpoint(run))
     loop.train(mix, tiny_recipe(*STEPS), run, False)
     assert [entry["loss"] for entry in log(run)] == pytest.approx([entry["loss"] for entry in log(alone)], rel=1e-4)
+
+
+def test_four_ranks_on_two_nodes_train_as_one(tmp_path: Path) -> None:
+    """Each of the two nodes has a copy of the model, each of its two ranks a shard of every weight."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    mix = write_mix(tmp_path / "mix", {"train": records(12, "train"), "validation": records(4, "validation")})
+    overrides, alone = (*STEPS, "run.parallel=hsdp", "run.evaluate_every=2"), tmp_path / "alone"
+    settings = [word for override in (*TINY, *overrides) for word in ("--set", override)]
+    commands = [["train", "--mixture", str(mix), "--recipe", "smoke-cpu", "--out", str(tmp_path / "hsdp"), *settings]]
+    interrupted = [str(mix), str(tmp_path / "interrupted"), [*TINY, "run.steps=4", "run.parallel=hsdp"]]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4", tmp_path / "script.py"]
+    torchrun([*launch, json.dumps([commands, free_ports(2), *interrupted, "2"])])
+    loop.train(mix, tiny_recipe(*overrides), alone, False)
+    runs = tmp_path / "hsdp", alone
+    for mine, theirs in zip(*(read_held_out(run / "train_log.jsonl") for run in runs), strict=True):
+        assert mine["held_out_loss_by_source"] == pytest.approx(theirs["held_out_loss_by_source"], rel=1e-4)
+    assert len(read_held_out(alone / "train_log.jsonl")) == 3
+    for key in ("loss", "loss_by_source", "grad_norm", "tokens"):
+        for mine, theirs in zip(log(tmp_path / "hsdp"), log(alone), strict=True):
+            assert mine[key] == pytest.approx(theirs[key], rel=1e-4), key
+    for file in ("tower.safetensors", "projector.safetensors", "adapter/adapter_model.safetensors"):
+        one, other = (load_file(find_checkpoint(folder) / file) for folder in (tmp_path / "hsdp", alone))
+        assert all((one[key] - other[key]).abs().max() < 1e-3 for key in other)
+    assert find_checkpoint(tmp_path / "interrupted").name == "step-00000002"
+
+
+def test_unused_weights_are_looked_for_only_where_a_step_may_have_no_image(
+    mix: Path, together: tuple[Path, str], tmp_path: Path
+) -> None:
+    loop.train(mix, tiny_recipe(*PICTURES), tmp_path / "alone", False)
+    for mine, theirs in zip(log(together[0] / "pictures"), log(tmp_path / "alone"), strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+    told = together[1].count("finds unused parameters: True"), together[1].count("finds unused parameters: False")
+    assert told == (2 * 4, 2)  # in each of two ranks: `ddp`, `fsdp`, `bf16` and the interrupted run; `pictures`
 
 
 def test_two_ranks_share_weights_in_bf16(mix: Path, together: tuple[Path, str], tmp_path: Path) -> None:

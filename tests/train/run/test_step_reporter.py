@@ -54,11 +54,11 @@ def test_on_a_cpu_a_step_is_logged_at_once(reports: Any) -> None:
 
 def test_a_stop_request_is_known_when_its_step_is_logged(reports: Any) -> None:
     reporter = reports("cuda")
-    request = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_requested=True), step=STEP)
+    request = SimpleNamespace(wait=lambda: StepMetrics(1.5, {"s": 1.5}, 2.0, stop_status=143), step=STEP)
     reporter.add(cast(PendingStep, request), step=1)
-    assert not reporter.stop_requested
+    assert reporter.stop_status == 0
     reporter.add(pending([], "next"), step=2)
-    assert reporter.stop_requested
+    assert reporter.stop_status == 143
 
 
 def test_a_failed_step_raises_before_a_checkpoint(reports: Any) -> None:
