@@ -26,7 +26,7 @@ from ..rank_zero import is_rank_zero, say
 from ..recipe import Recipe, as_dict
 from . import checkpoint, plot
 from .metrics_logger import LOG_NAME, MetricsLogger
-from .optim import learning_rate, make_optimizer, total_steps
+from .optim import make_optimizer, set_learning_rates, total_steps
 from .ranks import Ranks, full_optimizer_state, full_state_dict, load_optimizer_state, process_group, wrap_parallel
 from .resume import validate_resume
 from .state import TrainerState, latest_checkpoint
@@ -105,7 +105,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
             work = next(steps)
             waited = time.monotonic() - requested
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
-            optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
+            rate = set_learning_rates(optimizer, recipe.optim, step, last_step)
             pending = train_step(wrapped, optimizer, work, recipe, ranks, interrupted)
             step, seen = step + 1, seen + len(work.ids)
             reporter.add(pending, step=step, epoch=seen / len(split), learning_rate=rate, data_seconds=waited)

@@ -20,8 +20,11 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from medmix.curate.errors import UsageError
+
 from ..model.vision_language import VisionLanguageModel
 from ..recipe import Run
+from .optim import regroup
 
 FULL_STATE_DICT = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -123,8 +126,16 @@ def full_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path) -> None:
-    """Load a saved state of `full_optimizer_state`; each rank takes its part."""
+    """Load a saved state of `full_optimizer_state`; each rank takes its part.
+
+    Raises:
+        UsageError: it is of other parameters, or of another weight decay.
+    """
     state: Any = torch.load(file, "cpu", weights_only=True)
+    try:
+        state = regroup(state, dict(get_optimizer_state_dict(model, optimizer)))
+    except ValueError as error:
+        raise UsageError(f"{file} does not fit this run: {error}; give another --out") from None
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))
 
 
