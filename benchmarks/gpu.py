@@ -6,7 +6,6 @@ at most on a GPU; on a CPU how far the peak of the process rose above what it wa
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -82,7 +81,7 @@ def patched() -> Iterator[None]:
 def mix_part(arguments: argparse.Namespace) -> Row:
     """Build the sample mix that the other parts read, unless there is a mix."""
     if not (arguments.mix / "manifest.json").exists():
-        build(load_mixture("sample"), None, arguments.mix, BuildOptions(workers=os.cpu_count() or 1))
+        build(load_mixture("sample"), None, arguments.mix, BuildOptions(workers=1))  # others would import torch
     split = stream.open_split(arguments.mix, "train")
     return {"note": f"{len(split)} records; {device.name(HERE)}, torch {torch.__version__}"}
 
