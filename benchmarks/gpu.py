@@ -1,7 +1,8 @@
 """One part of `gpu.sh`: does it on the GPU, or on the CPU with `--tiny`, and writes one row of figures as JSON.
 
 Random weights are drawn on the device, which takes seconds where a CPU takes minutes. Memory is what PyTorch allocated
-at most on a GPU; on a CPU how far the peak of the process rose above what it was before the model was made.
+at most on a GPU; on a CPU how far the peak of the process rose above what it was before the model was made, libraries
+and row groups included, which outweigh a small model.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -29,13 +31,16 @@ from medmix.curate.mixtures import load as load_mixture  # noqa: E402
 from medmix.train import device, estimate, recipes  # noqa: E402
 from medmix.train.data import stream  # noqa: E402
 from medmix.train.data.batches import COLUMNS  # noqa: E402
-from medmix.train.data.collate import Sample, collate, raw_pixels  # noqa: E402
+from medmix.train.data.collate import Sample, collate, collate_packed, raw_pixels  # noqa: E402
 from medmix.train.data.render import IGNORE_INDEX, Renderer  # noqa: E402
+from medmix.train.data.tokenizer import train_bpe  # noqa: E402
+from medmix.train.memory import estimate_memory  # noqa: E402
 from medmix.train.model.attention import attention, block_mask, has_varlen_kernel  # noqa: E402
 from medmix.train.model.vision_language import VisionLanguageModel  # noqa: E402
 from medmix.train.recipe import Recipe  # noqa: E402
 from medmix.train.run import loop  # noqa: E402
-from medmix.train.run.ranks import pick_device  # noqa: E402
+from medmix.train.run.ranks import Ranks, pick_device  # noqa: E402
+from medmix.train.survey import RecordMeans  # noqa: E402
 
 HERE = pick_device()
 LENGTHS = (700, 3, 129, 1, 512, 64, 256, 383)
@@ -46,7 +51,7 @@ Row = dict[str, Any]
 
 def make_recipe(tiny: bool, *overrides: str) -> Recipe:
     """Give the recipe of the 7B shape, or of a small one."""
-    name, given = ("smoke-cpu", SMALL) if tiny else ("openmedq-7b", SEVEN_B)
+    name, given = ("smoke-cpu", (*SMALL, "run.global_batch_size=8")) if tiny else ("openmedq-7b", SEVEN_B)
     common = ("run.epochs=null", "optim.warmup_steps=0", "optim.lr_scheduler=constant", "run.checkpoint_every=1000000")
     return recipes.load(name, (*given, *common, *overrides))
 
@@ -89,7 +94,7 @@ def mix_part(arguments: argparse.Namespace) -> Row:
 def train_part(arguments: argparse.Namespace) -> Row:
     """Train some steps; compare speed and memory with the prediction."""
     tiny = arguments.tiny
-    padded = ("run.pack_tokens=null", f"run.micro_batch_size={8 if tiny else 16}") if arguments.padded else ()
+    padded = ("run.pack_tokens=null", f"run.micro_batch_size={4 if tiny else 16}") if arguments.padded else ()
     made = make_recipe(tiny, f"run.steps={arguments.steps}", *padded, *arguments.set)
     split = stream.open_split(arguments.mix, "train")
     spec = device.describe(HERE, estimate.matmul_dtype(made))
@@ -108,6 +113,35 @@ def train_part(arguments: argparse.Namespace) -> Row:
         "predicted_gib": plan.prediction.memory / device.GIB,
         "note": f"{seconds:.2f} s a step, predicted {predicted:.2f} at {estimate.ASSUMED_MFU:.0%} MFU",
     }
+
+
+def memory_part(arguments: argparse.Namespace) -> Row:
+    """Compare how much more memory a larger pack takes, forward and backward, with the estimate's difference.
+
+    The smaller pack comes first, so what libraries and weights take is in both.
+    """
+    made = make_recipe(arguments.tiny, "run.steps=1")
+    means = RecordMeans(tokens=256.0, squared_tokens=256.0**2, answer_tokens=16.0, images=0.0)
+    tokenizer = train_bpe(["a"], replace(made.language, vocab_size=300))
+    model = loop.prepare_model(on_device(made, tokenizer), made, Ranks(0, 1, HERE))
+    sample = Sample("", [5] * 256, [IGNORE_INDEX] * 240 + [6] * 16, [])
+
+    def peak(tokens: int) -> float:
+        batch = collate_packed([sample] * (tokens // 256), 0, made.vision.size).to(HERE)
+        with torch.autocast(HERE.type, torch.bfloat16, enabled=made.run.precision == "bf16"):
+            model(batch).sum().backward()
+        model.zero_grad()
+        return device.peak_memory_gib(HERE)
+
+    def estimated(tokens: int) -> int:
+        return estimate_memory(model, replace(made, run=replace(made.run, pack_tokens=tokens)), means)
+
+    small, large = (1024, 8192) if arguments.tiny else (1024, made.run.pack_tokens or 4096)
+    peak(small)  # the first call allocates what later ones use again
+    measured = -(peak(small) - peak(large))
+    predicted = (estimated(large) - estimated(small)) / device.GIB
+    note = f"a pack of {large} instead of {small} tokens"
+    return {"memory_gib": measured, "predicted_gib": predicted, "note": note}
 
 
 def attention_part(arguments: argparse.Namespace) -> Row:
@@ -201,7 +235,7 @@ def generation_part(arguments: argparse.Namespace) -> Row:
 
 
 PARTS = {
-    "mix": mix_part, "train": train_part, "attention": attention_part, "resume": resume_part,
+    "mix": mix_part, "train": train_part, "memory": memory_part, "attention": attention_part, "resume": resume_part,
     "generation": generation_part,
 }  # fmt: skip
 

@@ -54,6 +54,7 @@ part() {
 
 part mix 120 mix
 part attention 60 attention
+part memory 60 memory
 part packed 120 train --steps "$steps"
 part packed-checkpointing 120 train --steps "$steps" --set run.gradient_checkpointing=true
 part packed-compiled 180 train --steps "$steps" --set run.compile=true

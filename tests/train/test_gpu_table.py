@@ -12,7 +12,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 PARTS = [
-    "mix", "attention", "packed", "packed-checkpointing", "packed-compiled", "padded", "padded-checkpointing",
+    "mix", "attention", "memory", "packed", "packed-checkpointing", "packed-compiled", "padded", "padded-checkpointing",
     "resume", "generation", "padded-compiled",
 ]  # fmt: skip
 ROW = {"tokens_per_second": 14110.4, "mfu": 0.4512, "memory_gib": 60.0, "predicted_gib": 50.0, "note": "1.2 s"}
