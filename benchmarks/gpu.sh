@@ -18,6 +18,7 @@ if [ "$1" = --tiny ]; then
   tiny=(--tiny)
   steps=${STEPS:-6}
   times=4  # a CPU that others use as well is slow
+  export MALLOC_MMAP_THRESHOLD_=65536  # glibc gives freed tensors back at once, so a peak is what was in use
   shift
 fi
 out=${1:-$(mktemp -d)}
