@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,9 +27,14 @@ from .printing import print_json
     "--from", "source", type=click.Path(path_type=Path), help="Checkpoint or run whose weights to start from."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--dry-run", is_flag=True, help="Print steps, tokens, FLOPs, hours and memory; train and write nothing.")
+@click.option("--device", help="Device to plan for, such as h100-80gb; with --dry-run.  [default: the one here]")
+@click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines; with --dry-run.")
+@click.option("--gpus-per-node", type=click.IntRange(1), default=1, show_default=True, help="With --dry-run.")
 def train(
-    mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], source: Path | None, as_json: bool
-) -> None:
+    mixture_name: str, recipe: str, out: Path | None, overrides: tuple[str, ...], source: Path | None, as_json: bool,
+    dry_run: bool, device: str | None, nodes: int, gpus_per_node: int,
+) -> None:  # fmt: skip
     """Train a vision-language model on a mix.
 
     A stopped run resumes from its last checkpoint; after SIGTERM or SIGUSR1 the exit status is 143. Shards of a mix
@@ -37,12 +43,18 @@ def train(
     \b
     Example:
       medmix train --mixture mixes/sample --recipe smoke-cpu --set run.steps=200
+      medmix train --recipe openmedq-7b --dry-run --device h100-80gb --nodes 2 --gpus-per-node 8
     """
     mix = mix_folder(mixture_name)
     needs_train()
     from medmix.train import recipes
 
     resolved = recipes.load(recipe, overrides)
+    if dry_run:
+        _print_plan(mix, resolved, device, nodes, gpus_per_node, as_json)
+        return
+    if device or nodes * gpus_per_node > 1:
+        raise UsageError("--device, --nodes and --gpus-per-node are for --dry-run; torchrun starts several processes")
     from medmix.train.rank_zero import is_rank_zero
     from medmix.train.run import loop
 
@@ -57,6 +69,20 @@ def train(
         print_json(summary)
     else:
         say(f"trained {summary['steps']} steps; the run is in {out}; next: medmix eval {out}")
+
+
+def _print_plan(mix: Path, recipe: Any, device: str | None, nodes: int, gpus_per_node: int, as_json: bool) -> None:
+    """Print what a run takes; raise if the device's memory does not suffice."""
+    from medmix.train import dry_run
+
+    planned = dry_run.plan(mix, recipe, device, nodes, gpus_per_node)
+    if as_json:
+        print_json(planned.as_dict())
+    else:
+        for line in planned.lines:
+            click.echo(line)
+    if planned.too_large:
+        raise UsageError(planned.too_large)
 
 
 @click.command()

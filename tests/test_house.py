@@ -18,8 +18,11 @@ ORDER = """
     evaluate.answers evaluate.classification
     evaluate.metrics evaluate.intervals evaluate.formatting evaluate.contamination
     train.export
+    train.dry_run
     train.run
     train.estimate
+    train.memory
+    train.survey
     train.model
     train.data
     train.recipes

@@ -1,37 +1,61 @@
-"""Properties of a device: name, peak FLOP/s, memory."""
+"""Properties of a device: name, peak FLOP/s, memory; of one in this machine, or of one in the table."""
 
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from medmix.curate.config import nearest
+from medmix.curate.errors import UsageError
+
 GIB = 1 << 30
 
-PEAK_FLOPS = {
-    "H200": 989e12,
-    "H100": 989e12,
-    "H800": 989e12,
-    "GH200": 989e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "A800": 312e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "A40": 150e12,
-    "A10G": 70e12,
-    "A10": 125e12,
-    "A6000": 155e12,
-    "V100": 125e12,
-    "T4": 65e12,
-    "RTX 4090": 165e12,
-    "RTX 3090": 71e12,
+RESERVED_GIB = 1.0
+"""Memory that CUDA's context and kernels take on a GPU."""
+
+
+class Listed(NamedTuple):
+    """A GPU of the table: a part of PyTorch's name for it, dense 16-bit FLOP/s, and memory in GiB."""
+
+    part: str
+    flops: float
+    gib: float
+
+
+DEVICES = {
+    "b200": Listed("B200", 2250e12, 179),
+    "gh200-96gb": Listed("GH200", 989e12, 95),
+    "h200": Listed("H200", 989e12, 140),
+    "h200-nvl": Listed("H200 NVL", 835e12, 140),
+    "h100-80gb": Listed("H100", 989e12, 79.6),
+    "h100-nvl-94gb": Listed("H100 NVL", 835e12, 93.6),
+    "h100-pcie-80gb": Listed("H100 PCIe", 756e12, 79.6),
+    "h800-80gb": Listed("H800", 989e12, 79.6),
+    "a100-80gb": Listed("A100", 312e12, 80),
+    "a100-40gb": Listed("A100", 312e12, 40),
+    "a800-80gb": Listed("A800", 312e12, 80),
+    "l40s-48gb": Listed("L40S", 362e12, 45),
+    "l40-48gb": Listed("L40", 181e12, 45),
+    "l4-24gb": Listed("L4", 121e12, 22.5),
+    "a40-48gb": Listed("A40", 150e12, 45),
+    "a10g-24gb": Listed("A10G", 70e12, 22.5),
+    "a10-24gb": Listed("A10", 125e12, 22.5),
+    "a6000-48gb": Listed("A6000", 155e12, 48),
+    "v100-32gb": Listed("V100", 125e12, 32),
+    "v100-16gb": Listed("V100", 125e12, 16),
+    "t4-16gb": Listed("T4", 65e12, 15),
+    "rtx-4090-24gb": Listed("RTX 4090", 165e12, 24),
+    "rtx-3090-24gb": Listed("RTX 3090", 71e12, 24),
 }
-"""Dense 16-bit FLOP/s of tensor cores by part of the device's name, from NVIDIA's data sheets."""
+"""Dense 16-bit FLOP/s of tensor cores from NVIDIA's data sheets, memory as the driver states it.
+
+Without `pcie` or `nvl` in their names H100 and H200 are those of SXM boards, which run at more power.
+"""
 
 
 class Peak(NamedTuple):
@@ -41,6 +65,36 @@ class Peak(NamedTuple):
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """A device to plan for: its name, its peak, its memory in bytes."""
+
+    name: str
+    peak: Peak
+    memory: int
+
+
+def find_device(text: str) -> DeviceSpec:
+    """Give a device of the table by its name, such as `h100-80gb`; its size may be left out where it is unique.
+
+    Raises:
+        UsageError: there is none; names the most similar ones.
+    """
+    key = text.strip().lower().replace(" ", "-").replace("_", "-")
+    found = [name for name in DEVICES if key and key in (name, name.rpartition("-")[0])]
+    if len(found) != 1:
+        similar = found or [name for name in DEVICES if key and name.split("-")[0] in key]
+        hint = f" (did you mean {' or '.join(similar)}?)" if similar else nearest(key, DEVICES)
+        raise UsageError(f"--device: {text!r} is not known{hint}; known are {', '.join(DEVICES)}")
+    listed = DEVICES[found[0]]
+    return DeviceSpec(found[0], Peak(listed.flops, "data sheet"), int((listed.gib - RESERVED_GIB) * GIB))
+
+
+def describe(device: torch.device, dtype: torch.dtype) -> DeviceSpec:
+    """Describe a device of this machine; its memory is what is free."""
+    return DeviceSpec(name(device), peak(device, dtype), free_memory(device))
+
+
 def name(device: torch.device) -> str:
     """Give the device's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
@@ -48,12 +102,16 @@ def name(device: torch.device) -> str:
 
 @cache
 def peak(device: torch.device, dtype: torch.dtype) -> Peak:
-    """Give the peak of a device: from the data sheet for 16 bits on a GPU in `PEAK_FLOPS`, else measured here."""
-    if device.type == "cuda" and dtype == torch.bfloat16:
-        for part in sorted(PEAK_FLOPS, key=len, reverse=True):
-            if part in name(device):
-                return Peak(PEAK_FLOPS[part], "data sheet")
+    """Give the peak of a device: from the data sheet for 16 bits on a GPU in `DEVICES`, else measured here."""
+    if device.type == "cuda" and dtype == torch.bfloat16 and (flops := listed_flops(name(device))):
+        return Peak(flops, "data sheet")
     return Peak(_measure_flops(device, dtype), "matrix product measured here")
+
+
+def listed_flops(full_name: str) -> float | None:
+    """Give the peak of a GPU by PyTorch's name for it: of the longest part in the table; None if none fits."""
+    fitting = [listed for listed in DEVICES.values() if listed.part in full_name]
+    return max(fitting, key=lambda listed: len(listed.part)).flops if fitting else None
 
 
 def free_memory(device: torch.device) -> int:

@@ -101,7 +101,8 @@ class Text:
 class Optim:
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), linear warm-up, then `lr_scheduler`.
 
-    The norm of the whole gradient is clipped to `max_grad_norm`; `cosine` falls to 0 at the last step.
+    The norm of the whole gradient is clipped to `max_grad_norm`; `cosine` falls to 0 at the last step. `lr_tower` and
+    `lr_projector` are the learning rates of these parts, `lr` without them. Norms and biases have no weight decay.
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"schedule": "lr_scheduler", "clip": "max_grad_norm"}
@@ -112,6 +113,8 @@ class Optim:
     warmup_steps: int = 0
     lr_scheduler: Literal["constant", "cosine"] = "cosine"
     max_grad_norm: float = 1.0
+    lr_tower: float | None = None
+    lr_projector: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from medmix.curate.config import nearest
 from medmix.curate.errors import UsageError
-from medmix.train import estimate
+from medmix.train import estimate, survey
 from medmix.train.data import stream
 from medmix.train.data.render import Renderer
 from medmix.train.recipe import Recipe
@@ -115,7 +115,7 @@ def measure_mean_tokens(whole: stream.Split, split: stream.Split, recipe: Recipe
     image_tokens = estimate.meta_model(recipe, tokenizer).image_tokens
     renderer = Renderer(tokenizer, recipe.text, image_tokens, recipe.vision.max_images)
     return {
-        source: estimate.survey(split.select((source,)), renderer, N_MEASURED).tokens for source in split.epoch_counts()
+        source: survey.survey(split.select((source,)), renderer, N_MEASURED).tokens for source in split.epoch_counts()
     }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers.utils import cached_file
 
 from medmix.curate.errors import UsageError
-from medmix.train.model import weights
+from medmix.train.model import layouts, weights, weights_config
 from medmix.train.recipe import Weights
 
 from .backbone import Backbone
@@ -163,7 +163,7 @@ def infer_tower(path: Path) -> tuple[str, dict[str, Any], RGB, RGB]:
     state = weights.read_state_dict(path)
     if "visual.layer1.0.conv1.weight" in state:
         return "resnet50_clip", {}, CLIP_MEAN, CLIP_STD
-    layout, renamed = weights.to_timm(state, residual=False)
+    layout, renamed = layouts.to_timm(state, residual=False)
     tensors: dict[str, Tensor] = {name: tensor for name, (_, tensor) in renamed.items()}
     patches = tensors.get("patch_embed.proj.weight")
     depth = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
@@ -176,7 +176,9 @@ def infer_tower(path: Path) -> tuple[str, dict[str, Any], RGB, RGB]:
         "num_heads": patches.shape[0] // HEAD_WIDTH,
     }
     if "norm_pre.weight" in tensors:
-        return "vit_base_patch32_clip_quickgelu_224", shape, CLIP_MEAN, CLIP_STD
+        config = weights_config.read_config(path)
+        plain = config is not None and config.activation == "gelu"
+        return f"vit_base_patch32_clip_{'' if plain else 'quickgelu_'}224", shape, CLIP_MEAN, CLIP_STD
     pixels = (CLIP_MEAN, CLIP_STD) if layout == "open_clip" else (HALF, HALF)
     return "vit_base_patch16_224", shape, *pixels
 

@@ -10,15 +10,17 @@ from medmix.train.data import stream
 from medmix.train.data.collate import Sample, collate_packed
 from medmix.train.data.render import IGNORE_INDEX, Renderer
 from medmix.train.data.tokenizer import train_bpe
+from medmix.train.memory import estimate_memory, validate_memory
 from medmix.train.model.vision_language import VisionLanguageModel
 from medmix.train.recipe import Language, Recipe
 from medmix.train.recipes import load
 from medmix.train.run import loop
 from medmix.train.run.ranks import Ranks
+from medmix.train.survey import RecordMeans, survey
 
 from .conftest import tiny_recipe
 
-MEANS = estimate.RecordMeans(tokens=100.0, squared_tokens=12_000.0, answer_tokens=10.0, images=1.0)
+MEANS = RecordMeans(tokens=100.0, squared_tokens=12_000.0, answer_tokens=10.0, images=1.0)
 TOKENIZER = train_bpe(["a"], Language(vocab_size=300))
 
 
@@ -42,7 +44,7 @@ def test_the_survey_weighs_sources_by_their_share(mix: Path) -> None:
     split = stream.open_split(mix, "train")
     renderer = Renderer(TOKENIZER, tiny_recipe().text, 4, 2)
     rows = [renderer.encode(row)[0] for row in stream.rows(split, ("id", "messages"))]
-    means = estimate.survey(split, renderer)
+    means = survey(split, renderer)
     assert means.tokens == pytest.approx(sum(map(len, rows)) / 36)
     assert means.images == 1.0  # one, two, none
 
@@ -68,10 +70,10 @@ def test_a_recipe_for_a_gpu_is_refused_without_one(mix: Path, tmp_path: Path) ->
 
 
 def needed(recipe: object, ranks: int = 1) -> int:
-    return estimate.estimate_memory(estimate.meta_model(recipe, TOKENIZER), recipe, MEANS, ranks)  # type: ignore[arg-type]
+    return estimate_memory(estimate.meta_model(recipe, TOKENIZER), recipe, MEANS, ranks)  # type: ignore[arg-type]
 
 
-def test_too_little_memory_names_settings_that_fit(mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_names_settings_that_fit() -> None:
     big = tiny_recipe("run.steps=2", "run.pack_tokens=65536")
     checked = replace(big, run=replace(big.run, gradient_checkpointing=True, pack_tokens=8192))
     cases = [
@@ -79,11 +81,11 @@ def test_too_little_memory_names_settings_that_fit(mix: Path, tmp_path: Path, mo
         (1000, "no packing and no number of ranks; choose a smaller language model"),
     ]
     for have, remedy in cases:
-        monkeypatch.setattr(device, "free_memory", lambda _, have=have: have)
+        spec = device.DeviceSpec("cpu", device.Peak(1e12, "test"), have)
         with pytest.raises(UsageError, match=r"^smoke-cpu needs about \d+\.\d GiB on a cpu with ") as caught:
             renderer = Renderer(TOKENIZER, big.text, 4, 2)
             longest = renderer.max_record_tokens()
-            estimate.validate_memory(estimate.meta_model(big, TOKENIZER), big, MEANS, torch.device("cpu"), 1, longest)
+            validate_memory(estimate.meta_model(big, TOKENIZER), big, MEANS, spec, 1, longest)
         assert str(caught.value).endswith(f"what would fit: {remedy}")
 
 
@@ -100,7 +102,7 @@ def test_activations_of_a_decoder_layer_match_the_estimate(precision: str, dropo
         return tiny_recipe(layers, targets, *run)
 
     row = [Sample(str(number), [5] * 128, [IGNORE_INDEX] * 120 + [6] * 8, []) for number in range(4)]
-    means = estimate.RecordMeans(tokens=128.0, squared_tokens=128.0**2, answer_tokens=8.0, images=0.0)
+    means = RecordMeans(tokens=128.0, squared_tokens=128.0**2, answer_tokens=8.0, images=0.0)
 
     def kept(recipe: Recipe) -> int:
         torch.manual_seed(0)
@@ -123,7 +125,7 @@ def test_activations_of_a_decoder_layer_match_the_estimate(precision: str, dropo
         model = estimate.meta_model(recipe, TOKENIZER)
         packed = replace(recipe, run=replace(recipe.run, pack_tokens=512))
         weights = sum(p.numel() * (p.itemsize * 2 + 8 if p.requires_grad else p.itemsize) for p in model.parameters())
-        return estimate.estimate_memory(model, packed, means) - weights
+        return estimate_memory(model, packed, means) - weights
 
     two, four = settings(2), settings(4)
     assert reckoned(four) - reckoned(two) == pytest.approx(kept(four) - kept(two), rel=0.2)

@@ -1,10 +1,14 @@
 """Turns a mix into the batches of each step, for one rank: reads, tokenises, packs or pads, and decodes images.
 
 A step is `global_batch_size` consecutive records of the stream, whatever the number of ranks and workers. Every
-rank reads the text of all of them, and so plans for all ranks without communication; it decodes the images of
-its own records alone. Workers build the steps in turn, and deliver them in order.
+rank reads the text of all of them, and so plans for all ranks without communication; it reads and decodes the images
+of its own records alone. A row group is the smallest part of a file that is read. Workers build the steps in turn, and
+deliver them in order.
 """
 
+import math
+import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,19 +16,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import resource_tracker
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from medmix.curate.errors import MedmixError, UsageError
 
+from ..rank_zero import say
 from ..recipe import Recipe
 from . import packing, stream
-from .collate import Batch, Sample, collate, collate_packed, pixels
+from .collate import Batch, Sample, collate, collate_packed, raw_pixels
 from .render import IGNORE_INDEX, Renderer, count_images
 
 TEXT_COLUMNS = ("id", "source", "messages")
-COLUMNS = (*TEXT_COLUMNS, "images")
+IMAGE_COLUMNS = ("images",)
+COLUMNS = (*TEXT_COLUMNS, *IMAGE_COLUMNS)
+
+PREFETCH_STEPS = 2
+"""Steps that each worker builds in advance, as long as /dev/shm has room for their pixels."""
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only its size is read
+"""Where DataLoader's workers put tensors for the main process, on Linux."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Signals that a terminal, Slurm or torchrun sends to all processes of a run."""
@@ -90,12 +103,12 @@ class StepBuilder:
         Raises:
             WorkError: a record is broken.
         """
-        reader = stream.Reader(self.split, COLUMNS)
+        texts, images = stream.Reader(self.split, TEXT_COLUMNS), stream.Reader(self.split, IMAGE_COLUMNS)
         positions = stream.row_positions(self.split, self.recipe.seed, self.seen, self.recipe.run.epochs)
         number = 0
         while some := list(islice(positions, self.recipe.run.global_batch_size)):
             if number % num_workers == worker:
-                yield self._step(reader, some)
+                yield self._step(texts, images, some)
             number += 1
 
     def steps_at(self, positions: Sequence[stream.RowPosition]) -> Iterator[Step]:
@@ -104,31 +117,36 @@ class StepBuilder:
         Raises:
             WorkError: a record is broken.
         """
-        reader, size = stream.Reader(self.split, COLUMNS), self.recipe.run.global_batch_size
+        texts, images = stream.Reader(self.split, TEXT_COLUMNS), stream.Reader(self.split, IMAGE_COLUMNS)
+        size = self.recipe.run.global_batch_size
         for start in range(0, len(positions), size):
-            yield self._step(reader, positions[start : start + size])
+            yield self._step(texts, images, positions[start : start + size])
 
-    def _step(self, reader: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
-        read = [reader.row(position) for position in positions]  # once each: a later read may drop its row group
-        records = [record for record in read if record["id"] not in self.skipped_ids]
+    def _step(self, texts: stream.Reader, images: stream.Reader, positions: Sequence[stream.RowPosition]) -> Step:
+        read = [texts.row(position) for position in positions]  # once each: a later read may drop its row group
+        kept = [place for place, record in enumerate(read) if record["id"] not in self.skipped_ids]
+        records, positions = [read[place] for place in kept], [positions[place] for place in kept]
         skipped = len(read) - len(records)
         if not records:
             return Step((), (), {}, tokens=0, squared_tokens=0, computed_tokens=0, images=0, skipped=skipped)
         encoded = [self.renderer.encode(record) for record in records]
         lengths = [len(ids) for ids, _ in encoded]
-        images = [min(count_images(record), self.recipe.vision.max_images) for record in records]
+        image_counts = [min(count_images(record), self.recipe.vision.max_images) for record in records]
         answers: Counter[str] = Counter()
         for record, (_, labels) in zip(records, encoded, strict=True):
             answers[record["source"]] += sum(label != IGNORE_INDEX for label in labels)
         plan = self._plan(lengths)
 
+        own = sorted(member for packs in plan for member in packs[self.rank])  # in the order of the stream
+        decoded = {m: raw_pixels({**records[m], **images.row(positions[m])}, self.recipe.vision) for m in own}
+
         def sample(member: int) -> Sample:
             record = records[member]
-            return Sample(record["id"], *encoded[member], pixels(record, self.recipe.vision), record["source"])
+            return Sample(record["id"], *encoded[member], decoded[member], record["source"])
 
         return Step(
             batches=tuple(
-                self._batch([sample(m) for m in packs[self.rank]], any(images[m] for pack in packs for m in pack))
+                self._batch([sample(m) for m in packs[self.rank]], any(image_counts[m] for pack in packs for m in pack))
                 for packs in plan
             ),
             ids=tuple(record["id"] for record in records),
@@ -136,7 +154,7 @@ class StepBuilder:
             tokens=sum(lengths),
             squared_tokens=sum(length**2 for length in lengths),
             computed_tokens=packing.computed_tokens(plan, lengths, self.padded, self.multiple),
-            images=sum(images),
+            images=sum(image_counts),
             skipped=skipped,
         )
 
@@ -183,6 +201,7 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
         _StepDataset(builder),
         batch_size=None,
         num_workers=workers,
+        prefetch_factor=prefetch_steps(builder),
         multiprocessing_context="spawn",
         pin_memory=torch.cuda.is_available(),
     )
@@ -192,6 +211,25 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
         if isinstance(item, MedmixError):
             raise item
         yield item
+
+
+def prefetch_steps(builder: StepBuilder) -> int:
+    """Give the steps that each worker may build in advance: those whose pixels fit in /dev/shm, at least 1.
+
+    Prints a line if not even one step of every worker fits.
+    """
+    vision, run = builder.recipe.vision, builder.recipe.run
+    records = math.ceil(run.global_batch_size / builder.world_size)
+    processes = run.workers * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    needed = records * vision.max_images * 3 * vision.size**2 * processes
+    free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else needed * PREFETCH_STEPS
+    if needed > free:
+        say(
+            f"warning: {SHARED_MEMORY} has {free / 1e6:.0f} MB free, the pixels of {processes} workers may take "
+            f"{needed / 1e6:.0f} MB; a worker that finds it full dies of a bus error: give the container more "
+            "(docker run --shm-size=8g), or --set run.workers=0"
+        )
+    return max(1, min(PREFETCH_STEPS, free // max(1, needed)))
 
 
 def validate_max_tokens(recipe: Recipe, renderer: Renderer, positions: int) -> None:

@@ -16,7 +16,7 @@ from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import decode_rgb
 
 from ..recipe import Vision
-from .render import IGNORE_INDEX, count_images
+from .render import IGNORE_INDEX, IMAGE_TOKEN_ID, count_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,12 @@ class Batch:
         position_ids: [B, T] int64; from 0 in each sample.
         labels: [B, T] int64; `IGNORE_INDEX` outside the answers.
         loss_positions: [A] int64, 0 to B * T - 1; the tokens before each answer token, as indices of the flattened
-            rows. They are computed here, because on a GPU `nonzero` makes the CPU wait.
+            rows. These and `image_positions` are computed here, because on a GPU `nonzero` makes the CPU wait.
         targets: [A] int64; the answer tokens.
         target_samples: [A] int64; index of the sample that each target belongs to.
-        pixels: [N, 3, S, S] float32; the images of all samples, in the order of their tokens; N may be 0.
+        pixels: [N, 3, S, S]; the images of all samples, in the order of their tokens; N may be 0. As uint8 the model
+            normalises them, as float32 they are normalised.
+        image_positions: [N P] int64, 0 to B * T - 1; the image tokens, as indices of the flattened rows.
         seq_lens: tokens of each sequence of a packed row; None for padded rows.
         cu_seqlens: [sequences + 1] int32, cumulative sequence lengths from 0 to T; None for padded rows.
         run_tower: the tower runs even without images, because that of another rank does.
@@ -60,6 +62,7 @@ class Batch:
     targets: Tensor
     target_samples: Tensor
     pixels: Tensor
+    image_positions: Tensor
     seq_lens: tuple[int, ...] | None = None
     cu_seqlens: Tensor | None = None
     run_tower: bool = False
@@ -81,6 +84,16 @@ class Batch:
 def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
     """Decode the first `vision.max_images` images of a record to [3, S, S] float32, normalised.
 
+    Raises:
+        WorkError: as `raw_pixels`.
+    """
+    mean, std = torch.tensor(vision.mean), torch.tensor(vision.std)
+    return [normalise(image, mean, std) for image in raw_pixels(record, vision)]
+
+
+def raw_pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
+    """Decode the first `vision.max_images` images of a record to [3, S, S] uint8.
+
     An image keeps its aspect ratio and is padded with the mean colour, because a crop can lose the finding, and a
     stretch changes shapes that are findings themselves.
 
@@ -92,14 +105,24 @@ def pixels(record: dict[str, Any], vision: Vision) -> list[Tensor]:
         raise WorkError(f"{record['id']}: {len(images)} images but {count_images(record)} image parts")
     try:
         return [
-            to_tensor(decode_rgb(image["bytes"], vision.max_pixels), vision) for image in images[: vision.max_images]
+            to_square(decode_rgb(image["bytes"], vision.max_pixels), vision) for image in images[: vision.max_images]
         ]
     except RowError as error:
         raise WorkError(f"{record['id']}: an image cannot be used ({error}); type: medmix check") from None
 
 
 def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
-    """Pad an RGB image to a square, resize and normalise it: [3, S, S] float32.
+    """Pad an RGB image to a square, resize and normalise it: [3, S, S] float32, as `to_square` and `normalise`."""
+    return normalise(to_square(image, vision), torch.tensor(vision.mean), torch.tensor(vision.std))
+
+
+def normalise(image: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Normalise uint8 pixels [..., 3, S, S] per channel, by [3] each, in float32: equal on every device."""
+    return (image.float() / 255 - mean[:, None, None]) / std[:, None, None]
+
+
+def to_square(image: Image.Image, vision: Vision) -> Tensor:
+    """Pad an RGB image to a square and resize it: [3, S, S] uint8.
 
     It is padded with the mean colour and resized by torchvision's cubic interpolation, as `LlavaImageProcessor` of
     transformers does with `do_pad`; Pillow's rounds some values otherwise. An image whose square would exceed
@@ -111,9 +134,7 @@ def to_tensor(image: Image.Image, vision: Vision) -> Tensor:
         side = max(image.size)
     square = Image.new("RGB", (side, side), tuple(int(mean * 255) for mean in vision.mean))
     square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    resized = resize(pil_to_tensor(square), [vision.size, vision.size], InterpolationMode.BICUBIC, antialias=True)
-    mean, std = torch.tensor(vision.mean), torch.tensor(vision.std)
-    return (resized / 255 - mean[:, None, None]) / std[:, None, None]
+    return resize(pil_to_tensor(square), [vision.size, vision.size], InterpolationMode.BICUBIC, antialias=True)
 
 
 def image_processor(vision: Vision) -> LlavaImageProcessor:
@@ -180,17 +201,21 @@ def collate_packed(
     )
 
 
-def _batch(samples: Sequence[Sample], owners: Tensor, size: int, *, labels: Tensor, **columns: Any) -> Batch:
+def _batch(
+    samples: Sequence[Sample], owners: Tensor, size: int, *, input_ids: Tensor, labels: Tensor, **columns: Any
+) -> Batch:
     """Make a batch; `owners` [B, T] is the index of the sample that each token belongs to."""
     images = [image for sample in samples for image in sample.pixels]
     rows, positions = (labels[:, 1:] != IGNORE_INDEX).nonzero(as_tuple=True)
     return Batch(
         ids=tuple(sample.id for sample in samples),
         sources=tuple(sample.source for sample in samples),
+        input_ids=input_ids,
         labels=labels,
         loss_positions=rows * labels.shape[1] + positions,
         targets=labels[rows, positions + 1],
         target_samples=owners[rows, positions + 1],
-        pixels=torch.stack(images) if images else torch.zeros(0, 3, size, size),
+        pixels=torch.stack(images) if images else torch.zeros(0, 3, size, size, dtype=torch.uint8),
+        image_positions=(input_ids.flatten() == IMAGE_TOKEN_ID).nonzero().flatten(),
         **columns,
     )

@@ -24,7 +24,13 @@ from medmix.curate.publish import hub_mix
 from medmix.curate.write import manifest
 
 OPEN_ROW_GROUPS = 16
-"""Row groups kept in memory at a time, shared among the sources; each source has at least one."""
+"""Row groups kept in memory at a time, shared among the sources."""
+
+LEAST_WINDOW = 4
+"""Row groups of each source among which its records are shuffled, even if there are many sources."""
+
+MOST_ROW_GROUPS = 64
+"""Row groups kept in memory at most; sources beyond a quarter of it have smaller windows, down to one row group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,8 @@ def may_lack_images(split: Split) -> bool:
 class Reader:
     """Reads records of a split by their position, for positions in the order of `order`.
 
-    It keeps a window of row groups per source, `OPEN_ROW_GROUPS` in all, and reads no row group before it is needed.
+    It keeps a window of row groups per source, at most `MOST_ROW_GROUPS` in all while there are no more sources, and
+    reads no row group before it is needed.
     """
 
     def __init__(self, split: Split, columns: Sequence[str]) -> None:
@@ -184,7 +191,7 @@ def order(split: Split, seed: int, epoch: int) -> Iterator[RowPosition]:
     """Yield the position of every record of an epoch; depends on seed, epoch, weights, shard names and row counts.
 
     The sources are interleaved evenly. Within a source, row groups are shuffled, and records are shuffled within
-    windows of row groups, so that memory holds at most `OPEN_ROW_GROUPS` of them.
+    windows of row groups, so that memory holds few of them.
     """
     counts = split.epoch_counts()
     merged = heapq.merge(*(_schedule_source(split, source, records, seed, epoch) for source, records in counts.items()))
@@ -193,7 +200,8 @@ def order(split: Split, seed: int, epoch: int) -> Iterator[RowPosition]:
 
 def _window_size(split: Split) -> int:
     """Give the number of row groups of a source among which its records are shuffled."""
-    return max(1, OPEN_ROW_GROUPS // max(1, len(split.record_counts())))
+    sources = max(1, len(split.record_counts()))
+    return max(1, OPEN_ROW_GROUPS // sources, min(LEAST_WINDOW, MOST_ROW_GROUPS // sources))
 
 
 def _schedule_source(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 
-from ..data.collate import Batch
+from ..data.collate import Batch, normalise
 from ..data.render import IMAGE_TOKEN_ID
 from ..recipe import Recipe
 from .attention import KERNEL_DTYPES, block_mask, has_varlen_kernel
@@ -26,11 +26,14 @@ MAX_SEQLEN_MULTIPLE = 256
 class VisionLanguageModel(nn.Module):
     """Tower, projector and language model; B rows of T tokens, N images of P tokens, width D, vocabulary V.
 
-    `language` is the transformers model, wrapped by peft if the recipe has LoRA.
+    `language` is the transformers model, wrapped by peft if the recipe has LoRA. `mean` and `std` normalise pixels.
 
     Raises:
         UsageError: tower, language model or adapters cannot be built from the recipe.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__()
@@ -39,6 +42,8 @@ class VisionLanguageModel(nn.Module):
         self.compiled = recipe.run.compile
         self.tower = VisionTower(recipe.vision)
         language = build_language_model(recipe.language, tokenizer, weights_dtype(recipe))
+        for name in ("mean", "std"):  # not in checkpoints: the recipe has them
+            self.register_buffer(name, torch.tensor(getattr(recipe.vision, name)), persistent=False)
         self.projector = nn.Linear(self.tower.width, language.config.hidden_size)
         self.language: peft.PeftModel | PreTrainedModel = add_lora(language, recipe.lora) if recipe.lora else language
         self._freeze_all_but(recipe.train)
@@ -102,12 +107,17 @@ class VisionLanguageModel(nn.Module):
         return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights
 
     def embed(self, batch: Batch) -> Tensor:
-        """Give the embeddings of text and images, [B, T, D]; without images the tower does not run."""
+        """Give the embeddings of text and images, [B, T, D]; without images the tower does not run.
+
+        Pixels in uint8 are normalised here, on the device.
+        """
         is_image = batch.input_ids == IMAGE_TOKEN_ID
         text: Tensor = self.base.get_input_embeddings()(batch.input_ids.masked_fill(is_image, 0))
         if len(batch.pixels):
-            images = self.projector(self.tower(batch.pixels))
-            return text.masked_scatter(is_image.unsqueeze(-1), images.to(text.dtype))
+            raw = batch.pixels.dtype == torch.uint8
+            images = self.projector(self.tower(normalise(batch.pixels, self.mean, self.std) if raw else batch.pixels))
+            rows = text.flatten(0, 1).index_copy(0, batch.image_positions, images.flatten(0, 1).to(text.dtype))
+            return rows.view_as(text)
         if batch.run_tower:
             blank = torch.zeros(1, 3, self.image_size, self.image_size, device=text.device)
             return text + 0 * self.projector(self.tower(blank)).sum().to(text.dtype)

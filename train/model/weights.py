@@ -1,19 +1,15 @@
-"""Loads pretrained towers: finds the file, detects the layout of its keys, and converts them to timm's names.
+"""Loads pretrained towers: finds the file, converts its keys to timm's names, and checks that the weights fit.
 
-Layouts of a tower's state dict: timm itself; open_clip around timm (BiomedCLIP, `visual.trunk.*`); OpenAI CLIP and
-open_clip's own towers, transformer or residual (`visual.*`; PMC-CLIP, with `module.` before it); transformers' CLIP
-(`vision_model.*`, PubMedCLIP) and ViT (`embeddings.*`).
+What the keys do not show (the activation, the layer norms' eps, the image size) is read from the config beside the
+file, as `weights_config` says.
 """
 
-import re
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from timm.layers import resample_abs_pos_embed
 from timm.models import VisionTransformer, byobnet
 from torch import Tensor, nn
 
@@ -22,6 +18,9 @@ from medmix.curate.tables import input_errors
 
 from ..rank_zero import say
 from ..recipe import Weights
+from .layouts import to_timm
+from .positions import PREFIX_TOKENS, fit_positions
+from .weights_config import WeightsConfig, matching_model, read_config, tower_activation, tower_eps
 
 STATE_DICTS = (".safetensors", ".bin", ".pt", ".pth")
 """Suffixes of weight files; other paths are folders."""
@@ -31,63 +30,6 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_pytorch_mod
 
 MAX_LISTED = 10
 """How many mismatched keys a message lists."""
-
-Renames = tuple[tuple[str, str], ...]
-"""Regular expressions over keys and their replacements, applied in order."""
-
-OPENAI: Renames = (
-    (r"^class_embedding$", "cls_token"),
-    (r"^positional_embedding$", "pos_embed"),
-    (r"^conv1\.", "patch_embed.proj."),
-    (r"^ln_pre\.", "norm_pre."),
-    (r"^ln_post\.", "norm."),
-    (r"^transformer\.resblocks\.", "blocks."),
-    (r"\.ln_([12])\.", r".norm\1."),
-    (r"\.attn\.in_proj_", ".attn.qkv."),
-    (r"\.attn\.out_proj\.", ".attn.proj."),
-    (r"\.mlp\.c_fc\.", ".mlp.fc1."),
-    (r"\.mlp\.c_proj\.", ".mlp.fc2."),
-)
-TRANSFORMERS_CLIP: Renames = (
-    (r"^embeddings\.class_embedding$", "cls_token"),
-    (r"^embeddings\.position_embedding\.weight$", "pos_embed"),
-    (r"^embeddings\.patch_embedding\.", "patch_embed.proj."),
-    (r"^pre_layrnorm\.", "norm_pre."),  # as transformers spells it
-    (r"^post_layernorm\.", "norm."),
-    (r"^encoder\.layers\.", "blocks."),
-    (r"\.layer_norm([12])\.", r".norm\1."),
-    (r"\.self_attn\.([qkv])_proj\.", r".attn.\1."),
-    (r"\.self_attn\.out_proj\.", ".attn.proj."),
-)
-TRANSFORMERS_VIT: Renames = (
-    (r"^embeddings\.cls_token$", "cls_token"),
-    (r"^embeddings\.position_embeddings$", "pos_embed"),
-    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
-    (r"^layernorm\.", "norm."),
-    (r"^encoder\.layer\.", "blocks."),
-    (r"\.layernorm_before\.", ".norm1."),
-    (r"\.layernorm_after\.", ".norm2."),
-    (r"\.attention\.attention\.([qkv])(?:uery|ey|alue)\.", r".attn.\1."),
-    (r"\.attention\.output\.dense\.", ".attn.proj."),
-    (r"\.intermediate\.dense\.", ".mlp.fc1."),
-    (r"(blocks\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
-)
-
-LAYOUTS = (
-    ("OpenAI CLIP", "visual.", "class_embedding", OPENAI),
-    ("transformers CLIP", "vision_model.", "embeddings.class_embedding", TRANSFORMERS_CLIP),
-    ("transformers CLIP", "", "embeddings.class_embedding", TRANSFORMERS_CLIP),
-    ("transformers ViT", "vit.", "embeddings.cls_token", TRANSFORMERS_VIT),
-    ("transformers ViT", "", "embeddings.cls_token", TRANSFORMERS_VIT),
-)
-"""Layouts of Vision Transformers: name, prefix of the tower's keys, a key that only this layout has, renames."""
-
-
-class SourceTensor(NamedTuple):
-    """A tensor, and the keys that it had in the file."""
-
-    keys: tuple[str, ...]
-    value: Tensor
 
 
 def validate_weights(needed: dict[str, Weights | None]) -> None:
@@ -111,30 +53,70 @@ def load_tower(tower: nn.Module, weights: Weights) -> None:
     """Load the weights of a timm tower, and print how many keys were used and which were ignored.
 
     Raises:
-        UsageError: the file does not exist, is no state dict, or does not fit the tower.
+        UsageError: the file does not exist, is no state dict, does not fit the tower, or was trained with another
+            activation by the config beside it.
     """
     validate_weights({"vision.weights.path": weights})
-    path = _weight_file(Path(weights.path))
+    path = find_weight_file(Path(weights.path))
     state = read_state_dict(path)
     layout, converted = to_timm(state, isinstance(tower, byobnet.ByobNet))
     wanted = tower.state_dict()
-    used = {name: tensor.value for name, tensor in converted.items() if name in wanted}
-    note = _resample_position_embedding(tower, used)
+    transformer = isinstance(tower, VisionTransformer)
+    config = read_config(path) if transformer else None
+    used = {name: tensor.value for name, tensor in converted.items() if name in wanted or name in PREFIX_TOKENS}
+    note = ""
+    if isinstance(tower, VisionTransformer):
+        try:
+            note = fit_positions(tower, used, config.image_size if config else None)
+        except UsageError as error:
+            raise UsageError(f"{path} ({layout} layout): {error}") from None
+    used = {name: value for name, value in used.items() if name in wanted}
     problems = [f"has no {name}" for name in wanted if name not in used and "num_batches_tracked" not in name]
     problems += [
         f"{name} is {list(used[name].shape)}, not {list(wanted[name].shape)}"
         for name in wanted
         if name in used and used[name].shape != wanted[name].shape
     ]
+    if transformer and "norm_pre.weight" in converted and "norm_pre.weight" not in wanted:
+        problems.append(
+            "has norm_pre, a layer of CLIP that the tower lacks (timm models named vit_..._clip_... have it)"
+        )
     if problems:
         more = f" and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
         raise UsageError(
             f"{path} does not fit the tower of the recipe ({layout} layout): {', '.join(problems[:MAX_LISTED])}{more}"
         )
+    if transformer:
+        _validate_config(tower, path, layout, config)
     tower.load_state_dict(used, strict=False)
     taken = {key for name in used for key in converted[name].keys}
     ignored = _grouped([key for key in state if key not in taken])
     say(f"{path}: {len(taken)} of {len(state)} keys used ({layout} layout{note}); ignored: {ignored or 'none'}")
+
+
+def _validate_config(tower: nn.Module, path: Path, layout: str, config: WeightsConfig | None) -> None:
+    """Compare the activation and the layer norms' eps of a tower with the config beside its weights.
+
+    An unknown activation is warned of if the layout is CLIP's, which has two of them. Another eps is warned of.
+
+    Raises:
+        UsageError: the activation differs.
+    """
+    own, eps = tower_activation(tower), tower_eps(tower)
+    name = str((getattr(tower, "pretrained_cfg", None) or {}).get("architecture", "of the recipe"))
+    if own and config and config.activation and config.activation != own:
+        raise UsageError(
+            f"{path} was trained with the activation {config.activation} ({config.path.name}), the tower {name} has "
+            f"{own}; use {matching_model(name, config.activation)}"
+        )
+    if own and not (config and config.activation) and "CLIP" in layout:
+        say(
+            f"warning: {path} may have been trained with another activation than the {own} of {name}: its keys do not "
+            "show it, and no config.json or open_clip_config.json lies beside it"
+        )
+    if eps and config and config.eps and config.eps != eps:
+        trained = f"{path} was trained with a layer norm eps of {config.eps:g} ({config.path.name})"
+        say(f"warning: {trained}, {name} has {eps:g}")
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
@@ -155,72 +137,12 @@ def _load(path: Path) -> Any:
         raise UsageError(f"{path} cannot be read as a state dict: {reason}") from error
 
 
-def to_timm(state: dict[str, Tensor], residual: bool) -> tuple[str, dict[str, SourceTensor]]:
-    """Convert a state dict to timm's names.
+def find_weight_file(path: Path) -> Path:
+    """Give the weight file in a folder, or the path itself if it is none.
 
-    Args:
-        state: in any of the layouts above.
-        residual: the tower is the residual network of CLIP, not the transformer; both have keys under `visual.`.
-
-    Returns:
-        The layout's name, and the tensors by timm's names.
+    Raises:
+        UsageError: the folder has no weight file.
     """
-    if any(key.startswith("visual.trunk.") for key in state):
-        return "open_clip", _renamed(state, "visual.trunk.", ())
-    if residual:
-        if "visual.conv1.weight" not in state:
-            return "timm", _renamed(state, "", ())
-        found: dict[str, SourceTensor] = {}
-        for key, value in state.items():
-            if key.startswith("visual.") and not key.startswith("visual.attnpool."):
-                name, tensor = next(iter(byobnet._convert_openai_clip({key: value}, _NO_POOL).items()))
-                found[name] = SourceTensor((key,), tensor)
-        return "OpenAI CLIP ResNet", found
-    for layout, prefix, key, renames in LAYOUTS:
-        if f"{prefix}{key}" in state:
-            return layout, _renamed(state, prefix, renames)
-    return "timm", _renamed(state, "", ())
-
-
-_NO_POOL: Any = SimpleNamespace(head=None)
-"""A model for timm's conversion of a residual CLIP, which reads its head alone."""
-
-
-def _renamed(state: dict[str, Tensor], prefix: str, renames: Renames) -> dict[str, SourceTensor]:
-    """Rename the keys under a prefix; query, key and value are joined in one matrix, as in timm."""
-    found: dict[str, SourceTensor] = {}
-    for key, value in state.items():
-        if key.startswith(prefix):
-            name = key.removeprefix(prefix)
-            for pattern, replacement in renames:
-                name = re.sub(pattern, replacement, name)
-            found[name] = SourceTensor((key,), value)
-    for query in [name for name in found if ".attn.q." in name]:
-        parts = [found.pop(query.replace(".q.", f".{part}."), SourceTensor((), torch.empty(0))) for part in "qkv"]
-        keys = tuple(key for keys, _ in parts for key in keys)
-        found[query.replace(".q.", ".qkv.")] = SourceTensor(keys, torch.cat([value for _, value in parts]))
-    for name in ("cls_token", "pos_embed"):
-        if name in found:
-            value = found[name].value
-            found[name] = found[name]._replace(value=value.reshape(1, -1, value.shape[-1]))
-    return found
-
-
-def _resample_position_embedding(tower: nn.Module, used: dict[str, Tensor]) -> str:
-    """Resample the position embedding of another image size, as timm does; give a note about it, or ""."""
-    if not isinstance(tower, VisionTransformer) or tower.pos_embed is None or "pos_embed" not in used:
-        return ""
-    have, want = used["pos_embed"].shape, tower.pos_embed.shape
-    if have == want or have[-1] != want[-1]:
-        return ""
-    prefix = 0 if tower.no_embed_class else tower.num_prefix_tokens
-    used["pos_embed"] = resample_abs_pos_embed(
-        used["pos_embed"], list(tower.patch_embed.grid_size), num_prefix_tokens=prefix
-    )
-    return f", {have[1]} positions resampled to {want[1]}"
-
-
-def _weight_file(path: Path) -> Path:
     if not path.is_dir():
         return path
     for name in WEIGHT_FILES:

@@ -29,7 +29,7 @@ from .agreement import validate_agreement
 from .failures import tell_failures
 from .held_out import HeldOut, open_held_out
 from .metrics_logger import LOG_NAME, MetricsLogger
-from .optim import learning_rate, make_optimizer, total_steps
+from .optim import make_optimizer, set_learning_rates, total_steps
 from .ranks import Ranks, full_optimizer_state, full_state_dict, process_group, wrap_parallel
 from .scalar_loggers import open_loggers
 from .signals import INTERRUPTED, defer_stop, exit_on_termination
@@ -125,7 +125,7 @@ def _train(
             work = next(steps)
             waited = time.monotonic() - requested
             torch.manual_seed(stream.derive_seed(recipe.seed, step, ranks.rank))
-            optimizer.param_groups[0]["lr"] = rate = learning_rate(recipe.optim, step, last_step)
+            rate = set_learning_rates(optimizer, recipe.optim, step, last_step)
             step, seen = step + 1, seen + work.positions
             if work.ids:
                 pending = train_step(wrapped, optimizer, work, recipe, ranks, stop_status)

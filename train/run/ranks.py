@@ -28,6 +28,7 @@ from ..model.vision_language import VisionLanguageModel
 from ..rank_zero import local_world_size
 from ..recipe import Run
 from .failures import FailureWatch, leave
+from .optim import regroup
 
 FULL_STATE_DICT = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
@@ -112,7 +113,9 @@ def wrap_parallel(model: VisionLanguageModel, run: Run, ranks: Ranks, find_unuse
         for layer in model.decoder_layers:
             fully_shard(layer, mesh=mesh, mp_policy=policy if run.precision == "bf16" else MixedPrecisionPolicy())
         return cast(nn.Module, fully_shard(model, mesh=mesh))
-    return DistributedDataParallel(model.to(ranks.device), find_unused_parameters=find_unused_parameters)
+    return DistributedDataParallel(
+        model.to(ranks.device), find_unused_parameters=find_unused_parameters, broadcast_buffers=False
+    )
 
 
 def _device_mesh(run: Run, ranks: Ranks) -> DeviceMesh:
@@ -155,8 +158,16 @@ def full_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path) -> None:
-    """Load a saved state of `full_optimizer_state`; each rank takes its part."""
+    """Load a saved state of `full_optimizer_state`; each rank takes its part.
+
+    Raises:
+        UsageError: it is of other parameters, or of another weight decay.
+    """
     state: Any = torch.load(file, "cpu", weights_only=True)
+    try:
+        state = regroup(state, dict(get_optimizer_state_dict(model, optimizer)))
+    except ValueError as error:
+        raise UsageError(f"{file} does not fit this run: {error}; give another --out") from None
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))
 
 

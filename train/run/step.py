@@ -11,6 +11,7 @@ from medmix.curate.errors import WorkError
 
 from ..data.batches import Step
 from ..recipe import Recipe
+from .optim import trainable_parameters
 from .ranks import Ranks, clip_grad_norm, defer_grad_sync
 from .signals import INTERRUPTED, TERMINATED
 
@@ -114,7 +115,7 @@ def train_step(
             sums = model(batch.to(ranks.device))
             (sums.sum() * (ranks.world_size / step.answer_tokens)).backward()
         losses.append(sums.detach())
-    norm = clip_grad_norm(optimizer.param_groups[0]["params"], recipe.optim.max_grad_norm)
+    norm = clip_grad_norm(trainable_parameters(optimizer), recipe.optim.max_grad_norm)
     optimizer.step()
     return PendingStep(step, losses, norm, stop(), ranks)
 

@@ -187,6 +187,7 @@ def test_all_tensors_of_a_batch_are_pinned(mix: Path, tokenizer: PreTrainedToken
             "targets",
             "target_samples",
             "pixels",
+            "image_positions",
             "cu_seqlens",
         ):
             before, after = getattr(batch, name), getattr(there, name)

@@ -18,7 +18,8 @@ from medmix.curate.errors import UsageError, WorkError
 from medmix.train.data.collate import to_tensor
 from medmix.train.recipe import Recipe
 from medmix.train.recipes import load
-from medmix.train.run import checkpoint, loop
+from medmix.train.run import checkpoint, loop, optim
+from medmix.train.run.optim import learning_rate
 from medmix.train.run.state import find_checkpoint
 from medmix.train.run.step_reporter import StepReporter
 
@@ -183,7 +184,7 @@ def test_another_recipe_or_mix_is_refused(mix: Path, dropout: Recipe, uninterrup
 def test_a_loss_that_is_not_finite_names_the_batch(
     mix: Path, tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "learning_rate", lambda *args: float("nan"))
+    monkeypatch.setattr(optim, "learning_rate", lambda *args: float("nan"))
     names = r"^the loss is not finite for (\w+/train-\d+, ){7}\w+/train-\d+; "
     with pytest.raises(WorkError, match=names + r"go on with half the learning rate: medmix train .* optim.lr=0.0015 "):
         loop.train(mix, tiny, tmp_path / "run", False)
@@ -227,11 +228,11 @@ def test_a_file_in_place_of_the_run(mix: Path, tmp_path: Path, tiny: Recipe) -> 
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
-    optim = tiny_recipe("optim.lr=1.0", "optim.warmup_steps=4").optim
-    assert [loop.learning_rate(optim, step, 12) for step in (0, 1, 3, 4, 8)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
-    assert loop.learning_rate(optim, 11, 12) < 0.05
+    settings = tiny_recipe("optim.lr=1.0", "optim.warmup_steps=4").optim
+    assert [learning_rate(settings, step, 12) for step in (0, 1, 3, 4, 8)] == pytest.approx([0.25, 0.5, 1, 1, 0.5])
+    assert learning_rate(settings, 11, 12) < 0.05
     constant = tiny_recipe("optim.lr=1.0", "optim.lr_scheduler=constant").optim
-    assert loop.learning_rate(constant, 11, 12) == 1.0
+    assert learning_rate(constant, 11, 12) == 1.0
 
 
 def test_a_mix_with_other_text_but_as_many_records_is_refused(mix: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ..conftest import TINY, records, tiny_recipe, write_mix
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = ("run.steps=null", "run.epochs=1", "run.global_batch_size=7", "run.pack_tokens=256", "run.checkpoint_every=3")
+STEPS = (*STEPS, "optim.weight_decay=0.1", "optim.lr_tower=0.001", "optim.lr_projector=0.002")
 """36 records: the last of six steps has one record for two ranks, and some rounds have images on one rank alone."""
 
 
