@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -71,6 +72,18 @@ def test_a_recipe_for_a_gpu_is_refused_without_one(mix: Path, tmp_path: Path) ->
 
 def needed(recipe: object, ranks: int = 1) -> int:
     return estimate_memory(estimate.meta_model(recipe, TOKENIZER), recipe, MEANS, ranks)  # type: ignore[arg-type]
+
+
+def test_hsdp_shards_the_weights_within_a_node() -> None:
+    recipe = tiny_recipe("run.steps=2")
+    model = estimate.meta_model(recipe, TOKENIZER)
+
+    def memory(parallel: Literal["ddp", "fsdp", "hsdp"], ranks: int, per_node: int | None = None) -> int:
+        other = replace(recipe, run=replace(recipe.run, parallel=parallel))
+        return estimate_memory(model, other, MEANS, ranks, per_node)
+
+    assert memory("hsdp", 16, 8) == memory("fsdp", 8) > memory("fsdp", 16)
+    assert memory("hsdp", 16, 1) == memory("ddp", 16)
 
 
 def test_too_little_memory_names_settings_that_fit() -> None:

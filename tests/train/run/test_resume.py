@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import yaml
 
 from medmix.cli import main
 from medmix.curate.errors import UsageError
-from medmix.train.data import batches
+from medmix.train.data import batches, collate
 from medmix.train.run import checkpoint, loop
 from medmix.train.run.state import find_checkpoint
 
@@ -80,14 +79,13 @@ def test_a_checkpoint_of_an_earlier_version_resumes(mix: Path, tmp_path: Path) -
 @pytest.fixture
 def broken_picture(monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a record whose pixels are not finite, of the fourth step."""
-    pixels: Callable[..., list[torch.Tensor]] = batches.pixels
     name = "pictures/train-4"
 
     def planted(record: dict[str, Any], vision: Any) -> list[torch.Tensor]:
         factor = float("nan") if record["id"] == name else 1.0
-        return [image * factor for image in pixels(record, vision)]
+        return [image * factor for image in collate.pixels(record, vision)]
 
-    monkeypatch.setattr(batches, "pixels", planted)
+    monkeypatch.setattr(batches, "raw_pixels", planted)
     return name
 
 
