@@ -33,8 +33,7 @@ def problems(recipe: Recipe) -> list[str]:
         (("lora" in train) != (lora is not None), "lora: give this section if and only if train names lora"),
         ("language" in train and "lora" in train, "train: lora is for a frozen language model; drop lora or language"),
         ("language" in train and "embeddings" in train, "train: language includes embeddings; drop one"),
-        (run.quantize and {"language", "embeddings"} & train,
-         "run.quantize: is for frozen weights; drop language and embeddings from train, or quantize"),
+        (bool(run.quantize) and train - {"lora"}, "run.quantize: is for frozen weights; train lora alone, or drop it"),
         (lora and not lora.target_modules, "lora.target_modules: names no layer"),
         (lora and not 0 <= lora.dropout < 1, "lora.dropout: must be in 0 <= dropout < 1"),
         (text.template.count("{prompt}") != 1, "text.template: must contain {prompt} once"),
@@ -60,14 +59,14 @@ def _model_rules(recipe: Recipe) -> list[tuple[bool, str]]:
     """Give the rules of the sections that describe the model."""
     parts: dict[str, Any] = {"vision": recipe.vision, "language": recipe.language}
     if recipe.model is None:
+        if recipe.run.quantize:
+            return [(True, "run.quantize: is for model, a model of transformers; drop it")]
         missing = [(part is None, f"{name}: is missing, or give model instead") for name, part in parts.items()]
         return missing if any(broken for broken, _ in missing) else _part_rules(recipe.vision, recipe.language)
     given = [name for name, part in parts.items() if part is not None]
     return [
         (bool(given), f"model: brings its own tower and language model; drop {' and '.join(given)}, or model"),
         (recipe.text.template != Text().template, "text.template: model has its own chat template; drop it"),
-        (bool(recipe.run.quantize) and "tower" in recipe.train,
-         "run.quantize: covers the tower of model as well; drop tower from train, or quantize"),
     ]  # fmt: skip
 
 
