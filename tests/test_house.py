@@ -19,6 +19,7 @@ ORDER = """
     evaluate.metrics evaluate.intervals evaluate.formatting evaluate.contamination
     train.export
     train.run
+    train.estimate_image_text
     train.estimate
     train.model
     train.data

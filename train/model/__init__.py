@@ -3,4 +3,4 @@
 It knows batches, but neither optimiser nor checkpoints.
 """
 
-__all__ = ("language", "vision_language", "weights")
+__all__ = ("image_text", "kinds", "language", "vision_language", "weights")

@@ -207,5 +207,3 @@ def validate_packing(recipe: Recipe, base: PreTrainedModel) -> None:
             f"run.pack_tokens: samples of a {kind} model cannot share a row, because of its attention; "
             "give run.micro_batch_size instead (--set run.pack_tokens=null --set run.micro_batch_size=1)"
         )
-
-

@@ -14,14 +14,15 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 
-from .. import estimate
+from .. import estimate, estimate_image_text
 from ..data import stream
 from ..data import tokenizer as tokenizers
-from ..data.batches import StepBuilder, load_steps
+from ..data.batches import load_steps
 from ..data.render import turn_texts
+from ..model import kinds
 from ..model.language import disable_input_upcast
 from ..model.vision_language import VisionLanguageModel
-from ..model.weights import load_tower, validate_weights
+from ..model.weights import validate_weights
 from ..rank_zero import is_rank_zero, say
 from ..recipe import Recipe, as_dict
 from . import checkpoint, plot
@@ -76,10 +77,11 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
     saved = latest_checkpoint(out)
     if saved:
         validate_resume(saved, recipe, mix_digest, epoch_counts)
-        tokenizer = tokenizers.load(saved / "tokenizer", recipe.language)
+        tokenizer = kinds.load_tokenizer(saved / "tokenizer", recipe)
     else:
         tokenizer = initial_tokenizer(full_split, recipe)
-    plan = estimate.plan_run(recipe, tokenizer, split, last_step, ranks.device, ranks.world_size)
+    plan_run = estimate_image_text.plan_run if recipe.model else estimate.plan_run
+    plan = plan_run(recipe, tokenizer, split, last_step, ranks.device, ranks.world_size)
     model, step, seen = _load_model(saved, recipe, tokenizer)
     wrapped = prepare_model(model, recipe, ranks)
     optimizer = make_optimizer(wrapped, recipe.optim)
@@ -97,7 +99,7 @@ def _train(mix: Path, recipe: Recipe, out: Path, progress_bar: bool, ranks: Rank
         say(line)
     say(f"{out}: starts at step {step}")
 
-    steps = load_steps(StepBuilder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
+    steps = load_steps(kinds.step_builder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
     with logger, defer_interrupt() as interrupted:
         reporter = StepReporter(logger, ranks.device, plan.flops, plan.peak_flops)
         while step < last_step:
@@ -151,10 +153,7 @@ def _load_model(
         loaded = checkpoint.load(saved)
         return loaded.model, loaded.state.step, loaded.state.records
     torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
-    model = VisionLanguageModel(recipe, tokenizer)
-    if recipe.vision.weights:
-        load_tower(model.tower.timm, recipe.vision.weights)
-    return model, 0, 0
+    return kinds.build_new(recipe, tokenizer), 0, 0
 
 
 def _save_checkpoint(
@@ -221,9 +220,13 @@ def defer_interrupt() -> Iterator[Any]:
 def initial_tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenizerBase:
     """Give a new run's tokenizer: that of the pretrained language model, or one trained on the mix's text.
 
+    For a transformers model it is the model's processor.
+
     Raises:
         UsageError: pretrained weights are missing or broken, or the vocabulary is too small.
     """
+    if processor := kinds.pretrained_processor(recipe):
+        return processor
     weights = recipe.language.weights
     validate_weights({"vision.weights.path": recipe.vision.weights, "language.weights.path": weights})
     if weights:

@@ -47,12 +47,14 @@ def write(
 
 
 def _header(recipe: Recipe, exported: bool) -> dict[str, Any]:
-    base_models = [part.weights.repo for part in (recipe.vision, recipe.language) if part.weights]
+    base_models = [
+        part.weights.repo for part in (recipe.vision, recipe.language, recipe.model) if part and part.weights
+    ]
     return {
         **({"library_name": "transformers"} if exported else {}),
         "pipeline_tag": "image-text-to-text",
         **({"base_model": base_models} if base_models else {}),
-        "tags": ["medical", "llava", "medmix"],
+        "tags": ["medical", *([] if recipe.model else ["llava"]), "medmix"],
     }
 
 

@@ -35,7 +35,9 @@ from transformers import (
     SmolVLMVideoProcessor,
 )
 
-WORDS = ["What colour is it? Describe this image. all red green blue Is 3 even? A. yes B. no It is. assistant user model"]
+WORDS = [
+    "What colour is it? Describe this image. all red green blue Is 3 even? A. yes B. no It is. assistant user model"
+]
 
 LLAVA = (  # llava-hf/llava-1.5-7b-hf
     "{% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}"
@@ -62,7 +64,7 @@ GEMMA = (  # google/gemma-3-4b-it, google/medgemma-4b-it
     "{{ bos_token }}\n{%- if messages[0]['role'] == 'system' -%}\n    {%- if messages[0]['content'] is string -%}\n"
     "        {%- set first_user_prefix = messages[0]['content'] + '\n\n' -%}\n    {%- else -%}\n"
     "        {%- set first_user_prefix = messages[0]['content'][0]['text'] + '\n\n' -%}\n    {%- endif -%}\n"
-    "    {%- set loop_messages = messages[1:] -%}\n{%- else -%}\n    {%- set first_user_prefix = \"\" -%}\n"
+    '    {%- set loop_messages = messages[1:] -%}\n{%- else -%}\n    {%- set first_user_prefix = "" -%}\n'
     "    {%- set loop_messages = messages -%}\n{%- endif -%}\n{%- for message in loop_messages -%}\n"
     "    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}\n        {{ raise_exception("
     '"Conversation roles must alternate user/assistant/user/assistant/...") }}\n    {%- endif -%}\n'
@@ -119,16 +121,19 @@ def tokenizer(special: list[str], bos: str | None, eos: str, pad: str, metaspace
         bpe.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
     words = ["<unk>", *bytes_] if metaspace else []
-    trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=words, initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=words, initial_alphabet=alphabet, show_progress=False)
     bpe.train_from_iterator(WORDS, trainer)
     bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     if metaspace:
         bos_id = bpe.token_to_id(bos)
         bpe.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, bos_id)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token=bos, eos_token=eos, pad_token=pad, padding_side="left", extra_special_tokens=named
+        tokenizer_object=bpe,
+        bos_token=bos,
+        eos_token=eos,
+        pad_token=pad,
+        padding_side="left",
+        extra_special_tokens=named,
     )
 
 
@@ -226,7 +231,14 @@ def idefics() -> tuple[Any, Any]:
 
 def _smol_words() -> Any:
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 5) for column in range(1, 5)]
-    special = ["<|im_start|>", "<|im_end|>", "<end_of_utterance>", "<fake_token_around_image>", "<global-img>", "<image>"]
+    special = [
+        "<|im_start|>",
+        "<|im_end|>",
+        "<end_of_utterance>",
+        "<fake_token_around_image>",
+        "<global-img>",
+        "<image>",
+    ]
     return tokenizer(
         [*special, *tiles], "<|im_start|>", "<end_of_utterance>", "<|im_end|>", image_token="<image>",
         fake_image_token="<fake_token_around_image>", global_image_token="<global-img>",

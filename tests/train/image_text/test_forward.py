@@ -5,22 +5,22 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText
 
-from medmix.curate.errors import UsageError
 from medmix.train.data.chat import ChatRenderer, ChatSample, load_processor, make_renderer
 from medmix.train.data.chat_batches import collate, collate_packed
 from medmix.train.model.image_text import ImageTextModel, Positions
 from medmix.train.recipe import Recipe
 
 from ..conftest import COLOURS, png, record
-from .conftest import NAMES, PACKING, recipe_of
+from .conftest import NAMES, recipe_of
 from .families import FAMILIES
 
 ROWS = [
     record("s/1", "vqa", "What colour is it?", "red", png(COLOURS["red"])),
     record("s/2", "qa", "Is it even?", "no, it is not even at all"),
-    record("s/3", "caption", "Describe both.", "blue\nand green", *(png(c, (30, 56)) for c in list(COLOURS.values())[1:])),
+    record(
+        "s/3", "caption", "Describe both.", "blue\nand green", *(png(c, (30, 56)) for c in list(COLOURS.values())[1:])
+    ),
     record("s/4", "vqa", "Why is it of this colour, and not of another one?", "so", png(COLOURS["blue"], (90, 20))),
 ]
 
