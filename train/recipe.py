@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +210,8 @@ class Recipe:
     name: str
     optim: Optim
     run: Run
-    vision: Vision = cast(Vision, None)
-    language: Language = cast(Language, None)
+    vision: Vision = None  # type: ignore[assignment]
+    language: Language = None  # type: ignore[assignment]
     model: ImageText | None = None
     train: tuple[str, ...] = ("tower", "projector", "lora")
     lora: Lora | None = None

@@ -15,8 +15,8 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, St
 
 from medmix.curate.errors import UsageError
 
-from ..data.chat import assistant_turn
 from ..data.chat_batches import ChatBatch
+from ..data.chat_template import assistant_turn
 from ..recipe import Recipe
 from .attention import block_mask
 from .image_text_weights import adapt, language_name, load_pretrained, matches

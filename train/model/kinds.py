@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
 
-from ..data import chat, stream
+from ..data import chat_template, stream
 from ..data import tokenizer as tokenizers
 from ..data.batches import StepBuilder
 from ..data.chat_batches import ChatStepBuilder
@@ -26,7 +26,7 @@ def load_tokenizer(folder: Path, recipe: Recipe) -> PreTrainedTokenizerBase:
         UsageError: it cannot be loaded, or does not fit the recipe.
     """
     if recipe.model:
-        return cast(Any, chat.load_processor(folder, recipe.model))
+        return cast(Any, chat_template.load_processor(folder, recipe.model))
     return tokenizers.load(folder, recipe.language)
 
 

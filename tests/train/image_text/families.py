@@ -89,8 +89,8 @@ INTERNVL = (  # transformers' own conversion of InternVL
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n'}}{% if message['content'] is string %}"
     "{{ message['content'] }}{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' %}"
     "{{ '<IMG_CONTEXT>\n' }}{% elif content['type'] == 'video' %}{{ '<video>\n' }}{% elif content['type'] == 'text' %}"
-    "{{ content['text'] }}{% endif %}{% endfor %}{% endif %}{{'<|im_end|>\n'}}{% endfor %}{% if add_generation_prompt %}"
-    "{{'<|im_start|>assistant\n' }}{% endif %}"
+    "{{ content['text'] }}{% endif %}{% endfor %}{% endif %}{{'<|im_end|>\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}"
 )
 
 TEXT: dict[str, Any] = {
@@ -145,7 +145,9 @@ def llava() -> tuple[Any, Any]:
         num_additional_image_tokens=1, chat_template=LLAVA,
     )  # fmt: skip
     config = LlavaConfig(
-        vision_config={"model_type": "clip_vision_model", **VISION, "image_size": 28, "patch_size": 14, "projection_dim": 32},
+        vision_config={
+            "model_type": "clip_vision_model", **VISION, "image_size": 28, "patch_size": 14, "projection_dim": 32,
+        },
         text_config={"model_type": "llama", **TEXT, "vocab_size": len(words)},
         image_token_index=words.convert_tokens_to_ids("<image>"), image_seq_length=4,
     )  # fmt: skip

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from medmix.train.data.chat import ChatRenderer, ChatSample, load_processor, make_renderer
+from medmix.train.data.chat import ChatRenderer, ChatSample, make_renderer
 from medmix.train.data.chat_batches import collate, collate_packed
+from medmix.train.data.chat_template import load_processor
 from medmix.train.model.image_text import ImageTextModel, Positions
 from medmix.train.recipe import Recipe
 
