@@ -16,12 +16,12 @@ from medmix.curate.errors import UsageError
 from . import device as devices
 from .data import stream
 from .data.batches import COLUMNS
-from .data.chat import ChatRenderer, ChatSample, make_renderer
+from .data.chat import ChatRenderer, ChatSample
 from .data.render import IGNORE_INDEX
 from .device import GIB
 from .estimate import ASSUMED_MFU, Flops, RecordMeans, RunPlan, matmul_dtype
-from .model.image_text import ImageTextModel, Positions
-from .recipe import ImageText, Recipe
+from .model.image_text import ImageTextModel, make_model_renderer
+from .recipe import Recipe
 
 SURVEY_SIZE = 8
 """Records of each source whose text and images are prepared to estimate the length of its records."""
@@ -42,7 +42,7 @@ def plan_run(
     """
     with torch.device("meta"):
         model = ImageTextModel(recipe, processor)
-    renderer = renderer_of(recipe, model, processor)
+    renderer = make_model_renderer(recipe, model, processor)
     means, patches = survey(split, renderer, model)
     needed, available = estimate_memory(model, recipe, means, patches, world_size), devices.free_memory(device)
     if needed > available:
@@ -72,12 +72,6 @@ def plan_run(
         f"{hours:.3g} hours at {ASSUMED_MFU:.0%} MFU",
     ]
     return RunPlan(cast(Any, renderer), flops, peak.flops * world_size, lines)
-
-
-def renderer_of(recipe: Recipe, model: ImageTextModel, processor: Any) -> ChatRenderer:
-    """Make the renderer of a model, which may be on the meta device."""
-    section = cast(ImageText, recipe.model)
-    return make_renderer(recipe, section, processor, Positions(model.base), model.max_positions)
 
 
 def survey(

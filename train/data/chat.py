@@ -5,7 +5,6 @@ assistant's text and what the template writes after it, through the end-of-turn 
 """
 
 import inspect
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -97,19 +96,30 @@ class ChatRenderer:
         inputs = self.prompt(record, images)
         width = inputs["input_ids"].shape[1]
         tokens = {name: value for name, value in inputs.items() if value.shape == (1, width)}
-        pictures = {name: value for name, value in inputs.items() if name not in tokens}
-        extended = {name: torch.cat([value, value.new_zeros(1, len(answer))], 1) for name, value in tokens.items()}
-        extended["input_ids"][0, width:] = torch.tensor(answer, dtype=torch.int64)
-        del extended["attention_mask"]
-        length, (limit, limited_by) = width + len(answer), self.max_tokens
+        del tokens["attention_mask"]
+        pictures = {name: value for name, value in inputs.items() if value.shape != (1, width)}
+        labels = torch.full((width,), IGNORE_INDEX)
+        source = record.get("source", "")
+        return self.extended(ChatSample(record["id"], source, tokens, labels, pictures, len(images)), answer)
+
+    def extended(self, prompt: ChatSample, answer: Sequence[int]) -> ChatSample:
+        """Give a prompt with an answer behind it.
+
+        Raises:
+            WorkError: it has too many tokens.
+        """
+        length, (limit, limited_by) = prompt.length + len(answer), self.max_tokens
         if length > limit:
             raise WorkError(
-                f"{record['id']}: has {length} tokens with its images, {limited_by} is {limit}; raise it, or lower "
+                f"{prompt.id}: has {length} tokens with its images, {limited_by} is {limit}; raise it, or lower "
                 "text.max_prompt_tokens, text.max_answer_tokens, model.max_images or the image size in model.processor"
             )
-        extended["position_ids"] = self.positions(extended, pictures)
-        labels = torch.tensor([IGNORE_INDEX] * width + list(answer))
-        return ChatSample(record["id"], record.get("source", ""), extended, labels, pictures, len(images))
+        columns = {name: value for name, value in prompt.tokens.items() if name != "position_ids"}
+        tokens = {name: torch.cat([value, value.new_zeros(1, len(answer))], 1) for name, value in columns.items()}
+        ids = torch.tensor(answer, dtype=torch.int64)
+        tokens["input_ids"][0, prompt.length :] = ids
+        tokens["position_ids"] = self.positions(tokens, prompt.images)
+        return prompt._replace(tokens=tokens, labels=torch.cat([prompt.labels, ids]))
 
     def prompt(self, record: dict[str, Any], images: Sequence[Image.Image]) -> dict[str, Tensor]:
         """Give the processor's output for the user's turn; it does not depend on the answer.
@@ -210,12 +220,6 @@ def decode_images(record: dict[str, Any], model: ImageText) -> list[Image.Image]
         return [decode_rgb(image["bytes"], model.max_pixels) for image in images[: model.max_images]]
     except RowError as error:
         raise WorkError(f"{record['id']}: an image cannot be used ({error}); type: medmix check") from None
-
-
-def blank_image(image: bytes | None = None) -> Image.Image:
-    """Give a grey image of the size of another, or of 224 x 224 pixels."""
-    size = Image.open(io.BytesIO(image)).size if image else (224, 224)
-    return Image.new("RGB", size, (127, 127, 127))
 
 
 def _sanitised(where: str, spelled: str) -> dict[str, Any]:

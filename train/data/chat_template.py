@@ -57,8 +57,7 @@ def load_processor(folder: Path, model: ImageText) -> Any:
 
 def image_token(processor: Any) -> str:
     """Give the text that the processor replaces by an image."""
-    token: str = getattr(processor, "image_token", None) or getattr(processor, "boi_token", "<image>")
-    return token
+    return str(getattr(processor, "image_token", None) or "<image>")
 
 
 def control_tokens(processor: Any) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, St
 
 from medmix.curate.errors import UsageError
 
+from ..data.chat import ChatRenderer, make_renderer
 from ..data.chat_batches import ChatBatch
 from ..data.chat_template import assistant_turn
-from ..recipe import Recipe
+from ..recipe import ImageText, Recipe
 from .attention import block_mask
 from .image_text_weights import adapt, language_name, load_pretrained, matches
 
@@ -190,6 +191,12 @@ class Positions:
             input_ids=ids, **{name: value for name, value in given.items() if name in known and name != "input_ids"}
         )[0]
         return positions
+
+
+def make_model_renderer(recipe: Recipe, model: ImageTextModel, processor: Any) -> ChatRenderer:
+    """Make the renderer of a model, which may be on the meta device."""
+    section = cast(ImageText, recipe.model)
+    return make_renderer(recipe, section, processor, Positions(model.base), model.max_positions)
 
 
 def validate_packing(recipe: Recipe, base: PreTrainedModel) -> None:
