@@ -66,8 +66,10 @@ def export(checkpoint: Path, out: Path) -> None:
     from medmix.train.run.state import find_checkpoint
 
     checkpoint = find_checkpoint(checkpoint)
-    from medmix.train.export.llava import export as export_model
+    from medmix.train.export import image_text, llava
+    from medmix.train.run.checkpoint import read
 
+    export_model = image_text.export if read(checkpoint)[0].model else llava.export
     export_model(checkpoint, out)
     say(f"the model is in {out}; load it with AutoModelForImageTextToText.from_pretrained")
 

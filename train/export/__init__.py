@@ -3,4 +3,4 @@
 It trains nothing and changes no weight.
 """
 
-__all__ = ("llava",)
+__all__ = ("image_text", "llava")
