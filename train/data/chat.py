@@ -4,22 +4,25 @@ The prompt is what the processor makes of the user's turn, with the start of the
 assistant's text and what the template writes after it, through the end-of-turn token.
 """
 
-import inspect
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
+from tokenizers import AddedToken
 from torch import Tensor
-from transformers import ProcessorMixin
 
 from medmix.curate.errors import RowError, WorkError
 from medmix.curate.measure.images import decode_rgb
 
 from ..recipe import ImageText, Recipe, Text
-from .chat_template import AssistantTurn, assistant_turn, control_tokens, rendered
+from .chat_template import AssistantTurn, assistant_turn, control_tokens, plain_end, rendered
 from .render import IGNORE_INDEX, count_images, turn_texts
+
+STAND_IN_TOKEN = "<|medmix-text|>"  # noqa: S105 - no password
+"""A token of our own in place of a user's text that spells control tokens."""
 
 
 class ChatSample(NamedTuple):
@@ -54,6 +57,7 @@ class ChatRenderer:
     Attributes:
         processor: of transformers.
         text: the limits in tokens; its template is not used.
+        marked: the same with a token more, `STAND_IN_TOKEN`.
         model: of the recipe.
         turn: what the template writes in an assistant's turn.
         control: the control tokens, which a text may spell.
@@ -62,6 +66,7 @@ class ChatRenderer:
     """
 
     processor: Any
+    marked: Any
     text: Text
     model: ImageText
     turn: AssistantTurn
@@ -125,22 +130,31 @@ class ChatRenderer:
         """Give the processor's output for the user's turn; it does not depend on the answer.
 
         Raises:
-            WorkError: the record is broken, or its text spells a control token and the processor would take it for one.
+            WorkError: the record is broken, or as `text_ids`.
         """
         text = self._last_tokens(turn_texts(record)[0])
-        content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]
-        options: dict[str, Any] = {}
-        first: list[int] = []
-        if spelled := self._spelled(text):
-            first = self._first_ids()
-            options = _sanitised(record["id"], spelled[0])
-        inputs = self.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True,
-            return_tensors="pt", **options,
-        )  # fmt: skip
-        if first:
-            inputs = {name: _begin(name, value, first) for name, value in inputs.items()}
-        return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+        if any(token in text for token in self.control):
+            return self._prompt_of_plain_text(text, images, record["id"])
+        return _inputs(self.processor, text, images)
+
+    def _prompt_of_plain_text(self, text: str, images: Sequence[Image.Image], where: str) -> dict[str, Tensor]:
+        """Give the processor's output for a text that spells control tokens, with all of it encoded as plain text.
+
+        The processor sees a token in place of the text, which is then replaced by the text's ids.
+        """
+        inputs = _inputs(self.marked, STAND_IN_TOKEN, images)
+        before = rendered(self.marked, STAND_IN_TOKEN, len(images)).partition(STAND_IN_TOKEN)[0]
+        if " x " not in rendered(self.processor, " x "):
+            text = text.strip()  # as the template does
+        ids = self._continued(plain_end(before, self.control), text, where)
+        width, row = inputs["input_ids"].shape[1], inputs["input_ids"][0].tolist()
+        place = row.index(self.marked.tokenizer.convert_tokens_to_ids(STAND_IN_TOKEN))
+        for name, value in inputs.items():
+            if value.shape == (1, width):
+                filler = {"input_ids": torch.tensor(ids), "attention_mask": torch.ones(len(ids))}
+                middle = filler.get(name, torch.zeros(len(ids))).to(value.dtype)[None]
+                inputs[name] = torch.cat([value[:, :place], middle, value[:, place + 1 :]], 1)
+        return inputs
 
     def prompt_ids(self, record: dict[str, Any]) -> list[int]:
         """Give the ids of the prompt without its images, to sort prompts by length."""
@@ -163,9 +177,14 @@ class ChatRenderer:
         Raises:
             WorkError: the text spells a control token that the tokenizer cannot encode as text.
         """
-        start, whole = self._plain(self.turn.start), self._plain(self.turn.start + self.turn.gap + text)
-        ids = whole[len(start) :] if whole[: len(start)] == start else self._plain(self.turn.gap + text)
-        forged = set(self.tokenizer.convert_tokens_to_ids(self._spelled(text))) & set(ids)
+        return self._continued(self.turn.start, self.turn.gap + text, where)
+
+    def _continued(self, start: str, text: str, where: str) -> list[int]:
+        """Give the ids of a text after another, as plain text."""
+        first, whole = self._plain(start), self._plain(start + text)
+        ids = whole[len(first) :] if whole[: len(first)] == first else self._plain(text)
+        spelled = [token for token in self.control if token in text]
+        forged = set(self.tokenizer.convert_tokens_to_ids(spelled)) & set(ids)
         if forged:
             token = self.tokenizer.convert_ids_to_tokens(min(forged))
             raise WorkError(f"{where}: the text spells {token!r}, which the tokenizer cannot encode as text; drop it")
@@ -174,18 +193,6 @@ class ChatRenderer:
     def _plain(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return ids
-
-    def _spelled(self, text: str) -> list[str]:
-        """List the control tokens that a text spells."""
-        return [token for token in self.control if token in text]
-
-    def _first_ids(self) -> list[int]:
-        """Give the ids that the tokenizer puts before a text of its own accord, as it does before a prompt."""
-        if rendered(self.processor, "x").startswith(self.tokenizer.bos_token or "\0"):
-            return []
-        ids: list[int] = self.tokenizer("x")["input_ids"]
-        plain = self._plain("x")
-        return ids[: len(ids) - len(plain)] if ids[-len(plain) :] == plain else []
 
     def _last_tokens(self, text: str) -> str:
         """Give the last tokens of a text, at most `text.max_prompt_tokens`, as text."""
@@ -204,7 +211,9 @@ def make_renderer(
     if pack is not None and pack < max_positions:
         limit = (pack, "run.pack_tokens")
     turn, control = assistant_turn(processor), control_tokens(processor)
-    return ChatRenderer(processor, recipe.text, model, turn, control, positions, limit)
+    marked = copy.deepcopy(processor)
+    marked.tokenizer.add_tokens([AddedToken(STAND_IN_TOKEN, special=True, normalized=False)], special_tokens=True)
+    return ChatRenderer(processor, marked, recipe.text, model, turn, control, positions, limit)
 
 
 def decode_images(record: dict[str, Any], model: ImageText) -> list[Image.Image]:
@@ -222,23 +231,10 @@ def decode_images(record: dict[str, Any], model: ImageText) -> list[Image.Image]
         raise WorkError(f"{record['id']}: an image cannot be used ({error}); type: medmix check") from None
 
 
-def _sanitised(where: str, spelled: str) -> dict[str, Any]:
-    """Give the options by which transformers encodes control tokens in a user's text as plain text.
-
-    Raises:
-        WorkError: this version of transformers has none.
-    """
-    if "sanitize_control_tokens" not in inspect.signature(ProcessorMixin.apply_chat_template).parameters:
-        raise WorkError(
-            f"{where}: the text spells {spelled!r}, which the processor takes for a control token; drop the record, "
-            "or install transformers 5.24 or newer"
-        )
-    return {"sanitize_control_tokens": True, "processor_kwargs": {"add_special_tokens": False}}
-
-
-def _begin(name: str, value: Any, first: Sequence[int]) -> Any:
-    """Put the first ids before a token column; its other values there are those of text."""
-    if name not in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
-        return value
-    row = {"input_ids": list(first), "attention_mask": [1] * len(first)}.get(name, [0] * len(first))
-    return torch.cat([value.new_tensor([row]), value], 1)
+def _inputs(processor: Any, text: str, images: Sequence[Image.Image]) -> dict[str, Tensor]:
+    content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": text}]
+    inputs = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True,
+        return_tensors="pt",
+    )  # fmt: skip
+    return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}

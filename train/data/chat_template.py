@@ -67,6 +67,11 @@ def control_tokens(processor: Any) -> tuple[str, ...]:
     return tuple(sorted({*processor.tokenizer.all_special_tokens, *added, *own} - {""}))
 
 
+def plain_end(text: str, control: tuple[str, ...]) -> str:
+    """Give the part of a text after its last control token."""
+    return text[max((text.rindex(token) + len(token) for token in control if token in text), default=0) :]
+
+
 def assistant_turn(processor: Any) -> AssistantTurn:
     """Find what the template writes in an assistant's turn; the end token where it writes none is the tokenizer's.
 
@@ -81,8 +86,7 @@ def assistant_turn(processor: Any) -> AssistantTurn:
     special = control_tokens(processor)
     ends = [after.index(token) + len(token) for token in special if token in after]
     end = tokenizer(after[: min(ends)], add_special_tokens=False)["input_ids"] if ends else [tokenizer.eos_token_id]
-    start = prompt[max((prompt.rindex(token) + len(token) for token in special if token in prompt), default=0) :]
-    return AssistantTurn(start, before[len(prompt) :], tuple(end))
+    return AssistantTurn(plain_end(prompt, special), before[len(prompt) :], tuple(end))
 
 
 def rendered(processor: Any, question: str, images: int = 0, answer: str | None = None) -> str:
