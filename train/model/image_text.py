@@ -51,6 +51,7 @@ class ImageTextModel(nn.Module):
         self.processor = processor
         base = load_pretrained(recipe)
         validate_packing(recipe, base)
+        validate_image_token(recipe, base, processor)
         self.model: peft.PeftModel | PreTrainedModel = adapt(base, recipe.lora) if recipe.lora else base
         self._freeze_all_but(recipe.train)
         tokenizer = processor.tokenizer
@@ -197,6 +198,20 @@ def make_model_renderer(recipe: Recipe, model: ImageTextModel, processor: Any) -
     """Make the renderer of a model, which may be on the meta device."""
     section = cast(ImageText, recipe.model)
     return make_renderer(recipe, section, processor, Positions(model.base), model.max_positions)
+
+
+def validate_image_token(recipe: Recipe, base: PreTrainedModel, processor: Any) -> None:
+    """Raise unless the tokenizer's image token is the one that the model replaces by images.
+
+    Raises:
+        UsageError: it is another.
+    """
+    ids = {getattr(part, "image_token_id", None) for part in (processor, processor.tokenizer)}
+    if base.config.image_token_id not in ids:
+        raise UsageError(
+            f"{cast(ImageText, recipe.model).weights.path}: the model's image token is {base.config.image_token_id}, the "
+            f"tokenizer's is {' or '.join(str(id_) for id_ in ids if id_ is not None)}; take the model's own tokenizer"
+        )
 
 
 def validate_packing(recipe: Recipe, base: PreTrainedModel) -> None:
