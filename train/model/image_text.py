@@ -49,6 +49,7 @@ class ImageTextModel(nn.Module):
     def __init__(self, recipe: Recipe, processor: Any) -> None:
         super().__init__()
         self.processor = processor
+        self.mixed_precision = recipe.run.precision == "bf16"
         base = load_pretrained(recipe)
         validate_packing(recipe, base)
         validate_image_token(recipe, base, processor)
@@ -86,7 +87,8 @@ class ImageTextModel(nn.Module):
         kept = "logits_to_keep" in inspect.signature(type(self.base).forward).parameters
         if kept:
             arguments["logits_to_keep"] = columns
-        logits = self.base(**arguments, use_cache=False).logits
+        with self._autocast():
+            logits = self.base(**arguments, use_cache=False).logits
         logits = (logits if kept else logits[:, columns]).flatten(0, 1)[batch.loss_positions]
         losses = F.cross_entropy(logits.float(), batch.targets, reduction="none")
         return losses.new_zeros(len(batch.ids)).index_add(0, batch.target_samples, losses)
@@ -99,12 +101,13 @@ class ImageTextModel(nn.Module):
         for module in self.base.modules():
             if hasattr(module, "rope_deltas"):
                 module.rope_deltas = None  # of the batch before
-        ids: Tensor = self.base.generate(
-            **inputs,
-            attention_mask=batch.attention_mask,
-            max_new_tokens=max_new_tokens,
-            stopping_criteria=StoppingCriteriaList([AfterPrompt(stop, width)] if stop else []),
-        )
+        with self._autocast():
+            ids: Tensor = self.base.generate(
+                **inputs,
+                attention_mask=batch.attention_mask,
+                max_new_tokens=max_new_tokens,
+                stopping_criteria=StoppingCriteriaList([AfterPrompt(stop, width)] if stop else []),
+            )
         return ids[:, width:]
 
     def base_parameters(self) -> dict[str, nn.Parameter]:
@@ -142,6 +145,10 @@ class ImageTextModel(nn.Module):
         if "lora_" in name:
             return "lora"
         return matches(self.base, name.replace(".base_layer.", "."))
+
+    def _autocast(self) -> torch.autocast:
+        """Give the context in which frozen weights in bf16 and trained ones in fp32 fit together, as in training."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed_precision)
 
     def _cast(self, value: Tensor) -> Tensor:
         return value.to(self.base.dtype) if value.is_floating_point() else value
@@ -206,11 +213,12 @@ def validate_image_token(recipe: Recipe, base: PreTrainedModel, processor: Any) 
     Raises:
         UsageError: it is another.
     """
-    ids = {getattr(part, "image_token_id", None) for part in (processor, processor.tokenizer)}
-    if base.config.image_token_id not in ids:
+    own = base.config.image_token_id
+    ids = {getattr(part, "image_token_id", None) for part in (processor, processor.tokenizer)} - {None}
+    if own not in ids:
         raise UsageError(
-            f"{cast(ImageText, recipe.model).weights.path}: the model's image token is {base.config.image_token_id}, the "
-            f"tokenizer's is {' or '.join(str(id_) for id_ in ids if id_ is not None)}; take the model's own tokenizer"
+            f"{cast(ImageText, recipe.model).weights.path}: the model's image token is {own}, the tokenizer's is "
+            f"{' or '.join(map(str, sorted(ids)))}; take the model's own tokenizer"
         )
 
 

@@ -117,9 +117,7 @@ def test_a_tokenizer_of_another_model(tmp_path: Path, folder_of: Any, mix: Path)
 
     folder = changed(folder_of("llava"), tmp_path / "other", "tokenizer.json", renamed)
     line = refused(lambda: loop.train(mix, recipe_of(folder), tmp_path / "run", False))
-    assert line == (
-        f"{folder}: the model's image token is 366, the tokenizer's is 367; take the model's own tokenizer"
-    )
+    assert line == (f"{folder}: the model's image token is 366, the tokenizer's is 367; take the model's own tokenizer")
 
 
 @pytest.mark.parametrize(

@@ -152,8 +152,9 @@ def test_export_writes_the_familys_own_folder(name: str, folder_of: Any, run_of:
     assert export(find_checkpoint(run_of(name)), tmp_path / "model") < 1e-4
     loaded: Loaded = checkpoint.load(run_of(name))
     before = AutoModelForImageTextToText.from_pretrained(folder_of(name))
-    theirs, processor = AutoModelForImageTextToText.from_pretrained(tmp_path / "model"), AutoProcessor.from_pretrained(
-        tmp_path / "model"
+    theirs, processor = (
+        AutoModelForImageTextToText.from_pretrained(tmp_path / "model"),
+        AutoProcessor.from_pretrained(tmp_path / "model"),
     )
     assert type(theirs) is type(before) and processor.tokenizer.padding_side == "left"
     for row in ROWS:
@@ -192,6 +193,18 @@ def test_an_export_that_differs_is_refused(run_of: Any, tmp_path: Path, monkeypa
     with pytest.raises(WorkError, match=r"^the exported folder has other weights .*; nothing was written$"):
         export(find_checkpoint(run_of("llava")), tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_parts_train_in_bf16_and_are_evaluated(name: str, mix: Path, folder_of: Any, tmp_path: Path) -> None:
+    parts = ("train=[lora, tower, projector, embeddings]", "run.precision=bf16", "run.steps=2")
+    summary = loop.train(mix, recipe_of(folder_of(name), *parts), tmp_path / "run", False)
+    exact = loop.train(mix, recipe_of(folder_of(name), parts[0], parts[2]), tmp_path / "exact", False)
+    assert summary["first_loss"] == pytest.approx(exact["first_loss"], rel=0.01)
+    loaded: Loaded = checkpoint.load(tmp_path / "run")
+    dtypes = {parameter.dtype for parameter in loaded.model.parameters() if parameter.requires_grad}
+    assert dtypes == {torch.float32} and loaded.model.decoder_layers[0].self_attn.o_proj.weight.dtype is torch.bfloat16
+    assert suite.evaluate(tmp_path / "run", tmp_path / "eval", suite.EvalOptions(limit=6))["scores"]
 
 
 @pytest.mark.parametrize("options", ["use_rslora=true", "use_dora=true", "init=gaussian", "init=orthogonal"])
