@@ -214,11 +214,12 @@ def validate_image_token(recipe: Recipe, base: PreTrainedModel, processor: Any) 
         UsageError: it is another.
     """
     own = base.config.image_token_id
-    ids = {getattr(part, "image_token_id", None) for part in (processor, processor.tokenizer)} - {None}
+    parts = (processor, processor.tokenizer)
+    ids = sorted({part.image_token_id for part in parts if getattr(part, "image_token_id", None) is not None})
     if own not in ids:
         raise UsageError(
             f"{cast(ImageText, recipe.model).weights.path}: the model's image token is {own}, the tokenizer's is "
-            f"{' or '.join(map(str, sorted(ids)))}; take the model's own tokenizer"
+            f"{' or '.join(map(str, ids))}; take the model's own tokenizer"
         )
 
 

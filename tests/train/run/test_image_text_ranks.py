@@ -13,9 +13,9 @@ import yaml
 from medmix.train.recipe import as_dict
 from medmix.train.run import loop
 
-from ..run.test_ranks import free_ports
-from .conftest import recipe_of
-from .test_run import losses, weights
+from ..family_runs import recipe_of
+from .test_loop import losses, weights
+from .test_ranks import free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = {

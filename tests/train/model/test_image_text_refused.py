@@ -20,7 +20,7 @@ from medmix.train.recipes import from_dict, load
 from medmix.train.run import loop
 
 from ..conftest import png, record, records, tiny_recipe, write_mix
-from .conftest import recipe_of
+from ..family_runs import recipe_of
 
 
 def refused(call: Any) -> str:

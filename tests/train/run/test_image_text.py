@@ -1,4 +1,4 @@
-"""The one loop trains these models: resume, generation, evaluation and export of their runs."""
+"""The one loop trains transformers' models for images and text: resume, packing, precision, generation."""
 
 import json
 from pathlib import Path
@@ -6,51 +6,23 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoProcessor
 
-from medmix.cli import main
-from medmix.curate.errors import WorkError
 from medmix.evaluate.answers import suite
-from medmix.evaluate.answers.image_text import option_logliks, renderer_of
+from medmix.evaluate.answers.image_text import renderer_of
 from medmix.train.data import stream
 from medmix.train.data.batches import load_steps
 from medmix.train.data.chat import decode_images
 from medmix.train.data.chat_batches import collate
-from medmix.train.export import image_text
 from medmix.train.export.image_text import export
 from medmix.train.model import kinds
 from medmix.train.run import checkpoint, loop
 from medmix.train.run.state import find_checkpoint
 
-from ..conftest import COLOURS, png, record
-from .conftest import NAMES, PACKING, recipe_of
-from .test_chat import own_inputs
-from .test_forward import ROWS
+from ..family_runs import NAMES, PACKING, PARTS, ROWS, own_inputs, recipe_of
+from .test_loop import losses, weights
 
 Loaded = Any
-
-
-def losses(run: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (run / "train_log.jsonl").read_text().splitlines()]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    folder = find_checkpoint(run)
-    files = sorted(folder.rglob("*.safetensors"))
-    return {f"{file.relative_to(folder)}:{key}": value for file in files for key, value in load_file(file).items()}
-
-
-@pytest.fixture(scope="module")
-def run_of(mix: Path, folder_of: Any, once: Any) -> Any:
-    """A run of a family by its name, of LoRA, projector and embeddings."""
-
-    def train(name: str) -> Path:
-        recipe = recipe_of(folder_of(name), "train=[lora, projector, embeddings]")
-        run: Path = once(f"family-run-{name}", lambda folder: loop.train(mix, recipe, folder, False))
-        return run
-
-    return train
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +30,7 @@ def test_a_stopped_run_resumes_exactly(
     name: str, mix: Path, folder_of: Any, run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, run = run_of(name), tmp_path / "run"
-    recipe = recipe_of(folder_of(name), "train=[lora, projector, embeddings]")
+    recipe = recipe_of(folder_of(name), PARTS)
     train_step, done = loop.train_step, []
 
     def killed(*arguments: Any) -> Any:
@@ -84,7 +56,7 @@ def test_packing_and_checkpointing_do_not_change_the_result(
     name: str, mix: Path, folder_of: Any, run_of: Any, tmp_path: Path
 ) -> None:
     packed = ("run.pack_tokens=300", "run.micro_batch_size=null", "run.gradient_checkpointing=true")
-    recipe = recipe_of(folder_of(name), "train=[lora, projector, embeddings]", *packed)
+    recipe = recipe_of(folder_of(name), PARTS, *packed)
     loop.train(mix, recipe, tmp_path / "run", False)
     assert losses(tmp_path / "run") == pytest.approx(losses(run_of(name)), rel=1e-4)
 
@@ -110,9 +82,10 @@ def test_generation_gives_what_the_family_generates_for_each_prompt_alone(
     renderer, model = renderer_of(loaded), loaded.model
     samples = [renderer.sample(row, decode_images(row, renderer.model), ()) for row in ROWS]
     assert len({sample.length for sample in samples}) == len(ROWS)
+    processor = AutoProcessor.from_pretrained(folder_of(name))
     together = model.generate(collate(samples, loaded.tokenizer.pad_token_id), 8)
     for row, found in zip(ROWS, together.tolist(), strict=True):
-        own = own_inputs(folder_of(name), row, renderer)
+        own = own_inputs(processor, row, renderer)
         alone = model.base.generate(**own, max_new_tokens=8)[0, own["input_ids"].shape[1] :].tolist()
         assert found[: len(alone)] == alone
         assert {*found[len(alone) :]} <= {loaded.tokenizer.pad_token_id}
@@ -122,77 +95,6 @@ def test_generation_ends_at_the_end_of_the_turn(run_of: Any) -> None:
     loaded: Loaded = checkpoint.load(run_of("gemma-3"))
     end = loaded.tokenizer.convert_tokens_to_ids("<end_of_turn>")
     assert loaded.model.base.generation_config.eos_token_id == sorted({end, loaded.tokenizer.eos_token_id})
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_eval_scores_a_run_and_option_likelihoods_are_those_of_the_model(
-    name: str, run_of: Any, tmp_path: Path
-) -> None:
-    results = suite.evaluate(run_of(name), tmp_path)
-    lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
-    assert results["protocol"]["prompt"]["template"] == "the model's own chat template"
-    assert {line["system"] for line in lines} >= {"model", "blank_image", "shuffled_images", "majority_answer"}
-    loaded: Loaded = checkpoint.load(run_of(name))
-    renderer = renderer_of(loaded)
-    row = record("texts/test-1", "mcqa", "Is 1 even?\nA. yes\nB. no", "A. yes", png(COLOURS["red"]))
-    sample = renderer.sample(row, decode_images(row, renderer.model), ())
-    options = [renderer.text_ids(text) for text in ("A. yes", "B. no, it is not")]
-    found = option_logliks(loaded, [sample], [options])[0]
-    for ids, value in zip(options, found, strict=True):
-        whole = renderer.extended(sample, ids)
-        tokens = {name: column for name, column in whole.tokens.items() if name != "position_ids"}
-        with torch.no_grad():
-            scores = loaded.model.base(**tokens, **whole.images).logits[0].float().log_softmax(-1)
-        expected = sum(float(scores[sample.length - 1 + place, token]) for place, token in enumerate(ids))
-        assert value == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_export_writes_the_familys_own_folder(name: str, folder_of: Any, run_of: Any, tmp_path: Path) -> None:
-    assert export(find_checkpoint(run_of(name)), tmp_path / "model") < 1e-4
-    loaded: Loaded = checkpoint.load(run_of(name))
-    before = AutoModelForImageTextToText.from_pretrained(folder_of(name))
-    theirs, processor = (
-        AutoModelForImageTextToText.from_pretrained(tmp_path / "model"),
-        AutoProcessor.from_pretrained(tmp_path / "model"),
-    )
-    assert type(theirs) is type(before) and processor.tokenizer.padding_side == "left"
-    for row in ROWS:
-        own = own_inputs(tmp_path / "model", row, renderer_of(loaded))
-        with torch.no_grad():
-            ours, exported, base = (m(**own).logits for m in (loaded.model.base, theirs, before))
-        assert torch.allclose(ours, exported, atol=1e-4)
-        assert not torch.allclose(ours, base, atol=1e-3)
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert "| model | from owner/family |" in card and "layout of LLaVA" not in card
-
-
-def test_the_commands_export_and_eval_take_such_a_run(run_of: Any, tmp_path: Path) -> None:
-    run = str(run_of("internvl"))
-    for arguments in (
-        ["export", run, "--out", str(tmp_path / "model")],
-        ["eval", run, "--out", str(tmp_path / "eval"), "--limit", "4"],
-    ):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 0
-    assert (tmp_path / "model" / "chat_template.jinja").exists()
-    assert (tmp_path / "eval" / "results.json").exists()
-
-
-def test_an_export_that_differs_is_refused(run_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(AutoModelForImageTextToText):
-        @classmethod
-        def from_pretrained(cls, *arguments: Any, **options: Any) -> Any:
-            model, info = AutoModelForImageTextToText.from_pretrained(*arguments, **options)
-            with torch.no_grad():
-                next(model.parameters()).add_(1)
-            return model, info
-
-    monkeypatch.setattr(image_text, "AutoModelForImageTextToText", Other)
-    with pytest.raises(WorkError, match=r"^the exported folder has other weights .*; nothing was written$"):
-        export(find_checkpoint(run_of("llava")), tmp_path / "model")
-    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,13 +8,12 @@ import torch
 from transformers import AutoProcessor
 
 from medmix.curate.errors import WorkError
-from medmix.train.data.chat import ChatRenderer, decode_images
+from medmix.train.data.chat import ChatRenderer
 from medmix.train.data.chat_template import image_token
 
 from ..conftest import COLOURS, png, record
-from .conftest import NAMES, recipe_of
-from .families import FAMILIES
-from .test_forward import ROWS, model_and_renderer
+from ..families import FAMILIES
+from ..family_runs import NAMES, ROWS, model_and_renderer, own_inputs, recipe_of
 
 
 def renderer_of(folder: Path, *overrides: str) -> ChatRenderer:
@@ -22,21 +21,11 @@ def renderer_of(folder: Path, *overrides: str) -> ChatRenderer:
         return model_and_renderer(folder, recipe_of(folder, *overrides))[1]
 
 
-def own_inputs(folder: Path, row: dict[str, Any], renderer: ChatRenderer) -> Any:
-    """What the family's processor gives for a record's user turn."""
-    images = decode_images(row, renderer.model)
-    content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": row["question"]}]
-    return AutoProcessor.from_pretrained(folder).apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=True, return_dict=True,
-        return_tensors="pt",
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_the_prompt_is_the_familys_own_and_labels_are_on_the_answer(name: str, folder_of: Any) -> None:
     renderer, end = renderer_of(folder_of(name)), FAMILIES[name].end
     for row in ROWS:
-        sample, own = renderer.encode(row), own_inputs(folder_of(name), row, renderer)
+        sample, own = renderer.encode(row), own_inputs(AutoProcessor.from_pretrained(folder_of(name)), row, renderer)
         width = own["input_ids"].shape[1]
         ids = sample.tokens["input_ids"]
         assert torch.equal(ids[:, :width], own["input_ids"])

@@ -111,7 +111,6 @@ class Family(NamedTuple):
 def tokenizer(special: list[str], bos: str | None, eos: str, pad: str, metaspace: bool = False, **named: str) -> Any:
     """A byte-level BPE, or one of words that begin with a blank and with a begin token, as LLaMA's."""
     bpe = Tokenizer(models.BPE(byte_fallback=metaspace, unk_token="<unk>" if metaspace else None))
-    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
     if metaspace:
         bpe.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
         bpe.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="first")])
@@ -120,7 +119,7 @@ def tokenizer(special: list[str], bos: str | None, eos: str, pad: str, metaspace
         bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         bpe.decoder = decoders.ByteLevel()
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-    words = ["<unk>", *bytes_] if metaspace else []
+    words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))] if metaspace else []
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=words, initial_alphabet=alphabet, show_progress=False)
     bpe.train_from_iterator(WORDS, trainer)
     bpe.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
