@@ -1,14 +1,15 @@
 """Estimates what a run of a transformers model for images and text takes before it begins.
 
-The decoder counts as in `estimate`. The tower and the projector count by their weights alone, 2 operations per weight
-and patch forward, without the tower's attention; so the figures of images are lower bounds. Memory is that of
-`estimate`, with the tower's patches and, for packed rows, the mask of T x T.
+The decoder counts as in `estimate`. The tower counts 2 operations per weight of its linear and convolution layers and
+patch, the projector per image token, and the tower's attention does not count; so the figures of images are lower
+bounds. Memory is that of `estimate`, with the tower's patches and, for packed rows, the mask of T x T.
 """
 
 from collections import Counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
@@ -26,8 +27,18 @@ from .recipe import Recipe
 SURVEY_SIZE = 8
 """Records of each source whose text and images are prepared to estimate the length of its records."""
 
+LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d)
+"""Layers whose weights count."""
+
 QUANTIZED_BYTES = {"bnb-4bit": 0.52, "bnb-8bit": 1.01, None: None}
 """Bytes per quantized weight with its scales: 4 bits with double quantization, 8 bits."""
+
+
+class ImageMeans(NamedTuple):
+    """Means per image: patches of the tower, and tokens of the language model."""
+
+    patches: float
+    tokens: float
 
 
 def plan_run(
@@ -43,15 +54,15 @@ def plan_run(
     with torch.device("meta"):
         model = ImageTextModel(recipe, processor)
     renderer = make_model_renderer(recipe, model, processor)
-    means, patches = survey(split, renderer, model)
-    needed, available = estimate_memory(model, recipe, means, patches, world_size), devices.free_memory(device)
+    means, images = survey(split, renderer, model)
+    needed, available = estimate_memory(model, recipe, means, images.patches, world_size), devices.free_memory(device)
     if needed > available:
         raise UsageError(
             f"{recipe.name} needs about {needed / GIB:.1f} GiB on a {devices.name(device)} with "
             f"{available / GIB:.1f} GiB; set run.gradient_checkpointing, a smaller run.pack_tokens or "
             "run.micro_batch_size, run.quantize, or run.parallel=fsdp on more devices"
         )
-    flops, peak = count_flops(model, recipe, patches), devices.peak(device, matmul_dtype(recipe))
+    flops, peak = count_flops(model, recipe, images), devices.peak(device, matmul_dtype(recipe))
     batch = recipe.run.global_batch_size
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     total = sum(p.numel() for p in model.parameters())
@@ -66,7 +77,7 @@ def plan_run(
         f"from {SURVEY_SIZE} records of each source)",
         f"parameters: {total:,}, trainable {trainable:,} ({', '.join(recipe.train)}), {model.base.config.model_type}",
         f"operations: at least {operations:.3g} FLOPs ({flops.token:.3g} per token, {flops.image:.3g} per image of "
-        f"{patches:.0f} patches without the tower's attention)",
+        f"{images.patches:.0f} patches without the tower's attention)",
         f"device: {world_size} x {devices.name(device)}, {peak.flops / 1e12:.3g} TFLOP/s ({peak.origin}), about "
         f"{needed / GIB:.2f} of {available / GIB:.1f} GiB (a rough estimate for this kind of model), about "
         f"{hours:.3g} hours at {ASSUMED_MFU:.0%} MFU",
@@ -76,13 +87,10 @@ def plan_run(
 
 def survey(
     split: stream.Split, renderer: ChatRenderer, model: ImageTextModel, size: int = SURVEY_SIZE
-) -> tuple[RecordMeans, float]:
-    """Prepare the first `size` records of each source; give means, sources weighted by their share, and patches.
-
-    The patches are those of the tower, a mean over the images.
-    """
+) -> tuple[RecordMeans, ImageMeans]:
+    """Prepare the first `size` records of each source; give means, of records by their sources' share, and of images."""
     sums: dict[str, Counter[str]] = {}
-    images, patches, reader = 0, 0.0, stream.Reader(split, COLUMNS)
+    images, patches, image_tokens, reader = 0, 0.0, 0, stream.Reader(split, COLUMNS)
     for position in _first_positions(split, size):
         record = reader.row(position)
         sample = renderer.encode(record)
@@ -93,13 +101,19 @@ def survey(
         counter["answer_tokens"] += int((sample.labels != IGNORE_INDEX).sum())
         counter["images"] += sample.num_images
         images, patches = images + sample.num_images, patches + count_patches(sample, model)
+        image_tokens += count_image_tokens(sample, model)
     epoch = split.epoch_counts().items()
 
     def mean(key: str) -> float:
         return sum(count * sums[source][key] / sums[source]["records"] for source, count in epoch) / len(split)
 
     means = RecordMeans(mean("tokens"), mean("squared_tokens"), mean("answer_tokens"), mean("images"))
-    return means, patches / images if images else 0.0
+    return means, ImageMeans(patches / max(1, images), image_tokens / max(1, images))
+
+
+def count_image_tokens(sample: ChatSample, model: ImageTextModel) -> int:
+    """Count the tokens that images replace."""
+    return int((sample.tokens["input_ids"] == model.base.config.image_token_id).sum())
 
 
 def count_patches(sample: ChatSample, model: ImageTextModel) -> float:
@@ -113,16 +127,17 @@ def count_patches(sample: ChatSample, model: ImageTextModel) -> float:
     return float(sample.images["pixel_values"].numel() / size)
 
 
-def count_flops(model: ImageTextModel, recipe: Recipe, patches: float) -> Flops:
-    """Count the operations of a model, per token and per image of so many patches."""
+def count_flops(model: ImageTextModel, recipe: Recipe, images: ImageMeans) -> Flops:
+    """Count the operations of a model, per token and per image."""
     train, config = set(recipe.train), model.base.config.get_text_config()
-    decoder = sum(parameter.numel() for layer in model.decoder_layers for parameter in _own(layer))
-    passes = 6 if "language" in train else 4
     parts: Counter[str] = Counter()
-    for name, parameter in model.base.named_parameters():
-        parts[model.part_of(name)] += parameter.numel()
-    tower = 2 * patches * parts["tower"] * (3 if "tower" in train else 1)
-    projector = 2 * patches * parts["projector"] * (3 if train & {"tower", "projector"} else 1)
+    for name, module in model.base.named_modules():
+        if isinstance(module, LAYERS) and "lora_" not in name:
+            parts[model.part_of(f"{name}.weight")] += module.weight.numel()
+    decoder = parts["language"]
+    passes = 6 if "language" in train else 4
+    tower = 2 * images.patches * parts["tower"] * (3 if "tower" in train else 1)
+    projector = 2 * images.tokens * parts["projector"] * (3 if train & {"tower", "projector"} else 1)
     return Flops(
         token=passes * decoder,
         squared_token=6 * config.hidden_size * config.num_hidden_layers,
@@ -154,10 +169,6 @@ def estimate_memory(
     logits = 3 * 4 * config.vocab_size * means.answer_tokens * samples
     mask = (run.pack_tokens or 0) ** 2
     return int(weights / (world_size if run.parallel == "fsdp" else 1) + layers + tower + logits + mask)
-
-
-def _own(layer: torch.nn.Module) -> list[torch.nn.Parameter]:
-    return [parameter for name, parameter in layer.named_parameters() if "lora_" not in name]
 
 
 def _first_positions(split: stream.Split, size: int) -> list[stream.RowPosition]:
