@@ -88,7 +88,7 @@ def plan_run(
 def survey(
     split: stream.Split, renderer: ChatRenderer, model: ImageTextModel, size: int = SURVEY_SIZE
 ) -> tuple[RecordMeans, ImageMeans]:
-    """Prepare the first `size` records of each source; give means, of records by their sources' share, and of images."""
+    """Prepare the first `size` records of each source; give means of records, by their share, and of images."""
     sums: dict[str, Counter[str]] = {}
     images, patches, image_tokens, reader = 0, 0.0, 0, stream.Reader(split, COLUMNS)
     for position in _first_positions(split, size):
