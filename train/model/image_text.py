@@ -98,9 +98,6 @@ class ImageTextModel(nn.Module):
         """Decode greedily, [B, at most `max_new_tokens`] int64; `stop` may end rows before their end token."""
         inputs = {name: self._cast(value) for name, value in batch.inputs.items() if name != "position_ids"}
         width = inputs["input_ids"].shape[1]
-        for module in self.base.modules():
-            if hasattr(module, "rope_deltas"):
-                module.rope_deltas = None  # of the batch before
         with self._autocast():
             ids: Tensor = self.base.generate(
                 **inputs,

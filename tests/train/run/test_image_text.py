@@ -91,6 +91,16 @@ def test_generation_gives_what_the_family_generates_for_each_prompt_alone(
         assert {*found[len(alone) :]} <= {loaded.tokenizer.pad_token_id}
 
 
+def test_a_batch_of_text_after_one_of_images_generates_the_same(run_of: Any) -> None:
+    """Qwen2.5-VL keeps the offset of its positions between calls."""
+    loaded: Loaded = checkpoint.load(run_of("qwen2.5-vl"))
+    renderer, pad = renderer_of(loaded), loaded.tokenizer.pad_token_id
+    image, text = (renderer.sample(row, decode_images(row, renderer.model), ()) for row in ROWS[:2])
+    first = loaded.model.generate(collate([text], pad), 8)
+    loaded.model.generate(collate([image, image], pad), 8)
+    assert torch.equal(loaded.model.generate(collate([text], pad), 8), first)
+
+
 def test_generation_ends_at_the_end_of_the_turn(run_of: Any) -> None:
     loaded: Loaded = checkpoint.load(run_of("gemma-3"))
     end = loaded.tokenizer.convert_tokens_to_ids("<end_of_turn>")
