@@ -12,10 +12,8 @@ from medmix.evaluate.answers.image_text import option_logliks, renderer_of
 from medmix.train.data.chat import decode_images
 from medmix.train.run import checkpoint
 
-from ...train.conftest import COLOURS, folder_of, png, record, run_of
+from ...train.conftest import COLOURS, png, record
 from ...train.family_runs import NAMES
-
-__all__ = ["folder_of", "run_of"]
 
 Loaded = Any
 
