@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from transformers import StoppingCriteria
 
 from medmix.train.data.chat import ChatSample
 from medmix.train.data.chat_batches import collate, collate_packed
@@ -62,3 +63,17 @@ def test_a_record_depends_on_its_image_and_on_no_other_record(name: str, folder_
         losses = [model(collate([renderer.encode(ROWS[2]), sample], pad)).tolist() for sample in (red, blue)]
     assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-6)
     assert abs(losses[0][1] - losses[1][1]) > 1e-4
+
+
+def test_a_stop_criterion_sees_the_answer_alone(folder_of: Any) -> None:
+    model, renderer = model_and_renderer(folder_of("llava"), recipe_of(folder_of("llava")))
+    seen = []
+
+    class Stop(StoppingCriteria):
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **options: Any) -> torch.Tensor:
+            seen.append(input_ids.clone())
+            return torch.ones(len(input_ids), dtype=torch.bool)
+
+    samples = [renderer.sample(ROWS[1], [], ()), renderer.sample(ROWS[3], [Image.new("RGB", (9, 9))], ())]
+    found = model.generate(collate(samples, renderer.tokenizer.pad_token_id), 8, Stop())
+    assert found.shape == (2, 1) and torch.equal(seen[0], found) and len(seen) == 1
