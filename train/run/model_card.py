@@ -37,7 +37,7 @@ def write(
         header=Markup(yaml.safe_dump(header, sort_keys=False, allow_unicode=True)),  # noqa: S704 - YAML quotes its values
         name=name,
         state=state,
-        recipe=as_dict(recipe),
+        recipe={"model": None, **as_dict(recipe)},
         max_logit_diff=max_logit_diff,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
