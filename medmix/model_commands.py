@@ -107,8 +107,10 @@ def export(checkpoint: Path, out: Path, dtype: str | None) -> None:
     from medmix.train.run.state import find_checkpoint
 
     checkpoint = find_checkpoint(checkpoint)
-    from medmix.train.export.folder import export as export_model
+    from medmix.train.export import folder, image_text
+    from medmix.train.run.checkpoint import read
 
+    export_model = image_text.export if read(checkpoint)[0].model else folder.export
     export_model(checkpoint, out, dtype)
     say(f"the model is in {out}; load it with AutoModelForImageTextToText.from_pretrained")
 

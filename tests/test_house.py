@@ -20,6 +20,7 @@ ORDER = """
     train.export
     train.dry_run
     train.run
+    train.estimate_image_text
     train.estimate
     train.memory
     train.survey

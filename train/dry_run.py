@@ -8,10 +8,11 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError
 
+from . import estimate, estimate_image_text
 from .data import stream
 from .data import tokenizer as tokenizers
 from .device import DeviceSpec, describe, find_device
-from .estimate import ASSUMED_MFU, Prediction, matmul_dtype, plan_for
+from .estimate import ASSUMED_MFU, Prediction, matmul_dtype
 from .memory import validate_memory
 from .recipe import Recipe, Weights
 from .run.loop import initial_tokenizer
@@ -70,24 +71,31 @@ def plan(mix: Path, recipe: Recipe, device: str | None, nodes: int, gpus_per_nod
         raise UsageError(f"{mix} has no training records; see its ledger.parquet, and build another: medmix build")
     tokenizer = _tokenizer(full_split, recipe)
     world_size, last_step = nodes * gpus_per_node, total_steps(recipe.run, len(split))
+    plan_for = estimate_image_text.plan_for if recipe.model else estimate.plan_for
     made = plan_for(recipe, tokenizer, split, last_step, spec, world_size, gpus_per_node)
     lines = [*made.lines, f"tokens: {made.prediction.tokens:.3g} in {last_step} steps"]
     total = sum(split.record_counts().values())
+    trained = "" if recipe.model or recipe.language.weights else " with a vocabulary trained on the mix"
     lines.append(
         f"measured: lengths of {made.means.surveyed} of {total} records"
-        f"{'' if recipe.language.weights else ' with a vocabulary trained on the mix'}; from shapes: operations and "
-        f"memory; {spec.peak.origin}: the peak; assumed: {ASSUMED_MFU:.0%} MFU, the same speed between nodes"
+        f"{trained}; from shapes: operations and memory; {spec.peak.origin}: the peak; "
+        f"assumed: {ASSUMED_MFU:.0%} MFU, the same speed between nodes"
     )
     too_large = None
     try:
-        longest = made.renderer.max_record_tokens()
-        validate_memory(made.model, recipe, made.means, spec, world_size, longest, gpus_per_node)
+        if recipe.model:
+            estimate_image_text.validate_memory(recipe, made.prediction, spec)
+        else:
+            longest = made.renderer.max_record_tokens()
+            validate_memory(made.model, recipe, made.means, spec, world_size, longest, gpus_per_node)
     except UsageError as error:
         too_large = str(error)
     return DryRun(made.prediction, spec, world_size, made.means.surveyed, lines, too_large)
 
 
 def _tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenizerBase:
+    if recipe.model:
+        return initial_tokenizer(split, recipe)
     weights = recipe.language.weights
     if weights:
         _validate_shape_files(weights)

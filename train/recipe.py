@@ -73,8 +73,32 @@ class Language:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageText:
+    """A model of transformers for images and text, with its own processor and chat template.
+
+    Attributes:
+        weights: a folder that `AutoModelForImageTextToText` and `AutoProcessor` load.
+        processor: further arguments of `AutoProcessor.from_pretrained`, such as `max_pixels` of Qwen2.5-VL.
+        max_images: images used per record; further ones are ignored.
+        max_pixels: an image whose header states more pixels stops the run.
+    """
+
+    weights: Weights
+    processor: dict[str, Any] = field(default_factory=dict)
+    max_images: int = 4
+    max_pixels: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Lora:
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers in `target_modules`."""
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers in `target_modules`.
+
+    Attributes:
+        target_modules: names of linear layers of the language model. With `Recipe.model`, an entry that is no plain
+            name is a regular expression for whole module names of any part, such as `model.visual.blocks.*qkv`.
+        use_rslora, use_dora, init: peft's `use_rslora`, `use_dora` and `init_lora_weights`; `default` is peft's own.
+            Initialisations that change the frozen weights are not offered: a checkpoint does not store these.
+    """
 
     RENAMED: ClassVar[dict[str, str]] = {"targets": "target_modules"}
 
@@ -82,6 +106,9 @@ class Lora:
     alpha: int
     target_modules: tuple[str, ...]
     dropout: float = 0.0
+    use_rslora: bool = False
+    use_dora: bool = False
+    init: Literal["default", "gaussian", "orthogonal"] = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +157,8 @@ class Run:
             depend on it.
         precision: of the forward pass; with `bf16` frozen language weights are stored in bf16 as well.
         gradient_checkpointing: keep one layer's activations at a time, for about a third more work.
+        quantize: load frozen pretrained weights in 4 or 8 bits with bitsandbytes (QLoRA: Dettmers et al. 2023,
+            arXiv 2305.14314); needs a GPU.
         compile: compile every layer of tower and language model with torch.compile.
         parallel: how the processes of torchrun share the model: a full copy each (`ddp`), or a shard of every
             weight each (`fsdp`, torch's fully_shard), or a copy for each node, whose ranks have a shard of every
@@ -159,6 +188,7 @@ class Run:
     steps: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     gradient_checkpointing: bool = False
+    quantize: Literal["bnb-4bit", "bnb-8bit"] | None = None
     compile: bool = False
     parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
     timeout_minutes: int = 60
@@ -187,6 +217,9 @@ class Generation:
 class Recipe:
     """A train recipe, field by field as in its YAML; `train` names the parts to train, out of `rules.PARTS`.
 
+    The model is either `vision` and `language`, joined by a projector, or `model`. The sections that a recipe lacks
+    are None; code that is for one kind of model alone reads the sections of that kind.
+
     `sources` restricts training to these sources of the mix. A vocabulary made from the mix still covers all
     sources, so that models of different sources have one shape and count tokens alike.
 
@@ -195,10 +228,11 @@ class Recipe:
     """
 
     name: str
-    vision: Vision
-    language: Language
     optim: Optim
     run: Run
+    vision: Vision = None  # type: ignore[assignment]
+    language: Language = None  # type: ignore[assignment]
+    model: ImageText | None = None
     train: tuple[str, ...] = ("tower", "projector", "lora")
     lora: Lora | None = None
     text: Text = Text()
@@ -208,7 +242,11 @@ class Recipe:
     skip_records: tuple[str, ...] = ()
 
 
+MODEL_SECTIONS = ("vision", "language", "model")
+"""Sections that a recipe of one kind of model lacks."""
+
+
 def as_dict(recipe: Recipe) -> dict[str, Any]:
     """Give the resolved recipe, defaults included, in the plain form that `from_dict` reads."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe), default=str))
-    return plain
+    return {name: value for name, value in plain.items() if value is not None or name not in MODEL_SECTIONS}

@@ -111,6 +111,8 @@ def measure_mean_tokens(whole: stream.Split, split: stream.Split, recipe: Recipe
     Raises:
         UsageError: as `loop.initial_tokenizer` and `estimate.meta_model`.
     """
+    if recipe.model:
+        raise UsageError(f"{recipe.name}: an ablation needs a recipe with vision and language, this one has a model")
     tokenizer = loop.initial_tokenizer(whole, recipe)
     image_tokens = estimate.meta_model(recipe, tokenizer).image_tokens
     renderer = Renderer(tokenizer, recipe.text, image_tokens, recipe.vision.max_images)

@@ -1,12 +1,13 @@
 """Greedy answers of a model to batches of prompts."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, StoppingCriteria
 
+from medmix.train.data import chat_batches
 from medmix.train.data.collate import Sample, collate
 from medmix.train.run.checkpoint import Checkpoint
 
@@ -27,7 +28,11 @@ class AnswerGenerator:
     def __call__(self, samples: Sequence[Sample]) -> list[str]:
         """Return one answer for each prompt."""
         loaded = self.loaded
-        batch = collate(samples, loaded.tokenizer.pad_token_id, loaded.recipe.vision.size, side="left")
+        batch: Any
+        if loaded.recipe.model:
+            batch = chat_batches.collate(cast(Any, samples), loaded.tokenizer.pad_token_id)
+        else:
+            batch = collate(samples, loaded.tokenizer.pad_token_id, loaded.recipe.vision.size, side="left")
         ids = loaded.model.generate(
             batch.to(loaded.model.device), loaded.recipe.generation.max_new_tokens, stop=self._stop
         )

@@ -4,7 +4,9 @@ import hashlib
 import shutil
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
+from PIL import Image
 from torch import Tensor
 
 from medmix.curate.errors import RowError, WorkError
@@ -13,7 +15,7 @@ from medmix.curate.read.image_store import ImageStore
 from medmix.curate.record import ImageRef
 from medmix.curate.shards import replacing
 from medmix.train.data.collate import to_tensor
-from medmix.train.recipe import Vision
+from medmix.train.recipe import ImageText, Vision
 
 CACHED = 128
 """Decoded images kept in memory."""
@@ -27,10 +29,10 @@ class QuestionImages:
 
     Attributes:
         folder: of the copied bytes.
-        vision: how pixels are preprocessed.
+        vision: how pixels are preprocessed; a transformers model takes images from `image` instead of `tensor`.
     """
 
-    def __init__(self, folder: Path, vision: Vision) -> None:
+    def __init__(self, folder: Path, vision: Vision | ImageText) -> None:
         self.folder, self.vision = folder, vision
         self._locations: dict[str, tuple[Path, ImageRef]] = {}
         self._keys: dict[tuple[Path, ImageRef], str] = {}
@@ -78,6 +80,18 @@ class QuestionImages:
         """
         return self._tensor(key)
 
+    def image(self, key: str) -> Image.Image:
+        """Return an image as RGB.
+
+        Raises:
+            WorkError: it can no longer be read.
+        """
+        root, ref = self._locations[key]
+        try:
+            return decode_rgb(self._store(root).read(ref), self.vision.max_pixels)
+        except RowError as error:
+            raise WorkError(f"{root / str(ref)}: the image disappeared during the run ({error}); restore it") from error
+
     def close(self) -> None:
         """Remove the copied bytes, and close open files."""
         for store in self._stores.values():
@@ -85,11 +99,7 @@ class QuestionImages:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _decode(self, key: str) -> Tensor:
-        root, ref = self._locations[key]
-        try:
-            return to_tensor(decode_rgb(self._store(root).read(ref), self.vision.max_pixels), self.vision)
-        except RowError as error:
-            raise WorkError(f"{root / str(ref)}: the image disappeared during the run ({error}); restore it") from error
+        return to_tensor(self.image(key), cast(Vision, self.vision))
 
     def _store(self, root: Path) -> ImageStore:
         return self._stores.setdefault(root, ImageStore(root))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from medmix.train.run.loop import make_folder
 from medmix.train.run.ranks import pick_device
 
 from .. import intervals, metrics
-from . import results_table, scores
+from . import image_text, results_table, scores
 from .batching import Batch, Prompts, plan_batches
 from .generation import AnswerGenerator
 from .images import QuestionImages
@@ -59,11 +59,9 @@ def evaluate(checkpoint: Path, out: Path, options: EvalOptions = DEFAULT_OPTIONS
     """
     loaded = _load(checkpoint, options.batch_size)
     make_folder(out)
-    with closing(QuestionImages(out / ".images", loaded.recipe.vision)) as image_store:
+    with closing(QuestionImages(out / ".images", loaded.recipe.model or loaded.recipe.vision)) as image_store:
         evaluated = load_questions(loaded, options, image_store)
-        prompts = Prompts(
-            Renderer(loaded.tokenizer, loaded.recipe.text, loaded.model.image_tokens, loaded.recipe.vision.max_images)
-        )
+        prompts = Prompts(_renderer(loaded))
         counts = evaluated.counts if options.controls else None
         plan = list(
             plan_batches(evaluated.questions, prompts, loaded.recipe.generation.batch_size, options.seed, counts)
@@ -108,6 +106,14 @@ def _recipe_digest(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
+def _renderer(loaded: Checkpoint) -> Renderer:
+    """Make the renderer of the prompts."""
+    if loaded.recipe.model:
+        return cast(Any, image_text.renderer_of(loaded))
+    recipe = loaded.recipe
+    return Renderer(loaded.tokenizer, recipe.text, loaded.model.image_tokens, recipe.vision.max_images)
+
+
 def _load(checkpoint: Path, batch_size: int | None) -> Checkpoint:
     """Load a checkpoint onto the device, with another batch size if one is given."""
     loaded = checkpoints.load(checkpoint)
@@ -150,20 +156,28 @@ class _Run:
         """Return the lines of one batch."""
         if batch.answers or generator is None:
             return [self._line(batch, index, answer) for index, answer in enumerate(batch.answers)]
+        if self.loaded.recipe.model:
+            chat_renderer: Any = self.prompts.renderer
+            return self._answered(batch, image_text.prompt_samples(chat_renderer, batch, self.image_store), generator)
         samples = []
         for question, keys in zip(batch.questions, batch.images, strict=True):
             ids = self.prompts.ids(question)
             samples.append(Sample(question.id, ids, [IGNORE_INDEX] * len(ids), self._pixels(question, keys)))
+        return self._answered(batch, samples, generator)
+
+    def _answered(self, batch: Batch, samples: list[Any], generator: AnswerGenerator) -> list[dict[str, Any]]:
+        """Return the lines of prompts."""
         lines = [self._line(batch, index, answer) for index, answer in enumerate(generator(samples))]
         if batch.questions[0].options:
             self._add_logliks(lines, samples, [self.prompts.option_ids(question) for question in batch.questions])
         return lines
 
-    def _add_logliks(self, lines: list[dict[str, Any]], samples: list[Sample], options: list[list[list[int]]]) -> None:
+    def _add_logliks(self, lines: list[dict[str, Any]], samples: list[Any], options: list[list[list[int]]]) -> None:
+        logliks_of = image_text.option_logliks if self.loaded.recipe.model else option_logliks
         step = max(1, len(samples) // max(map(len, options)))  # options multiply the rows
         for start in range(0, len(samples), step):
             part = slice(start, start + step)
-            logliks = option_logliks(self.loaded, samples[part], options[part])
+            logliks = logliks_of(self.loaded, samples[part], options[part])
             for line, values, ids in zip(lines[part], logliks, options[part], strict=True):
                 line["loglik"], line["option_tokens"] = values, [len(option) for option in ids]
 
@@ -202,9 +216,11 @@ def _protocol(loaded: Checkpoint, options: EvalOptions) -> dict[str, Any]:
         "decoding": "greedy, the first line that is not blank",
         "max_new_tokens": recipe.generation.max_new_tokens,
         "batch_size": recipe.generation.batch_size,
-        "prompt": asdict(recipe.text),
+        "prompt": asdict(recipe.text) | ({"template": "the model's own chat template"} if recipe.model else {}),
         "options": "scored as the assistant's text, letter and choice, without the end token",
-        "images": {"size": recipe.vision.size, "max_images": recipe.vision.max_images},
+        "images": {"processor": recipe.model.processor, "max_images": recipe.model.max_images}
+        if recipe.model
+        else {"size": recipe.vision.size, "max_images": recipe.vision.max_images},
         "seed": options.seed,
         "intervals": f"percentiles of {intervals.N_BOOTSTRAP} bootstrap draws of whole groups, seed 0",
     }

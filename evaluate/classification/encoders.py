@@ -210,6 +210,8 @@ def _from_transformers(name: str, place: str, recipe: TransferRecipe) -> Encoder
 def _from_checkpoint(name: str, path: Path, recipe: TransferRecipe) -> Encoder:
     path = find_checkpoint(path)
     trained, state = checkpoints.read(path)
+    if trained.model:
+        raise UsageError(f"{path} has a {trained.model.weights.repo}, which has no tower of timm; give another encoder")
     vision = trained.vision
     size = recipe.size or vision.size
     net = create_tower(vision.timm, size, vision.kwargs)

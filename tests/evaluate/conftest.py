@@ -13,9 +13,9 @@ from medmix.train.recipes import load as load_recipe
 from medmix.train.run import loop
 from medmix.train.run.checkpoint import Checkpoint, load
 
-from ..train.conftest import _one_thread, mix, tiny, tiny_recipe
+from ..train.conftest import _one_thread, folder_of, mix, run_of, tiny, tiny_recipe
 
-__all__ = ["_one_thread", "mix", "tiny"]
+__all__ = ["_one_thread", "folder_of", "mix", "run_of", "tiny"]
 
 
 @pytest.fixture(scope="session")

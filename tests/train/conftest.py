@@ -152,3 +152,26 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def folder_of(once: Any) -> Any:
+    """The folder of a family of `families.py` by its name."""
+    from .families import write
+
+    return lambda name: once(f"family-{name}", lambda folder: write(name, folder))
+
+
+@pytest.fixture(scope="session")
+def run_of(mix: Path, folder_of: Any, once: Any) -> Any:
+    """A run of a family by its name, of LoRA, projector and embeddings."""
+    from medmix.train.run import loop
+
+    from .family_runs import PARTS, recipe_of
+
+    def train(name: str) -> Path:
+        recipe = recipe_of(folder_of(name), PARTS)
+        run: Path = once(f"family-run-{name}", lambda folder: loop.train(mix, recipe, folder, False))
+        return run
+
+    return train

@@ -13,7 +13,9 @@ from .conftest import tiny_recipe
 
 
 def test_every_recipe_loads_and_survives_the_way_to_yaml_and_back() -> None:
-    assert yaml_names("recipes/train") == ["mid-170m", "openmedq-7b", "smoke-cpu"]
+    assert yaml_names("recipes/train") == [
+        "medgemma-4b-lora", "mid-170m", "openmedq-7b", "qwen2.5-vl-7b-lora", "smoke-cpu", "smolvlm-256m",
+    ]  # fmt: skip
     for name in yaml_names("recipes/train"):
         recipe = load(name)
         assert recipe.name == name
@@ -114,7 +116,8 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
         load("smoke-cup")
     assert str(caught.value) == (
         "recipe 'smoke-cup' is unknown (did you mean 'smoke-cpu'?); "
-        "there are mid-170m, openmedq-7b, smoke-cpu, or give a path that ends in .yaml"
+        "there are medgemma-4b-lora, mid-170m, openmedq-7b, qwen2.5-vl-7b-lora, smoke-cpu, smolvlm-256m, "
+        "or give a path that ends in .yaml"
     )
 
 

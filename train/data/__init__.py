@@ -3,4 +3,4 @@
 It knows no weights: a batch is the same for every model with one tokenizer and image size.
 """
 
-__all__ = ("batches", "collate", "render", "stream", "tokenizer")
+__all__ = ("batches", "chat", "chat_batches", "chat_template", "collate", "render", "stream", "tokenizer")

@@ -216,8 +216,11 @@ def load_steps(builder: StepBuilder) -> Iterator[Step]:
 def prefetch_steps(builder: StepBuilder) -> int:
     """Give the steps that each worker may build in advance: those whose pixels fit in /dev/shm, at least 1.
 
-    Prints a line if not even one step of every worker fits.
+    Prints a line if not even one step of every worker fits. What a transformers model's processor makes of images is
+    not known before, so nothing is checked for one.
     """
+    if builder.recipe.model:
+        return PREFETCH_STEPS
     vision, run = builder.recipe.vision, builder.recipe.run
     records = math.ceil(run.global_batch_size / builder.world_size)
     processes = run.workers * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

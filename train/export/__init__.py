@@ -3,4 +3,4 @@
 It trains nothing and changes no weight, and what it writes it compares with what was trained.
 """
 
-__all__ = ("folder",)
+__all__ = ("folder", "image_text")

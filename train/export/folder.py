@@ -61,8 +61,7 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
             recipe, state, run = loaded.recipe, loaded.state, loaded.path.parent
             del loaded, exported, tower  # the folder is loaded again, and memory need not hold both
             difference = compare(folder, ours, target)
-            name = next(name for name, each in DTYPES.items() if each == target)
-            facts = model_card.Exported(difference, name, layout.name, layout.served)
+            facts = model_card.Exported(difference, dtype_name(target), layout.name, layout.served)
             model_card.write(folder, out.name, recipe, state, run / LOG_NAME, facts)
             if out.exists():
                 out.rmdir()
@@ -71,3 +70,8 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
         raise WorkError(f"{out} cannot be written ({error}); make room and type the same command again") from error
     say(f"{len(ours)} prompts have equal token ids and answers; logits differ by at most {difference:.1g}")
     return difference
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Give the name of a dtype in `DTYPES`."""
+    return next(name for name, each in DTYPES.items() if each == dtype)

@@ -3,4 +3,4 @@
 It knows batches, but neither optimiser nor checkpoints.
 """
 
-__all__ = ("language", "layouts", "towers", "vision_language", "weights", "weights_config")
+__all__ = ("image_text", "kinds", "language", "layouts", "towers", "vision_language", "weights", "weights_config")

@@ -68,16 +68,25 @@ def add_lora(language: PreTrainedModel, lora: Lora) -> peft.PeftModel:
         raise UsageError(
             f"lora.target_modules: the language model has no linear layer {named}; it has {', '.join(available)}"
         )
-    config = peft.LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=rf".*\.({'|'.join(sorted(lora.target_modules))})",  # peft writes a list in random order
-        task_type="CAUSAL_LM",
-    )
+    # a pattern, because peft writes a list in random order
+    config = lora_config(lora, rf".*\.({'|'.join(sorted(lora.target_modules))})")
     with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 for an attribute under its old name
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         return peft.get_peft_model(language, config)
+
+
+def lora_config(lora: Lora, target_modules: str) -> peft.LoraConfig:
+    """Give peft's configuration of the adapters; `target_modules` is a regular expression for module names."""
+    return peft.LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.use_rslora,
+        use_dora=lora.use_dora,
+        init_lora_weights=True if lora.init == "default" else lora.init,
+        target_modules=target_modules,
+        task_type="CAUSAL_LM",
+    )
 
 
 def disable_input_upcast(model: nn.Module) -> None:

@@ -3,4 +3,4 @@
 It does not evaluate models.
 """
 
-__all__ = ("checkpoint", "loop", "metrics_logger", "model_card", "optim", "ranks", "state")
+__all__ = ("checkpoint", "image_text_checkpoint", "loop", "metrics_logger", "model_card", "optim", "ranks", "state")

@@ -10,6 +10,8 @@ step-00000100/
   language/             config.json, and weights.safetensors without weights of a pretrained model that stayed frozen
   adapter/              LoRA as peft saves it, if the recipe has it
   optimizer.pt          AdamW's state, to resume
+
+A transformers model for images and text has its processor in tokenizer/, and model/ as in `image_text_checkpoint`.
 """
 
 import hashlib
@@ -35,12 +37,13 @@ import medmix
 from medmix.curate.errors import UsageError, WorkError
 from medmix.curate.shards import file_sha256
 
-from ..data import tokenizer as tokenizers
 from ..data.collate import image_processor
+from ..model import kinds
+from ..model.image_text import ImageTextModel
 from ..model.vision_language import VisionLanguageModel
 from ..recipe import Recipe, as_dict
 from ..recipes import from_dict
-from . import model_card
+from . import image_text_checkpoint, model_card
 from .metrics_logger import LOG_NAME
 from .state import TrainerState, best_checkpoint, find_checkpoint, list_checkpoints
 
@@ -92,7 +95,8 @@ def save(
     with _atomic_folder(path) as folder:
         _save_model(folder, model, tensors)
         tokenizer.save_pretrained(folder / "tokenizer")
-        image_processor(recipe.vision).save_pretrained(folder)
+        if recipe.model is None:
+            image_processor(recipe.vision).save_pretrained(folder)
         torch.save(optimizer, folder / "optimizer.pt")
         (folder / "recipe.yaml").write_text(yaml.safe_dump(as_dict(recipe), sort_keys=False), encoding="utf-8")
         model_card.write(folder, run.resolve().name, recipe, state, run / LOG_NAME)
@@ -131,9 +135,11 @@ def load(path: Path, changed: Recipe | None = None) -> Checkpoint:
     path = find_checkpoint(path)
     recipe, state = read(path)
     recipe = changed or recipe
-    tokenizer = tokenizers.load(path / "tokenizer", recipe.language)
-    model = VisionLanguageModel(recipe, tokenizer)
+    tokenizer = kinds.load_tokenizer(path / "tokenizer", recipe)
+    model = kinds.build(recipe, tokenizer)
     load_weights(model, path)
+    if isinstance(model, ImageTextModel):
+        tokenizer = model.processor.tokenizer
     return Checkpoint(path, model.eval(), tokenizer, recipe, state)
 
 
@@ -144,6 +150,9 @@ def load_weights(model: VisionLanguageModel, path: Path, with_adapter: bool = Tr
         UsageError: a file is missing or broken, or of a model of another shape.
     """
     try:
+        if isinstance(model, ImageTextModel):
+            image_text_checkpoint.load(path, model, with_adapter)
+            return
         model.tower.timm.load_state_dict(load_file(path / "tower.safetensors"))
         model.projector.load_state_dict(load_file(path / "projector.safetensors"))
         parameters = model.base_parameters()
@@ -166,6 +175,9 @@ def digest(path: Path) -> str:
 
 
 def _save_model(folder: Path, model: VisionLanguageModel, tensors: dict[str, Tensor]) -> None:
+    if isinstance(model, ImageTextModel):
+        image_text_checkpoint.save(folder, model, tensors)
+        return
     save_file(_select("tower.timm.", tensors), folder / "tower.safetensors")
     save_file(_select("projector.", tensors), folder / "projector.safetensors")
     model.base.config.save_pretrained(folder / "language")

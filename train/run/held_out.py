@@ -11,8 +11,8 @@ from torch.distributed.fsdp import FSDPModule
 from medmix.curate.errors import UsageError
 
 from ..data import stream
-from ..data.batches import StepBuilder
 from ..data.render import Renderer
+from ..model import kinds
 from ..model.vision_language import VisionLanguageModel
 from ..recipe import Recipe
 from .ranks import Ranks
@@ -48,7 +48,7 @@ class HeldOut:
 
     def __init__(self, split: stream.Split, recipe: Recipe, renderer: Renderer, ranks: Ranks) -> None:
         self.recipe, self.ranks = recipe, ranks
-        self.builder = StepBuilder(split, recipe, renderer, 0, ranks.rank, ranks.world_size)
+        self.builder = kinds.step_builder(split, recipe, renderer, 0, ranks.rank, ranks.world_size)
         self.positions = choose_positions(split, recipe.run.evaluate_records)
 
     def is_due(self, step: int, last_step: int) -> bool:

@@ -12,11 +12,12 @@ from transformers import PreTrainedTokenizerBase
 
 from medmix.curate.errors import UsageError, WorkError
 
-from .. import estimate
+from .. import estimate, estimate_image_text
 from ..data import stream
 from ..data import tokenizer as tokenizers
-from ..data.batches import StepBuilder, load_steps
+from ..data.batches import load_steps
 from ..data.render import turn_texts
+from ..model import kinds
 from ..model.language import disable_input_upcast
 from ..model.towers import all_weights_used
 from ..model.vision_language import VisionLanguageModel
@@ -93,15 +94,16 @@ def _train(
     start = find_start(out, recipe, mix_digest, epoch_counts, source)
     validate_agreement(ranks, recipe, mix_digest, start)
     tokenizer = (
-        tokenizers.load(start.checkpoint / "tokenizer", recipe.language)
+        kinds.load_tokenizer(start.checkpoint / "tokenizer", recipe)
         if start.checkpoint
         else initial_tokenizer(full_split, recipe)
     )
-    plan = estimate.plan_run(recipe, tokenizer, split, last_step, ranks.device, ranks.world_size)
+    plan_run = estimate_image_text.plan_run if recipe.model else estimate.plan_run
+    plan = plan_run(recipe, tokenizer, split, last_step, ranks.device, ranks.world_size)
     model = start_model(start, recipe, tokenizer)
     wrapped = prepare_model(model, recipe, ranks, stream.may_lack_images(split))
     optimizer = make_optimizer(wrapped, recipe.optim)
-    origin_line = start_optimizer(start, recipe, model, wrapped, optimizer)
+    origin_line = start_optimizer(start, model, wrapped, optimizer)
     step, seen = start.step, start.seen
     log = out / LOG_NAME if is_rank_zero() else None
     if step >= last_step:
@@ -117,7 +119,7 @@ def _train(
     loggers = open_loggers(recipe, out, step) if log else ()
     logger = MetricsLogger(log, step, last_step, progress_bar, loggers)
     held_out = HeldOut(held_out_split, recipe, plan.renderer, ranks) if held_out_split else None
-    steps = load_steps(StepBuilder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
+    steps = load_steps(kinds.step_builder(split, recipe, plan.renderer, seen, ranks.rank, ranks.world_size))
     with logger, defer_stop() as stop_status:
         reporter = StepReporter(logger, ranks.device, plan.flops, plan.peak_flops)
         while step < last_step:
@@ -204,7 +206,7 @@ def prepare_model(model: VisionLanguageModel, recipe: Recipe, ranks: Ranks, text
         for layer in model.layers:
             layer.compile()
     sees_images = bool({"tower", "projector"} & {*recipe.train})
-    unused = sees_images and (text_steps or not all_weights_used(recipe.vision))
+    unused = bool(recipe.model) or (sees_images and (text_steps or not all_weights_used(recipe.vision)))
     return wrap_parallel(model, recipe.run, ranks, unused)
 
 
@@ -223,9 +225,13 @@ def make_folder(out: Path) -> None:
 def initial_tokenizer(split: stream.Split, recipe: Recipe) -> PreTrainedTokenizerBase:
     """Give a new run's tokenizer: that of the pretrained language model, or one trained on the mix's text.
 
+    For a transformers model it is the model's processor.
+
     Raises:
         UsageError: pretrained weights are missing or broken, or the vocabulary is too small.
     """
+    if processor := kinds.pretrained_processor(recipe):
+        return processor
     weights = recipe.language.weights
     validate_weights({"vision.weights.path": recipe.vision.weights, "language.weights.path": weights})
     if weights:

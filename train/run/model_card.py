@@ -56,7 +56,7 @@ def write(
         header=Markup(yaml.safe_dump(header, sort_keys=False, allow_unicode=True)),  # noqa: S704 - YAML quotes its values
         name=name,
         state=state,
-        recipe=as_dict(recipe),
+        recipe={"model": None, **as_dict(recipe)},
         exported=exported,
         first_loss=losses[0] if losses else None,
         last_loss=losses[-1] if losses else None,
@@ -67,12 +67,14 @@ def write(
 
 
 def _header(recipe: Recipe, exported: bool) -> dict[str, Any]:
-    base_models = [part.weights.repo for part in (recipe.vision, recipe.language) if part.weights]
+    base_models = [
+        part.weights.repo for part in (recipe.vision, recipe.language, recipe.model) if part and part.weights
+    ]
     return {
         **({"library_name": "transformers"} if exported else {}),
         "pipeline_tag": "image-text-to-text",
         **({"base_model": base_models} if base_models else {}),
-        "tags": ["medical", "llava", "medmix"],
+        "tags": ["medical", *([] if recipe.model else ["llava"]), "medmix"],
     }
 
 

@@ -41,18 +41,18 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, optim: Optim, step: int
     return learning_rate(optim, step, last_step)
 
 
-def regroup(saved: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
+def regroup(saved: dict[str, Any], current: dict[str, Any], any_decay: bool = False) -> dict[str, Any]:
     """Give a saved optimiser state with the groups of the current one, by parameter names.
 
     A state of one group was saved before norms and biases had a group of their own.
 
     Raises:
-        ValueError: its parameters or their weight decay differ.
+        ValueError: its parameters differ, or their weight decay unless `any_decay`.
     """
     decays = [_decays(state["param_groups"]) for state in (saved, current)]
     if decays[0].keys() != decays[1].keys():
         raise ValueError("it has other parameters")
-    if decays[0] != decays[1]:
+    if decays[0] != decays[1] and not any_decay:
         raise ValueError("it decayed the weights of norms and biases, which are no longer decayed")
     return {**saved, "param_groups": current["param_groups"]}
 

@@ -11,12 +11,13 @@ from medmix.curate.config import differences, flatten
 from medmix.curate.errors import UsageError
 
 from ..model.vision_language import VisionLanguageModel
-from ..recipe import Optim, Recipe, as_dict
+from ..recipe import Recipe, as_dict
 from . import checkpoint
 from .ranks import load_optimizer_state
 from .state import find_checkpoint
 
 MODEL_KEYS = (
+    "model.weights.repo", "model.processor",
     "vision.timm", "vision.size", "vision.kwargs", "vision.cls_token", "language.shape", "language.weights.repo",
     "language.bos_token", "language.eos_token", "language.pad_token", "lora.r", "lora.alpha", "lora.target_modules",
 )  # fmt: skip
@@ -91,18 +92,14 @@ def describe(origin: Origin, optimizer_taken: bool) -> str:
 
 
 def load_fitting_optimizer(
-    model: VisionLanguageModel, wrapped: nn.Module, optimizer: torch.optim.Optimizer, optim: Optim, file: Path
+    model: VisionLanguageModel, wrapped: nn.Module, optimizer: torch.optim.Optimizer, file: Path
 ) -> bool:
-    """Load a saved optimiser state if it is of the same weights; tell whether it is.
-
-    Its moments and step counts are taken, its settings are those of `optim`.
-    """
+    """Load the moments and step counts of a saved optimiser state if it is of the same weights; tell whether it is."""
     saved = torch.load(file, "cpu", weights_only=True)["state"]
     shapes = {name: weight.shape for name, weight in model.named_parameters() if weight.requires_grad}
     if shapes != {name: values["exp_avg"].shape for name, values in saved.items()}:
         return False
-    load_optimizer_state(wrapped, optimizer, file)
-    optimizer.param_groups[0].update(betas=optim.betas, weight_decay=optim.weight_decay)
+    load_optimizer_state(wrapped, optimizer, file, any_decay=True)
     return True
 
 
@@ -124,7 +121,7 @@ def _model_differences(old: Recipe, new: Recipe) -> list[str]:
 
 def _lost_weights(old: Recipe, new: Recipe) -> list[str]:
     """List the parts that a checkpoint trained and a frozen language model would be loaded without."""
-    if not new.language.weights:
+    if new.model is None and not new.language.weights:
         return []
     lost = [part for part in ("language", "embeddings") if part in old.train and not {part, "language"} & {*new.train}]
     return [f"train lacks {part}, which the checkpoint has trained" for part in lost]

@@ -157,15 +157,19 @@ def full_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
     return dict(get_optimizer_state_dict(model, optimizer, options=FULL_STATE_DICT))
 
 
-def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, file: Path) -> None:
-    """Load a saved state of `full_optimizer_state`; each rank takes its part.
+def load_optimizer_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, file: Path, any_decay: bool = False
+) -> None:
+    """Load a saved state of `full_optimizer_state`; each rank takes its part. The settings stay the optimiser's own.
+
+    With `any_decay` the saved state may be of another weight decay.
 
     Raises:
         UsageError: it is of other parameters, or of another weight decay.
     """
     state: Any = torch.load(file, "cpu", weights_only=True)
     try:
-        state = regroup(state, dict(get_optimizer_state_dict(model, optimizer)))
+        state = regroup(state, dict(get_optimizer_state_dict(model, optimizer)), any_decay)
     except ValueError as error:
         raise UsageError(f"{file} does not fit this run: {error}; give another --out") from None
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase
 from medmix.curate.errors import UsageError
 
 from ..data import stream
+from ..model import kinds
 from ..model.vision_language import VisionLanguageModel
-from ..model.weights import load_tower
 from ..recipe import Recipe
 from . import checkpoint
 from .optim import total_steps
@@ -86,22 +86,21 @@ def start_model(start: Start, recipe: Recipe, tokenizer: PreTrainedTokenizerBase
     if start.checkpoint and not start.new_origin:
         return checkpoint.load(start.checkpoint, recipe).model
     torch.manual_seed(stream.derive_seed(recipe.seed, "start"))
-    model = VisionLanguageModel(recipe, tokenizer)
-    if start.checkpoint:
-        checkpoint.load_weights(model, start.checkpoint, with_adapter=(start.checkpoint / "adapter").exists())
-    elif recipe.vision.weights:
-        load_tower(model.tower.timm, recipe.vision.weights)
+    if not start.checkpoint:
+        return kinds.build_new(recipe, tokenizer)
+    model = kinds.build(recipe, tokenizer)
+    checkpoint.load_weights(model, start.checkpoint, with_adapter=(start.checkpoint / "adapter").exists())
     return model
 
 
 def start_optimizer(
-    start: Start, recipe: Recipe, model: VisionLanguageModel, wrapped: nn.Module, optimizer: torch.optim.Optimizer
+    start: Start, model: VisionLanguageModel, wrapped: nn.Module, optimizer: torch.optim.Optimizer
 ) -> str:
     """Load the optimiser state of the checkpoint; describe an origin in one line, "" without one."""
     if not start.checkpoint:
         return ""
     file = start.checkpoint / "optimizer.pt"
     if start.new_origin:
-        return describe(start.new_origin, load_fitting_optimizer(model, wrapped, optimizer, recipe.optim, file))
+        return describe(start.new_origin, load_fitting_optimizer(model, wrapped, optimizer, file))
     load_optimizer_state(wrapped, optimizer, file)
     return ""

@@ -8,6 +8,7 @@ from medmix.evaluate.ablation import plan
 from medmix.train.data import stream
 
 from ...train.conftest import tiny_recipe
+from ...train.family_runs import recipe_of
 
 TOKENS_OF = {"colours": 10.0, "pictures": 20.0, "texts": 60.0}
 
@@ -54,3 +55,9 @@ def test_what_cannot_be_planned(mix: Path) -> None:
         UsageError, match=r"give no more steps than the 6 of the warm-up for only-texts \(6\); raise --tok"
     ):
         plan.make_plan(split, slow, TOKENS_OF, (), None)
+
+
+def test_an_ablation_of_a_transformers_model_is_refused(mix: Path) -> None:
+    split = stream.open_split(mix, "train")
+    with pytest.raises(UsageError, match=r"^family: an ablation needs a recipe with vision and language, this one has"):
+        plan.measure_mean_tokens(split, split, recipe_of(Path("weights/none")))

@@ -1,6 +1,7 @@
 """Encoders by name: which weights they get, how their tokens become a vector, what is said when they do not fit."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -28,6 +29,7 @@ from medmix.evaluate.classification.pretrained import wrap_timm
 from medmix.train.recipe import Recipe
 from medmix.train.run import checkpoint, loop
 
+from ...train.family_runs import recipe_of
 from . import conftest
 from .conftest import tiny
 
@@ -195,6 +197,13 @@ def test_scratch_draws_other_weights_for_each_seed() -> None:
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert encoder.digest is None
+
+
+def test_a_checkpoint_of_a_transformers_model_is_refused(mix: Path, folder_of: Any, tmp_path: Path) -> None:
+    recipe = recipe_of(folder_of("llava"), "run.steps=1")
+    loop.train(mix, recipe, tmp_path / "run", progress_bar=False)
+    with pytest.raises(UsageError, match=r"step-00000001 has a owner/family, which has no tower of timm; give another"):
+        open_encoder(str(tmp_path / "run"), RECIPE)
 
 
 def test_a_trained_checkpoint_gives_its_tower(mix: Path, tiny: Recipe, tmp_path: Path) -> None:
