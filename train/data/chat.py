@@ -179,6 +179,14 @@ class ChatRenderer:
         """
         return self._continued(self.turn.start, self.turn.gap + text, where)
 
+    def continuation_ids(self, record: dict[str, Any], texts: Sequence[str]) -> list[list[int]]:
+        """Give the ids that each of several texts has as the answer to a record, without the end of the turn.
+
+        Raises:
+            WorkError: as `text_ids`.
+        """
+        return [self.text_ids(text, record["id"]) for text in texts]
+
     def _continued(self, start: str, text: str, where: str) -> list[int]:
         """Give the ids of a text after another, as plain text."""
         first, whole = self._plain(start), self._plain(start + text)
