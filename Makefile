@@ -31,7 +31,7 @@ sample: install  ## build the sample mix, train a tiny model on it, score it
 	@echo "the scores       $(OUT)/eval/table.md"
 
 test: install  ## run the whole test suite, offline, on all cores
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist worksteal
 
 lint: install types  ## ruff and mypy
 	$(BIN)/ruff check .

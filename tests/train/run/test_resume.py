@@ -28,14 +28,20 @@ def entries(run: Path) -> list[dict[str, Any]]:
 def test_changed_settings_are_recorded(mix: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     loop.train(mix, tiny_recipe(*FOUR), run, False)
-    changed = ("run.steps=6", "optim.lr=0.001", "run.pack_tokens=256", "run.precision=bf16", "run.workers=1")
+    changed = (
+        "run.steps=6",
+        "optim.lr=0.001",
+        "run.pack_tokens=256",
+        "run.precision=bf16",
+        "run.gradient_checkpointing=true",
+    )
     loop.train(mix, tiny_recipe("run.checkpoint_every=1", *changed), run, False)
     expected = [
         {"step": 4, "key": "optim.lr", "before": 0.003, "after": 0.001},
         {"step": 4, "key": "run.steps", "before": 4, "after": 6},
         {"step": 4, "key": "run.pack_tokens", "before": 512, "after": 256},
         {"step": 4, "key": "run.precision", "before": "fp32", "after": "bf16"},
-        {"step": 4, "key": "run.workers", "before": 0, "after": 1},
+        {"step": 4, "key": "run.gradient_checkpointing", "before": False, "after": True},
     ]
     assert checkpoint.read(find_checkpoint(run))[1].history == expected
     assert "changed since step 4: optim.lr was 0.003, is 0.001; run.steps was 4, is 6; " in capsys.readouterr().err
