@@ -25,7 +25,7 @@ from ..model.weights import validate_weights
 from ..rank_zero import is_rank_zero, say
 from ..recipe import Recipe, as_dict
 from . import checkpoint, plot
-from .advice import advise
+from .advice import advise, advise_memory
 from .agreement import validate_agreement
 from .failures import tell_failures
 from .held_out import HeldOut, open_held_out
@@ -65,8 +65,8 @@ def train(
     Raises:
         UsageError: the mix has no training records, the recipe does not fit it, weights are missing, `out` has a
             run of another recipe, mix or origin, or the model of `source` is another one.
-        WorkError: a loss is not finite, a record is broken, or a checkpoint cannot be written. Nothing is written of
-            a step whose loss is not finite; the message names a command that goes on past it.
+        WorkError: a loss is not finite, the device's memory is full, a record is broken, or a checkpoint cannot be
+            written. Nothing is written of such a step; after the first two the message names a command that goes on.
         SystemExit: one of several ranks failed; the error is printed with its rank.
     """
     with (
@@ -74,11 +74,14 @@ def train(
         process_group(recipe.run.timeout_minutes) as ranks,
         tell_failures(ranks.store, ranks.rank),
     ):
+        typed = command or ("medmix", "train", "--mixture", f"{mix}", "--recipe", recipe.name, "--out", f"{out}")
         try:
             return _train(mix, recipe, out, progress_bar, source, ranks)
         except NotFiniteError as error:
-            typed = command or ("medmix", "train", "--mixture", f"{mix}", "--recipe", recipe.name, "--out", f"{out}")
             raise WorkError(f"{error}; {advise(error, recipe, typed)}") from None
+        except torch.OutOfMemoryError as error:
+            reason = str(error).splitlines()[0]
+            raise WorkError(f"{out}: {reason}; {advise_memory(recipe, typed)}") from None
 
 
 def _train(

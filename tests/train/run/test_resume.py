@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from medmix.cli import main
-from medmix.curate.errors import UsageError
+from medmix.curate.errors import UsageError, WorkError
 from medmix.train.data import batches, collate
 from medmix.train.run import checkpoint, loop
 from medmix.train.run.state import find_checkpoint
@@ -148,3 +148,35 @@ def test_a_step_without_records(mix: Path, tmp_path: Path) -> None:
     loop.train(mix, tiny_recipe(*settings), tmp_path / "run", False)
     assert len(entries(tmp_path / "run")) == 4
     assert checkpoint.read(find_checkpoint(tmp_path / "run"))[1].step == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "change"),
+    [
+        ((), "run.gradient_checkpointing=true"),
+        (("run.gradient_checkpointing=true",), "run.pack_tokens=256"),
+        (
+            ("run.gradient_checkpointing=true", "run.pack_tokens=null", "run.micro_batch_size=4"),
+            "run.micro_batch_size=2",
+        ),
+    ],
+)
+def test_the_command_past_a_full_memory(
+    mix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: tuple[str, ...], change: str
+) -> None:
+    run, ours, done = tmp_path / "run", loop.train_step, []
+
+    def full(*arguments: Any) -> Any:
+        done.append(1)
+        if len(done) == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation")
+        return ours(*arguments)
+
+    monkeypatch.setattr(loop, "train_step", full)
+    recipe = tiny_recipe("run.steps=6", "run.checkpoint_every=2", *settings)
+    with pytest.raises(WorkError) as caught:
+        loop.train(mix, recipe, run, False)
+    message, _, command = str(caught.value).partition("; go on with less memory: ")
+    assert message == f"{run}: CUDA out of memory. Tried to allocate 2.00 GiB."
+    assert shlex.split(command)[-2:] == ["--set", change]
+    assert loop.train(mix, tiny_recipe("run.steps=6", *settings, change), run, False)["steps"] == 6
