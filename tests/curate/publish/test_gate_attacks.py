@@ -50,6 +50,12 @@ COUNTS = {
 
 
 @pytest.fixture(scope="module")
+def prepared(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mix of this module's own: the check writes in the folder of the release, where others may be copying."""
+    return Path(shutil.copytree(prepared, tmp_path_factory.mktemp("attacked") / "mix"))
+
+
+@pytest.fixture(scope="module")
 def prepared_release(prepared: Path) -> release.Release:
     (folder,) = (prepared / planner.WORK).glob("release-*")
     return release.Release(folder, manifest.read(folder))
