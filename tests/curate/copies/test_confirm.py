@@ -47,7 +47,7 @@ def test_the_order_of_the_two_does_not_matter(seed: int, name: str) -> None:
         back.share,
         back.flipped,
     )
-    assert there.zoom * back.zoom == pytest.approx(1)
+    assert there.zoom * back.zoom == pytest.approx(1, abs=1e-4)  # fitted to the pixels in either direction
 
 
 @pytest.mark.parametrize(
