@@ -2,6 +2,8 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -41,33 +43,24 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
         WorkError: the folder cannot be written, or what it computes differs from the checkpoint.
     """
     loaded = checkpoints.load(checkpoint)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is not empty; give another --out, or remove it")
+    validate_empty(out)
     tower = loaded.model.tower.timm
     layout = find_layout(tower, loaded.recipe.vision.timm)
     target = DTYPES[dtype] if dtype else weights_dtype(loaded.recipe)
     if target == torch.float32:
         loaded.model.float()
     ours = references(loaded)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            folder = Path(scratch, "model")
-            patch, has_class = tower.patch_embed.patch_size[0], tower.num_prefix_tokens == 1
-            processor = make_processor(loaded.tokenizer, loaded.recipe, patch, has_class)
-            exported = to_llava(loaded.model, loaded.recipe, layout, processor.image_token_id, target)
-            exported.save_pretrained(folder, max_shard_size=SHARD_SIZE)
-            processor.save_pretrained(folder)
-            recipe, state, run = loaded.recipe, loaded.state, loaded.path.parent
-            del loaded, exported, tower  # the folder is loaded again, and memory need not hold both
-            difference = compare(folder, ours, target)
-            facts = model_card.Exported(difference, dtype_name(target), layout.name, layout.served)
-            model_card.write(folder, out.name, recipe, state, run / LOG_NAME, facts)
-            if out.exists():
-                out.rmdir()
-            shutil.move(folder, out)
-    except OSError as error:
-        raise WorkError(f"{out} cannot be written ({error}); make room and type the same command again") from error
+    with new_folder(out) as folder:
+        patch, has_class = tower.patch_embed.patch_size[0], tower.num_prefix_tokens == 1
+        processor = make_processor(loaded.tokenizer, loaded.recipe, patch, has_class)
+        exported = to_llava(loaded.model, loaded.recipe, layout, processor.image_token_id, target)
+        exported.save_pretrained(folder, max_shard_size=SHARD_SIZE)
+        processor.save_pretrained(folder)
+        recipe, state, run = loaded.recipe, loaded.state, loaded.path.parent
+        del loaded, exported, tower  # the folder is loaded again, and memory need not hold both
+        difference = compare(folder, ours, target)
+        facts = model_card.Exported(difference, dtype_name(target), layout.name, layout.served)
+        model_card.write(folder, out.name, recipe, state, run / LOG_NAME, facts)
     say(f"{len(ours)} prompts have equal token ids and answers; logits differ by at most {difference:.1g}")
     return difference
 
@@ -75,3 +68,32 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
 def dtype_name(dtype: torch.dtype) -> str:
     """Give the name of a dtype in `DTYPES`."""
     return next(name for name, each in DTYPES.items() if each == dtype)
+
+
+def validate_empty(out: Path) -> None:
+    """Raise unless a folder is missing or empty.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is not empty; give another --out, or remove it")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` to write in; it takes the place of `out` only if the block succeeds.
+
+    Raises:
+        WorkError: it cannot be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+            folder = Path(scratch, "model")
+            yield folder
+            if out.exists():
+                out.rmdir()
+            shutil.move(folder, out)
+    except OSError as error:
+        raise WorkError(f"{out} cannot be written ({error}); make room and type the same command again") from error

@@ -4,8 +4,6 @@ The processor is that of training, with padding on the left. The folder is read 
 token ids of training for 0, 1 and 2 images, its weights must be the merged ones, and merging must keep the logits.
 """
 
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +23,8 @@ from ..recipe import Recipe
 from ..run import checkpoint as checkpoints
 from ..run import image_text_checkpoint, model_card
 from ..run.metrics_logger import LOG_NAME
-from .folder import DTYPES, SHARD_SIZE, dtype_name
+from .folder import DTYPES, SHARD_SIZE, dtype_name, new_folder, validate_empty
+from .processor import pad_left
 
 TOLERANCE = 1e-4
 """Largest allowed difference of logits by merging adapters in fp32, relative to the largest logit."""
@@ -50,8 +49,7 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
         UsageError: there is no checkpoint, the pretrained weights are missing, or `out` is not empty.
         WorkError: the folder cannot be written, or does not equal the checkpoint.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is not empty; give another --out, or remove it")
+    validate_empty(out)
     recipe, state = checkpoints.read(checkpoint)
     plain = replace(recipe, run=replace(recipe.run, precision="fp32", quantize=None))
     processor: Any = kinds.load_tokenizer(checkpoint / "tokenizer", plain)
@@ -60,7 +58,7 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
         image_text_checkpoint.load(checkpoint, model)
     except (OSError, RuntimeError, KeyError) as error:
         raise UsageError(f"{checkpoint} cannot be read as a checkpoint ({error})") from error
-    processor.tokenizer.padding_side = "left"
+    pad_left(processor.tokenizer)
     samples = _samples(plain, model.eval(), processor)
     before = [_logits(model.base, sample) for sample in samples]
     merged = model.model.merge_and_unload() if isinstance(model.model, peft.PeftModel) else model.base
@@ -71,20 +69,12 @@ def export(checkpoint: Path, out: Path, dtype: str | None = None) -> float:
         raise WorkError(f"merging the adapters changed the logits by {difference:.2g}; nothing was written")
     target = DTYPES[dtype] if dtype else _dtype_of(recipe)
     merged.to(target)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            folder = Path(scratch, "model")
-            merged.save_pretrained(folder, max_shard_size=SHARD_SIZE)
-            processor.save_pretrained(folder)
-            _validate(folder, merged, processor)
-            facts = model_card.Exported(difference, dtype_name(target), merged.config.model_type, served=True)
-            model_card.write(folder, out.name, recipe, state, checkpoint.parent / LOG_NAME, facts)
-            if out.exists():
-                out.rmdir()
-            shutil.move(folder, out)
-    except OSError as error:
-        raise WorkError(f"{out} cannot be written ({error}); make room and type the same command again") from error
+    with new_folder(out) as folder:
+        merged.save_pretrained(folder, max_shard_size=SHARD_SIZE)
+        processor.save_pretrained(folder)
+        _validate(folder, merged, processor)
+        facts = model_card.Exported(difference, dtype_name(target), merged.config.model_type, served=True)
+        model_card.write(folder, out.name, recipe, state, checkpoint.parent / LOG_NAME, facts)
     say(f"merging the adapters changed the logits by at most {difference:.1g}; the folder has the same ids and weights")
     return difference
 

@@ -15,7 +15,7 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, patch: in
     """Make the processor that gives a prompt the token ids of training.
 
     Args:
-        tokenizer: of the checkpoint; gets the image token, and pads on the left from now on, as generation needs it.
+        tokenizer: of the checkpoint; gets the image token, and pads on the left from now on.
         recipe: of the run.
         patch: side of the tower's patches in pixels.
         has_class: whether the tower has a class token.
@@ -23,7 +23,7 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, patch: in
     tokenizer.add_special_tokens(
         {"additional_special_tokens": [AddedToken(IMAGE_TOKEN, special=True, normalized=False)]}
     )
-    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # what is saved are the init_kwargs
+    pad_left(tokenizer)
     return LlavaProcessor(
         image_processor=image_processor(recipe.vision),
         tokenizer=tokenizer,
@@ -32,6 +32,11 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, recipe: Recipe, patch: in
         chat_template=chat_template(recipe.text.template),
         num_additional_image_tokens=int(has_class),
     )
+
+
+def pad_left(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make a tokenizer pad on the left, also after it was saved and loaded, as generation needs it."""
+    tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"  # what is saved are the init_kwargs
 
 
 def feature_strategy(recipe: Recipe, has_class: bool) -> Literal["default", "full"]:

@@ -29,10 +29,8 @@ class FailureWatch:
     """
 
     def __init__(self, store: dist.Store, rank: int) -> None:
-        self.store, self.rank = (
-            store.clone(),
-            rank,
-        )  # a connection of its own, which waits for no other
+        self.store = store.clone()  # a connection of its own, which waits for no other
+        self.rank = rank
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
